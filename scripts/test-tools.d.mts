@@ -1,0 +1,4 @@
+/** Name or path of redis-server; REDIS_SERVER_BIN goes first; null where there is none. */
+export function findRedisServer(): string | null;
+/** Name or path of a Chromium or Chrome; CHROMIUM_BIN goes first; null where there is none. */
+export function findChromium(): string | null;

@@ -1,0 +1,31 @@
+// Where this machine has the programs that the tests use and npm does not bring: redis-server and a Chromium.
+import { spawnSync } from 'node:child_process';
+
+const REDIS = ['redis-server'];
+const CHROMIUM = [
+  'chromium',
+  'chromium-browser',
+  'google-chrome',
+  'google-chrome-stable',
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+];
+
+// Found means that it answers: Ubuntu's chromium-browser without its snap is a script that only says so.
+function firstThatRuns(names) {
+  return names.find((name) => spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0) ?? null;
+}
+
+function named(variable) {
+  const value = process.env[variable];
+  return value ? [value] : [];
+}
+
+/** Name or path of redis-server; REDIS_SERVER_BIN goes first; null where there is none. */
+export function findRedisServer() {
+  return firstThatRuns([...named('REDIS_SERVER_BIN'), ...REDIS]);
+}
+
+/** Name or path of a Chromium or Chrome; CHROMIUM_BIN goes first; null where there is none. */
+export function findChromium() {
+  return firstThatRuns([...named('CHROMIUM_BIN'), ...CHROMIUM]);
+}

@@ -1,0 +1,147 @@
+// One WebSocket from its construction to its end: hello first, then frames both ways, watched for silence.
+import { ProtocolError } from '../protocol/errors.js';
+import type { ClientFrame, FrameCodec, GatewayFrame, HelloFrame } from '../protocol/frame.js';
+import type { Environment } from './environment.js';
+import type { WebSocketLike } from './websocket-class.js';
+
+export interface ConnectionPort {
+  /** Every frame but ping, in order. */
+  onFrame(frame: GatewayFrame): void;
+  /** A frame that could not be used; the connection may go on. */
+  onError(error: unknown): void;
+  /** Called once, and not after `drop()`. */
+  onClose(close: number): void;
+}
+
+/** How long a probe waits for any sign of life, ms. */
+const PROBE_MS = 5_000;
+
+export class Connection {
+  #frameLimitBytes = Infinity;
+  #lastHeard: number;
+  #framesHeard = 0;
+  #stopWatching: () => void = () => {};
+  #stopProbing: () => void = () => {};
+  #finish: () => void = () => {};
+  #ended = false;
+  /** Resolves when nothing more is heard of the socket. */
+  readonly ended = new Promise<void>((resolve) => {
+    this.#finish = resolve;
+  });
+
+  constructor(
+    private readonly socket: WebSocketLike,
+    private readonly codec: FrameCodec,
+    hello: HelloFrame,
+    private readonly port: ConnectionPort,
+    private readonly environment: Environment,
+  ) {
+    this.#lastHeard = environment.now();
+    socket.binaryType = 'arraybuffer';
+    socket.onopen = () => this.write(hello);
+    socket.onmessage = (event) => this.#receive(event.data);
+    socket.onclose = (event) => {
+      this.#stop();
+      port.onClose(event.code);
+    };
+    // A close event follows every error event, and says more.
+    socket.onerror = () => {};
+  }
+
+  get bufferedBytes(): number {
+    return this.socket.bufferedAmount;
+  }
+
+  /** @throws ProtocolError `too_big`, or what the codec refuses */
+  write(frame: ClientFrame): void {
+    const bytes = this.codec.encodeClient(frame);
+    if (sizeAtMost(bytes) > this.#frameLimitBytes && sizeOf(bytes) > this.#frameLimitBytes) {
+      throw new ProtocolError('too_big', `Frames may have ${this.#frameLimitBytes} bytes.`);
+    }
+    // Codecs write into plain ArrayBuffers, never shared ones.
+    this.socket.send(bytes as string | Uint8Array<ArrayBuffer>);
+  }
+
+  /** From the welcome on: the gateway's limits, and silence for `silenceMs` means that the connection is dead. */
+  watch(silenceMs: number, frameLimitBytes: number): void {
+    this.#frameLimitBytes = frameLimitBytes;
+    const check = (): void => {
+      const leftMs = this.#lastHeard + silenceMs - this.environment.now();
+      if (leftMs <= 0) this.#lose();
+      else this.#stopWatching = this.environment.after(leftMs, check);
+    };
+    this.#stopWatching();
+    this.#stopWatching = this.environment.after(silenceMs, check);
+  }
+
+  /** Asks something that the gateway answers in any case; no sign of life within 5 s means that the connection is dead. */
+  probe(question: ClientFrame): void {
+    const heardBefore = this.#framesHeard;
+    this.write(question);
+    this.#stopProbing();
+    this.#stopProbing = this.environment.after(PROBE_MS, () => {
+      if (this.#framesHeard === heardBefore) this.#lose();
+    });
+  }
+
+  /** Forgets the socket at once, without `onClose`: nothing of it is heard any more. */
+  drop(): void {
+    if (this.#ended) return;
+    this.#stop();
+    this.socket.onopen = null;
+    this.socket.onmessage = null;
+    this.socket.onclose = null;
+    // A dead peer never answers a closing handshake; `ws` would wait 30 s for it.
+    if (this.socket.terminate === undefined) this.socket.close();
+    else this.socket.terminate();
+  }
+
+  #lose(): void {
+    if (this.#ended) return;
+    this.drop();
+    this.port.onClose(1006);
+  }
+
+  #stop(): void {
+    this.#ended = true;
+    this.#stopWatching();
+    this.#stopProbing();
+    this.#finish();
+  }
+
+  #receive(data: unknown): void {
+    this.#lastHeard = this.environment.now();
+    this.#framesHeard++;
+    const frame = this.#decode(data);
+    if (frame === null) return;
+    if (frame.type === 'ping') this.write({ type: 'pong' });
+    else this.port.onFrame(frame);
+  }
+
+  #decode(data: unknown): GatewayFrame | null {
+    try {
+      return this.codec.decodeGateway(bytesOf(data, this.codec.binary));
+    } catch (error) {
+      // A newer gateway may say things that this version does not know; they are not for it.
+      if (error instanceof ProtocolError && error.code === 'unknown_type') return null;
+      this.port.onError(error);
+      // After bytes that are no frame nothing that follows can be trusted.
+      if (error instanceof ProtocolError && error.code === 'bad_frame') this.#lose();
+      return null;
+    }
+  }
+}
+
+function bytesOf(data: unknown, binary: boolean): Uint8Array | string {
+  if (binary && data instanceof ArrayBuffer) return new Uint8Array(data);
+  if (!binary && typeof data === 'string') return data;
+  throw new ProtocolError('bad_frame', 'Text arrived on the binary subprotocol, or the reverse.');
+}
+
+/** An upper bound that costs nothing: one UTF-16 unit is at most three bytes of UTF-8. */
+function sizeAtMost(bytes: Uint8Array | string): number {
+  return typeof bytes === 'string' ? bytes.length * 3 : bytes.byteLength;
+}
+function sizeOf(bytes: Uint8Array | string): number {
+  return typeof bytes === 'string' ? new TextEncoder().encode(bytes).byteLength : bytes.byteLength;
+}

@@ -1,0 +1,321 @@
+// Keeps one connection up: dials, says hello, resumes the session, waits between tries, and knows when to stop.
+import { type Code, codeOfClose, comesBack } from '../protocol/codes.js';
+import { GatewayError } from '../protocol/errors.js';
+import {
+  type ClientFrame,
+  type FrameCodec,
+  type GatewayFrame,
+  type HelloFrame,
+  PROTOCOL_VERSION,
+  type Welcome,
+} from '../protocol/frame.js';
+import type { ClientId } from '../protocol/ids.js';
+import { backoff } from './backoff.js';
+import { abortedBy } from './aborted.js';
+import { Connection } from './connection.js';
+import type { Environment } from './environment.js';
+import { findWebSocket } from './find-websocket.js';
+import { watchNetwork } from './network-hints.js';
+import type { Settings } from './options.js';
+import { canMove, type State, type StateInfo } from './state.js';
+import { TokenSource } from './token-source.js';
+
+/** How a session began: `lost` means that an older one was asked for and is gone. */
+export type Beginning = 'new' | 'resumed' | 'lost';
+
+export interface LinkPort {
+  onState(state: State, info: StateInfo): void;
+  onWelcome(welcome: Welcome, beginning: Beginning): void;
+  onFrame(frame: GatewayFrame): void;
+  /** The connection is gone and another one will be tried. */
+  onLost(): void;
+  /** For good: `closed` by the application, or the code with which the gateway sent the client away. */
+  onEnd(error: GatewayError): void;
+  onError(error: unknown): void;
+}
+
+interface Waiter {
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+/** A connection that lived so long makes the next wait a short one again, ms. */
+const STABLE_MS = 10_000;
+/** How long `close()` waits for the gateway to close after bye, ms. */
+const FAREWELL_MS = 1_000;
+const NOTHING: StateInfo = { code: null, close: null, retryInMs: null };
+
+export class Link {
+  #state: State = 'idle';
+  #welcome: Welcome | null = null;
+  #connection: Connection | null = null;
+  /** Where to resume; the key is in memory only, because a copied one would kill the original session. */
+  #resume: HelloFrame['resume'] = null;
+  /** Counts the tries: what belongs to an older one is void. */
+  #round = 0;
+  #failures = 0;
+  #connectedAt = 0;
+  #goaway: { close: number; retryAfterMs: number } | null = null;
+  #cancelDeadline: () => void = () => {};
+  #cancelRetry: (() => void) | null = null;
+  #stopHints: () => void = () => {};
+  #offline = false;
+  #farewell: Promise<void> = Promise.resolve();
+  readonly #waiters = new Set<Waiter>();
+  readonly tokens: TokenSource;
+
+  constructor(
+    private readonly url: string,
+    private readonly settings: Settings,
+    private readonly codec: FrameCodec,
+    private readonly port: LinkPort,
+    private readonly environment: Environment,
+  ) {
+    this.tokens = new TokenSource(settings.token, () => environment.now());
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  /** The newest welcome of the session; null before the first. */
+  get welcome(): Welcome | null {
+    return this.#welcome;
+  }
+
+  get open(): boolean {
+    return this.#state === 'connected';
+  }
+
+  get congested(): boolean {
+    return (this.#connection?.bufferedBytes ?? 0) > this.settings.socketBufferLimitBytes;
+  }
+
+  /** @throws ProtocolError where the frame cannot be written; only while `open` */
+  write(frame: ClientFrame): void {
+    this.#connection?.write(frame);
+  }
+
+  connect(signal: AbortSignal | undefined): Promise<void> {
+    if (signal?.aborted) return Promise.reject(abortedBy(signal));
+    if (this.open) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const abort = (): void => {
+        this.#waiters.delete(waiter);
+        reject(abortedBy(signal));
+        if (this.#waiters.size === 0 && this.#state === 'connecting') this.#giveUp('idle', NOTHING);
+      };
+      const settled = (): void => signal?.removeEventListener('abort', abort);
+      const waiter: Waiter = {
+        resolve: () => (settled(), resolve()),
+        reject: (error) => (settled(), reject(error)),
+      };
+      signal?.addEventListener('abort', abort);
+      this.#waiters.add(waiter);
+      if (this.#state === 'idle' || this.#state === 'closed') this.#begin();
+    });
+  }
+
+  /** Ends the session. Resolves when the gateway knows, or a second later. */
+  close(): Promise<void> {
+    if (this.#state === 'closed') return this.#farewell;
+    const connection = this.open ? this.#connection : null;
+    if (connection !== null) {
+      this.#connection = null;
+      this.#farewell = this.#bye(connection);
+    }
+    this.#stop(new GatewayError('closed'), { ...NOTHING, code: 'closed' });
+    return this.#farewell;
+  }
+
+  async #bye(connection: Connection): Promise<void> {
+    connection.write({ type: 'bye' });
+    const cancel = this.environment.after(FAREWELL_MS, () => connection.drop());
+    await connection.ended;
+    cancel();
+  }
+
+  #begin(): void {
+    this.#failures = 0;
+    this.#resume = null;
+    this.#offline = false;
+    this.#stopHints = watchNetwork({
+      online: () => {
+        this.#offline = false;
+        this.#hurry();
+      },
+      offline: () => (this.#offline = true),
+      visible: () => this.#hurry(),
+    });
+    this.#move('connecting', NOTHING);
+    void this.#dial();
+  }
+
+  /** The network may be back: no more waiting, and an old connection has to show that it lives. */
+  #hurry(): void {
+    if (this.#cancelRetry !== null) void this.#dial();
+    else if (this.open && this.#welcome !== null) {
+      // ref 0 belongs to no call, so the answer is heard and then ignored.
+      this.#connection?.probe({ type: 'online', ref: 0, client: this.#welcome.client as ClientId });
+    }
+  }
+
+  async #dial(): Promise<void> {
+    this.#clearTimers();
+    const round = ++this.#round;
+    this.#cancelDeadline = this.environment.after(this.settings.connectTimeoutMs, () => this.#lost(1006));
+    let token: string;
+    try {
+      token = await this.tokens.get();
+    } catch (error) {
+      if (round === this.#round) this.#tokenFailed(error);
+      return;
+    }
+    try {
+      const WebSocketClass = await findWebSocket(this.settings.WebSocket);
+      if (round !== this.#round) return;
+      this.#open(new WebSocketClass(this.url, offer(this.codec, token)), round);
+    } catch (cause) {
+      // The platform forbids this URL (a page of https and a ws: URL), or there is no WebSocket: no try can help.
+      const error = cause instanceof GatewayError ? cause : new GatewayError('unavailable', undefined, { cause });
+      if (round === this.#round) this.#stop(error, { ...NOTHING, code: error.code });
+    }
+  }
+
+  #tokenFailed(error: unknown): void {
+    if (error instanceof GatewayError && error.code === 'unavailable') {
+      this.port.onError(error);
+      this.#lost(1006);
+    } else {
+      this.#stop(error as GatewayError, { ...NOTHING, code: 'invalid_token' });
+    }
+  }
+
+  #open(socket: ConstructorParameters<typeof Connection>[0], round: number): void {
+    const hello: HelloFrame = {
+      type: 'hello',
+      version: PROTOCOL_VERSION,
+      token: null,
+      resume: this.#resume,
+      agent: this.settings.agent,
+    };
+    const current = (): boolean => round === this.#round;
+    this.#goaway = null;
+    this.#connection = new Connection(
+      socket,
+      this.codec,
+      hello,
+      {
+        onFrame: (frame) => current() && this.#receive(frame),
+        onError: (error) => current() && this.port.onError(error),
+        onClose: (close) => current() && this.#lost(close),
+      },
+      this.environment,
+    );
+  }
+
+  #receive(frame: GatewayFrame): void {
+    if (frame.type === 'welcome') this.#welcomed(frame.info);
+    else if (frame.type === 'goaway') this.#goaway = frame;
+    else if (this.open) this.port.onFrame(frame);
+  }
+
+  #welcomed(welcome: Welcome): void {
+    const asked = this.#resume !== null;
+    this.#clearTimers();
+    this.#resume = { session: welcome.session, key: welcome.resumeKey };
+    this.#welcome = welcome;
+    this.#connectedAt = this.environment.now();
+    this.#connection?.watch(2 * welcome.pingIntervalMs, welcome.frameLimitBytes);
+    this.tokens.learn(welcome.tokenExpiresInMs);
+    if (!canMove(this.#state, 'connected')) return;
+    this.#state = 'connected';
+    // Before the event: what waited goes out ahead of what its listeners send.
+    this.port.onWelcome(welcome, !asked ? 'new' : welcome.resumed ? 'resumed' : 'lost');
+    this.port.onState('connected', NOTHING);
+    this.#settleWaiters((waiter) => waiter.resolve());
+  }
+
+  /** The connection, or a try to get one, ended without the application's doing. */
+  #lost(closeSeen: number): void {
+    const wasOpen = this.open;
+    const { close, code } = this.#reason(closeSeen);
+    if (!comesBack(close) || (code === 'token_expired' && !this.tokens.renewable)) {
+      const error = new GatewayError(code, codeOfClose(close) === null ? `Closed with ${close}.` : undefined);
+      this.#stop(error, { code, close, retryInMs: null });
+      return;
+    }
+    if (code === 'token_expired') this.tokens.forget();
+    if (wasOpen && this.environment.now() - this.#connectedAt >= STABLE_MS) this.#failures = 0;
+    const retryInMs = this.#nextDelay();
+    this.#abandon();
+    this.#cancelRetry = this.environment.after(retryInMs, () => void this.#dial());
+    if (wasOpen) {
+      this.#state = 'reconnecting';
+      this.port.onLost();
+    }
+    this.port.onState(this.#state, { code, close, retryInMs });
+  }
+
+  /** A goaway announced the close; the network may have lost the close itself. */
+  #reason(closeSeen: number): { close: number; code: Code } {
+    const close = this.#goaway !== null && (closeSeen === 1005 || closeSeen === 1006) ? this.#goaway.close : closeSeen;
+    return { close, code: codeOfClose(close) ?? (comesBack(close) ? 'connection_lost' : 'policy') };
+  }
+
+  #nextDelay(): number {
+    const range = this.settings.backoff;
+    // Trying is useless until the browser says `online`; the long wait is for browsers that do not say it.
+    if (this.#offline) return range.maxMs;
+    return (this.#goaway?.retryAfterMs ?? 0) + backoff(this.#failures++, this.environment.random(), range);
+  }
+
+  #stop(error: GatewayError, info: StateInfo): void {
+    this.#giveUp('closed', info, () => {
+      this.port.onEnd(error);
+      this.#settleWaiters((waiter) => waiter.reject(error));
+    });
+  }
+
+  #giveUp(state: 'idle' | 'closed', info: StateInfo, before: () => void = () => {}): void {
+    this.#abandon();
+    this.#stopHints();
+    this.#stopHints = () => {};
+    this.#resume = null;
+    if (!canMove(this.#state, state)) return;
+    this.#state = state;
+    before();
+    this.port.onState(state, info);
+  }
+
+  /** Forgets the present try or connection. */
+  #abandon(): void {
+    this.#round++;
+    this.#clearTimers();
+    this.#connection?.drop();
+    this.#connection = null;
+  }
+
+  #clearTimers(): void {
+    this.#cancelDeadline();
+    this.#cancelRetry?.();
+    this.#cancelRetry = null;
+  }
+
+  #settleWaiters(settle: (waiter: Waiter) => void): void {
+    const waiters = [...this.#waiters];
+    this.#waiters.clear();
+    for (const waiter of waiters) settle(waiter);
+  }
+
+  #move(state: State, info: StateInfo): void {
+    if (!canMove(this.#state, state)) return;
+    this.#state = state;
+    this.port.onState(state, info);
+  }
+}
+
+/** The token travels beside the subprotocol: browsers let a page set no other header. */
+function offer(codec: FrameCodec, token: string): string[] {
+  return [codec.subprotocol, `bearer.${token}`];
+}

@@ -1,0 +1,41 @@
+// Named lists of functions: who listens to what. One that throws does not keep the others from hearing.
+
+type Listener<Arguments extends unknown[]> = (...args: Arguments) => void;
+
+export class Listeners<Events extends Record<string, unknown[]>> {
+  readonly #lists = new Map<keyof Events, Listener<never[]>[]>();
+
+  constructor(private readonly onFailure: (error: unknown) => void) {}
+
+  /** Returns a function that removes the listener; the same function may be added twice. */
+  add<E extends keyof Events>(event: E, listener: Listener<Events[E]>): () => void {
+    // A list is replaced, never changed, so that adding and removing while it is called is safe.
+    const entry: Listener<Events[E]> = (...args) => listener(...args);
+    this.#lists.set(event, [...(this.#lists.get(event) ?? []), entry]);
+    return () => {
+      const rest = (this.#lists.get(event) ?? []).filter((other) => other !== entry);
+      if (rest.length > 0) this.#lists.set(event, rest);
+      else this.#lists.delete(event);
+    };
+  }
+
+  has(event: keyof Events): boolean {
+    return this.#lists.has(event);
+  }
+
+  /** Calls every listener of `event`; returns whether there was one. */
+  emit<E extends keyof Events>(event: E, ...args: Events[E]): boolean {
+    const list = this.#lists.get(event) as Listener<Events[E]>[] | undefined;
+    if (list === undefined) return false;
+    for (const listener of list) {
+      try {
+        // A handler that is an async function fails through its promise.
+        const result: unknown = listener(...args);
+        if (result instanceof Promise) result.catch(this.onFailure);
+      } catch (error) {
+        this.onFailure(error);
+      }
+    }
+    return true;
+  }
+}

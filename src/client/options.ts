@@ -1,0 +1,85 @@
+// The options of a client, their defaults, and what is refused at once.
+import type { BackoffRange } from './backoff.js';
+import type { WebSocketClass } from './websocket-class.js';
+
+/** What a call does while there is no connection: wait its turn, or fail with `offline`. */
+export type WhenOffline = 'queue' | 'fail';
+
+export interface ClientOptions {
+  /**
+   * The access token, or a function that gets one: called when a connection needs a token and the last one is used up,
+   * and when the gateway says that it expires. A fixed string cannot be refreshed: the client stops when it expires.
+   */
+  token: string | (() => string | Promise<string>);
+  /** How frames are written; `msgpack` (default) is binary and smaller, `json` can be read in a browser's network panel. */
+  codec?: 'msgpack' | 'json';
+  /** Ways to the gateway, in order of preference. */
+  transports?: ['websocket'];
+  /** The WebSocket class to use; default the platform's, in Node 20 that of `ws`. */
+  WebSocket?: WebSocketClass;
+  /** Default of the same option of each call; default `queue`, for volatile messages `fail`. */
+  whenOffline?: WhenOffline;
+  /** Most payload bytes that wait to be written; beyond it calls fail with `queue_full`. Default 1 MiB. */
+  offlineQueueLimitBytes?: number;
+  /** Most calls that wait to be written; beyond it calls fail with `queue_full`. Default 1000. */
+  offlineQueueLimitMessages?: number;
+  /** Most calls without an answer yet; further ones wait in the queue. Default 10 000. */
+  inFlightLimitCalls?: number;
+  /** Most bytes that the socket may hold before calls wait in the queue. Default 1 MiB. */
+  socketBufferLimitBytes?: number;
+  /** Default time-out of a request, ms, its time in the queue included. Default 10 000. */
+  requestTimeoutMs?: number;
+  /** Longest time from the start of one try (getting a token included) to the welcome, ms. Default 15 000. */
+  connectTimeoutMs?: number;
+  /** Range of the waits between tries. Default 500 ms to 30 000 ms. */
+  backoff?: Partial<BackoffRange>;
+  /** Payloads of at least so many bytes are deflated where that makes them smaller. Default 1024; `Infinity` for never. */
+  compressAboveBytes?: number;
+  /** Send the text of any error that a request handler throws to whoever asked. Default false: only that of a `GatewayError`. */
+  exposeErrors?: boolean;
+  /** Name of this client's software in the gateway's log; default the SDK's own. */
+  agent?: string;
+}
+
+export interface Settings extends Required<Omit<ClientOptions, 'WebSocket' | 'backoff' | 'whenOffline' | 'transports'>> {
+  WebSocket: WebSocketClass | undefined;
+  whenOffline: WhenOffline | undefined;
+  backoff: BackoffRange;
+}
+
+/** @throws TypeError for options that can never work */
+export function settingsOf(options: ClientOptions, agent: string): Settings {
+  if (typeof options.token !== 'string' && typeof options.token !== 'function') {
+    throw new TypeError('options.token is needed: a string, or a function that returns one.');
+  }
+  if (options.codec !== undefined && options.codec !== 'msgpack' && options.codec !== 'json') {
+    throw new TypeError("options.codec is 'msgpack' or 'json'.");
+  }
+  return {
+    token: options.token,
+    codec: options.codec ?? 'msgpack',
+    WebSocket: options.WebSocket,
+    whenOffline: options.whenOffline,
+    offlineQueueLimitBytes: options.offlineQueueLimitBytes ?? 1024 * 1024,
+    offlineQueueLimitMessages: options.offlineQueueLimitMessages ?? 1000,
+    inFlightLimitCalls: options.inFlightLimitCalls ?? 10_000,
+    socketBufferLimitBytes: options.socketBufferLimitBytes ?? 1024 * 1024,
+    requestTimeoutMs: options.requestTimeoutMs ?? 10_000,
+    connectTimeoutMs: options.connectTimeoutMs ?? 15_000,
+    backoff: { minMs: options.backoff?.minMs ?? 500, maxMs: options.backoff?.maxMs ?? 30_000 },
+    compressAboveBytes: options.compressAboveBytes ?? 1024,
+    exposeErrors: options.exposeErrors ?? false,
+    agent: options.agent ?? agent,
+  };
+}
+
+/** `ws://host`, `wss://`, `http://`, `https://`, with the path `/v1/connect` unless the URL has one. @throws TypeError */
+export function connectUrl(text: string): string {
+  const url = new URL(text);
+  if (url.protocol === 'http:') url.protocol = 'ws:';
+  if (url.protocol === 'https:') url.protocol = 'wss:';
+  if (url.protocol !== 'ws:' && url.protocol !== 'wss:') throw new TypeError(`Not a WebSocket URL: ${url.protocol}`);
+  if (url.pathname === '/') url.pathname = '/v1/connect';
+  url.hash = '';
+  return url.href;
+}

@@ -1,0 +1,64 @@
+// What the gateway answers to questions, checked before the application sees it.
+import { ProtocolError } from '../protocol/errors.js';
+
+export interface ClientsPage {
+  /** Ids of clients that are online. */
+  clients: string[];
+  /** Pass it on to get the next page; null at the end. */
+  cursor: string | null;
+}
+export interface Member {
+  client: string;
+  /** How many sessions of the client are in the room. */
+  sessions: number;
+}
+export interface MembersPage {
+  members: Member[];
+  cursor: string | null;
+  /** All clients of the room, not only those of this page. */
+  count: number;
+}
+
+export function clientsPage(answer: unknown): ClientsPage {
+  const clients = field(answer, 'clients');
+  if (!Array.isArray(clients) || !clients.every((id): id is string => typeof id === 'string')) return unusable();
+  return { clients, cursor: cursorOf(answer) };
+}
+
+export function membersPage(answer: unknown): MembersPage {
+  const members = field(answer, 'members');
+  if (!Array.isArray(members)) return unusable();
+  return { members: members.map(memberOf), cursor: cursorOf(answer), count: countOf(answer) };
+}
+
+export function countOf(answer: unknown): number {
+  const count = field(answer, 'count');
+  return typeof count === 'number' ? count : unusable();
+}
+
+export function onlineOf(answer: unknown): boolean {
+  const online = field(answer, 'online');
+  return typeof online === 'boolean' ? online : unusable();
+}
+
+/** Calls that are only done or refused. */
+export function nothing(): void {}
+
+function memberOf(row: unknown): Member {
+  const client = field(row, 'client');
+  const sessions = field(row, 'sessions');
+  return typeof client === 'string' && typeof sessions === 'number' ? { client, sessions } : unusable();
+}
+
+function cursorOf(answer: unknown): string | null {
+  const cursor = field(answer, 'cursor') ?? null;
+  return cursor === null || typeof cursor === 'string' ? cursor : unusable();
+}
+
+function field(value: unknown, name: string): unknown {
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, name) ? Reflect.get(value, name) : undefined;
+}
+
+function unusable(): never {
+  throw new ProtocolError('bad_frame', 'The answer of the gateway has not the expected shape.');
+}

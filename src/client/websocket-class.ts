@@ -1,0 +1,18 @@
+// What the SDK needs of a WebSocket: the browser's, Node's, that of `ws`, or one to inject.
+
+// Method types are compared in both directions: each implementation has event classes of its own.
+type On<Event> = { call(event: Event): void }['call'] | null;
+
+export interface WebSocketLike {
+  binaryType: string;
+  readonly bufferedAmount: number;
+  onopen: On<unknown>;
+  onmessage: On<{ data: unknown }>;
+  onclose: On<{ code: number }>;
+  onerror: On<unknown>;
+  send(data: string | Uint8Array<ArrayBuffer>): void;
+  close(code?: number): void;
+  /** Of `ws`: ends the TCP connection without a closing handshake. */
+  terminate?(): void;
+}
+export type WebSocketClass = new (url: string, protocols: string[]) => WebSocketLike;

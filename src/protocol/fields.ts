@@ -1,0 +1,132 @@
+// The fields of one frame, read in their order and checked: what passes here has the type that it claims.
+import { isEncoding } from './encoding.js';
+import { ProtocolError } from './errors.js';
+import type { MessageOptions, Payload } from './frame.js';
+import {
+  isClientId,
+  isEventName,
+  isRoomName,
+  isSessionId,
+  type ClientId,
+  type EventName,
+  type RoomName,
+  type SessionId,
+} from './ids.js';
+import { OPAQUE_LIMIT_CHARACTERS, TARGETS_LIMIT } from './limits.js';
+
+/** The elements of one frame in their order, as a codec finds them. */
+export interface Elements {
+  /** An unsigned safe integer; null for nil or where no element is left; -1 for anything else. */
+  uint(): number | null;
+  /** The next element, decoded; null where none is left. */
+  value(): unknown;
+  /** The next two elements: encoding and bytes; null where they are not that. */
+  payload(): Payload | null;
+}
+
+const REF_LIMIT = 0xffff_ffff;
+const TRACE = /^[A-Za-z0-9._~@:/+-]{1,64}$/;
+
+/** Throws `bad_parameter`, with the frame's ref, at the first field that is wrong. */
+export class Fields {
+  private callRef = 0;
+
+  constructor(readonly elements: Elements) {}
+
+  refuse(field: string): never {
+    throw new ProtocolError('bad_parameter', `bad ${field}`, { ref: this.callRef });
+  }
+
+  unknownType(type: number): never {
+    const ref = this.elements.uint();
+    throw new ProtocolError('unknown_type', `unknown frame type ${type}`, {
+      ref: ref !== null && ref > 0 && ref <= REF_LIMIT ? ref : 0,
+    });
+  }
+
+  /** The next element, if `isRight`. */
+  value<Value>(field: string, isRight: (value: unknown) => value is Value): Value {
+    const value = this.elements.value();
+    return isRight(value) ? value : this.refuse(field);
+  }
+
+  uint(field: string, from = 0, to = Number.MAX_SAFE_INTEGER): number {
+    const value = this.elements.uint();
+    return value !== null && value >= from && value <= to ? value : this.refuse(field);
+  }
+
+  /** 0 where the caller wants no answer, which only some frames allow. */
+  ref(from: 0 | 1 = 1): number {
+    return (this.callRef = this.uint('ref', from, REF_LIMIT));
+  }
+
+  string(field: string, limit: number): string {
+    return this.stringOrNull(field, limit) ?? this.refuse(field);
+  }
+
+  stringOrNull(field: string, limit: number): string | null {
+    const value = this.elements.value();
+    return value === null || (isText(value) && value.length <= limit) ? value : this.refuse(field);
+  }
+
+  /** A string that only its maker understands; never empty. */
+  opaque(field: string): string {
+    return this.string(field, OPAQUE_LIMIT_CHARACTERS) || this.refuse(field);
+  }
+
+  client(field: string): ClientId {
+    return this.value(field, isClientId);
+  }
+
+  session(): SessionId {
+    return this.value('session', isSessionId);
+  }
+
+  event(): EventName {
+    return this.value('event', isEventName);
+  }
+
+  room(): RoomName {
+    return this.value('room', isRoomName);
+  }
+
+  options(): MessageOptions {
+    const { trace, except, self } = own(this.value('options', isRecord));
+    const options: MessageOptions = {};
+    if (trace !== undefined) {
+      options.trace = isText(trace) && TRACE.test(trace) ? trace : this.refuse('trace');
+    }
+    if (except !== undefined) {
+      const fits = isList(except, isClientId) && except.length <= TARGETS_LIMIT;
+      options.except = fits ? except : this.refuse('except');
+    }
+    if (self !== undefined) options.self = typeof self === 'boolean' ? self : this.refuse('self');
+    return options;
+  }
+
+  payload(): Payload {
+    const payload = this.elements.payload();
+    if (payload === null || !isEncoding(payload.encoding)) return this.refuse('payload');
+    // The none codec says that there is nothing, so there is nothing to deflate either.
+    const isNone = (payload.encoding & 0x0f) === 0;
+    return isNone && (payload.encoding !== 0 || payload.data.length > 0) ? this.refuse('payload') : payload;
+  }
+}
+
+export function isText(value: unknown): value is string {
+  return typeof value === 'string';
+}
+
+export function isList<Item>(value: unknown, isItem: (item: unknown) => item is Item): value is Item[] {
+  return Array.isArray(value) && value.every(isItem);
+}
+
+export function isRecord(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Map);
+}
+
+/** What a map itself holds, nothing that it inherits: `{}` has no `constructor` here. */
+export function own(value: object): Readonly<Record<string, unknown>> {
+  const bare: Record<string, unknown> = Object.create(null);
+  return Object.assign(bare, value);
+}

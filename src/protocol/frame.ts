@@ -1,0 +1,333 @@
+// Every frame of protocol version 1, in two families that cannot be mixed: client → gateway and gateway → client.
+import type { Code } from './codes.js';
+import type { ClientId, EventName, RoomName, SessionId } from './ids.js';
+
+export const PROTOCOL_VERSION = 1;
+
+/**
+ * Type numbers, given out in ranges: 0–15 session, 16–31 messages, 32–47 rooms, 48–63 presence, 64–79 streams,
+ * 80–95 pairing and services, 96–111 RTC, 112–127 uplinks and extensions. A number is never reused.
+ */
+export const TYPES = {
+  hello: 0,
+  welcome: 1,
+  ping: 2,
+  pong: 3,
+  token: 4,
+  ok: 5,
+  error: 6,
+  expiring: 7,
+  goaway: 8,
+  bye: 9,
+
+  send: 16,
+  message: 17,
+  broadcast: 18,
+  request: 19,
+  requested: 20,
+  reply: 21,
+  reject: 22,
+  response: 23,
+
+  join: 32,
+  leave: 33,
+  leaveAll: 34,
+  publish: 35,
+  roomMessage: 36,
+
+  members: 48,
+  count: 49,
+  clients: 50,
+  online: 51,
+  watch: 52,
+  presence: 53,
+} as const;
+export type FrameType = keyof typeof TYPES;
+
+/** What the application sent, still encoded: passed on as the same bytes. `data` of the none codec is empty. */
+export interface Payload {
+  encoding: number;
+  data: Uint8Array;
+}
+
+/** `0`: volatile, at most once, never stored. `null`: kept, without a number. `1…`: kept, the sender's number in that channel. */
+export type Sequence = number | null;
+
+/** Options of a message; unknown names are ignored. */
+export interface MessageOptions {
+  /** Opaque id that follows the message, for tracing across clients; 1–64 characters of a name. */
+  trace?: string;
+  /** Clients of a room that do not get the message. */
+  except?: ClientId[];
+  /** Whether the publisher's own session gets it too; default true. */
+  self?: boolean;
+}
+
+/** Where in a channel a kept message stands: `<epoch>:<offset>-<tag>`; null for volatile ones. */
+export type EntryId = string;
+
+// ── client → gateway ────────────────────────────────────────────────────────────────────────────
+
+/** First frame of every connection. */
+export interface HelloFrame {
+  type: 'hello';
+  version: number;
+  /** Access token, unless the handshake carried it. */
+  token: string | null;
+  /** Session to continue, with its latest resume key. */
+  resume: { session: SessionId; key: string } | null;
+  /** Name and version of the client's library, for logs. */
+  agent: string | null;
+}
+export interface PongFrame {
+  type: 'pong';
+}
+export interface TokenFrame {
+  type: 'token';
+  ref: number;
+  token: string;
+}
+/** Ends the session for good; the gateway closes with 1000. */
+export interface ByeFrame {
+  type: 'bye';
+}
+export interface SendFrame {
+  type: 'send';
+  ref: number;
+  seq: Sequence;
+  options: MessageOptions;
+  /** `bob`, `bob#<session>`, or a list of these. */
+  to: string | string[];
+  event: EventName;
+  payload: Payload;
+}
+export interface BroadcastFrame {
+  type: 'broadcast';
+  ref: number;
+  options: MessageOptions;
+  event: EventName;
+  payload: Payload;
+}
+export interface RequestFrame {
+  type: 'request';
+  ref: number;
+  timeoutMs: number;
+  options: MessageOptions;
+  to: string;
+  event: EventName;
+  payload: Payload;
+}
+/** Answer to a `requested` frame, with its handle. */
+export interface ReplyFrame {
+  type: 'reply';
+  handle: string;
+  payload: Payload;
+}
+export interface RejectFrame {
+  type: 'reject';
+  handle: string;
+  code: Code;
+  text: string;
+}
+export interface JoinFrame {
+  type: 'join';
+  ref: number;
+  room: RoomName;
+}
+export interface LeaveFrame {
+  type: 'leave';
+  ref: number;
+  room: RoomName;
+}
+export interface LeaveAllFrame {
+  type: 'leaveAll';
+  ref: number;
+}
+export interface PublishFrame {
+  type: 'publish';
+  ref: number;
+  seq: Sequence;
+  options: MessageOptions;
+  room: RoomName;
+  event: EventName;
+  payload: Payload;
+}
+export interface MembersFrame {
+  type: 'members';
+  ref: number;
+  room: RoomName;
+  cursor: string | null;
+  limit: number;
+}
+export interface CountFrame {
+  type: 'count';
+  ref: number;
+  room: RoomName;
+}
+export interface ClientsFrame {
+  type: 'clients';
+  ref: number;
+  prefix: string;
+  cursor: string | null;
+  limit: number;
+}
+export interface OnlineFrame {
+  type: 'online';
+  ref: number;
+  client: ClientId;
+}
+/** Start or stop presence events of a room that the session is in. */
+export interface WatchFrame {
+  type: 'watch';
+  ref: number;
+  room: RoomName;
+  on: boolean;
+}
+
+export type ClientFrame =
+  | HelloFrame
+  | PongFrame
+  | TokenFrame
+  | ByeFrame
+  | SendFrame
+  | BroadcastFrame
+  | RequestFrame
+  | ReplyFrame
+  | RejectFrame
+  | JoinFrame
+  | LeaveFrame
+  | LeaveAllFrame
+  | PublishFrame
+  | MembersFrame
+  | CountFrame
+  | ClientsFrame
+  | OnlineFrame
+  | WatchFrame;
+
+// ── gateway → client ────────────────────────────────────────────────────────────────────────────
+
+/** What a client learns when its session begins or continues. */
+export interface Welcome {
+  /** Version of the gateway's software. */
+  server: string;
+  client: ClientId;
+  session: SessionId;
+  /** Secret that continues this session on a new connection; changes with each welcome. Keep it in memory only. */
+  resumeKey: string;
+  /** Whether the session that hello named goes on. */
+  resumed: boolean;
+  /** Rooms that the session is in. */
+  rooms: string[];
+  /** How long the session waits for a new connection, ms. */
+  resumeWindowMs: number;
+  /** The gateway pings after this much silence, ms; a client that hears nothing for twice as long is cut off. */
+  pingIntervalMs: number;
+  /** Until the access token expires, ms. */
+  tokenExpiresInMs: number;
+  frameLimitBytes: number;
+  /** `RTCIceServer` values for `RTCPeerConnection`. */
+  iceServers: { urls: string | string[]; username?: string; credential?: string }[];
+}
+export interface WelcomeFrame {
+  type: 'welcome';
+  info: Welcome;
+}
+export interface PingFrame {
+  type: 'ping';
+}
+export interface OkFrame {
+  type: 'ok';
+  ref: number;
+  /** What the call returns, by the frame that asked; see `docs/protocol.md`. */
+  result: unknown;
+}
+/** Refusal of a call; `ref` is 0 where the frame had none. */
+export interface ErrorFrame {
+  type: 'error';
+  ref: number;
+  code: Code;
+  text: string;
+}
+export interface ExpiringFrame {
+  type: 'expiring';
+  inMs: number;
+}
+/** The connection is about to end with this close code; come back, if at all, after the hint. */
+export interface GoawayFrame {
+  type: 'goaway';
+  close: number;
+  retryAfterMs: number;
+}
+export interface MessageFrame {
+  type: 'message';
+  id: EntryId | null;
+  options: MessageOptions;
+  from: ClientId;
+  session: SessionId;
+  event: EventName;
+  payload: Payload;
+}
+export interface RequestedFrame {
+  type: 'requested';
+  handle: string;
+  options: MessageOptions;
+  from: ClientId;
+  session: SessionId;
+  event: EventName;
+  payload: Payload;
+}
+export interface ResponseFrame {
+  type: 'response';
+  ref: number;
+  payload: Payload;
+}
+export interface RoomMessageFrame {
+  type: 'roomMessage';
+  id: EntryId | null;
+  options: MessageOptions;
+  room: RoomName;
+  from: ClientId;
+  session: SessionId;
+  event: EventName;
+  payload: Payload;
+}
+/** Who came and went since the last one, coalesced; both lists are empty where the room is too large for detail. */
+export interface PresenceFrame {
+  type: 'presence';
+  room: RoomName;
+  joined: string[];
+  left: string[];
+  count: number;
+}
+
+export type GatewayFrame =
+  | WelcomeFrame
+  | PingFrame
+  | OkFrame
+  | ErrorFrame
+  | ExpiringFrame
+  | GoawayFrame
+  | MessageFrame
+  | RequestedFrame
+  | ResponseFrame
+  | RoomMessageFrame
+  | PresenceFrame;
+
+interface WireFormat {
+  readonly subprotocol: string;
+  readonly binary: boolean;
+}
+
+/** What a client needs of a subprotocol: to write its frames and read the gateway's. */
+export interface ClientSideCodec extends WireFormat {
+  encodeClient(frame: ClientFrame): Uint8Array | string;
+  /** @throws ProtocolError as `decodeClient` */
+  decodeGateway(bytes: Uint8Array | string): GatewayFrame;
+}
+
+/** One subprotocol's way to write and read frames. Both sides of both families, so that SDK and gateway share it. */
+export interface FrameCodec extends ClientSideCodec {
+  encodeGateway(frame: GatewayFrame): Uint8Array | string;
+  /** @throws ProtocolError `bad_frame` (not a frame: the connection ends), `unknown_type` or `bad_parameter` (with `ref`: the call is refused) */
+  decodeClient(bytes: Uint8Array | string): ClientFrame;
+}

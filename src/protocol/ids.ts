@@ -1,0 +1,51 @@
+// Names that travel on the wire: client ids, session ids, room and event names, addresses and patterns.
+
+export type ClientId = string & { readonly __brand: 'ClientId' };
+export type SessionId = string & { readonly __brand: 'SessionId' };
+export type RoomName = string & { readonly __brand: 'RoomName' };
+export type EventName = string & { readonly __brand: 'EventName' };
+export type WorkerId = string & { readonly __brand: 'WorkerId' };
+export type NodeId = string & { readonly __brand: 'NodeId' };
+
+/** Longest client id, room or event name, in characters (all of them ASCII, so also in bytes). */
+export const NAME_LENGTH_LIMIT = 128;
+
+const NAME = /^[A-Za-z0-9._~@:/+-]{1,128}$/;
+const SESSION = /^[A-Za-z0-9_-]{22}$/;
+
+export function isName(value: unknown): value is string {
+  return typeof value === 'string' && NAME.test(value);
+}
+export function isClientId(value: unknown): value is ClientId {
+  return isName(value);
+}
+export function isRoomName(value: unknown): value is RoomName {
+  return isName(value);
+}
+export function isEventName(value: unknown): value is EventName {
+  return isName(value);
+}
+/** A session id is 128 random bits in base64url. */
+export function isSessionId(value: unknown): value is SessionId {
+  return typeof value === 'string' && SESSION.test(value);
+}
+
+/** Where a message goes: every session of a client, or one of them. */
+export interface Address {
+  client: ClientId;
+  session: SessionId | null;
+}
+
+/** `bob` or `bob#<session id>`; `#` cannot stand in a client id, so the form is never ambiguous. */
+export function parseAddress(value: unknown): Address | null {
+  if (typeof value !== 'string') return null;
+  const hash = value.indexOf('#');
+  if (hash < 0) return isClientId(value) ? { client: value, session: null } : null;
+  const client = value.slice(0, hash);
+  const session = value.slice(hash + 1);
+  return isClientId(client) && isSessionId(session) ? { client, session } : null;
+}
+
+export function formatAddress(address: Address): string {
+  return address.session === null ? address.client : `${address.client}#${address.session}`;
+}

@@ -1,0 +1,84 @@
+// JSON as text: where the elements of an array stand, so that a value can be passed on as the text that it came in.
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const COMMA = 0x2c;
+
+/** Index after the string that begins at `at`. */
+function afterString(text: string, at: number): number {
+  for (let i = at + 1; ; i++) {
+    const code = text.charCodeAt(i);
+    if (code === BACKSLASH) i++;
+    // NaN, past the end, cannot be in valid JSON; it must not loop for ever either.
+    else if (code === QUOTE || Number.isNaN(code)) return i + 1;
+  }
+}
+
+/**
+ * The text of one element of an array; `text` must be valid JSON (`JSON.parse` took it) and have the element.
+ * Parsing and writing again would change it: 12345678901234567890 is no double.
+ */
+export function elementText(text: string, index: number): string {
+  let depth = 0;
+  let element = 0;
+  let from = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) {
+      at = afterString(text, at) - 1;
+      continue;
+    }
+    const isOpening = code === 0x5b || code === 0x7b;
+    const isClosing = code === 0x5d || code === 0x7d;
+    if (isOpening && depth++ === 0) from = at + 1;
+    else if (depth === 1 && (code === COMMA || isClosing)) {
+      if (element++ === index) return text.slice(from, at).trim();
+      from = at + 1;
+    } else if (isClosing) depth--;
+  }
+  return '';
+}
+
+/** Whether JSON text nests deeper than `limit`; the text need not be valid. */
+export function nestsDeeper(text: string, limit: number): boolean {
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) at = afterString(text, at) - 1;
+    else if (code === 0x5b || code === 0x7b) {
+      if (++depth > limit) return true;
+    } else if (code === 0x5d || code === 0x7d) depth--;
+  }
+  return false;
+}
+
+/** Whether JSON carries a value without changing it: no bytes, dates, maps, big integers, NaN, -0 or holes. */
+export function isJsonSafe(value: unknown, depth: number): boolean {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return true;
+    case 'number':
+      return Number.isFinite(value) && !Object.is(value, -0);
+    case 'object':
+      if (value === null) return true;
+      if (depth <= 0) return false;
+      if (Array.isArray(value)) {
+        // Not `every`, which passes over holes.
+        for (let i = 0; i < value.length; i++) if (!isJsonSafe(value[i], depth - 1)) return false;
+        return true;
+      }
+      return (
+        isPlain(value) &&
+        Object.values(value).every((item) => item === undefined || isJsonSafe(item, depth - 1))
+      );
+    default:
+      return false;
+  }
+}
+
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  // The second: a plain object of another realm (a frame, a test's sandbox).
+  return prototype === null || prototype === Object.prototype || Object.getPrototypeOf(prototype) === null;
+}

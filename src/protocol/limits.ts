@@ -1,0 +1,28 @@
+// Limits that both sides share; what an operator may change stands in src/config.ts.
+
+/** Largest frame on the wire, bytes. Room for any SDP with candidates; small enough that 1,000 of them fit in memory. */
+export const FRAME_LIMIT_BYTES = 256 * 1024;
+/** Largest payload after inflating, bytes: what a receiver must be ready to hold. */
+export const INFLATED_LIMIT_BYTES = 1024 * 1024;
+/** Largest access token, bytes: it travels in a header, and headers may hold 16 KiB. */
+export const TOKEN_LIMIT_BYTES = 4 * 1024;
+/** Deepest nesting of a frame's header values (not of payloads): the deepest legal one is 3. */
+export const HEADER_DEPTH_LIMIT = 8;
+/** Most values in a client's frame, counting those inside arrays and maps: two full lists of targets fit twice. */
+export const HEADER_ITEMS_LIMIT = 1024;
+/** The same for a gateway's frame: a full page of members is 1,000 maps of two entries. */
+export const RESULT_ITEMS_LIMIT = 16 * 1024;
+/** Longest handle, cursor, resume key or name of a client's library, in characters; all are opaque. */
+export const OPAQUE_LIMIT_CHARACTERS = 1024;
+/** Longest text of a refusal, in characters. */
+export const TEXT_LIMIT_CHARACTERS = 1024;
+/** Most targets of one send, or names in one `except`. */
+export const TARGETS_LIMIT = 256;
+/** Deepest nesting of a payload that the SDK decodes. */
+export const PAYLOAD_DEPTH_LIMIT = 64;
+/** Most rows of one page of clients or members. */
+export const PAGE_LIMIT = 1000;
+/** Longest time-out of a request, ms. */
+export const REQUEST_TIMEOUT_LIMIT_MS = 120_000;
+/** Above this many members a room tells counts only, not each join and leave. */
+export const PRESENCE_DETAIL_LIMIT_MEMBERS = 1000;

@@ -1,0 +1,153 @@
+// The step from a client's decoded array to a typed frame, the same for every codec.
+import { CODES, isCode, type Code } from './codes.js';
+import { Fields, isList, isText, type Elements } from './fields.js';
+import { PROTOCOL_VERSION, TYPES, type ClientFrame, type HelloFrame, type Sequence } from './frame.js';
+import { isName, isSessionId, parseAddress } from './ids.js';
+import {
+  OPAQUE_LIMIT_CHARACTERS,
+  PAGE_LIMIT,
+  REQUEST_TIMEOUT_LIMIT_MS,
+  TARGETS_LIMIT,
+  TEXT_LIMIT_CHARACTERS,
+  TOKEN_LIMIT_BYTES,
+} from './limits.js';
+
+function seq(fields: Fields): Sequence {
+  const value = fields.elements.uint();
+  return value === null || value >= 0 ? value : fields.refuse('seq');
+}
+
+function hello(fields: Fields): HelloFrame {
+  const version = fields.uint('version');
+  // Another version may mean other fields: it is answered with `unsupported_version`, whatever they are.
+  if (version !== PROTOCOL_VERSION) return { type: 'hello', version, token: null, resume: null, agent: null };
+  return {
+    type: 'hello',
+    version,
+    token: fields.stringOrNull('token', TOKEN_LIMIT_BYTES),
+    resume: resume(fields),
+    agent: fields.stringOrNull('agent', OPAQUE_LIMIT_CHARACTERS),
+  };
+}
+
+function resume(fields: Fields): HelloFrame['resume'] {
+  const value = fields.elements.value();
+  if (value === null) return null;
+  if (!Array.isArray(value)) return fields.refuse('resume');
+  const [session, key]: unknown[] = value;
+  const isKey = isText(key) && key !== '' && key.length <= OPAQUE_LIMIT_CHARACTERS;
+  return isSessionId(session) && isKey ? { session, key } : fields.refuse('resume');
+}
+
+function isAddress(value: unknown): value is string {
+  return parseAddress(value) !== null;
+}
+
+function isTargets(value: unknown): value is string | string[] {
+  if (!Array.isArray(value)) return isAddress(value);
+  return value.length > 0 && value.length <= TARGETS_LIMIT && isList(value, isAddress);
+}
+
+function isPrefix(value: unknown): value is string {
+  return value === '' || isName(value);
+}
+
+function isBoolean(value: unknown): value is boolean {
+  return typeof value === 'boolean';
+}
+
+/** Only what a handler can have an opinion on: a peer must not say that a token or a connection ended. */
+function isRefusal(value: unknown): value is Code {
+  return isCode(value) && CODES[value].close === null;
+}
+
+/** @throws ProtocolError `unknown_type` or `bad_parameter`, with the ref of the call */
+export function parseClientFrame(type: number, elements: Elements): ClientFrame {
+  const fields = new Fields(elements);
+  // Object literals evaluate their fields in order, and that is the order on the wire.
+  switch (type) {
+    case TYPES.send:
+      return {
+        type: 'send',
+        ref: fields.ref(0),
+        seq: seq(fields),
+        options: fields.options(),
+        to: fields.value('to', isTargets),
+        event: fields.event(),
+        payload: fields.payload(),
+      };
+    case TYPES.publish:
+      return {
+        type: 'publish',
+        ref: fields.ref(0),
+        seq: seq(fields),
+        options: fields.options(),
+        room: fields.room(),
+        event: fields.event(),
+        payload: fields.payload(),
+      };
+    case TYPES.broadcast:
+      return {
+        type: 'broadcast',
+        ref: fields.ref(0),
+        options: fields.options(),
+        event: fields.event(),
+        payload: fields.payload(),
+      };
+    case TYPES.request:
+      return {
+        type: 'request',
+        ref: fields.ref(),
+        timeoutMs: fields.uint('timeoutMs', 1, REQUEST_TIMEOUT_LIMIT_MS),
+        options: fields.options(),
+        to: fields.value('to', isAddress),
+        event: fields.event(),
+        payload: fields.payload(),
+      };
+    case TYPES.reply:
+      return { type: 'reply', handle: fields.opaque('handle'), payload: fields.payload() };
+    case TYPES.reject: {
+      const handle = fields.opaque('handle');
+      const code = fields.value('code', isRefusal);
+      return { type: 'reject', handle, code, text: fields.string('text', TEXT_LIMIT_CHARACTERS) };
+    }
+    case TYPES.pong:
+      return { type: 'pong' };
+    case TYPES.hello:
+      return hello(fields);
+    case TYPES.token:
+      return { type: 'token', ref: fields.ref(), token: fields.string('token', TOKEN_LIMIT_BYTES) };
+    case TYPES.bye:
+      return { type: 'bye' };
+    case TYPES.join:
+      return { type: 'join', ref: fields.ref(), room: fields.room() };
+    case TYPES.leave:
+      return { type: 'leave', ref: fields.ref(), room: fields.room() };
+    case TYPES.leaveAll:
+      return { type: 'leaveAll', ref: fields.ref() };
+    case TYPES.members:
+      return {
+        type: 'members',
+        ref: fields.ref(),
+        room: fields.room(),
+        cursor: fields.stringOrNull('cursor', OPAQUE_LIMIT_CHARACTERS),
+        limit: fields.uint('limit', 1, PAGE_LIMIT),
+      };
+    case TYPES.count:
+      return { type: 'count', ref: fields.ref(), room: fields.room() };
+    case TYPES.clients:
+      return {
+        type: 'clients',
+        ref: fields.ref(),
+        prefix: fields.value('prefix', isPrefix),
+        cursor: fields.stringOrNull('cursor', OPAQUE_LIMIT_CHARACTERS),
+        limit: fields.uint('limit', 1, PAGE_LIMIT),
+      };
+    case TYPES.online:
+      return { type: 'online', ref: fields.ref(), client: fields.client('client') };
+    case TYPES.watch:
+      return { type: 'watch', ref: fields.ref(), room: fields.room(), on: fields.value('on', isBoolean) };
+    default:
+      return fields.unknownType(type);
+  }
+}

@@ -1,0 +1,67 @@
+// The last step of a message: into the connections of this worker, one encoding per codec.
+import type { FrameCodec } from '../protocol/frame.js';
+import type { ClientId, SessionId } from '../protocol/ids.js';
+import { matchesAny } from '../session/permissions.js';
+import { PreparedFrame } from '../session/prepared-frame.js';
+import type { SessionRegistry } from '../session/registry.js';
+import type { Outcome, Session } from '../session/session.js';
+import type { StoreEvent } from '../session/store/store.js';
+import type { RequestEnvelope } from './envelope.js';
+
+
+
+export class Delivery {
+  constructor(
+    private readonly registry: SessionRegistry,
+    private readonly msgpack: FrameCodec,
+    private readonly count: (outcome: Outcome, receivers: number) => void,
+  ) {}
+
+  /** A volatile message to sessions of a client; false when one of them is not here. */
+  toSessions(client: ClientId, ids: readonly SessionId[], body: Uint8Array): boolean {
+    const frame = PreparedFrame.of('message', null, body, this.msgpack);
+    let all = true;
+    for (const id of ids) {
+      const session = this.registry.get(id);
+      if (session === undefined || session.ref.client !== client) all = false;
+      else this.count(session.deliver(frame, true), 1);
+    }
+    return all;
+  }
+
+  toMatching(patterns: readonly string[], except: SessionId, body: Uint8Array): void {
+    const frame = PreparedFrame.of('message', null, body, this.msgpack);
+    for (const session of this.registry.all()) {
+      if (session.ref.session === except || !matchesAny(patterns, session.ref.client)) continue;
+      this.count(session.deliver(frame, true), 1);
+    }
+  }
+
+  /** False when the session is not here. */
+  requestTo({ client, session: id, handle, body }: RequestEnvelope): boolean {
+    const session = this.registry.get(id);
+    if (session === undefined || session.ref.client !== client) return false;
+    this.count(session.deliver(PreparedFrame.of('requested', handle, body, this.msgpack), false), 1);
+    return true;
+  }
+
+  /** An entry of a log, or a volatile publish to a room (no id). */
+  entry({ channel, entry }: Extract<StoreEvent, { type: 'entry' }>): void {
+    const type = channel.kind === 'inbox' ? 'message' : 'roomMessage';
+    const readers =
+      channel.kind === 'inbox' ? this.registry.ofClient(channel.client) : this.registry.inRoom(channel.room);
+    if (readers.size === 0) return;
+    const frame = PreparedFrame.of(type, entry.id, entry.body, this.msgpack);
+    const skip = entry.skip.length === 0 ? null : new Set(entry.skip);
+    for (const session of readers) {
+      if (entry.only !== null && session.ref.session !== entry.only) continue;
+      if (skip !== null && isSkipped(session, skip)) continue;
+      this.count(session.deliver(frame, entry.id === null), 1);
+    }
+  }
+}
+
+function isSkipped(session: Session, skip: ReadonlySet<string>): boolean {
+  const { client, session: id } = session.ref;
+  return skip.has(client) || skip.has(`${client}#${id}`);
+}

@@ -1,0 +1,214 @@
+// The envelope: what workers say to each other. A small binary form of its own, so that no client frame can be one.
+import type { Code } from '../protocol/codes.js';
+import type { ClientId, SessionId, WorkerId } from '../protocol/ids.js';
+
+/** A volatile message for sessions of a client that the origin believes to be at the destination. */
+export interface DeliverEnvelope {
+  kind: 'deliver';
+  origin: WorkerId;
+  client: ClientId;
+  sessions: SessionId[];
+  body: Uint8Array;
+}
+/** Answer to a deliver or request whose session is not here: the origin's route was wrong. */
+export interface MissingEnvelope {
+  kind: 'missing';
+  client: ClientId;
+  /** Handle of the request that could not be given, or empty. */
+  handle: string;
+}
+export interface RequestEnvelope {
+  kind: 'request';
+  origin: WorkerId;
+  /** `<worker>!<number>`: whoever holds it can answer, from any worker. */
+  handle: string;
+  client: ClientId;
+  session: SessionId;
+  body: Uint8Array;
+}
+/** Answer to a request. `body` is the encoding byte and the payload; a refusal has a code and a text instead. */
+export interface ResponseEnvelope {
+  kind: 'response';
+  handle: string;
+  /** Who answers: must be the session that was asked. */
+  session: SessionId;
+  code: Code | '';
+  text: string;
+  body: Uint8Array;
+}
+/** A message for every session whose client matches one of the patterns. */
+export interface BroadcastEnvelope {
+  kind: 'broadcast';
+  origin: WorkerId;
+  patterns: string[];
+  /** The sender's own session does not get it. */
+  except: SessionId;
+  body: Uint8Array;
+}
+export type Envelope =
+  | DeliverEnvelope
+  | MissingEnvelope
+  | RequestEnvelope
+  | ResponseEnvelope
+  | BroadcastEnvelope;
+
+const KINDS = { deliver: 1, missing: 2, request: 3, response: 4, broadcast: 5 } as const;
+const VERSION = 1;
+
+/** Strings are UTF-8 with a two-byte length; lists have a two-byte count; the body is the rest. */
+class Writer {
+  private buffer = Buffer.allocUnsafe(1024);
+  private at = 0;
+
+  start(kind: number): this {
+    this.at = 0;
+    this.buffer[this.at++] = VERSION;
+    this.buffer[this.at++] = kind;
+    return this;
+  }
+  string(value: string): this {
+    this.reserve(2 + value.length * 3);
+    const length = this.buffer.write(value, this.at + 2, 'utf8');
+    this.buffer.writeUInt16LE(length, this.at);
+    this.at += 2 + length;
+    return this;
+  }
+  list(values: readonly string[]): this {
+    this.reserve(2);
+    this.at = this.buffer.writeUInt16LE(values.length, this.at);
+    for (const value of values) this.string(value);
+    return this;
+  }
+  end(body: Uint8Array): Buffer {
+    const bytes = Buffer.allocUnsafe(this.at + body.length);
+    this.buffer.copy(bytes, 0, 0, this.at);
+    bytes.set(body, this.at);
+    return bytes;
+  }
+  private reserve(more: number): void {
+    if (this.at + more <= this.buffer.length) return;
+    const grown = Buffer.allocUnsafe(Math.max(this.buffer.length * 2, this.at + more));
+    this.buffer.copy(grown, 0, 0, this.at);
+    this.buffer = grown;
+  }
+}
+
+class Reader {
+  private at = 2;
+  constructor(private readonly bytes: Buffer) {}
+  string(): string {
+    const length = this.bytes.readUInt16LE(this.at);
+    const start = this.at + 2;
+    const end = start + length;
+    if (end > this.bytes.length) throw new RangeError('envelope is cut short');
+    this.at = end;
+    return this.bytes.toString("utf8", start, end);
+  }
+  list(): string[] {
+    const count = this.bytes.readUInt16LE(this.at);
+    this.at += 2;
+    const values: string[] = [];
+    for (let i = 0; i < count; i++) values.push(this.string());
+    return values;
+  }
+  rest(): Buffer {
+    return this.bytes.subarray(this.at);
+  }
+}
+
+const NOTHING = new Uint8Array(0);
+
+/** Encodes envelopes of one worker; owns its scratch memory. */
+export class EnvelopeEncoder {
+  private readonly writer = new Writer();
+
+  encode(envelope: Envelope): Buffer {
+    const writer = this.writer.start(KINDS[envelope.kind]);
+    switch (envelope.kind) {
+      case 'deliver':
+        return writer
+          .string(envelope.origin)
+          .string(envelope.client)
+          .list(envelope.sessions)
+          .end(envelope.body);
+      case 'missing':
+        return writer.string(envelope.client).string(envelope.handle).end(NOTHING);
+      case 'request':
+        return writer
+          .string(envelope.origin)
+          .string(envelope.handle)
+          .string(envelope.client)
+          .string(envelope.session)
+          .end(envelope.body);
+      case 'response':
+        return writer
+          .string(envelope.handle)
+          .string(envelope.session)
+          .string(envelope.code)
+          .string(envelope.text)
+          .end(envelope.body);
+      case 'broadcast':
+        return writer
+          .string(envelope.origin)
+          .list(envelope.patterns)
+          .string(envelope.except)
+          .end(envelope.body);
+      default:
+        return envelope satisfies never;
+    }
+  }
+}
+
+/**
+ * Reads an envelope that another worker of the same deployment wrote: its names were checked where they came in.
+ * Returns null for bytes that are none (another version, a foreign program on the same Redis).
+ */
+export function decodeEnvelope(bytes: Buffer): Envelope | null {
+  if (bytes.length < 2 || bytes[0] !== VERSION) return null;
+  const reader = new Reader(bytes);
+  try {
+    switch (bytes[1]) {
+      case KINDS.deliver:
+        return {
+          kind: 'deliver',
+          origin: reader.string() as WorkerId,
+          client: reader.string() as ClientId,
+          sessions: reader.list() as SessionId[],
+          body: reader.rest(),
+        };
+      case KINDS.missing:
+        return { kind: 'missing', client: reader.string() as ClientId, handle: reader.string() };
+      case KINDS.request:
+        return {
+          kind: 'request',
+          origin: reader.string() as WorkerId,
+          handle: reader.string(),
+          client: reader.string() as ClientId,
+          session: reader.string() as SessionId,
+          body: reader.rest(),
+        };
+      case KINDS.response:
+        return {
+          kind: 'response',
+          handle: reader.string(),
+          session: reader.string() as SessionId,
+          code: reader.string() as Code | '',
+          text: reader.string(),
+          body: reader.rest(),
+        };
+      case KINDS.broadcast:
+        return {
+          kind: 'broadcast',
+          origin: reader.string() as WorkerId,
+          patterns: reader.list(),
+          except: reader.string() as SessionId,
+          body: reader.rest(),
+        };
+      default:
+        return null;
+    }
+  } catch (error) {
+    if (error instanceof RangeError) return null;
+    throw error;
+  }
+}

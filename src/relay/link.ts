@@ -1,0 +1,114 @@
+// A link: one Unix socket between two processes of a node, carrying length-prefixed messages, one write per tick.
+import { createConnection, createServer, type Server, type Socket } from 'node:net';
+
+/** Bytes that may wait for a process that does not read; past it messages are refused (a stopped worker must not fill us). */
+export const LINK_QUEUE_LIMIT_BYTES = 64 * 1024 * 1024;
+/** Largest message on a link: a frame, its targets and some room. */
+export const LINK_MESSAGE_LIMIT_BYTES = 16 * 1024 * 1024;
+const HEADER_BYTES = 4;
+/** Up to this size messages of a tick are copied together: one write of 64 KiB beats many small ones. */
+const BATCH_BYTES = 64 * 1024;
+
+export interface LinkHandlers {
+  message(bytes: Buffer): void;
+  close(): void;
+}
+
+export class Link {
+  private batch: Buffer = Buffer.allocUnsafe(BATCH_BYTES);
+  private batched = 0;
+  private scheduled = false;
+  private partial: Buffer | null = null;
+  private closed = false;
+
+  constructor(
+    private readonly socket: Socket,
+    private readonly handlers: LinkHandlers,
+  ) {
+    socket.on('data', (chunk: Buffer) => {
+      this.receive(chunk);
+    });
+    socket.on('error', () => {
+      socket.destroy();
+    });
+    socket.on('close', () => {
+      this.closed = true;
+      handlers.close();
+    });
+  }
+
+  /** Queues a message; false when the link is closed or its queue is full. The bytes are copied or kept unchanged by the caller. */
+  send(...parts: Uint8Array[]): boolean {
+    if (this.closed || this.socket.writableLength + this.batched > LINK_QUEUE_LIMIT_BYTES) return false;
+    let length = 0;
+    for (const part of parts) length += part.length;
+    if (this.batched + HEADER_BYTES + length > BATCH_BYTES) this.flush();
+    if (HEADER_BYTES + length > BATCH_BYTES) {
+      const header = Buffer.allocUnsafe(HEADER_BYTES);
+      header.writeUInt32LE(length);
+      this.socket.write(Buffer.concat([header, ...parts]));
+      return true;
+    }
+    this.batched = this.batch.writeUInt32LE(length, this.batched);
+    for (const part of parts) {
+      this.batch.set(part, this.batched);
+      this.batched += part.length;
+    }
+    if (!this.scheduled) {
+      this.scheduled = true;
+      setImmediate(() => {
+        this.scheduled = false;
+        this.flush();
+      });
+    }
+    return true;
+  }
+
+  close(): void {
+    this.flush();
+    this.socket.end();
+  }
+
+  private flush(): void {
+    if (this.batched === 0 || this.closed) return;
+    this.socket.write(this.batch.subarray(0, this.batched));
+    // The socket keeps a reference until the kernel took the bytes: what follows needs memory of its own.
+    this.batch = Buffer.allocUnsafe(BATCH_BYTES);
+    this.batched = 0;
+  }
+
+  private receive(chunk: Buffer): void {
+    let bytes = this.partial === null ? chunk : Buffer.concat([this.partial, chunk]);
+    while (bytes.length >= HEADER_BYTES) {
+      const length = bytes.readUInt32LE(0);
+      if (length > LINK_MESSAGE_LIMIT_BYTES) {
+        this.socket.destroy();
+        return;
+      }
+      if (bytes.length < HEADER_BYTES + length) break;
+      this.handlers.message(bytes.subarray(HEADER_BYTES, HEADER_BYTES + length));
+      bytes = bytes.subarray(HEADER_BYTES + length);
+    }
+    this.partial = bytes.length > 0 ? bytes : null;
+  }
+}
+
+/** Connects to a listening process of the node. Messages sent before the connection stands wait in the link. */
+export function connectLink(path: string, handlers: LinkHandlers): Link {
+  return new Link(createConnection(path), handlers);
+}
+
+/** Listens on a Unix socket; `accept` gets each link and returns its handlers. */
+export function listenLinks(path: string, accept: (link: () => Link) => LinkHandlers): Promise<Server> {
+  const server = createServer((socket) => {
+    const handlers = accept(() => link);
+    const link = new Link(socket, handlers);
+  });
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, () => {
+      server.off('error', reject);
+      resolve(server);
+    });
+  });
+}

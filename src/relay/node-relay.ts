@@ -1,0 +1,128 @@
+// The relay of one worker: Unix sockets to its siblings, a bridge (Redis) to other nodes when there is one.
+import type { Server } from 'node:net';
+import { join } from 'node:path';
+import type { WorkerId } from '../protocol/ids.js';
+import { decodeEnvelope, type Envelope, EnvelopeEncoder } from './envelope.js';
+import { connectLink, type Link, type LinkHandlers, listenLinks } from './link.js';
+import { type EnvelopeListener, type NodeBridge, nodeOf, type Relay, type RelayPath } from './relay.js';
+
+export interface NodeRelayOptions {
+  worker: WorkerId;
+  /** Directory of the node's sockets, readable by its owner only. */
+  directory: string;
+  listener: EnvelopeListener;
+  /** Counts what was sent, by path, and what could not be. */
+  count(path: RelayPath, outcome: 'sent' | 'failed' | 'bad'): void;
+}
+
+export function socketPath(directory: string, worker: WorkerId): string {
+  return join(directory, `${worker.slice(worker.lastIndexOf('.') + 1)}.sock`);
+}
+
+export class NodeRelay implements Relay {
+  private readonly encoder = new EnvelopeEncoder();
+  private readonly links = new Map<WorkerId, Link>();
+  private readonly node: string;
+  private siblings: readonly WorkerId[] = [];
+  private bridge: NodeBridge | null = null;
+  private server: Server | null = null;
+  private readonly incoming = new Set<Link>();
+
+  constructor(private readonly options: NodeRelayOptions) {
+    this.node = nodeOf(options.worker);
+  }
+
+  /** Starts to listen for the siblings. */
+  async open(): Promise<void> {
+    this.server = await listenLinks(socketPath(this.options.directory, this.options.worker), (link) => {
+      const handlers: LinkHandlers = {
+        message: (bytes) => {
+          this.receive(bytes, 'unix');
+        },
+        close: () => {
+          this.incoming.delete(link());
+        },
+      };
+      setImmediate(() => this.incoming.add(link()));
+      return handlers;
+    });
+  }
+
+  useBridge(bridge: NodeBridge): void {
+    this.bridge = bridge;
+  }
+
+  /** Who else runs on this node; links to the dead are dropped. */
+  setSiblings(workers: readonly WorkerId[]): void {
+    this.siblings = workers.filter((worker) => worker !== this.options.worker);
+    for (const [worker, link] of this.links) {
+      if (this.siblings.includes(worker)) continue;
+      this.links.delete(worker);
+      link.close();
+    }
+  }
+
+  send(to: WorkerId, envelope: Envelope): boolean {
+    if (to === this.options.worker) {
+      this.options.count('local', 'sent');
+      this.options.listener(envelope, 'local');
+      return true;
+    }
+    const bytes = this.encoder.encode(envelope);
+    return nodeOf(to) === this.node ? this.sendToSibling(to, bytes) : this.sendAway(to, bytes);
+  }
+
+  sendToAll(envelope: Envelope): boolean {
+    const bytes = this.encoder.encode(envelope);
+    let all = true;
+    for (const worker of this.siblings) all = this.sendToSibling(worker, bytes) && all;
+    if (this.bridge !== null) {
+      const sent = this.bridge.sendToOtherNodes(bytes);
+      this.options.count('redis', sent ? 'sent' : 'failed');
+      all = sent && all;
+    }
+    return all;
+  }
+
+  /** Bytes of an envelope from another node or process; garbage is counted and dropped. */
+  receive(bytes: Buffer, path: RelayPath): void {
+    const envelope = decodeEnvelope(bytes);
+    if (envelope === null) this.options.count(path, 'bad');
+    else this.options.listener(envelope, path);
+  }
+
+  async close(): Promise<void> {
+    for (const link of this.links.values()) link.close();
+    for (const link of this.incoming) link.close();
+    this.links.clear();
+    this.server?.close();
+    await this.bridge?.close();
+  }
+
+  private sendToSibling(to: WorkerId, bytes: Buffer): boolean {
+    const sent = this.siblings.includes(to) && this.linkTo(to).send(bytes);
+    this.options.count('unix', sent ? 'sent' : 'failed');
+    return sent;
+  }
+
+  private sendAway(to: WorkerId, bytes: Buffer): boolean {
+    const sent = this.bridge?.send(to, bytes) ?? false;
+    this.options.count('redis', sent ? 'sent' : 'failed');
+    return sent;
+  }
+
+  private linkTo(worker: WorkerId): Link {
+    const existing = this.links.get(worker);
+    if (existing !== undefined) return existing;
+    const link: Link = connectLink(socketPath(this.options.directory, worker), {
+      message: (bytes) => {
+        this.receive(bytes, 'unix');
+      },
+      close: () => {
+        if (this.links.get(worker) === link) this.links.delete(worker);
+      },
+    });
+    this.links.set(worker, link);
+    return link;
+  }
+}

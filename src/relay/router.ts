@@ -1,0 +1,311 @@
+// The router: which sessions does a message go to, and where are they? Every verb of the gateway passes here.
+import type { Code } from '../protocol/codes.js';
+import { CODES } from '../protocol/codes.js';
+import { GatewayError } from '../protocol/errors.js';
+import type {
+  BroadcastFrame,
+  MessageOptions,
+  Payload,
+  PublishFrame,
+  RejectFrame,
+  ReplyFrame,
+  RequestFrame,
+  SendFrame,
+} from '../protocol/frame.js';
+import { type Address, type ClientId, type SessionId, type WorkerId, parseAddress } from '../protocol/ids.js';
+import { encodeMessageBody, encodeRoomMessageBody } from '../protocol/msgpack-codec.js';
+import { maySend, sendPatterns } from '../session/permissions.js';
+import type { Session } from '../session/session.js';
+import type { SessionPlace, Store } from '../session/store/store.js';
+import type { TimerWheel } from '../session/wheel.js';
+import type { Delivery } from './delivery.js';
+import type { Envelope } from './envelope.js';
+import type { Relay, RelayPath } from './relay.js';
+import { PendingRequests } from './pending-requests.js';
+import type { RouteCache } from './route-cache.js';
+
+export interface RouterOptions {
+  worker: WorkerId;
+  store: Store;
+  relay: Relay;
+  routes: RouteCache;
+  delivery: Delivery;
+  wheel: TimerWheel;
+  requestsPendingLimit: number;
+  /** Counts volatile messages that could not be handed over, by reason. */
+  countDropped(reason: 'unreachable' | 'away'): void;
+}
+
+type Routed = 'sent' | 'absent';
+
+export class Router {
+  private readonly pending: PendingRequests;
+
+  constructor(private readonly options: RouterOptions) {
+    this.pending = new PendingRequests(options.worker, options.wheel);
+  }
+
+  send(session: Session, frame: SendFrame): void {
+    const { to } = frame;
+    const body = encodeMessageBody(messageOf(session, frame));
+    const report = refuseLater(session, frame.ref);
+    if (!Array.isArray(to)) {
+      // The hot path: a volatile message to a cached place is on its way without a promise.
+      const routed = this.sendTo(session, frame, to, body);
+      if (typeof routed !== 'string') {
+        routed.then((result) => {
+          this.answerSend(session, frame, result);
+        }, report);
+      } else if (routed === 'absent') {
+        session.refuse(frame.ref, 'not_found', CODES.not_found.text);
+      }
+      return;
+    }
+    Promise.all(to.map(async (target) => ({ target, result: await this.sendTo(session, frame, target, body) }))).then(
+      (results) => {
+        const absent = results.filter(({ result }) => result === 'absent').map(({ target }) => target);
+        if (absent.length === to.length) session.refuse(frame.ref, 'not_found', CODES.not_found.text);
+        else if (frame.seq !== 0) session.ok(frame.ref, { absent });
+      },
+      report,
+    );
+  }
+
+  broadcast(session: Session, frame: BroadcastFrame): void {
+    const envelope: Envelope = {
+      kind: 'broadcast',
+      origin: this.options.worker,
+      patterns: sendPatterns(session.identity.permissions),
+      except: session.ref.session,
+      body: encodeMessageBody(messageOf(session, frame)),
+    };
+    this.options.delivery.toMatching(envelope.patterns, envelope.except, envelope.body);
+    if (this.options.relay.sendToAll(envelope)) session.ok(frame.ref, null);
+    else session.refuse(frame.ref, 'unavailable', 'Not every worker could be reached.');
+  }
+
+  publish(session: Session, frame: PublishFrame): void {
+    const { room, seq, options } = frame;
+    const { client, session: id } = session.ref;
+    const skip: string[] = [...(options.except ?? [])];
+    if (options.self === false) skip.push(`${client}#${id}`);
+    const body = encodeRoomMessageBody({ ...messageOf(session, frame), room });
+    this.options.store
+      .append({ channel: { kind: 'room', room }, sender: id, seq, only: null, skip, body })
+      .then((result) => {
+        if (result.status === 'out_of_order') refuseOrder(session, frame.ref, result.expected);
+        else if (seq !== 0) session.ok(frame.ref, result.status === 'accepted' ? { id: result.id } : null);
+      }, refuseLater(session, frame.ref));
+  }
+
+  request(session: Session, frame: RequestFrame): void {
+    if (session.pendingRequests >= this.options.requestsPendingLimit) {
+      session.refuse(frame.ref, 'limit', `At most ${String(this.options.requestsPendingLimit)} requests may wait.`);
+      return;
+    }
+    const address = parseAddress(frame.to);
+    if (address === null || !maySend(session.identity.permissions, address.client)) {
+      session.refuse(frame.ref, 'not_found', CODES.not_found.text);
+      return;
+    }
+    const body = encodeMessageBody(messageOf(session, frame));
+    const handle = this.pending.open(session, frame.ref, frame.timeoutMs, { address, body, retried: false });
+    this.dispatchRequest(handle, address, body);
+  }
+
+  reply(session: Session, frame: ReplyFrame): void {
+    const { payload } = frame;
+    const body = new Uint8Array(1 + payload.data.length);
+    body[0] = payload.encoding;
+    body.set(payload.data, 1);
+    this.answerRequest(session, frame.handle, '', '', body);
+  }
+
+  reject(session: Session, frame: RejectFrame): void {
+    this.answerRequest(session, frame.handle, frame.code, frame.text, NO_BODY);
+  }
+
+  /** The session's connection is gone: what it asked for has nobody to tell. */
+  drop(session: Session): void {
+    this.pending.dropOf(session);
+  }
+
+  receive(envelope: Envelope, _path: RelayPath): void {
+    switch (envelope.kind) {
+      case 'deliver':
+        if (!this.options.delivery.toSessions(envelope.client, envelope.sessions, envelope.body)) {
+          this.options.relay.send(envelope.origin, { kind: 'missing', client: envelope.client, handle: '' });
+        }
+        return;
+      case 'request':
+        if (!this.options.delivery.requestTo(envelope)) {
+          const { client, handle } = envelope;
+          this.options.relay.send(envelope.origin, { kind: 'missing', client, handle });
+        }
+        return;
+      case 'missing':
+        this.options.routes.forget(envelope.client);
+        if (envelope.handle !== '') this.retryRequest(envelope.handle);
+        return;
+      case 'response':
+        this.pending.settle(envelope);
+        return;
+      case 'broadcast':
+        this.options.delivery.toMatching(envelope.patterns, envelope.except, envelope.body);
+        return;
+      default:
+        envelope satisfies never;
+    }
+  }
+
+  private sendTo(session: Session, frame: SendFrame, to: string, body: Uint8Array): Routed | Promise<SendResult> {
+    const address = parseAddress(to);
+    if (address === null || !maySend(session.identity.permissions, address.client)) return 'absent';
+    if (frame.seq !== 0) return this.append(session, frame.seq, address, body);
+    const places = this.options.routes.peek(address.client);
+    if (places !== undefined) return this.deliver(address, places, body);
+    return this.options.routes
+      .load(address.client)
+      .then((loaded) => this.deliver(address, loaded, body));
+  }
+
+  private async append(
+    session: Session,
+    seq: number | null,
+    address: Address,
+    body: Uint8Array,
+  ): Promise<SendResult> {
+    const result = await this.options.store.append({
+      channel: { kind: 'inbox', client: address.client },
+      sender: session.ref.session,
+      seq,
+      only: address.session,
+      skip: [],
+      body,
+    });
+    if (result.status === 'absent') return 'absent';
+    if (result.status === 'out_of_order') return { expected: result.expected };
+    return { id: result.status === 'accepted' ? result.id : null };
+  }
+
+  private answerSend(session: Session, frame: SendFrame, result: SendResult): void {
+    if (result === 'absent') session.refuse(frame.ref, 'not_found', CODES.not_found.text);
+    else if (result !== 'sent' && 'expected' in result) refuseOrder(session, frame.ref, result.expected);
+    else if (frame.seq !== 0) session.ok(frame.ref, result === 'sent' ? null : result);
+  }
+
+  /** A volatile message: to every worker that holds a connected session of the target. */
+  private deliver(address: Address, places: readonly SessionPlace[], body: Uint8Array): Routed {
+    const { client } = address;
+    const byWorker = groupByWorker(address, places);
+    if (byWorker === null) return 'absent';
+    if (byWorker.size === 0) this.options.countDropped('away');
+    for (const [worker, sessions] of byWorker) {
+      const origin = this.options.worker;
+      if (!this.options.relay.send(worker, { kind: 'deliver', origin, client, sessions, body })) {
+        this.options.countDropped('unreachable');
+      }
+    }
+    return 'sent';
+  }
+
+  private dispatchRequest(handle: string, address: Address, body: Uint8Array): void {
+    const refuse = (code: Code): void => {
+      this.pending.refuse(handle, code, CODES[code].text);
+    };
+    const places = this.options.routes.peek(address.client);
+    const loaded = places === undefined ? this.options.routes.load(address.client) : Promise.resolve(places);
+    loaded.then(
+      (known) => {
+        const named = known.filter(({ session }) => address.session === null || session === address.session);
+        const place = named.find(({ connected }) => connected);
+        if (place === undefined) {
+          refuse(named.length === 0 ? 'not_found' : 'unavailable');
+          return;
+        }
+        const { client, session, worker } = place;
+        this.pending.expectFrom(handle, session);
+        const origin = this.options.worker;
+        if (!this.options.relay.send(worker, { kind: 'request', origin, handle, client, session, body })) {
+          refuse('unavailable');
+        }
+      },
+      (error: unknown) => {
+        refuse(error instanceof GatewayError ? error.code : 'internal_error');
+      },
+    );
+  }
+
+  /** The worker that was asked does not hold the session: nothing was executed, so asking anew is safe, once. */
+  private retryRequest(handle: string): void {
+    const again = this.pending.retry(handle);
+    if (again === 'unknown') return;
+    if (again === 'retried') this.pending.refuse(handle, 'unavailable', CODES.unavailable.text);
+    else this.dispatchRequest(handle, again.address, again.body);
+  }
+
+  private answerRequest(session: Session, handle: string, code: Code | '', text: string, body: Uint8Array): void {
+    const worker = PendingRequests.workerOf(handle);
+    // An answer to nobody is dropped like a late one: a client cannot tell, and learns nothing about handles.
+    if (worker === null) return;
+    const answering = session.ref.session;
+    this.options.relay.send(worker, { kind: 'response', handle, session: answering, code, text, body });
+  }
+}
+
+type SendResult = Routed | { id: string | null } | { expected: number };
+
+const NO_BODY = new Uint8Array(0);
+
+interface Message {
+  options: MessageOptions;
+  from: ClientId;
+  session: SessionId;
+  event: SendFrame['event'];
+  payload: Payload;
+}
+
+/** What receivers see: the sender's identity is the gateway's word, and only the trace id of the options travels on. */
+function messageOf(session: Session, frame: SendFrame | BroadcastFrame | RequestFrame | PublishFrame): Message {
+  const { trace } = frame.options;
+  return {
+    options: trace === undefined ? {} : { trace },
+    from: session.ref.client,
+    session: session.ref.session,
+    event: frame.event,
+    payload: frame.payload,
+  };
+}
+
+/** Null when the target does not exist; an empty map when none of its sessions is connected now. */
+function groupByWorker(
+  address: Address,
+  places: readonly SessionPlace[],
+): Map<WorkerId, SessionId[]> | null {
+  let exists = false;
+  const byWorker = new Map<WorkerId, SessionId[]>();
+  for (const { session, worker, connected } of places) {
+    if (address.session !== null && session !== address.session) continue;
+    exists = true;
+    if (!connected) continue;
+    const sessions = byWorker.get(worker);
+    if (sessions === undefined) byWorker.set(worker, [session]);
+    else sessions.push(session);
+  }
+  return exists ? byWorker : null;
+}
+
+function refuseOrder(session: Session, ref: number, expected: number): void {
+  session.refuse(ref, 'out_of_order', `expected ${String(expected)}`);
+}
+
+function refuseLater(session: Session, ref: number): (error: unknown) => void {
+  return (error) => {
+    if (error instanceof GatewayError) {
+      session.refuse(ref, error.code, error.message);
+      return;
+    }
+    session.log.error({ err: error }, 'a call failed');
+    session.refuse(ref, 'internal_error', CODES.internal_error.text);
+  };
+}

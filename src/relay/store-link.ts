@@ -1,0 +1,209 @@
+// The embedded store over a link: workers call the primary's store, the primary pushes events to workers.
+import type { Server } from 'node:net';
+import { deserialize, serialize } from 'node:v8';
+import { GatewayError, ProtocolError } from '../protocol/errors.js';
+import type { WorkerId } from '../protocol/ids.js';
+import type { Store, StoreEvent, StoreListener } from '../session/store/store.js';
+import { connectLink, type Link, type LinkHandlers, listenLinks } from './link.js';
+
+/** Calls of one worker that may wait for the primary at once; past it they are refused at once. */
+const PENDING_CALLS_LIMIT = 50_000;
+/** A call that the primary does not answer by then has failed: the primary is stopped or overloaded, ms. */
+const CALL_TIMEOUT_MS = 5_000;
+
+type Method = Exclude<keyof Store, 'ready' | 'close'>;
+
+type Call = { hello: WorkerId } | { id: number; method: Method; args: unknown[] };
+type Answer =
+  | { id: number; result: unknown }
+  | { id: number; error: { code: ProtocolError['code']; message: string } }
+  | { event: StoreEvent };
+
+/** The primary's side: answers workers' calls on its store. */
+export class StoreServer {
+  private readonly workers = new Map<WorkerId, Link>();
+  private server: Server | null = null;
+
+  /** @param count calls that were no calls: a worker must not be able to take the primary down. */
+  constructor(
+    private readonly store: Store,
+    private readonly count: (what: 'bad_call') => void,
+  ) {}
+
+  async listen(path: string): Promise<void> {
+    this.server = await listenLinks(path, (link) => this.accept(link));
+  }
+
+  deliver(worker: WorkerId, event: StoreEvent): void {
+    this.workers.get(worker)?.send(serialize({ event } satisfies Answer));
+  }
+
+  close(): void {
+    this.server?.close();
+    for (const link of this.workers.values()) link.close();
+  }
+
+  private accept(link: () => Link): LinkHandlers {
+    let worker: WorkerId | null = null;
+    return {
+      message: (bytes) => {
+        const call = readCall(bytes);
+        if (call === null) {
+          this.count('bad_call');
+        } else if ('hello' in call) {
+          worker = call.hello;
+          this.workers.set(worker, link());
+        } else {
+          void this.answer(call, link());
+        }
+      },
+      close: () => {
+        if (worker !== null && this.workers.get(worker) === link()) this.workers.delete(worker);
+      },
+    };
+  }
+
+  private async answer(call: { id: number; method: Method; args: unknown[] }, link: Link): Promise<void> {
+    let answer: Answer;
+    try {
+      const method = this.store[call.method] as (...args: unknown[]) => Promise<unknown>;
+      answer = { id: call.id, result: await method.apply(this.store, call.args) };
+    } catch (error) {
+      const code = error instanceof GatewayError ? error.code : 'internal_error';
+      answer = { id: call.id, error: { code, message: error instanceof Error ? error.message : String(error) } };
+    }
+    link.send(serialize(answer));
+  }
+}
+
+const METHODS: Record<Method, true> = {
+  attach: true,
+  detach: true,
+  end: true,
+  locate: true,
+  online: true,
+  clients: true,
+  join: true,
+  leave: true,
+  members: true,
+  count: true,
+  append: true,
+  read: true,
+  renew: true,
+  retire: true,
+  sweep: true,
+};
+
+function readCall(bytes: Buffer): Call | null {
+  try {
+    const call: unknown = deserialize(bytes);
+    if (typeof call !== 'object' || call === null) return null;
+    if ('hello' in call && typeof call.hello === 'string') return { hello: call.hello as WorkerId };
+    if (!('id' in call) || !('method' in call) || !('args' in call)) return null;
+    const { id, method, args } = call;
+    if (typeof id !== 'number' || typeof method !== 'string' || !Array.isArray(args)) return null;
+    return Object.hasOwn(METHODS, method) ? { id, method: method as Method, args } : null;
+  } catch {
+    return null;
+  }
+}
+
+interface Pending {
+  resolve(result: unknown): void;
+  reject(error: Error): void;
+  startedAt: number;
+}
+
+/** A worker's side: the store port, answered by the primary. */
+export class RemoteStore implements Store {
+  private readonly pending = new Map<number, Pending>();
+  private readonly link: Link;
+  private readonly timer: NodeJS.Timeout;
+  private lastId = 0;
+  ready = true;
+
+  constructor(path: string, worker: WorkerId, listener: StoreListener) {
+    this.link = connectLink(path, {
+      message: (bytes) => {
+        // The primary is trusted: it is the process that started this one.
+        const answer = deserialize(bytes) as Answer;
+        if ('event' in answer) listener(answer.event);
+        else this.settle(answer);
+      },
+      close: () => {
+        this.ready = false;
+        this.failAll('unknown_outcome');
+      },
+    });
+    this.link.send(serialize({ hello: worker } satisfies Call));
+    this.timer = setInterval(() => {
+      this.failLate();
+    }, 1000);
+    this.timer.unref();
+  }
+
+  attach = this.method('attach');
+  detach = this.method('detach');
+  end = this.method('end');
+  locate = this.method('locate');
+  online = this.method('online');
+  clients = this.method('clients');
+  join = this.method('join');
+  leave = this.method('leave');
+  members = this.method('members');
+  count = this.method('count');
+  append = this.method('append');
+  read = this.method('read');
+  renew = this.method('renew');
+  retire = this.method('retire');
+  sweep = this.method('sweep');
+
+  close(): Promise<void> {
+    clearInterval(this.timer);
+    this.link.close();
+    this.failAll('unavailable');
+    return Promise.resolve();
+  }
+
+  private method<M extends Method>(method: M): Store[M] {
+    const call = (...args: unknown[]): Promise<unknown> => this.call(method, args);
+    return call as Store[M];
+  }
+
+  private call(method: Method, args: unknown[]): Promise<unknown> {
+    if (!this.ready || this.pending.size >= PENDING_CALLS_LIMIT) {
+      return Promise.reject(new GatewayError('unavailable'));
+    }
+    const id = ++this.lastId;
+    return new Promise((resolve, reject) => {
+      this.pending.set(id, { resolve, reject, startedAt: performance.now() });
+      if (!this.link.send(serialize({ id, method, args } satisfies Call))) {
+        this.pending.delete(id);
+        reject(new GatewayError('unavailable'));
+      }
+    });
+  }
+
+  private settle(answer: Exclude<Answer, { event: StoreEvent }>): void {
+    const pending = this.pending.get(answer.id);
+    if (pending === undefined) return;
+    this.pending.delete(answer.id);
+    if ('error' in answer) pending.reject(new GatewayError(answer.error.code, answer.error.message));
+    else pending.resolve(answer.result);
+  }
+
+  /** Calls are answered in order, so the oldest stand first. */
+  private failLate(): void {
+    const limit = performance.now() - CALL_TIMEOUT_MS;
+    for (const [id, pending] of this.pending) {
+      if (pending.startedAt > limit) break;
+      this.pending.delete(id);
+      pending.reject(new GatewayError('unknown_outcome'));
+    }
+  }
+
+  private failAll(code: 'unknown_outcome' | 'unavailable'): void {
+    for (const pending of this.pending.values()) pending.reject(new GatewayError(code));
+    this.pending.clear();
+  }
+}

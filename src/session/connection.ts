@@ -1,0 +1,25 @@
+// The port between a session and its transport: one live connection, whatever carries it.
+import type { CloseCode } from '../protocol/codes.js';
+import type { FrameCodec } from '../protocol/frame.js';
+
+export interface Connection {
+  readonly codec: FrameCodec;
+  /** Address of the client, behind trusted proxies the one they name. */
+  readonly address: string;
+  /** Bytes that were handed over and not yet taken by the kernel. */
+  readonly queuedBytes: number;
+  /** Hands over one encoded frame. Never waits; after close it does nothing. */
+  send(frame: Uint8Array | string): void;
+  /** Takes no further bytes from the client for this long: a flood is slowed at its source. */
+  pause(ms: number): void;
+  /** Ends the connection with a code of the table; idempotent. A client that does not answer is cut off. */
+  close(code: CloseCode): void;
+  /** Ends it without a word, for a client that does not read. */
+  terminate(): void;
+}
+
+export interface ConnectionHandlers {
+  frame(bytes: Uint8Array | string): void;
+  /** Exactly once, whoever ended it. `number` is the close code, 1006 where there was none. */
+  closed(number: number): void;
+}

@@ -1,0 +1,80 @@
+// A session as the worker that holds its connection sees it; what outlives the connection is in the store.
+import type { Logger } from 'pino';
+import type { CloseCode, Code } from '../protocol/codes.js';
+import type { GatewayFrame } from '../protocol/frame.js';
+import type { RoomName } from '../protocol/ids.js';
+import type { Identity } from './authenticator.js';
+import type { Connection } from './connection.js';
+import type { PreparedFrame } from './prepared-frame.js';
+import type { SessionRef } from './store/store.js';
+import type { Deadline } from './wheel.js';
+
+export type Outcome = 'queued' | 'dropped' | 'cut_off';
+
+export class Session {
+  readonly rooms = new Set<RoomName>();
+  /** Rooms whose presence events the session wants; null while there are none, which is the common case. */
+  watched: Set<RoomName> | null = null;
+  /** Requests of this session that wait for their answer. */
+  pendingRequests = 0;
+  /** Monotonic ms of the last bytes from the client. */
+  lastHeardAt = 0;
+  /** Deadlines that end with the connection. */
+  expiryDeadline: Deadline | null = null;
+  pingDeadline: Deadline | null = null;
+  private roomWork: Promise<void> = Promise.resolve();
+
+  constructor(
+    readonly ref: SessionRef,
+    public identity: Identity,
+    readonly connection: Connection,
+    private readonly outboxLimitBytes: number,
+    readonly log: Logger,
+  ) {}
+
+  send(frame: GatewayFrame): void {
+    this.sendEncoded(this.connection.codec.encodeGateway(frame));
+  }
+
+  ok(ref: number, result: unknown): void {
+    if (ref !== 0) this.send({ type: 'ok', ref, result });
+  }
+
+  refuse(ref: number, code: Code, text: string): void {
+    this.send({ type: 'error', ref, code, text });
+  }
+
+  /** Passes a message on. A client that reads too slowly loses volatile ones first and its connection at the limit. */
+  deliver(frame: PreparedFrame, volatile: boolean): Outcome {
+    const queued = this.connection.queuedBytes;
+    if (volatile && queued > this.outboxLimitBytes / 2) return 'dropped';
+    return this.sendEncoded(frame.for(this.connection.codec)) ? 'queued' : 'cut_off';
+  }
+
+  /** Runs joins and leaves of this session one after the other, in the order they came. */
+  inRoomOrder(work: () => Promise<void>): void {
+    this.roomWork = this.roomWork.then(work);
+  }
+
+  /** Ends the connection with a code; `retryAfterMs` tells a client when to come back. */
+  close(code: CloseCode, number: number, retryAfterMs: number): void {
+    this.send({ type: 'goaway', close: number, retryAfterMs });
+    this.connection.close(code);
+  }
+
+  stopDeadlines(): void {
+    this.expiryDeadline?.cancel();
+    this.pingDeadline?.cancel();
+    this.expiryDeadline = null;
+    this.pingDeadline = null;
+  }
+
+  private sendEncoded(bytes: Uint8Array | string): boolean {
+    if (this.connection.queuedBytes > this.outboxLimitBytes) {
+      this.connection.close('slow_consumer');
+      return false;
+    }
+    this.connection.send(bytes);
+    return true;
+  }
+}

@@ -1,0 +1,165 @@
+// The store port: sessions, where they are, rooms, presence and logs. Two implementations, one contract suite.
+import type { ClientId, RoomName, SessionId, WorkerId } from '../../protocol/ids.js';
+
+/** A channel is the inbox of one client or the log of one room. */
+export type Channel = { kind: 'inbox'; client: ClientId } | { kind: 'room'; room: RoomName };
+
+/** A session at one moment of its life: a store refuses whoever acts with an older generation. */
+export interface SessionRef {
+  client: ClientId;
+  session: SessionId;
+  /** Counts the connections of the session; the newest wins (P5). */
+  generation: number;
+}
+
+export interface SessionPlace extends SessionRef {
+  /** The worker that holds, or held last, its connection. A worker id is `<node id>.<number>`. */
+  worker: WorkerId;
+  /** False while the session waits for a new connection. */
+  connected: boolean;
+}
+
+export interface AttachRequest {
+  client: ClientId;
+  worker: WorkerId;
+  /** The session to continue; used only where it exists, belongs to `client` and the key is its newest or the one before. */
+  resume: { session: SessionId; keyHash: string } | null;
+  /** Id of the session that begins where nothing is continued. */
+  fresh: SessionId;
+  /** Hash of the resume key that the client is told now. */
+  keyHash: string;
+  duplicates: 'allow' | 'replace' | 'reject';
+  /** Most sessions of one client, connected or waiting. */
+  sessionsLimit: number;
+}
+export type AttachResult =
+  | { status: 'attached'; session: SessionId; generation: number; resumed: boolean; rooms: RoomName[] }
+  | { status: 'refused'; code: 'duplicate_client' | 'limit_exceeded' };
+
+export interface JoinRequest extends SessionRef {
+  room: RoomName;
+  worker: WorkerId;
+  roomsLimit: number;
+}
+export type JoinResult =
+  | { status: 'joined'; count: number }
+  | { status: 'refused'; code: 'limit' | 'superseded' };
+
+export interface Page<Row> {
+  rows: Row[];
+  /** Where the next page starts; null at the end. Opaque. */
+  cursor: string | null;
+}
+export interface Member {
+  client: ClientId;
+  /** Sessions of the client in the room that are connected or within the presence grace. */
+  sessions: number;
+}
+
+export interface AppendRequest {
+  channel: Channel;
+  /** Who sends; with `seq` it makes an append idempotent and ordered. */
+  sender: SessionId;
+  /** 0: volatile (published, never stored). null: stored without a number. 1…: stored once, in order, per sender and channel. */
+  seq: number | null;
+  /** Only this session of an inbox's client reads the entry. */
+  only: SessionId | null;
+  /** Client ids and `client#session` addresses that skip the entry. */
+  skip: string[];
+  /** The encoded rest of the frame, after its id; never looked into. */
+  body: Uint8Array;
+}
+export type AppendResult =
+  /** Stored (unless volatile) and published to the workers that hold readers. `id` is null for volatile. */
+  | { status: 'accepted'; id: string | null }
+  | { status: 'duplicate' }
+  /** The client has no session, or not the named one. A room always exists. */
+  | { status: 'absent' }
+  | { status: 'out_of_order'; expected: number };
+
+export interface Entry {
+  /** `<epoch>:<offset>-<tag>`, offsets contiguous from 1 within an epoch; the tag is random, so that a lossy failover shows. */
+  id: string;
+  only: SessionId | null;
+  skip: string[];
+  body: Uint8Array;
+}
+export type ReadResult =
+  | { status: 'entries'; entries: Entry[]; more: boolean }
+  /** Entries after the asked id were trimmed; reading goes on at `next`. */
+  | { status: 'gap'; from: number; to: number; next: Entry[]; more: boolean }
+  /** Another epoch, or an id that this log never gave out. */
+  | { status: 'lost'; epoch: string };
+
+/** What a store tells one worker. */
+export type StoreEvent =
+  | { type: 'entry'; channel: Channel; entry: Omit<Entry, 'id'> & { id: string | null } }
+  /** The places of a client changed, and this worker asked to be told (`locate`). */
+  | { type: 'route'; client: ClientId }
+  /** The session has a newer connection (`superseded`) or the client a newer session (`replaced`): end the older one. */
+  | { type: 'fence'; client: ClientId; session: SessionId; generation: number; code: 'superseded' | 'replaced' }
+  /** Clients came into or left a room where this worker has members; count is the number of clients after it. */
+  | { type: 'presence'; room: RoomName; client: ClientId; change: 'joined' | 'left'; count: number }
+  /** Events may have been missed (the connection to the store was cut): forget caches. */
+  | { type: 'reset' };
+
+export interface StoreSettings {
+  /** How long a session waits for a new connection, ms. */
+  resumeWindowMs: number;
+  /** How long after its last connection a client still counts as present, ms; a page reload fits in. */
+  presenceGraceMs: number;
+  /** Most entries of one log. */
+  logLimitEntries: number;
+  /** Most bytes of all bodies of one log. */
+  logLimitBytes: number;
+  /** How long a log without appends is kept, ms. */
+  logTtlMs: number;
+  /** How long a worker counts as alive without a sign of life, ms. */
+  workerLeaseMs: number;
+}
+
+/**
+ * Every method rejects with `GatewayError('unavailable')` where the store surely did nothing, and with
+ * `GatewayError('unknown_outcome')` where it may have. Writes of an older generation change nothing.
+ */
+export interface Store {
+  /** Begins or continues a session on `worker`; fences the older connection, tells those who watch the client. */
+  attach(request: AttachRequest): Promise<AttachResult>;
+  /** The connection is gone; the session waits `resumeWindowMs`, its client is present for `presenceGraceMs` more. */
+  detach(ref: SessionRef): Promise<void>;
+  /** The session is over: it leaves its rooms at once. */
+  end(ref: SessionRef): Promise<void>;
+  /** Sessions of a client, the most recently attached first; `watcher` gets a `route` event when they change. */
+  locate(client: ClientId, watcher: WorkerId | null): Promise<SessionPlace[]>;
+  /** Whether a session of the client is connected or within the presence grace. */
+  online(client: ClientId): Promise<boolean>;
+  /** Clients that are online, by prefix, in an order that stays the same between pages. */
+  clients(query: { prefix: string; cursor: string | null; limit: number }): Promise<Page<ClientId>>;
+
+  /** Idempotent. `count` is the number of clients in the room. */
+  join(request: JoinRequest): Promise<JoinResult>;
+  /** Idempotent: leaving a room that the session is not in changes nothing. Returns whether it was in it. */
+  leave(ref: SessionRef, room: RoomName): Promise<boolean>;
+  /** Clients of a room in the order of their ids. `count` is all of them. */
+  members(query: { room: RoomName; cursor: string | null; limit: number }): Promise<Page<Member> & { count: number }>;
+  count(room: RoomName): Promise<number>;
+
+  /** Stores and publishes in one step. */
+  append(request: AppendRequest): Promise<AppendResult>;
+  /** Entries after `after` (null: from the oldest kept). */
+  read(query: { channel: Channel; after: string | null; limit: number }): Promise<ReadResult>;
+
+  /** A sign of life of a worker, and the sessions whose keys it keeps from expiring. */
+  renew(worker: WorkerId, sessions: readonly SessionRef[]): Promise<void>;
+  /** The worker is dead or gone: its sessions are without connection from now on. Safe to call twice. */
+  retire(worker: WorkerId): Promise<void>;
+  /** Does what is due: ends waits, tells departures, retires workers without lease. Any worker may call it at any time. */
+  sweep(): Promise<void>;
+
+  /** Whether the store answers now. */
+  readonly ready: boolean;
+  close(): Promise<void>;
+}
+
+/** Called for each event, in the order of the store; must not throw. */
+export type StoreListener = (event: StoreEvent) => void;
