@@ -14,13 +14,13 @@ const ORDER = ['protocol', 'session', 'relay', 'transport', 'worker', 'outer'] a
 type Layer = (typeof ORDER)[number] | 'client' | 'ground';
 
 /** Composition: what starts processes, and the package's door. */
-const OUTER = ['master.ts', 'cli.ts', 'index.ts', 'admin/', 'master/'];
+const OUTER = ['master.ts', 'supervision.ts', 'cli.ts', 'index.ts', 'admin/'];
 /** Imported by anybody but the pure folders; import nothing of ours but the protocol and each other. */
-const GROUND = ['config.ts', 'config/', 'log.ts', 'metrics.ts'];
+const GROUND = ['config.ts', 'log.ts', 'metrics.ts', 'version.ts'];
 const PURE = ['protocol', 'client'];
 /** The SDK's one file that may know Node: it is imported only where there is no WebSocket class. */
 const NODE_FILES = ['client/node-websocket.ts'];
-const ENVIRONMENT_READERS = ['config.ts', 'config/environment.ts'];
+const ENVIRONMENT_READERS = ['config.ts'];
 const DOORS = ['index.ts', 'client/index.ts', 'protocol/index.ts'];
 
 function layerOf(file: string): Layer | null {

@@ -18,8 +18,8 @@ export interface Wire {
   write(frame: ClientFrame): void;
 }
 
-/** The last number belongs to the connection's probe; 0 wants no answer. */
-export const PROBE_REF = 0xffff_ffff;
+/** The number after it belongs to the link's probe; 0 wants no answer. */
+const LAST_REF = 0xffff_fffe;
 /** How often a full socket is looked at: WebSockets have no event for it. */
 const CONGESTION_POLL_MS = 20;
 
@@ -191,6 +191,9 @@ export class Calls {
   }
 
   #enqueue(call: PendingCall): void {
+    const { payload } = call;
+    // The application may write into its bytes again before the call is written.
+    if (payload !== null) call.payload = { encoding: payload.encoding, data: payload.data.slice() };
     this.#outbox.add(call);
     this.flush();
   }
@@ -209,7 +212,7 @@ export class Calls {
   }
 
   #nextRef(): number {
-    do this.#ref = this.#ref + 1 >= PROBE_REF ? 1 : this.#ref + 1;
+    do this.#ref = this.#ref >= LAST_REF ? 1 : this.#ref + 1;
     while (this.#inFlight.has(this.#ref));
     return this.#ref;
   }

@@ -1,6 +1,6 @@
 // One WebSocket from its construction to its end: hello first, then frames both ways, watched for silence.
 import { ProtocolError } from '../protocol/errors.js';
-import type { ClientFrame, FrameCodec, GatewayFrame, HelloFrame } from '../protocol/frame.js';
+import type { ClientFrame, ClientSideCodec, GatewayFrame, HelloFrame } from '../protocol/frame.js';
 import type { Environment } from './environment.js';
 import type { WebSocketLike } from './websocket-class.js';
 
@@ -31,7 +31,7 @@ export class Connection {
 
   constructor(
     private readonly socket: WebSocketLike,
-    private readonly codec: FrameCodec,
+    private readonly codec: ClientSideCodec,
     hello: HelloFrame,
     private readonly port: ConnectionPort,
     private readonly environment: Environment,

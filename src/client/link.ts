@@ -3,13 +3,14 @@ import { type Code, codeOfClose, comesBack } from '../protocol/codes.js';
 import { GatewayError } from '../protocol/errors.js';
 import {
   type ClientFrame,
-  type FrameCodec,
+  type ClientSideCodec,
   type GatewayFrame,
   type HelloFrame,
   PROTOCOL_VERSION,
   type Welcome,
 } from '../protocol/frame.js';
-import type { ClientId } from '../protocol/ids.js';
+import { msgpackClientCodec } from '../protocol/msgpack-codec.js';
+import { offerSubprotocols } from '../protocol/subprotocol.js';
 import { backoff } from './backoff.js';
 import { abortedBy } from './aborted.js';
 import { Connection } from './connection.js';
@@ -19,13 +20,15 @@ import { watchNetwork } from './network-hints.js';
 import type { Settings } from './options.js';
 import { canMove, type State, type StateInfo } from './state.js';
 import { TokenSource } from './token-source.js';
+import type { WebSocketLike } from './websocket-class.js';
 
 /** How a session began: `lost` means that an older one was asked for and is gone. */
 export type Beginning = 'new' | 'resumed' | 'lost';
 
 export interface LinkPort {
   onState(state: State, info: StateInfo): void;
-  onWelcome(welcome: Welcome, beginning: Beginning): void;
+  /** `previous` is the session that was asked for. */
+  onWelcome(previous: string | null, welcome: Welcome, beginning: Beginning): void;
   onFrame(frame: GatewayFrame): void;
   /** The connection is gone and another one will be tried. */
   onLost(): void;
@@ -36,13 +39,15 @@ export interface LinkPort {
 
 interface Waiter {
   resolve(): void;
-  reject(error: unknown): void;
+  reject(error: GatewayError): void;
 }
 
 /** A connection that lived so long makes the next wait a short one again, ms. */
 const STABLE_MS = 10_000;
 /** How long `close()` waits for the gateway to close after bye, ms. */
 const FAREWELL_MS = 1_000;
+/** Belongs to no call, so that the answer is heard and then ignored. */
+export const PROBE_REF = 0xffff_ffff;
 const NOTHING: StateInfo = { code: null, close: null, retryInMs: null };
 
 export class Link {
@@ -67,7 +72,6 @@ export class Link {
   constructor(
     private readonly url: string,
     private readonly settings: Settings,
-    private readonly codec: FrameCodec,
     private readonly port: LinkPort,
     private readonly environment: Environment,
   ) {
@@ -96,6 +100,7 @@ export class Link {
     this.#connection?.write(frame);
   }
 
+  /** See `Client.connect`. */
   connect(signal: AbortSignal | undefined): Promise<void> {
     if (signal?.aborted) return Promise.reject(abortedBy(signal));
     if (this.open) return Promise.resolve();
@@ -107,8 +112,14 @@ export class Link {
       };
       const settled = (): void => signal?.removeEventListener('abort', abort);
       const waiter: Waiter = {
-        resolve: () => (settled(), resolve()),
-        reject: (error) => (settled(), reject(error)),
+        resolve: () => {
+          settled();
+          resolve();
+        },
+        reject: (error) => {
+          settled();
+          reject(error);
+        },
       };
       signal?.addEventListener('abort', abort);
       this.#waiters.add(waiter);
@@ -155,8 +166,7 @@ export class Link {
   #hurry(): void {
     if (this.#cancelRetry !== null) void this.#dial();
     else if (this.open && this.#welcome !== null) {
-      // ref 0 belongs to no call, so the answer is heard and then ignored.
-      this.#connection?.probe({ type: 'online', ref: 0, client: this.#welcome.client as ClientId });
+      this.#connection?.probe({ type: 'online', ref: PROBE_REF, client: this.#welcome.client });
     }
   }
 
@@ -172,12 +182,14 @@ export class Link {
       return;
     }
     try {
+      const codec = await loadCodec(this.settings.codec);
       const WebSocketClass = await findWebSocket(this.settings.WebSocket);
       if (round !== this.#round) return;
-      this.#open(new WebSocketClass(this.url, offer(this.codec, token)), round);
+      this.#open(new WebSocketClass(this.url, offerSubprotocols(this.settings.codec, token)), codec, round);
     } catch (cause) {
       // The platform forbids this URL (a page of https and a ws: URL), or there is no WebSocket: no try can help.
-      const error = cause instanceof GatewayError ? cause : new GatewayError('unavailable', undefined, { cause });
+      const error =
+        cause instanceof GatewayError ? cause : new GatewayError('unavailable', undefined, { cause });
       if (round === this.#round) this.#stop(error, { ...NOTHING, code: error.code });
     }
   }
@@ -191,7 +203,7 @@ export class Link {
     }
   }
 
-  #open(socket: ConstructorParameters<typeof Connection>[0], round: number): void {
+  #open(socket: WebSocketLike, codec: ClientSideCodec, round: number): void {
     const hello: HelloFrame = {
       type: 'hello',
       version: PROTOCOL_VERSION,
@@ -203,7 +215,7 @@ export class Link {
     this.#goaway = null;
     this.#connection = new Connection(
       socket,
-      this.codec,
+      codec,
       hello,
       {
         onFrame: (frame) => current() && this.#receive(frame),
@@ -221,7 +233,7 @@ export class Link {
   }
 
   #welcomed(welcome: Welcome): void {
-    const asked = this.#resume !== null;
+    const previous = this.#resume?.session ?? null;
     this.#clearTimers();
     this.#resume = { session: welcome.session, key: welcome.resumeKey };
     this.#welcome = welcome;
@@ -231,7 +243,9 @@ export class Link {
     if (!canMove(this.#state, 'connected')) return;
     this.#state = 'connected';
     // Before the event: what waited goes out ahead of what its listeners send.
-    this.port.onWelcome(welcome, !asked ? 'new' : welcome.resumed ? 'resumed' : 'lost');
+    this.port.onWelcome(previous, welcome, previous === null ? 'new' : welcome.resumed ? 'resumed' : 'lost');
+    // What it told may have made a listener close the client.
+    if (!this.open) return;
     this.port.onState('connected', NOTHING);
     this.#settleWaiters((waiter) => waiter.resolve());
   }
@@ -248,6 +262,7 @@ export class Link {
     if (code === 'token_expired') this.tokens.forget();
     if (wasOpen && this.environment.now() - this.#connectedAt >= STABLE_MS) this.#failures = 0;
     const retryInMs = this.#nextDelay();
+    this.#goaway = null;
     this.#abandon();
     this.#cancelRetry = this.environment.after(retryInMs, () => void this.#dial());
     if (wasOpen) {
@@ -259,7 +274,8 @@ export class Link {
 
   /** A goaway announced the close; the network may have lost the close itself. */
   #reason(closeSeen: number): { close: number; code: Code } {
-    const close = this.#goaway !== null && (closeSeen === 1005 || closeSeen === 1006) ? this.#goaway.close : closeSeen;
+    const close =
+      this.#goaway !== null && (closeSeen === 1005 || closeSeen === 1006) ? this.#goaway.close : closeSeen;
     return { close, code: codeOfClose(close) ?? (comesBack(close) ? 'connection_lost' : 'policy') };
   }
 
@@ -315,7 +331,9 @@ export class Link {
   }
 }
 
-/** The token travels beside the subprotocol: browsers let a page set no other header. */
-function offer(codec: FrameCodec, token: string): string[] {
-  return [codec.subprotocol, `bearer.${token}`];
+/** The default is part of the entry; the other is loaded by those who ask for it. */
+async function loadCodec(name: Settings['codec']): Promise<ClientSideCodec> {
+  return name === 'msgpack'
+    ? msgpackClientCodec
+    : (await import('../protocol/json-codec.js')).createJsonCodec();
 }

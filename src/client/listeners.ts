@@ -1,9 +1,9 @@
 // Named lists of functions: who listens to what. One that throws does not keep the others from hearing.
 
-type Listener<Arguments extends unknown[]> = (...args: Arguments) => void;
+type Listener<Arguments extends unknown[]> = (...args: Arguments) => unknown;
 
 export class Listeners<Events extends Record<string, unknown[]>> {
-  readonly #lists = new Map<keyof Events, Listener<never[]>[]>();
+  readonly #lists = new Map<keyof Events, Listener<never>[]>();
 
   constructor(private readonly onFailure: (error: unknown) => void) {}
 
@@ -30,7 +30,7 @@ export class Listeners<Events extends Record<string, unknown[]>> {
     for (const listener of list) {
       try {
         // A handler that is an async function fails through its promise.
-        const result: unknown = listener(...args);
+        const result = listener(...args);
         if (result instanceof Promise) result.catch(this.onFailure);
       } catch (error) {
         this.onFailure(error);

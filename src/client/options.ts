@@ -41,7 +41,9 @@ export interface ClientOptions {
   agent?: string;
 }
 
-export interface Settings extends Required<Omit<ClientOptions, 'WebSocket' | 'backoff' | 'whenOffline' | 'transports'>> {
+export interface Settings extends Required<
+  Omit<ClientOptions, 'WebSocket' | 'backoff' | 'whenOffline' | 'transports'>
+> {
   WebSocket: WebSocketClass | undefined;
   whenOffline: WhenOffline | undefined;
   backoff: BackoffRange;
@@ -52,12 +54,13 @@ export function settingsOf(options: ClientOptions, agent: string): Settings {
   if (typeof options.token !== 'string' && typeof options.token !== 'function') {
     throw new TypeError('options.token is needed: a string, or a function that returns one.');
   }
-  if (options.codec !== undefined && options.codec !== 'msgpack' && options.codec !== 'json') {
+  const codec: string = options.codec ?? 'msgpack';
+  if (codec !== 'msgpack' && codec !== 'json') {
     throw new TypeError("options.codec is 'msgpack' or 'json'.");
   }
   return {
     token: options.token,
-    codec: options.codec ?? 'msgpack',
+    codec,
     WebSocket: options.WebSocket,
     whenOffline: options.whenOffline,
     offlineQueueLimitBytes: options.offlineQueueLimitBytes ?? 1024 * 1024,
@@ -78,7 +81,8 @@ export function connectUrl(text: string): string {
   const url = new URL(text);
   if (url.protocol === 'http:') url.protocol = 'ws:';
   if (url.protocol === 'https:') url.protocol = 'wss:';
-  if (url.protocol !== 'ws:' && url.protocol !== 'wss:') throw new TypeError(`Not a WebSocket URL: ${url.protocol}`);
+  if (url.protocol !== 'ws:' && url.protocol !== 'wss:')
+    throw new TypeError(`Not a WebSocket URL: ${url.protocol}`);
   if (url.pathname === '/') url.pathname = '/v1/connect';
   url.hash = '';
   return url.href;

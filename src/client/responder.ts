@@ -68,7 +68,8 @@ export class Responder {
     try {
       await this.port.reject(handle, code, text.slice(0, TEXT_LIMIT_CHARACTERS));
     } catch (failure) {
-      this.port.onFailure(failure);
+      // Closed before the answer: the asking side gets its time-out.
+      if (!isTyped(failure) || failure.code !== 'closed') this.port.onFailure(failure);
     }
   }
 

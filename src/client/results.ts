@@ -19,26 +19,44 @@ export interface MembersPage {
   count: number;
 }
 
+export interface SendResult {
+  /** Those of several targets that were not reached; empty for one target and for volatile messages. */
+  absent: string[];
+}
+
 export function clientsPage(answer: unknown): ClientsPage {
   const clients = field(answer, 'clients');
-  if (!Array.isArray(clients) || !clients.every((id): id is string => typeof id === 'string')) return unusable();
+  if (!Array.isArray(clients) || !clients.every((id): id is string => typeof id === 'string'))
+    return unusable();
   return { clients, cursor: cursorOf(answer) };
 }
 
 export function membersPage(answer: unknown): MembersPage {
   const members = field(answer, 'members');
   if (!Array.isArray(members)) return unusable();
-  return { members: members.map(memberOf), cursor: cursorOf(answer), count: countOf(answer) };
+  return { members: members.map(memberOf), cursor: cursorOf(answer), count: countOf(field(answer, 'count')) };
 }
 
 export function countOf(answer: unknown): number {
-  const count = field(answer, 'count');
-  return typeof count === 'number' ? count : unusable();
+  return typeof answer === 'number' ? answer : unusable();
 }
 
 export function onlineOf(answer: unknown): boolean {
-  const online = field(answer, 'online');
-  return typeof online === 'boolean' ? online : unusable();
+  return typeof answer === 'boolean' ? answer : unusable();
+}
+
+/** One target has no list: it was reached, or the call was refused. */
+export function sendResult(answer: unknown): SendResult {
+  const absent = field(answer, 'absent') ?? [];
+  if (!Array.isArray(absent) || !absent.every((to): to is string => typeof to === 'string'))
+    return unusable();
+  return { absent };
+}
+
+/** New life time of a refreshed token, ms; null from a gateway that does not say. */
+export function tokenLifetime(answer: unknown): number | null {
+  const expiresInMs = field(answer, 'expiresInMs');
+  return typeof expiresInMs === 'number' ? expiresInMs : null;
 }
 
 /** Calls that are only done or refused. */
@@ -56,7 +74,9 @@ function cursorOf(answer: unknown): string | null {
 }
 
 function field(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null && Object.hasOwn(value, name) ? Reflect.get(value, name) : undefined;
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, name)
+    ? Reflect.get(value, name)
+    : undefined;
 }
 
 function unusable(): never {

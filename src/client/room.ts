@@ -2,8 +2,7 @@
 import { ProtocolError } from '../protocol/errors.js';
 import type { MessageOptions } from '../protocol/frame.js';
 import { type ClientId, isEventName, type RoomName } from '../protocol/ids.js';
-import type { CallOptions, CallSpec, LoadingPayload } from './call.js';
-import type { Payload } from '../protocol/frame.js';
+import type { CallOptions, CallSpec } from './call.js';
 import type { DataOf, EventOf, MessageHandler, MessageInfo, PresenceChange, Sender } from './events.js';
 import { Listeners } from './listeners.js';
 import { countOf, type MembersPage, membersPage, nothing } from './results.js';
@@ -23,7 +22,10 @@ export interface PublishOptions extends MessageCallOptions {
 
 export interface RoomPort {
   call<Result>(spec: CallSpec<Result>): Promise<Result>;
-  encode(data: unknown): Payload | LoadingPayload;
+  /** Ahead of all calls that wait. */
+  callFirst<Result>(specs: readonly CallSpec<Result>[]): Promise<Result>[];
+  /** A call that carries data. */
+  callWith<Result>(data: unknown, spec: CallSpec<Result>): Promise<Result>;
   onFailure(error: unknown): void;
 }
 
@@ -73,31 +75,32 @@ export class Room<Events extends object = Record<string, unknown>> {
   }
 
   /** Resolves when the gateway has accepted the message. Rejects with `not_joined`, `forbidden`, `too_big`, `unknown_outcome`, … */
-  publish<E extends EventOf<Events>>(event: E, data: DataOf<Events, E>, options: PublishOptions = {}): Promise<void> {
+  publish<E extends EventOf<Events>>(
+    event: E,
+    data: DataOf<Events, E>,
+    options: PublishOptions = {},
+  ): Promise<void> {
     const { volatile = false, except, self, trace, signal, whenOffline } = options;
     if (!isEventName(event)) return Promise.reject(new ProtocolError('bad_parameter', 'Not an event name.'));
     const wire: MessageOptions = {};
     if (trace !== undefined) wire.trace = trace;
     if (except !== undefined) wire.except = except as ClientId[];
     if (self !== undefined) wire.self = self;
-    return this.#withPayload(data, (payload) =>
-      this.port.call({
-        signal,
-        whenOffline: whenOffline ?? (volatile ? 'fail' : undefined),
-        onLoss: volatile ? 'forget' : 'unknown',
+    return this.port.callWith(data, {
+      signal,
+      whenOffline: whenOffline ?? (volatile ? 'fail' : undefined),
+      onLoss: volatile ? 'forget' : 'unknown',
+      frame: (ref, payload) => ({
+        type: 'publish',
+        ref,
+        seq: volatile ? 0 : null,
+        options: wire,
+        room: this.name,
+        event,
         payload,
-        frame: (ref, ready) => ({
-          type: 'publish',
-          ref,
-          seq: volatile ? 0 : null,
-          options: wire,
-          room: this.name,
-          event,
-          payload: ready,
-        }),
-        result: nothing,
       }),
-    );
+      result: nothing,
+    });
   }
 
   /** Calls `handler` for each message of `event`, or of every event for `*`. Returns a function that removes it. */
@@ -161,13 +164,21 @@ export class Room<Events extends object = Record<string, unknown>> {
     this.#watched = false;
   }
 
-  /** @internal Calls that bring a new connection to where the old one was, given the rooms that the gateway still knows of. */
-  restore(kept: readonly string[]): CallSpec<void>[] {
-    if (!this.#joined) return [];
-    const specs = kept.includes(this.name) ? [] : [this.#joinSpec({})];
+  /** @internal Brings a new connection to where the old one was, given the rooms that the gateway still knows of. */
+  restore(kept: readonly string[]): void {
+    if (!this.#joined) return;
+    const turn = this.#turn;
+    const specs = kept.includes(this.name) ? [] : [this.#joinSpec({ whenOffline: 'queue' })];
     this.#watched = this.#watchers > 0;
     if (this.#watched) specs.push(this.#watchSpec(true));
-    return specs;
+    for (const restored of this.port.callFirst(specs)) {
+      restored.catch((error: unknown) => {
+        // Left, closed or joined again meanwhile: then nobody needs to know.
+        if (turn !== this.#turn) return;
+        this.#joined = false;
+        this.port.onFailure(error);
+      });
+    }
   }
 
   #syncWatch(): void {
@@ -187,6 +198,10 @@ export class Room<Events extends object = Record<string, unknown>> {
   }
 
   #watchSpec(on: boolean): CallSpec<void> {
-    return { onLoss: 'repeat', frame: (ref) => ({ type: 'watch', ref, room: this.name, on }), result: nothing };
+    return {
+      onLoss: 'repeat',
+      frame: (ref) => ({ type: 'watch', ref, room: this.name, on }),
+      result: nothing,
+    };
   }
 }

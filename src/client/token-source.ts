@@ -28,7 +28,8 @@ export class TokenSource {
   }
 
   async renew(): Promise<string> {
-    if (typeof this.source === 'string') throw new GatewayError('token_expired', 'A fixed token cannot be refreshed.');
+    if (typeof this.source === 'string')
+      throw new GatewayError('token_expired', 'A fixed token cannot be refreshed.');
     let token: string;
     try {
       token = await this.source();

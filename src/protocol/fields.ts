@@ -127,6 +127,5 @@ export function isRecord(value: unknown): value is object {
 
 /** What a map itself holds, nothing that it inherits: `{}` has no `constructor` here. */
 export function own(value: object): Readonly<Record<string, unknown>> {
-  const bare: Record<string, unknown> = Object.create(null);
-  return Object.assign(bare, value);
+  return { __proto__: null, ...value };
 }

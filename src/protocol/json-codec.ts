@@ -7,16 +7,14 @@ import type { ClientFrame, FrameCodec, GatewayFrame, Payload } from './frame.js'
 import { elementText, isJsonSafe } from './json-text.js';
 import { FRAME_LIMIT_BYTES, PAYLOAD_DEPTH_LIMIT } from './limits.js';
 import { decodeMsgpack } from './msgpack-reader.js';
+import type { Inflate } from './payload.js';
 import { parseClientFrame } from './parse-client-frame.js';
 import { parseGatewayFrame } from './parse-gateway-frame.js';
 import { JSON_SUBPROTOCOL } from './subprotocol.js';
 
 export interface JsonCodecOptions {
-  /**
-   * Inflates a payload for a client that reads JSON; throws past the limit or where the bytes are broken.
-   * Without it deflated payloads go out as they are, in base64.
-   */
-  inflate?: (data: Uint8Array, dictionary: number, limitBytes: number) => Uint8Array;
+  /** For clients that read JSON. Without it, or where it throws, deflated payloads go out as they are, in base64. */
+  inflate?: Inflate;
 }
 
 const ENCODE = new TextEncoder();

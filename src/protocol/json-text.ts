@@ -61,24 +61,32 @@ export function isJsonSafe(value: unknown, depth: number): boolean {
     case 'number':
       return Number.isFinite(value) && !Object.is(value, -0);
     case 'object':
-      if (value === null) return true;
-      if (depth <= 0) return false;
-      if (Array.isArray(value)) {
-        // Not `every`, which passes over holes.
-        for (let i = 0; i < value.length; i++) if (!isJsonSafe(value[i], depth - 1)) return false;
-        return true;
-      }
-      return (
-        isPlain(value) &&
-        Object.values(value).every((item) => item === undefined || isJsonSafe(item, depth - 1))
-      );
+      return value === null || (depth > 0 && isSafeObject(value, depth - 1));
     default:
       return false;
   }
 }
 
-function isPlain(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  // The second: a plain object of another realm (a frame, a test's sandbox).
-  return prototype === null || prototype === Object.prototype || Object.getPrototypeOf(prototype) === null;
+function isSafeObject(value: object, depth: number): boolean {
+  if (Array.isArray(value)) {
+    // Not `every`, which passes over holes.
+    for (let i = 0; i < value.length; i++) if (!isJsonSafe(value[i], depth)) return false;
+    return true;
+  }
+  if (value instanceof Date) return false;
+  if (hasToJson(value)) return isJsonSafe(value.toJSON(), depth);
+  if (!isPlainObject(value)) return false;
+  return Object.entries(value).every(
+    ([key, item]) => key !== '__proto__' && (item === undefined || isJsonSafe(item, depth)),
+  );
+}
+
+/** As RTCSessionDescription and RTCIceCandidate, which have no properties of their own. */
+export function hasToJson(value: object): value is { toJSON(): unknown } {
+  return 'toJSON' in value && typeof value.toJSON === 'function';
+}
+
+/** Whether an object is nothing but its properties: one of a class too, but no Set, Error, Promise or typed array. */
+export function isPlainObject(value: object): boolean {
+  return Object.prototype.toString.call(value) === '[object Object]';
 }

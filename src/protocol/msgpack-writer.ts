@@ -1,5 +1,6 @@
 // MessagePack, the writing half: values to bytes in the shortest form, into a buffer that grows.
 import { GatewayError } from './errors.js';
+import { hasToJson, isPlainObject } from './json-text.js';
 import { PAYLOAD_DEPTH_LIMIT } from './limits.js';
 
 /** An application's own ext type (0–127). */
@@ -221,36 +222,32 @@ export class Writer {
   }
 
   private object(value: object, depth: number): void {
-    if (depth > PAYLOAD_DEPTH_LIMIT)
-      refuse(`values nested deeper than ${PAYLOAD_DEPTH_LIMIT} (or circular ones)`);
+    if (depth > PAYLOAD_DEPTH_LIMIT) refuse(`more than ${PAYLOAD_DEPTH_LIMIT} levels, or a circular value`);
     const extension = this.extensions.find((each) => each.matches(value));
     if (extension !== undefined) this.ext(extension.type, extension.encode(value));
-    else if (Array.isArray(value)) {
-      this.array(value.length);
-      for (let i = 0; i < value.length; i++) this.value(value[i], depth);
-    } else if (value instanceof Uint8Array) this.bin(value);
+    else if (Array.isArray(value)) this.items(value, depth);
+    else if (value instanceof Uint8Array) this.bin(value);
     else if (value instanceof ArrayBuffer) this.bin(new Uint8Array(value));
     else if (value instanceof Date) this.date(value);
-    else if (value instanceof Map) {
-      this.map(value.size);
-      for (const [key, item] of value) {
-        this.value(key, depth);
-        this.value(item, depth);
-      }
-    } else if ('toJSON' in value && typeof value.toJSON === 'function') {
-      // RTCSessionDescription and RTCIceCandidate have no own properties, only this.
-      this.value(value.toJSON(), depth);
-    } else this.plain(value, depth);
+    else if (value instanceof Map) this.entries([...value], depth);
+    else if (hasToJson(value)) this.value(value.toJSON(), depth);
+    // A Set, an Error or a Promise has no properties: it would arrive as an empty map.
+    else if (!isPlainObject(value)) refuse('an object of this class');
+    else this.entries(definedEntries(value), depth);
   }
 
-  private plain(value: object, depth: number): void {
-    const tag = Object.prototype.toString.call(value);
-    if (tag !== '[object Object]') refuse(`an ${tag.slice(8, -1)}`);
-    const entries = Object.entries(value).filter((entry) => entry[1] !== undefined);
+  private items(items: readonly unknown[], depth: number): void {
+    // Fixed first: a toJSON of an item may change the array.
+    const { length } = items;
+    this.array(length);
+    for (let i = 0; i < length; i++) this.value(items[i], depth);
+  }
+
+  private entries(entries: (readonly [unknown, unknown])[], depth: number): void {
     this.map(entries.length);
     for (const [key, item] of entries) {
       if (key === '__proto__') refuse('the key __proto__');
-      this.text(key);
+      this.value(key, depth);
       this.value(item, depth);
     }
   }
@@ -281,6 +278,10 @@ export class Writer {
       this.tagged(0xff, seconds, 4);
     }
   }
+}
+
+function definedEntries(value: object): [string, unknown][] {
+  return Object.entries(value).filter((entry) => entry[1] !== undefined);
 }
 
 /**

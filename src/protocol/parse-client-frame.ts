@@ -33,9 +33,9 @@ function hello(fields: Fields): HelloFrame {
 function resume(fields: Fields): HelloFrame['resume'] {
   const value = fields.elements.value();
   if (value === null) return null;
-  if (!Array.isArray(value)) return fields.refuse('resume');
-  const [session, key]: unknown[] = value;
-  const isKey = isText(key) && key !== '' && key.length <= OPAQUE_LIMIT_CHARACTERS;
+  if (!isList(value, isText)) return fields.refuse('resume');
+  const [session, key] = value;
+  const isKey = key !== undefined && key !== '' && key.length <= OPAQUE_LIMIT_CHARACTERS;
   return isSessionId(session) && isKey ? { session, key } : fields.refuse('resume');
 }
 

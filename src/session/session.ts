@@ -17,12 +17,14 @@ export class Session {
   watched: Set<RoomName> | null = null;
   /** Requests of this session that wait for their answer. */
   pendingRequests = 0;
+  /** The client said that it is over: nobody waits for it to come back. */
+  ended = false;
   /** Monotonic ms of the last bytes from the client. */
   lastHeardAt = 0;
   /** Deadlines that end with the connection. */
   expiryDeadline: Deadline | null = null;
   pingDeadline: Deadline | null = null;
-  private roomWork: Promise<void> = Promise.resolve();
+  private roomWork: Promise<void> | null = null;
 
   constructor(
     readonly ref: SessionRef,
@@ -53,7 +55,12 @@ export class Session {
 
   /** Runs joins and leaves of this session one after the other, in the order they came. */
   inRoomOrder(work: () => Promise<void>): void {
-    this.roomWork = this.roomWork.then(work);
+    // Without work before it, it starts in this tick: a publish that follows a join must not overtake it.
+    const done = this.roomWork === null ? work() : this.roomWork.then(work);
+    this.roomWork = done;
+    void done.then(() => {
+      if (this.roomWork === done) this.roomWork = null;
+    });
   }
 
   /** Ends the connection with a code; `retryAfterMs` tells a client when to come back. */

@@ -42,8 +42,7 @@ export interface JoinRequest extends SessionRef {
   roomsLimit: number;
 }
 export type JoinResult =
-  | { status: 'joined'; count: number }
-  | { status: 'refused'; code: 'limit' | 'superseded' };
+  { status: 'joined'; count: number } | { status: 'refused'; code: 'limit' | 'superseded' };
 
 export interface Page<Row> {
   rows: Row[];
@@ -96,8 +95,17 @@ export type StoreEvent =
   | { type: 'entry'; channel: Channel; entry: Omit<Entry, 'id'> & { id: string | null } }
   /** The places of a client changed, and this worker asked to be told (`locate`). */
   | { type: 'route'; client: ClientId }
-  /** The session has a newer connection (`superseded`) or the client a newer session (`replaced`): end the older one. */
-  | { type: 'fence'; client: ClientId; session: SessionId; generation: number; code: 'superseded' | 'replaced' }
+  /**
+   * The session has a newer connection (`superseded`) or the client a newer session (`replaced`): end the connection
+   * of this generation, and of older ones.
+   */
+  | {
+      type: 'fence';
+      client: ClientId;
+      session: SessionId;
+      generation: number;
+      code: 'superseded' | 'replaced';
+    }
   /** Clients came into or left a room where this worker has members; count is the number of clients after it. */
   | { type: 'presence'; room: RoomName; client: ClientId; change: 'joined' | 'left'; count: number }
   /** Events may have been missed (the connection to the store was cut): forget caches. */
@@ -114,6 +122,8 @@ export interface StoreSettings {
   logLimitBytes: number;
   /** How long a log without appends is kept, ms. */
   logTtlMs: number;
+  /** Most bytes of all bodies of all logs; the embedded store trims the log that was quiet longest. Redis has `maxmemory`. */
+  logBudgetBytes: number;
   /** How long a worker counts as alive without a sign of life, ms. */
   workerLeaseMs: number;
 }
@@ -141,7 +151,11 @@ export interface Store {
   /** Idempotent: leaving a room that the session is not in changes nothing. Returns whether it was in it. */
   leave(ref: SessionRef, room: RoomName): Promise<boolean>;
   /** Clients of a room in the order of their ids. `count` is all of them. */
-  members(query: { room: RoomName; cursor: string | null; limit: number }): Promise<Page<Member> & { count: number }>;
+  members(query: {
+    room: RoomName;
+    cursor: string | null;
+    limit: number;
+  }): Promise<Page<Member> & { count: number }>;
   count(room: RoomName): Promise<number>;
 
   /** Stores and publishes in one step. */

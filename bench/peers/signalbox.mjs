@@ -1,0 +1,114 @@
+// signalbox as it is shipped: a token of its own per session, permissions and limits on, expiry armed, volatile sends.
+import { randomBytes } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import jwt from 'jsonwebtoken';
+import {
+  msgpackCodec,
+  offerSubprotocols,
+  PAYLOAD_CODECS,
+  PROTOCOL_VERSION,
+  TYPES,
+} from '../../dist/protocol/index.js';
+
+const script = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
+const EVENT = 'bench';
+/** Clients may send to each other and to nobody else. */
+const CLIENT_PREFIX = 'bench-';
+const TOKEN_TTL_SECONDS = 3600;
+
+/** One per run of the benchmark; the generators get it from the process that starts them. */
+const SECRET_VARIABLE = 'SIGNALBOX_BENCH_SECRET';
+process.env[SECRET_VARIABLE] ??= randomBytes(32).toString('base64url');
+const secret = process.env[SECRET_VARIABLE];
+
+/** Limits that an honest client never meets, but a load generator on one address does. Every one is printed. */
+const RAISED = {
+  HANDSHAKES_PER_SECOND_LIMIT: '100000',
+  CONNECTIONS_LIMIT: '20000',
+  CONNECTIONS_PER_ADDRESS_LIMIT: '20000',
+  MESSAGES_PER_SECOND_LIMIT: '100000',
+  BYTES_PER_SECOND_LIMIT: '100000000',
+};
+
+function tokenFor(client) {
+  const perm = { send: [`${CLIENT_PREFIX}*`] };
+  return jwt.sign({ perm }, secret, { subject: client, expiresIn: TOKEN_TTL_SECONDS });
+}
+
+// A codec's frames may share memory with each other; what is kept is copied.
+const encode = (frame) => Buffer.from(msgpackCodec.encodeClient(frame));
+const HELLO = encode({ type: 'hello', version: PROTOCOL_VERSION, token: null, resume: null, agent: 'bench' });
+const PONG = encode({ type: 'pong' });
+
+export const signalboxDriver = {
+  binary: true,
+  tail: 0,
+  open: (port, id) => ({
+    url: `ws://127.0.0.1:${port}/v1/connect`,
+    protocols: offerSubprotocols('msgpack', tokenFor(id)),
+    hello: HELLO,
+  }),
+  greet(_socket, bytes, id) {
+    const frame = msgpackCodec.decodeGateway(bytes);
+    if (frame.type === 'ping') return false;
+    if (frame.type !== 'welcome' || frame.info.client !== id)
+      throw new Error(`no welcome but ${describe(frame)}`);
+    return true;
+  },
+  write(to, payload) {
+    const data = Buffer.from(payload);
+    const payloadOfBytes = { encoding: PAYLOAD_CODECS.bytes, data };
+    return encode({ type: 'send', ref: 0, seq: 0, options: {}, to, event: EVENT, payload: payloadOfBytes });
+  },
+  /** An array of up to 15 elements, and the type number: a message is known without decoding it. */
+  isMessage: (bytes) => bytes[0] >> 4 === 0x9 && bytes[1] === TYPES.message,
+  control(socket, bytes) {
+    const frame = msgpackCodec.decodeGateway(bytes);
+    if (frame.type === 'ping') socket.send(PONG);
+    else throw new Error(describe(frame));
+  },
+  verify(bytes, from, payload) {
+    const frame = msgpackCodec.decodeGateway(bytes);
+    return (
+      frame.type === 'message' &&
+      frame.id === null &&
+      frame.from === from &&
+      frame.event === EVENT &&
+      Buffer.from(frame.payload.data).toString('latin1') === payload
+    );
+  },
+};
+
+function describe(frame) {
+  return frame.type === 'error' ? `error ${frame.code} (${frame.text})` : frame.type;
+}
+
+export function signalbox(workers) {
+  const raised = Object.entries(RAISED).map(([name, value]) => `${name}=${value}`);
+  return {
+    name: 'signalbox',
+    label: `signalbox/${workers}`,
+    workers,
+    driver: 'signalbox',
+    notes: [`raised limits: ${raised.join(' ')}`],
+    server: (port) => ({
+      script,
+      args: ['start'],
+      env: {
+        ...RAISED,
+        HOST: '127.0.0.1',
+        PORT: String(port),
+        ADMIN_PORT: '0',
+        WORKERS: String(workers),
+        JWT_SECRET: secret,
+      },
+    }),
+    async isReady(port) {
+      try {
+        return (await fetch(`http://127.0.0.1:${port}/readyz`)).ok;
+      } catch {
+        return false;
+      }
+    },
+  };
+}

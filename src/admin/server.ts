@@ -1,0 +1,106 @@
+// The admin port: metrics of the node, and where a client is.
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { type ServerResponse, createServer } from 'node:http';
+import Router from 'find-my-way';
+import { AggregatorRegistry } from 'prom-client';
+import type { Config } from '../config.js';
+import { type ClientId, isClientId } from '../protocol/ids.js';
+import type { SessionPlace } from '../session/store/store.js';
+
+export interface AdminSource {
+  /** Each worker's metrics as prom-client's JSON. */
+  metrics(): Promise<unknown[]>;
+  locate(client: ClientId): Promise<SessionPlace[] | null>;
+  workers(): { id: string; pid: number; state: string }[];
+}
+
+/** Null where the admin port is off. */
+export async function startAdminServer(
+  config: Config,
+  source: AdminSource,
+): Promise<{ port: number; close(): void } | null> {
+  const { adminPort, adminHost, adminKey } = config.server;
+  if (adminPort === null) return null;
+  const router = Router({
+    defaultRoute: (_request, response) => {
+      reply(response, 404, { code: 'not_found' });
+    },
+  });
+  router.on('GET', '/healthz', (_request, response) => {
+    reply(response, 200, { status: 'ok' });
+  });
+  router.on('GET', '/metrics', (_request, response) => {
+    void exposition(source).then(
+      (text) => {
+        response.writeHead(200, { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' });
+        response.end(text);
+      },
+      () => {
+        reply(response, 500, { code: 'internal_error' });
+      },
+    );
+  });
+  // Without a key the API does not exist: there is no default password.
+  if (adminKey !== null) {
+    router.on('GET', '/api/v1/workers', (request, response) => {
+      if (isAdmin(request.headers.authorization, adminKey)) reply(response, 200, { workers: source.workers() });
+      else refuse(response);
+    });
+    router.on('GET', '/api/v1/clients/:client', (request, response, { client }) => {
+      if (!isAdmin(request.headers.authorization, adminKey)) {
+        refuse(response);
+        return;
+      }
+      const id = client ?? '';
+      if (!isClientId(id)) {
+        reply(response, 400, { code: 'bad_parameter' });
+        return;
+      }
+      void source.locate(id).then((places) => {
+        if (places === null) reply(response, 503, { code: 'unavailable' });
+        else reply(response, 200, { client: id, sessions: places });
+      });
+    });
+  }
+  const server = createServer({ maxHeaderSize: 8192, headersTimeout: 5000, requestTimeout: 10_000 }, (request, response) => {
+    router.lookup(request, response);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(adminPort, adminHost, resolve);
+  });
+  const address = server.address();
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : adminPort,
+    close: () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+async function exposition(source: AdminSource): Promise<string> {
+  const values = await source.metrics();
+  // prom-client adds the workers' values up by each metric's own aggregator.
+  return AggregatorRegistry.aggregate(values as Parameters<typeof AggregatorRegistry.aggregate>[0]).metrics();
+}
+
+/** Compares digests, so that neither time nor length tells anything about the key. */
+function isAdmin(authorization: string | undefined, key: string): boolean {
+  const given = authorization?.startsWith('Bearer ') === true ? authorization.slice(7) : '';
+  return timingSafeEqual(digest(given), digest(key));
+}
+
+function digest(value: string): Buffer {
+  return createHash('sha256').update(value).digest();
+}
+
+function refuse(response: ServerResponse): void {
+  response.setHeader('WWW-Authenticate', 'Bearer');
+  reply(response, 401, { code: 'invalid_token' });
+}
+
+function reply(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' });
+  response.end(JSON.stringify(body));
+}

@@ -1,0 +1,126 @@
+#!/usr/bin/env node
+// The command line: signalbox start | token | config.
+import cluster from 'node:cluster';
+import { Command, InvalidArgumentError } from 'commander';
+import { type Config, ConfigError, parseConfig } from './config.js';
+import { isClientId } from './protocol/ids.js';
+import { settingsMarkdown } from './settings-markdown.js';
+import { signToken } from './session/sign-token.js';
+import { VERSION } from './version.js';
+
+/** Wrong use and wrong configuration. */
+const EXIT_USAGE = 2;
+
+class UsageError extends Error {}
+
+function duration(text: string): number {
+  const match = /^(\d{1,9})(s|m|h|d)?$/.exec(text);
+  const factor = { s: 1, m: 60, h: 3600, d: 86_400 }[match?.[2] ?? 's'] ?? 1;
+  const seconds = Number(match?.[1] ?? NaN) * factor;
+  if (!(seconds > 0)) throw new InvalidArgumentError('A time like 30s, 15m, 1h or 7d is wanted.');
+  return seconds;
+}
+
+function clientId(text: string): string {
+  if (!isClientId(text)) throw new InvalidArgumentError('A client id is 1 to 128 of A-Z a-z 0-9 . _ ~ @ : / + -');
+  return text;
+}
+
+function permissions(text: string): unknown {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (value === '*' || (typeof value === 'object' && value !== null && !Array.isArray(value))) return value;
+  } catch {
+    if (text === '*') return '*';
+  }
+  throw new InvalidArgumentError('JSON is wanted, like {"send":["*"],"rooms":{"join":["lobby"]}}');
+}
+
+async function start(): Promise<void> {
+  const config = parseConfig(process.env);
+  const { startPrimary } = await import('./master.js');
+  const primary = await startPrimary(config);
+  if (config.development) process.stdout.write(developmentNotes(config, primary.port));
+}
+
+function developmentNotes(config: Config, port: number): string {
+  const address = `127.0.0.1:${String(port)}`;
+  const scheme = config.tls === null ? ['http', 'ws'] : ['https', 'wss'];
+  const token = signToken(config.tokens, { sub: 'alice', ttlS: 86_400, perm: '*' });
+  return `
+  signalbox ${VERSION} runs in development mode: this machine only, a new random key at each start.
+
+  Playground   ${scheme[0] ?? ''}://${address}/   (open it in two tabs)
+
+  Or paste this into the console of any page on localhost:
+
+    const { Client } = await import('${scheme[0] ?? ''}://${address}/client.js');
+    const client = new Client('${scheme[1] ?? ''}://${address}', { token:
+      '${token}' });
+    await client.connect();
+    client.onMessage('greet', (data, from) => console.log(from.client, data));
+    await client.send('alice', 'greet', { hi: 1 });
+
+  For production set JWT_SECRET (or JWT_PUBLIC_KEY_FILE or JWKS_URL): see docs/configuration.md.
+
+`;
+}
+
+function printToken({ sub, ttl, perm }: { sub: string; ttl: number; perm: unknown }): void {
+  const config = parseConfig(process.env);
+  if (config.development) {
+    throw new UsageError(
+      'No key to sign with: set JWT_SECRET (or JWT_SECRET_FILE) to the one the gateway uses.\n' +
+        'In development mode `signalbox start` prints a token itself.',
+    );
+  }
+  if (config.tokens.keys.kind !== 'secret') {
+    throw new UsageError('Only tokens of JWT_SECRET can be made here: the private key of the configured one is elsewhere.');
+  }
+  if (ttl > config.tokens.maxLifeS) {
+    throw new UsageError(`--ttl is longer than TOKEN_MAX_LIFE_S (${String(config.tokens.maxLifeS)} s): the gateway would refuse the token.`);
+  }
+  process.stdout.write(`${signToken(config.tokens, { sub, ttlS: ttl, perm })}\n`);
+}
+
+function program(): Command {
+  const signalbox = new Command('signalbox')
+    .description('Self-hosted realtime gateway and WebRTC signaling server.')
+    .version(VERSION)
+    .showHelpAfterError('(signalbox --help shows what there is)');
+  signalbox
+    .command('start', { isDefault: true })
+    .description('run the gateway on all cores; settings are environment variables (docs/configuration.md)')
+    .action(start);
+  signalbox
+    .command('token')
+    .description('print an access token, signed with JWT_SECRET')
+    .requiredOption('--sub <client>', 'client id', clientId)
+    .option('--ttl <time>', 'how long it is valid: 30s, 15m, 1h, 7d', duration, 3600)
+    .option('--perm <json>', 'what it permits (the claim perm); everything by default', permissions, '*')
+    .action(printToken);
+  signalbox
+    .command('config')
+    .description('print every setting as Markdown, or check the environment')
+    .option('--check', 'only say whether the environment is right')
+    .action(({ check }: { check?: true }) => {
+      if (check === true) parseConfig(process.env);
+      process.stdout.write(check === true ? 'The configuration is right.\n' : settingsMarkdown());
+    });
+  return signalbox;
+}
+
+async function main(): Promise<void> {
+  if (cluster.isWorker) {
+    const { startWorker } = await import('./worker/main.js');
+    await startWorker(process.env);
+    return;
+  }
+  await program().parseAsync();
+}
+
+main().catch((error: unknown) => {
+  const usage = error instanceof ConfigError || error instanceof UsageError;
+  const text = error instanceof Error ? (usage ? error.message : (error.stack ?? error.message)) : String(error);
+  process.stderr.write(`${text}\n`, () => process.exit(usage ? EXIT_USAGE : 1));
+});

@@ -1,0 +1,436 @@
+// The SDK's front: connects, sends, asks and answers; every verb becomes a call, every frame finds its handler.
+import { GatewayError, ProtocolError } from '../protocol/errors.js';
+import {
+  type GatewayFrame,
+  type MessageFrame,
+  type MessageOptions,
+  PROTOCOL_VERSION,
+} from '../protocol/frame.js';
+import type { Payload, RequestedFrame, RoomMessageFrame, Welcome } from '../protocol/frame.js';
+import { type ClientId, isClientId, isEventName, isRoomName } from '../protocol/ids.js';
+import { REQUEST_TIMEOUT_LIMIT_MS } from '../protocol/limits.js';
+import type { CallOptions, CallSpec, LoadingPayload } from './call.js';
+import { Calls } from './calls.js';
+import { type Environment, REAL_ENVIRONMENT } from './environment.js';
+import type { DataOf, DefaultEvents, EventOf, MessageHandler, MessageInfo } from './events.js';
+import type { RequestHandler, ResultOf, Sender } from './events.js';
+import { type Beginning, Link } from './link.js';
+import { Listeners } from './listeners.js';
+import { type ClientOptions, connectUrl, type Settings, settingsOf } from './options.js';
+import { Payloads } from './payloads.js';
+import { Responder } from './responder.js';
+import { type ClientsPage, clientsPage, nothing, onlineOf } from './results.js';
+import { type SendResult, sendResult, tokenLifetime } from './results.js';
+import { type MessageCallOptions, Room, type RoomPort } from './room.js';
+import type { State, StateInfo } from './state.js';
+import { VERSION } from './version.js';
+
+/** What `client.on` tells of. */
+export type ClientEvents = {
+  /** A move between states, and each failed try with the time until the next. */
+  state: [state: State, info: StateInfo];
+  /** Messages of a channel (a room, or with null this client's inbox) are missing. */
+  gap: [gap: { room: string | null }];
+  /** The gateway no longer had the session: this is a new one, its rooms are joined again, requests in flight were rejected. */
+  stateLost: [session: { previous: string; current: string }];
+  /** The gateway does not speak this SDK's protocol version: load a newer one. */
+  upgrade: [sdk: { version: number }];
+  /** What went wrong where no promise could tell; a `GatewayError` or `ProtocolError`, or what a handler threw. */
+  error: [error: unknown];
+};
+
+export interface RequestOptions extends CallOptions {
+  /** Longest wait for the answer, ms, its time in the queue included; at most 120 000. */
+  timeoutMs?: number;
+  /** Id that follows the request, for tracing; 1–64 characters of a name. */
+  trace?: string;
+}
+
+export class Client<Events extends object = DefaultEvents> {
+  readonly #settings: Settings;
+  readonly #environment: Environment;
+  readonly #listeners = new Listeners<ClientEvents>((error) => this.#report(error));
+  readonly #messages = new Listeners<Record<string, [unknown, Sender, MessageInfo]>>((error) =>
+    this.#report(error),
+  );
+  readonly #rooms = new Map<string, Room<Events>>();
+  readonly #payloads: Payloads;
+  readonly #responder: Responder;
+  readonly #link: Link;
+  readonly #calls: Calls;
+  readonly #roomPort: RoomPort = {
+    call: (spec) => this.#calls.start(spec),
+    callFirst: (specs) => this.#calls.startFirst(specs),
+    callWith: (data, spec) => this.#callWith(data, spec),
+    onFailure: (error) => this.#report(error),
+  };
+  #reporting = false;
+
+  /**
+   * @param url `ws://host:port`, `wss://`, `http://` or `https://`; the path is `/v1/connect` unless it has one
+   * @param environment clock, timers and chance; tests bring their own
+   * @throws TypeError for a URL or options that can never work
+   */
+  constructor(url: string, options: ClientOptions, environment: Environment = REAL_ENVIRONMENT) {
+    const settings = settingsOf(options, `signalbox-js/${VERSION}`);
+    this.#settings = settings;
+    this.#environment = environment;
+    this.#payloads = new Payloads(settings);
+    this.#responder = new Responder(
+      {
+        reply: (handle, result) =>
+          this.#callWith(result, {
+            onLoss: 'forget',
+            whenOffline: 'queue',
+            frame: (_ref, payload) => ({ type: 'reply', handle, payload }),
+            result: nothing,
+          }),
+        reject: (handle, code, text) =>
+          this.#calls.start({
+            onLoss: 'forget',
+            whenOffline: 'queue',
+            frame: () => ({ type: 'reject', handle, code, text }),
+            result: nothing,
+          }),
+        onFailure: (error) => this.#report(error),
+      },
+      settings.exposeErrors,
+    );
+    this.#link = new Link(
+      connectUrl(url),
+      settings,
+      {
+        onState: (state, info) => this.#listeners.emit('state', state, info),
+        onWelcome: (previous, welcome, beginning) => this.#welcomed(previous, welcome, beginning),
+        onFrame: (frame) => this.#receive(frame),
+        onLost: () => this.#calls.lost(),
+        onEnd: (error) => this.#ended(error),
+        onError: (error) => this.#report(error),
+      },
+      environment,
+    );
+    this.#calls = new Calls(this.#link, settings, environment);
+  }
+
+  /** This client's id, from its token; null before the first connection. */
+  get id(): string | null {
+    return this.#link.welcome?.client ?? null;
+  }
+
+  get sessionId(): string | null {
+    return this.#link.welcome?.session ?? null;
+  }
+
+  get state(): State {
+    return this.#link.state;
+  }
+
+  /** `RTCIceServer` values for `new RTCPeerConnection({ iceServers })`; empty before the first connection. */
+  get iceServers(): Welcome['iceServers'] {
+    return this.#link.welcome?.iceServers ?? [];
+  }
+
+  /**
+   * Resolves when connected. While the network fails it keeps trying, and `state` events tell; an `AbortSignal` ends that
+   * (`AbortSignal.timeout(5000)`). Rejects with the code of a close that says not to come back: `invalid_token`,
+   * `unsupported_version`, `duplicate_client`, … After `close()` it begins a new session.
+   */
+  connect(options: { signal?: AbortSignal } = {}): Promise<void> {
+    return this.#link.connect(options.signal);
+  }
+
+  /** Ends the session: other calls reject with `closed`, the gateway forgets this session's rooms. Idempotent. */
+  close(): Promise<void> {
+    return this.#link.close();
+  }
+
+  /** Calls `listener` for each event of the client itself. Returns a function that removes it. */
+  on<E extends keyof ClientEvents>(event: E, listener: (...args: ClientEvents[E]) => unknown): () => void {
+    return this.#listeners.add(event, listener);
+  }
+
+  /**
+   * Sends to all sessions of a client (`bob`), to one session (`bob#<session id>`), or to several of these. Resolves when the
+   * gateway has accepted the message; volatile ones when it is written. Rejects with `not_found` (no such target, or none that
+   * this client may reach), `bad_parameter`, `bad_payload`, `too_big`, `unknown_outcome`, `queue_full`, `offline`, `aborted`, `closed`.
+   */
+  send<E extends EventOf<Events>>(
+    to: string | readonly string[],
+    event: E,
+    data: DataOf<Events, E>,
+    options: MessageCallOptions = {},
+  ): Promise<SendResult> {
+    const { volatile = false, signal, whenOffline } = options;
+    if (!isEventName(event)) return badEvent();
+    const wire = optionsOf(options);
+    return this.#callWith(data, {
+      signal,
+      whenOffline: whenOffline ?? (volatile ? 'fail' : undefined),
+      onLoss: volatile ? 'forget' : 'unknown',
+      frame: (ref, payload) => ({
+        type: 'send',
+        ref,
+        seq: volatile ? 0 : null,
+        options: wire,
+        to: typeof to === 'string' ? to : [...to],
+        event,
+        payload,
+      }),
+      result: sendResult,
+    });
+  }
+
+  /** Sends to every client that this one may reach, at most once each. Resolves when the gateway has passed it on. */
+  broadcast<E extends EventOf<Events>>(
+    event: E,
+    data: DataOf<Events, E>,
+    options: CallOptions & { trace?: string } = {},
+  ): Promise<void> {
+    if (!isEventName(event)) return badEvent();
+    const wire = optionsOf(options);
+    return this.#callWith(data, {
+      signal: options.signal,
+      whenOffline: options.whenOffline,
+      onLoss: 'unknown',
+      frame: (ref, payload) => ({ type: 'broadcast', ref, options: wire, event, payload }),
+      result: nothing,
+    });
+  }
+
+  /** Calls `handler` for each message of `event` to this client, or of every event for `*`. Returns a function that removes it. */
+  onMessage<E extends EventOf<Events>>(event: E, handler: MessageHandler<DataOf<Events, E>>): () => void;
+  onMessage(event: '*', handler: MessageHandler<unknown>): () => void;
+  onMessage(event: string, handler: MessageHandler<never>): () => void {
+    return this.#messages.add(event, handler as MessageHandler<unknown>);
+  }
+
+  /**
+   * Asks one client, or one session, and resolves with its answer. Rejects with `timeout`, `not_found`, `no_handler`,
+   * `rejected` (its handler failed), or a code that its handler chose; with `unknown_outcome` where the session was lost.
+   */
+  request<E extends EventOf<Events>>(
+    to: string,
+    event: E,
+    data: DataOf<Events, E>,
+    options: RequestOptions = {},
+  ): Promise<ResultOf<Events, E>> {
+    if (!isEventName(event)) return badEvent();
+    const timeoutMs = Math.min(
+      options.timeoutMs ?? this.#settings.requestTimeoutMs,
+      REQUEST_TIMEOUT_LIMIT_MS,
+    );
+    const deadline = this.#environment.now() + timeoutMs;
+    const wire = optionsOf(options);
+    return this.#callWith(data, {
+      signal: options.signal,
+      whenOffline: options.whenOffline,
+      timeoutMs,
+      onLoss: 'wait',
+      frame: (ref, payload) => ({
+        type: 'request',
+        ref,
+        timeoutMs: Math.max(1, Math.ceil(deadline - this.#environment.now())),
+        options: wire,
+        to,
+        event,
+        payload,
+      }),
+      // The other side's application decides what it is, as with every message.
+      result: (answer) => answer as ResultOf<Events, E>,
+    });
+  }
+
+  /**
+   * Answers requests for `event` with what `handler` returns. Where it throws, the asking side gets `rejected`, with the text only
+   * of a `GatewayError` (whose code it gets too) or with `exposeErrors`. Returns a function that removes the handler.
+   * @throws TypeError where the event has a handler
+   */
+  onRequest<E extends EventOf<Events>>(
+    event: E,
+    handler: RequestHandler<DataOf<Events, E>, ResultOf<Events, E>>,
+  ): () => void {
+    return this.#responder.handle(event, handler);
+  }
+
+  /** The room of that name; the same object each time. @throws TypeError where it is no name */
+  room(name: string): Room<Events> {
+    if (!isRoomName(name)) throw new TypeError('Room names are 1–128 characters of A-Za-z0-9._~@:/+-');
+    let room = this.#rooms.get(name);
+    if (room === undefined) this.#rooms.set(name, (room = new Room<Events>(name, this.#roomPort)));
+    return room;
+  }
+
+  /** Leaves every room. */
+  leaveAll(options: CallOptions = {}): Promise<void> {
+    for (const room of this.#rooms.values()) room.forget();
+    return this.#calls.start({
+      ...options,
+      onLoss: 'repeat',
+      frame: (ref) => ({ type: 'leaveAll', ref }),
+      result: nothing,
+    });
+  }
+
+  /** One page of the clients that are online and whose ids begin with `prefix`; 100 unless `limit` (at most 1000) says otherwise. */
+  clients(
+    options: CallOptions & { prefix?: string; cursor?: string | null; limit?: number } = {},
+  ): Promise<ClientsPage> {
+    const { prefix = '', cursor = null, limit = 100, ...rest } = options;
+    return this.#calls.start({
+      ...rest,
+      onLoss: 'repeat',
+      frame: (ref) => ({ type: 'clients', ref, prefix, cursor, limit }),
+      result: clientsPage,
+    });
+  }
+
+  /** Whether a client is online; also false where this one may not know. */
+  isOnline(client: string, options: CallOptions = {}): Promise<boolean> {
+    if (!isClientId(client)) return Promise.reject(new ProtocolError('bad_parameter', 'Not a client id.'));
+    return this.#calls.start({
+      ...options,
+      onLoss: 'repeat',
+      frame: (ref) => ({ type: 'online', ref, client }),
+      result: onlineOf,
+    });
+  }
+
+  #callWith<Result>(data: unknown, spec: CallSpec<Result>): Promise<Result> {
+    let payload: Payload | LoadingPayload;
+    try {
+      payload = this.#payloads.encode(data);
+    } catch (cause) {
+      return Promise.reject(
+        cause instanceof GatewayError ? cause : new GatewayError('bad_payload', undefined, { cause }),
+      );
+    }
+    return this.#calls.start({ ...spec, payload });
+  }
+
+  #welcomed(previous: string | null, welcome: Welcome, beginning: Beginning): void {
+    if (beginning === 'lost') this.#calls.sessionLost();
+    const kept = beginning === 'resumed' ? welcome.rooms : [];
+    for (const room of this.#rooms.values()) room.restore(kept);
+    this.#calls.flush();
+    if (beginning === 'lost')
+      this.#listeners.emit('stateLost', { previous: previous ?? '', current: welcome.session });
+  }
+
+  #ended(error: GatewayError): void {
+    for (const room of this.#rooms.values()) room.forget();
+    // Whoever is sent away does not know what became of the calls in flight; whoever closes does not ask.
+    if (error.code !== 'closed') this.#calls.lost();
+    this.#calls.end(error);
+    if (error.code === 'unsupported_version') this.#listeners.emit('upgrade', { version: PROTOCOL_VERSION });
+    if (error.code !== 'closed') this.#report(error);
+  }
+
+  #receive(frame: GatewayFrame): void {
+    switch (frame.type) {
+      case 'message':
+        return this.#deliver(frame, null, (data, from, info) => {
+          this.#messages.emit(info.event, data, from, info);
+          this.#messages.emit('*', data, from, info);
+        });
+      case 'roomMessage':
+        return this.#deliver(frame, frame.room, (data, from, info) =>
+          this.#rooms.get(frame.room)?.receive(data, from, info),
+        );
+      case 'presence': {
+        const { room, joined, left, count } = frame;
+        return this.#payloads.inOrder(() => this.#rooms.get(room)?.receivePresence({ joined, left, count }));
+      }
+      case 'requested':
+        return this.#answer(frame);
+      case 'response':
+        return this.#payloads.decode(frame.payload, {
+          onData: (data) => this.#calls.succeed(frame.ref, data),
+          onFailure: (error) => this.#calls.fail(frame.ref, error),
+        });
+      case 'ok':
+        return this.#calls.succeed(frame.ref, frame.result);
+      case 'error': {
+        const error = new GatewayError(frame.code, frame.text);
+        // Of a volatile message, or of no call at all.
+        return frame.ref === 0 ? this.#report(error) : this.#calls.fail(frame.ref, error);
+      }
+      case 'expiring':
+        return void this.#refreshToken();
+      case 'welcome':
+      case 'ping':
+      case 'goaway':
+        // The link's and the connection's; they do not come this far.
+        return;
+      default:
+        frame satisfies never;
+    }
+  }
+
+  #deliver(
+    frame: MessageFrame | RoomMessageFrame,
+    room: string | null,
+    handle: (data: unknown, from: Sender, info: MessageInfo) => void,
+  ): void {
+    const { from, info } = originOf(frame, room);
+    this.#payloads.decode(frame.payload, {
+      onData: (data) => handle(data, from, info),
+      onFailure: (error) => this.#report(error),
+    });
+  }
+
+  #answer(frame: RequestedFrame): void {
+    const { handle } = frame;
+    if (!this.#responder.accept(handle)) return;
+    this.#payloads.decode(frame.payload, {
+      onData: (data) => void this.#responder.answer({ handle, ...originOf(frame, null) }, data),
+      onFailure: (error) => void this.#responder.refuse(handle, error),
+    });
+  }
+
+  async #refreshToken(): Promise<void> {
+    const { tokens } = this.#link;
+    try {
+      const token = await tokens.renew();
+      const lifetimeMs = await this.#calls.start({
+        onLoss: 'repeat',
+        whenOffline: 'queue',
+        frame: (ref) => ({ type: 'token', ref, token }),
+        result: tokenLifetime,
+      });
+      if (lifetimeMs !== null) tokens.learn(lifetimeMs);
+    } catch (error) {
+      this.#report(error);
+    }
+  }
+
+  /** Nobody awaits what went wrong here; a mistake in a handler must not vanish because nobody listens either. */
+  #report(error: unknown): void {
+    if (this.#reporting || !this.#listeners.has('error')) {
+      console.error('signalbox:', error);
+      return;
+    }
+    this.#reporting = true;
+    try {
+      this.#listeners.emit('error', error);
+    } finally {
+      this.#reporting = false;
+    }
+  }
+}
+
+function badEvent(): Promise<never> {
+  return Promise.reject(
+    new ProtocolError('bad_parameter', 'Event names are 1–128 characters of A-Za-z0-9._~@:/+-'),
+  );
+}
+
+function optionsOf({ trace }: { trace?: string }): MessageOptions {
+  return trace === undefined ? {} : { trace };
+}
+
+function originOf(
+  { from, session, event, options }: MessageFrame | RoomMessageFrame | RequestedFrame,
+  room: string | null,
+): { from: { client: ClientId; session: string }; info: MessageInfo } {
+  return { from: { client: from, session }, info: { event, room, trace: options.trace ?? null } };
+}

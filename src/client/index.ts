@@ -1,0 +1,20 @@
+// The SDK's door: what `signalbox/client` and the browser's `/client.js` export.
+export type { Code } from '../protocol/codes.js';
+export { GatewayError, ProtocolError } from '../protocol/errors.js';
+export type { BackoffRange } from './backoff.js';
+export type { CallOptions } from './call.js';
+export { Client, type ClientEvents, type RequestOptions } from './client.js';
+export type {
+  Call,
+  DefaultEvents,
+  MessageHandler,
+  MessageInfo,
+  PresenceChange,
+  RequestHandler,
+  Sender,
+} from './events.js';
+export type { ClientOptions, WhenOffline } from './options.js';
+export type { ClientsPage, Member, MembersPage, SendResult } from './results.js';
+export type { MessageCallOptions, PublishOptions, Room } from './room.js';
+export type { State, StateInfo } from './state.js';
+export type { WebSocketClass, WebSocketLike } from './websocket-class.js';

@@ -1,0 +1,67 @@
+// The compressor of browsers: pako, streaming, with a hard stop at the limit.
+import { Inflate, deflate } from 'pako';
+import type { Compressor } from '../protocol/compression.js';
+import { ProtocolError } from '../protocol/errors.js';
+
+/** Small, so that a bomb is found out after little work. */
+const CHUNK_BYTES = 16 * 1024;
+/** Set, which makes pako take zlib streams only; left out, it would take gzip too. */
+const WINDOW_BITS = 15;
+
+class BoundedInflate extends Inflate {
+  readonly parts: Uint8Array[] = [];
+  total = 0;
+
+  constructor(
+    private readonly limitBytes: number,
+    dictionary: Uint8Array | undefined,
+  ) {
+    super({
+      windowBits: WINDOW_BITS,
+      chunkSize: Math.min(CHUNK_BYTES, limitBytes + 1),
+      ...(dictionary === undefined ? {} : { dictionary }),
+    });
+  }
+
+  override onData(chunk: unknown): void {
+    if (!(chunk instanceof Uint8Array)) throw new TypeError('pako gave no bytes');
+    this.total += chunk.length;
+    if (this.total > this.limitBytes) throw new ProtocolError('too_big');
+    this.parts.push(chunk);
+  }
+
+  /** Input that is left after the end of the stream; pako's own field, which its types do not show. */
+  get left(): unknown {
+    const stream: unknown = Reflect.get(this, 'strm');
+    return typeof stream === 'object' && stream !== null && 'avail_in' in stream
+      ? stream.avail_in
+      : undefined;
+  }
+
+  joined(): Uint8Array {
+    const [first] = this.parts;
+    if (first !== undefined && this.parts.length === 1) return first;
+    const whole = new Uint8Array(this.total);
+    let at = 0;
+    for (const part of this.parts) {
+      whole.set(part, at);
+      at += part.length;
+    }
+    return whole;
+  }
+}
+
+export const pakoCompressor: Compressor = {
+  deflate(data, dictionary) {
+    return deflate(data, dictionary === undefined ? {} : { dictionary });
+  },
+
+  inflate(data, dictionary, limitBytes) {
+    if (data.length === 0) throw new ProtocolError('bad_payload', 'no bytes to inflate');
+    const inflater = new BoundedInflate(limitBytes, dictionary);
+    if (!inflater.push(data, true) || inflater.left !== 0) {
+      throw new ProtocolError('bad_payload', 'not one zlib stream');
+    }
+    return inflater.joined();
+  },
+};

@@ -1,0 +1,419 @@
+// The one table of settings: environment → frozen Config. Nothing else reads the environment.
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { BlockList, isIP } from 'node:net';
+import { availableParallelism } from 'node:os';
+import type { Rate } from './session/rate-limit.js';
+import type { StoreSettings } from './session/store/store.js';
+import type { OriginRules } from './transport/upgrade-check.js';
+import { SETTINGS, type SettingName } from './settings.js';
+
+export interface TokenSettings {
+  /** Where the keys come from: HMAC secrets, PEM public keys, or a JWKS. The first of a list is the current one. */
+  keys: { kind: 'secret'; secrets: string[] } | { kind: 'public'; pems: string[] } | { kind: 'jwks'; url: string };
+  audience: string | null;
+  issuer: string | null;
+  typ: string | null;
+  maxLifeS: number;
+  leewayS: number;
+  expiryWarningMs: number;
+  expiryGraceMs: number;
+}
+
+export interface Config {
+  /** No key is configured: loopback only, a random secret, the playground. */
+  development: boolean;
+  server: {
+    port: number;
+    host: string;
+    adminPort: number | null;
+    adminHost: string;
+    adminKey: string | null;
+    workers: number;
+    scheduling: 'rr' | 'none';
+    workerMaxOldSpaceMb: number | null;
+    workerMaxSemiSpaceMb: number | null;
+    nodeName: string | null;
+    logLevel: string;
+    headerLimitBytes: number;
+    headersTimeoutMs: number;
+    drainTimeoutMs: number;
+    watchdogTimeoutMs: number;
+    crashLoopLimit: number;
+    trustedProxies: BlockList;
+  };
+  tls: { certFile: string; keyFile: string } | null;
+  origins: OriginRules;
+  tokens: TokenSettings;
+  sessions: {
+    duplicateClient: 'allow' | 'replace' | 'reject';
+    sessionsPerClientLimit: number;
+    resumeWindowMs: number;
+    pingIntervalMs: number;
+    pongTimeoutMs: number;
+    helloTimeoutMs: number;
+  };
+  limits: {
+    frameLimitBytes: number;
+    outboxLimitBytes: number;
+    connectionsLimit: number;
+    connectionsPerAddressLimit: number;
+    handshakesPerSecondLimit: number;
+    roomsPerSessionLimit: number;
+    requestsPendingLimit: number;
+    errorsPerMinuteLimit: number;
+    rates: { messages: Rate; bytes: Rate; clientMessages: Rate; addressMessages: Rate };
+  };
+  store: { redisUrl: string | null; redisPrefix: string; settings: StoreSettings };
+  iceServers: { urls: string | string[]; username?: string; credential?: string }[];
+}
+
+/** All mistakes of the environment at once, a line each. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  constructor(readonly mistakes: readonly string[]) {
+    super(`The configuration has ${String(mistakes.length)} mistake(s):\n${mistakes.map((line) => `  ${line}`).join('\n')}`);
+  }
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** How the primary hands its settings to a worker. */
+export const WORKER_ENV = {
+  config: 'SIGNALBOX_CONFIG',
+  worker: 'SIGNALBOX_WORKER',
+  version: 'SIGNALBOX_VERSION',
+  directory: 'SIGNALBOX_DIRECTORY',
+  storePath: 'SIGNALBOX_STORE_PATH',
+} as const;
+
+/** Reads settings of the table and collects what is wrong with them. */
+class Reader {
+  readonly mistakes: string[] = [];
+
+  constructor(private readonly env: Environment) {}
+
+  text(name: SettingName): string | null {
+    const setting = SETTINGS[name];
+    const own = this.env[name];
+    const file = 'secret' in setting ? this.env[`${name}_FILE`] : undefined;
+    if (own !== undefined && own !== '' && file !== undefined) {
+      this.wrong(name, `and ${name}_FILE are both set: choose one`);
+    }
+    if (file !== undefined && file !== '') {
+      const content = this.file(`${name}_FILE`, file);
+      return content === null ? null : content.trim();
+    }
+    if (own === '' && 'notEmpty' in setting) this.wrong(name, 'is empty, which would switch the check off: leave it out or set it');
+    return own === undefined || own === '' ? setting.default : own;
+  }
+
+  number(name: SettingName): number {
+    const setting = SETTINGS[name];
+    const text = this.text(name);
+    const { min, max } = 'min' in setting ? setting : { min: 0, max: Number.MAX_SAFE_INTEGER };
+    const value = text !== null && /^\d{1,15}$/.test(text) ? Number(text) : NaN;
+    if (value >= min && value <= max) return value;
+    this.wrong(name, `is ${JSON.stringify(text)}: a whole number from ${String(min)} to ${String(max)} is wanted`);
+    return min;
+  }
+
+  optionalNumber(name: SettingName): number | null {
+    return this.text(name) === null ? null : this.number(name);
+  }
+
+  choice<Value extends string>(name: SettingName, values: readonly Value[]): Value {
+    const text = this.text(name);
+    const value = values.find((known) => known === text);
+    if (value !== undefined) return value;
+    this.wrong(name, `is ${JSON.stringify(text)}: one of ${values.join(', ')} is wanted`);
+    return values[0] as Value;
+  }
+
+  list(name: SettingName): string[] {
+    return (this.text(name) ?? '')
+      .split(',')
+      .map((entry) => entry.trim())
+      .filter((entry) => entry !== '');
+  }
+
+  /** Content of a file that a setting names. */
+  file(name: string, path: string): string | null {
+    try {
+      return readFileSync(path, 'utf8');
+    } catch (error) {
+      const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
+      this.wrong(name, `names the file ${JSON.stringify(path)}, which cannot be read (${reason})`);
+      return null;
+    }
+  }
+
+  wrong(name: string, text: string): void {
+    this.mistakes.push(`${name} ${text}`);
+  }
+}
+
+/**
+ * @returns the settings, frozen
+ * @throws ConfigError with every mistake
+ */
+export function parseConfig(env: Environment): Config {
+  const read = new Reader(env);
+  const keys = readKeys(read);
+  const development = keys === null;
+  const config: Config = {
+    development,
+    server: readServer(read, development),
+    tls: readTls(read),
+    origins: readOrigins(read, development),
+    tokens: {
+      keys: keys ?? { kind: 'secret', secrets: [randomBytes(32).toString('base64url')] },
+      audience: read.text('JWT_AUDIENCE'),
+      issuer: read.text('JWT_ISSUER'),
+      typ: read.text('JWT_TYP'),
+      maxLifeS: read.number('TOKEN_MAX_LIFE_S'),
+      leewayS: read.number('TOKEN_LEEWAY_S'),
+      expiryWarningMs: read.number('TOKEN_EXPIRY_WARNING_MS'),
+      expiryGraceMs: read.number('TOKEN_EXPIRY_GRACE_MS'),
+    },
+    sessions: {
+      duplicateClient: read.choice('DUPLICATE_CLIENT', ['allow', 'replace', 'reject']),
+      sessionsPerClientLimit: read.number('SESSIONS_PER_CLIENT_LIMIT'),
+      resumeWindowMs: read.number('RESUME_WINDOW_MS'),
+      pingIntervalMs: read.number('PING_INTERVAL_MS'),
+      pongTimeoutMs: read.number('PONG_TIMEOUT_MS'),
+      helloTimeoutMs: read.number('HELLO_TIMEOUT_MS'),
+    },
+    limits: readLimits(read),
+    store: readStore(read),
+    iceServers: readIceServers(read),
+  };
+  if (read.mistakes.length > 0) throw new ConfigError(read.mistakes);
+  return deepFreeze(config);
+}
+
+const WEAK_SECRET = /^(.)\1*$|secret|password|changeme|example/i;
+
+function readKeys(read: Reader): TokenSettings['keys'] | null {
+  const secret = readSecret(read, 'JWT_SECRET');
+  const previous = readSecret(read, 'JWT_PREVIOUS_SECRET');
+  const pem = readPem(read, 'JWT_PUBLIC_KEY_FILE');
+  const previousPem = readPem(read, 'JWT_PREVIOUS_PUBLIC_KEY_FILE');
+  const url = read.text('JWKS_URL');
+  const kinds = [secret, pem, url].filter((key) => key !== null).length;
+  if (kinds > 1) read.wrong('JWT_SECRET', ', JWT_PUBLIC_KEY_FILE and JWKS_URL exclude each other: set one');
+  if (previous !== null && secret === null) read.wrong('JWT_PREVIOUS_SECRET', 'needs JWT_SECRET beside it');
+  if (previousPem !== null && pem === null) read.wrong('JWT_PREVIOUS_PUBLIC_KEY_FILE', 'needs JWT_PUBLIC_KEY_FILE beside it');
+  if (secret !== null) return { kind: 'secret', secrets: previous === null ? [secret] : [secret, previous] };
+  if (pem !== null) return { kind: 'public', pems: previousPem === null ? [pem] : [pem, previousPem] };
+  if (url === null) return null;
+  if (!isJwksUrl(url)) read.wrong('JWKS_URL', 'must be an https URL (http only for this machine)');
+  return { kind: 'jwks', url };
+}
+
+function readSecret(read: Reader, name: 'JWT_SECRET' | 'JWT_PREVIOUS_SECRET'): string | null {
+  const secret = read.text(name);
+  if (secret === null) return null;
+  if (Buffer.byteLength(secret) < 32) read.wrong(name, 'is shorter than 32 bytes: `openssl rand -base64 48` makes a good one');
+  else if (WEAK_SECRET.test(secret)) read.wrong(name, 'looks like a placeholder: `openssl rand -base64 48` makes a good one');
+  return secret;
+}
+
+function readPem(read: Reader, name: 'JWT_PUBLIC_KEY_FILE' | 'JWT_PREVIOUS_PUBLIC_KEY_FILE'): string | null {
+  const path = read.text(name);
+  if (path === null) return null;
+  const pem = read.file(name, path);
+  if (pem !== null && !pem.includes('-----BEGIN PUBLIC KEY-----')) read.wrong(name, 'must hold a PEM public key (BEGIN PUBLIC KEY)');
+  return pem;
+}
+
+function isJwksUrl(text: string): boolean {
+  try {
+    const url = new URL(text);
+    return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname));
+  } catch {
+    return false;
+  }
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+function readServer(read: Reader, development: boolean): Config['server'] {
+  const host = read.text('HOST') ?? (development ? '127.0.0.1' : '0.0.0.0');
+  if (development && !isLoopback(host)) {
+    read.wrong('HOST', `is ${JSON.stringify(host)}, but without a key (JWT_SECRET, …) the gateway serves this machine only`);
+  }
+  const adminKey = read.text('ADMIN_KEY');
+  if (adminKey !== null && adminKey.length < 32) read.wrong('ADMIN_KEY', 'is shorter than 32 characters');
+  const nodeName = read.text('NODE_NAME');
+  if (nodeName !== null && !/^[A-Za-z0-9_-]{1,32}$/.test(nodeName)) {
+    read.wrong('NODE_NAME', 'must be 1 to 32 letters, digits, _ or -');
+  }
+  const workers = read.text('WORKERS') === null ? availableParallelism() : read.number('WORKERS');
+  return {
+    port: read.number('PORT'),
+    host,
+    adminPort: read.text('ADMIN_PORT') === 'off' ? null : read.number('ADMIN_PORT'),
+    adminHost: read.text('ADMIN_HOST') ?? '127.0.0.1',
+    adminKey,
+    workers,
+    scheduling: read.choice('SCHEDULING', ['rr', 'none']),
+    workerMaxOldSpaceMb: read.optionalNumber('WORKER_MAX_OLD_SPACE_MB'),
+    workerMaxSemiSpaceMb: read.optionalNumber('WORKER_MAX_SEMI_SPACE_MB'),
+    nodeName,
+    logLevel: read.choice('LOG_LEVEL', ['info', 'trace', 'debug', 'warn', 'error', 'fatal', 'silent']),
+    headerLimitBytes: read.number('HEADER_LIMIT_BYTES'),
+    headersTimeoutMs: read.number('HEADERS_TIMEOUT_MS'),
+    drainTimeoutMs: read.number('DRAIN_TIMEOUT_MS'),
+    watchdogTimeoutMs: read.number('WATCHDOG_TIMEOUT_MS'),
+    crashLoopLimit: read.number('CRASH_LOOP_LIMIT'),
+    trustedProxies: toBlockList(read.list('TRUSTED_PROXIES'), read),
+  };
+}
+
+function toBlockList(entries: readonly string[], read: Reader): BlockList {
+  const list = new BlockList();
+  for (const entry of entries) {
+    const [address = '', bits] = entry.split('/');
+    const family = isIP(address);
+    const most = family === 4 ? 32 : 128;
+    if (family === 0 || (bits !== undefined && !(/^\d{1,3}$/.test(bits) && Number(bits) <= most))) {
+      read.wrong('TRUSTED_PROXIES', `holds ${JSON.stringify(entry)}: an address or a network like 10.0.0.0/8 is wanted`);
+    } else {
+      list.addSubnet(address, bits === undefined ? most : Number(bits), family === 4 ? 'ipv4' : 'ipv6');
+    }
+  }
+  return list;
+}
+
+function readTls(read: Reader): Config['tls'] {
+  const certFile = read.text('TLS_CERT_FILE');
+  const keyFile = read.text('TLS_KEY_FILE');
+  if (certFile === null && keyFile === null) return null;
+  if (certFile === null || keyFile === null) {
+    read.wrong('TLS_CERT_FILE', 'and TLS_KEY_FILE belong together: set both');
+    return null;
+  }
+  read.file('TLS_CERT_FILE', certFile);
+  read.file('TLS_KEY_FILE', keyFile);
+  return { certFile, keyFile };
+}
+
+function readOrigins(read: Reader, development: boolean): OriginRules {
+  const origins = read.list('ORIGINS');
+  const any = origins.includes('*');
+  if (any && read.choice('INSECURE_ALLOW_ANY_ORIGIN', ['0', '1']) !== '1') {
+    read.wrong('ORIGINS', 'is *, which lets every web page connect: set INSECURE_ALLOW_ANY_ORIGIN=1 if you mean it');
+  }
+  for (const origin of origins) {
+    if (origin !== '*' && !isOrigin(origin)) {
+      read.wrong('ORIGINS', `holds ${JSON.stringify(origin)}: an origin like https://app.example.org (no path) is wanted`);
+    }
+  }
+  return { allowed: new Set(origins.filter((origin) => origin !== '*')), any, loopback: development };
+}
+
+function isOrigin(text: string): boolean {
+  try {
+    return new URL(text).origin === text;
+  } catch {
+    return false;
+  }
+}
+
+function readLimits(read: Reader): Config['limits'] {
+  const messages = read.number('MESSAGES_PER_SECOND_LIMIT');
+  const clientMessages = read.number('CLIENT_MESSAGES_PER_SECOND_LIMIT');
+  const addressMessages = read.number('ADDRESS_MESSAGES_PER_SECOND_LIMIT');
+  return {
+    frameLimitBytes: read.number('FRAME_LIMIT_BYTES'),
+    outboxLimitBytes: read.number('OUTBOX_LIMIT_BYTES'),
+    connectionsLimit: read.number('CONNECTIONS_LIMIT'),
+    connectionsPerAddressLimit: read.number('CONNECTIONS_PER_ADDRESS_LIMIT'),
+    handshakesPerSecondLimit: read.number('HANDSHAKES_PER_SECOND_LIMIT'),
+    roomsPerSessionLimit: read.number('ROOMS_PER_SESSION_LIMIT'),
+    requestsPendingLimit: read.number('REQUESTS_PENDING_LIMIT'),
+    errorsPerMinuteLimit: read.number('ERRORS_PER_MINUTE_LIMIT'),
+    rates: {
+      messages: { perSecond: messages, burst: read.number('MESSAGES_BURST_LIMIT') },
+      bytes: { perSecond: read.number('BYTES_PER_SECOND_LIMIT'), burst: read.number('BYTES_BURST_LIMIT') },
+      clientMessages: { perSecond: clientMessages, burst: clientMessages * 5 },
+      addressMessages: { perSecond: addressMessages, burst: addressMessages * 5 },
+    },
+  };
+}
+
+function readStore(read: Reader): Config['store'] {
+  const redisUrl = read.text('REDIS_URL');
+  if (redisUrl !== null && !/^rediss?:\/\//.test(redisUrl)) read.wrong('REDIS_URL', 'must begin with redis:// or rediss://');
+  const redisPrefix = read.text('REDIS_PREFIX') ?? 'sb';
+  if (!/^[A-Za-z0-9._-]{1,32}$/.test(redisPrefix)) read.wrong('REDIS_PREFIX', 'must be 1 to 32 letters, digits, ., _ or -');
+  return {
+    redisUrl,
+    redisPrefix,
+    settings: {
+      resumeWindowMs: read.number('RESUME_WINDOW_MS'),
+      presenceGraceMs: read.number('PRESENCE_GRACE_MS'),
+      logLimitEntries: read.number('LOG_LIMIT_ENTRIES'),
+      logLimitBytes: read.number('LOG_LIMIT_BYTES'),
+      logTtlMs: read.number('LOG_TTL_MS'),
+      logBudgetBytes: read.number('LOG_BUDGET_BYTES'),
+      workerLeaseMs: read.number('WORKER_LEASE_MS'),
+    },
+  };
+}
+
+function readIceServers(read: Reader): Config['iceServers'] {
+  const text = read.text('ICE_SERVERS') ?? '[]';
+  try {
+    const servers: unknown = JSON.parse(text);
+    if (Array.isArray(servers) && servers.every(isIceServer)) return servers;
+  } catch {
+    // Told below, like every other wrong value.
+  }
+  read.wrong('ICE_SERVERS', 'must be a JSON array of RTCIceServer, like [{"urls":"stun:stun.example.org"}]');
+  return [];
+}
+
+function isIceServer(value: unknown): value is Config['iceServers'][number] {
+  if (typeof value !== 'object' || value === null || !('urls' in value)) return false;
+  const urls: unknown[] = Array.isArray(value.urls) ? value.urls : [value.urls];
+  return urls.length > 0 && urls.every((url) => typeof url === 'string' && /^(stun|turn)s?:/.test(url));
+}
+
+function deepFreeze<Value extends object>(value: Value): Value {
+  for (const inner of Object.values(value)) {
+    if (typeof inner === 'object' && inner !== null && !Object.isFrozen(inner) && !(inner instanceof BlockList)) deepFreeze(inner);
+  }
+  return Object.freeze(value);
+}
+
+/** The environment of a worker in one value; `env` is what `parseConfig` accepted, `secret` the one of development mode. */
+export function serializeConfig(config: Config): string {
+  const { trustedProxies, ...server } = config.server;
+  return JSON.stringify({
+    ...config,
+    server: { ...server, trustedProxies: trustedProxies.rules },
+    origins: { ...config.origins, allowed: [...config.origins.allowed] },
+  });
+}
+
+/** The reverse of `serializeConfig`, in a process that the primary started. */
+export function deserializeConfig(text: string): Config {
+  const raw = JSON.parse(text) as Config & {
+    server: { trustedProxies: string[] };
+    origins: { allowed: string[] };
+  };
+  const trustedProxies = new BlockList();
+  for (const rule of raw.server.trustedProxies) {
+    const match = /^Subnet: (IPv4|IPv6) (.+)\/(\d+)$/.exec(rule);
+    if (match) trustedProxies.addSubnet(match[2] ?? '', Number(match[3]), match[1] === 'IPv4' ? 'ipv4' : 'ipv6');
+  }
+  return deepFreeze({
+    ...raw,
+    server: { ...raw.server, trustedProxies },
+    origins: { ...raw.origins, allowed: new Set(raw.origins.allowed) },
+  });
+}

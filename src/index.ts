@@ -1,0 +1,3 @@
+// The server's door: start a gateway from a program of your own.
+export { type Config, ConfigError, parseConfig } from './config.js';
+export { type Primary, startPrimary } from './master.js';

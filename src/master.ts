@@ -1,0 +1,312 @@
+// The primary: forks, supervises, rolls and drains the workers, and holds the embedded store.
+import cluster, { type Worker } from 'node:cluster';
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import { startAdminServer } from './admin/server.js';
+import { type Config, serializeConfig, WORKER_ENV } from './config.js';
+import { createLog } from './log.js';
+import type { ClientId, WorkerId } from './protocol/ids.js';
+import { StoreServer } from './relay/store-link.js';
+import { MemoryStore } from './session/store/memory-store.js';
+import type { SessionPlace } from './session/store/store.js';
+import { backoffMs, type Fate, nextFate } from './supervision.js';
+import { VERSION } from './version.js';
+import { parseToPrimary, type ToWorker } from './worker/control.js';
+import { EXIT_CANNOT_LISTEN } from './worker/worker.js';
+
+/** How long a worker may take from fork to listening, ms. */
+const START_TIMEOUT_MS = 20_000;
+/** How long the admin port waits for a worker's answer, ms. */
+const QUESTION_TIMEOUT_MS = 2_000;
+
+interface Forked {
+  id: WorkerId;
+  process: Worker;
+  state: 'starting' | 'ready' | 'draining';
+  startedAt: number;
+  heardAt: number;
+}
+
+export interface Primary {
+  /** Port of the gateway, once the first worker listens. */
+  readonly port: number;
+  readonly adminPort: number | null;
+  readonly node: string;
+  workers(): { id: WorkerId; pid: number; state: string }[];
+  roll(): Promise<void>;
+  drain(): Promise<void>;
+}
+
+/** Starts the gateway on this machine; resolves when every worker listens. */
+export async function startPrimary(config: Config): Promise<Primary> {
+  const supervisor = new Supervisor(config);
+  await supervisor.start();
+  return supervisor;
+}
+
+class Supervisor implements Primary {
+  readonly node: string;
+  port = 0;
+  adminPort: number | null = null;
+  private readonly log: Logger;
+  private readonly directory = mkdtempSync(join(tmpdir(), 'signalbox-'));
+  private readonly forked = new Map<number, Forked>();
+  private readonly questions = new Map<number, (answer: unknown) => void>();
+  private readonly store: { memory: MemoryStore; server: StoreServer } | null;
+  private readonly timers: NodeJS.Timeout[] = [];
+  private admin: { close(): void } | null = null;
+  private lastNumber = 0;
+  private lastQuestion = 0;
+  private fate: Fate = { failures: 0 };
+  private draining: Promise<void> | null = null;
+  private onReady: ((forked: Forked) => void) | null = null;
+
+  constructor(private readonly config: Config) {
+    this.node = config.server.nodeName ?? randomBytes(4).toString('hex');
+    this.log = createLog(config, { node: this.node });
+    this.store = config.store.redisUrl === null ? this.createStore() : null;
+  }
+
+  workers(): { id: WorkerId; pid: number; state: string }[] {
+    return [...this.forked.values()].map(({ id, process: worker, state }) => ({ id, pid: worker.process.pid ?? 0, state }));
+  }
+
+  async start(): Promise<void> {
+    const { server } = this.config;
+    cluster.schedulingPolicy = server.scheduling === 'rr' ? cluster.SCHED_RR : cluster.SCHED_NONE;
+    cluster.setupPrimary({ serialization: 'advanced', execArgv: [...process.execArgv, ...memoryFlags(this.config)] });
+    cluster.on('message', (worker, message) => {
+      this.receive(worker, message);
+    });
+    cluster.on('exit', (worker, code, signal) => {
+      this.buried(worker, code, signal);
+    });
+    await this.store?.server.listen(this.storePath);
+    this.timers.push(setInterval(() => void this.watch(), 1000));
+    if (this.store !== null) this.timers.push(setInterval(() => void this.store?.memory.sweep(), 100));
+    await new Promise<void>((resolve, reject) => {
+      let waiting = server.workers;
+      this.onReady = () => {
+        if (--waiting === 0) resolve();
+      };
+      this.onHopeless = reject;
+      for (let i = 0; i < server.workers; i++) this.fork();
+    });
+    this.onReady = null;
+    const admin = await startAdminServer(this.config, {
+      metrics: () => this.metrics(),
+      locate: (client) => this.locate(client),
+      workers: () => this.workers(),
+    });
+    this.admin = admin;
+    this.adminPort = admin?.port ?? null;
+    process.on('SIGTERM', () => void this.drainAndExit());
+    process.on('SIGINT', () => void this.drainAndExit());
+    process.on('SIGHUP', () => void this.roll());
+    this.log.info({ port: this.port, adminPort: this.adminPort, workers: server.workers }, 'signalbox is ready');
+  }
+
+  /** Replaces the workers one by one: each new one listens before an old one drains. */
+  async roll(): Promise<void> {
+    this.log.info('rolling the workers');
+    for (const old of [...this.forked.values()].filter(({ state }) => state === 'ready')) {
+      if (this.draining !== null) return;
+      await new Promise<void>((resolve) => {
+        const fresh = this.fork();
+        this.onReady = (ready) => {
+          if (ready === fresh) resolve();
+        };
+      });
+      this.onReady = null;
+      await this.drainWorker(old);
+    }
+    this.log.info('rolled');
+  }
+
+  /** Idempotent: a second call waits for the same drain. */
+  drain(): Promise<void> {
+    this.draining ??= this.drainAll();
+    return this.draining;
+  }
+
+  private onHopeless: (error: Error) => void = () => undefined;
+
+  private get storePath(): string {
+    return join(this.directory, 'store.sock');
+  }
+
+  private createStore(): { memory: MemoryStore; server: StoreServer } {
+    const memory = new MemoryStore({
+      settings: this.config.store.settings,
+      deliver: (worker, event) => {
+        server.deliver(worker, event);
+      },
+    });
+    const server = new StoreServer(memory, () => {
+      this.log.warn('a worker sent something that is no store call');
+    });
+    return { memory, server };
+  }
+
+  private fork(): Forked {
+    const id = `${this.node}.${String(++this.lastNumber)}` as WorkerId;
+    const worker = cluster.fork({
+      [WORKER_ENV.config]: serializeConfig(this.config),
+      [WORKER_ENV.worker]: id,
+      [WORKER_ENV.version]: VERSION,
+      [WORKER_ENV.directory]: this.directory,
+      [WORKER_ENV.storePath]: this.storePath,
+    });
+    const now = performance.now();
+    const forked: Forked = { id, process: worker, state: 'starting', startedAt: now, heardAt: now };
+    this.forked.set(worker.id, forked);
+    return forked;
+  }
+
+  private receive(worker: Worker, value: unknown): void {
+    const forked = this.forked.get(worker.id);
+    const message = parseToPrimary(value);
+    if (forked === undefined || message === null) return;
+    forked.heardAt = performance.now();
+    switch (message.type) {
+      case 'ready':
+        forked.state = 'ready';
+        this.port = message.port;
+        this.fate = { failures: 0 };
+        this.tellSiblings();
+        this.onReady?.(forked);
+        return;
+      case 'alive':
+        return;
+      case 'metrics':
+        this.answer(message.id, message.values);
+        return;
+      case 'located':
+        this.answer(message.id, message.places);
+        return;
+      default:
+        message satisfies never;
+    }
+  }
+
+  private buried(worker: Worker, code: number | null, signal: string | null): void {
+    const forked = this.forked.get(worker.id);
+    if (forked === undefined) return;
+    this.forked.delete(worker.id);
+    void this.store?.memory.retire(forked.id);
+    this.tellSiblings();
+    if (this.draining !== null || forked.state === 'draining') return;
+    this.log.error({ worker: forked.id, code, signal }, 'a worker ended');
+    const hopeless = code === EXIT_CANNOT_LISTEN;
+    this.fate = nextFate(this.fate, performance.now() - forked.startedAt);
+    const { crashLoopLimit } = this.config.server;
+    if (hopeless || (crashLoopLimit > 0 && this.fate.failures >= crashLoopLimit)) {
+      this.log.fatal({ failures: this.fate.failures }, hopeless ? 'the port cannot be used' : 'workers crash in a loop');
+      void this.drain().then(() => {
+        this.onHopeless(new Error('the workers cannot start'));
+        process.exit(1);
+      });
+      return;
+    }
+    const timer = setTimeout(() => {
+      if (this.draining === null) this.fork();
+    }, backoffMs(this.fate.failures, Math.random()));
+    this.timers.push(timer);
+  }
+
+  /** Kills workers that gave no sign of life: a hung process would keep its clients for ever. */
+  private watch(): void {
+    const now = performance.now();
+    const { watchdogTimeoutMs, drainTimeoutMs } = this.config.server;
+    for (const { id, process: worker, state, heardAt } of this.forked.values()) {
+      const limit = state === 'starting' ? START_TIMEOUT_MS : state === 'draining' ? drainTimeoutMs : watchdogTimeoutMs;
+      if (now - heardAt <= limit) continue;
+      this.log.error({ worker: id, silentMs: Math.round(now - heardAt) }, 'a worker hangs: killing it');
+      worker.process.kill('SIGKILL');
+    }
+  }
+
+  private tellSiblings(): void {
+    const workers = [...this.forked.values()].filter(({ state }) => state !== 'starting').map(({ id }) => id);
+    for (const forked of this.forked.values()) this.tell(forked, { type: 'siblings', workers });
+  }
+
+  private tell(forked: Forked, message: ToWorker): void {
+    if (forked.process.isConnected()) forked.process.send(message);
+  }
+
+  private drainWorker(forked: Forked): Promise<void> {
+    forked.state = 'draining';
+    const { drainTimeoutMs } = this.config.server;
+    return new Promise((resolve) => {
+      const kill = setTimeout(() => {
+        forked.process.process.kill('SIGKILL');
+      }, drainTimeoutMs);
+      forked.process.once('exit', () => {
+        clearTimeout(kill);
+        resolve();
+      });
+      this.tell(forked, { type: 'drain' });
+    });
+  }
+
+  private async drainAll(): Promise<void> {
+    this.log.info('draining the node');
+    for (const timer of this.timers) clearInterval(timer);
+    await Promise.all([...this.forked.values()].map((forked) => this.drainWorker(forked)));
+    this.admin?.close();
+    this.store?.server.close();
+    await this.store?.memory.close();
+    rmSync(this.directory, { recursive: true, force: true });
+    this.log.info('drained');
+  }
+
+  /** Every further signal waits for the same drain: none cuts it short. */
+  private async drainAndExit(): Promise<void> {
+    await this.drain();
+    process.exit(0);
+  }
+
+  private async metrics(): Promise<unknown[]> {
+    const ready = [...this.forked.values()].filter(({ state }) => state !== 'starting');
+    const answers = await Promise.all(ready.map((forked) => this.ask(forked, (id) => ({ type: 'metrics', id }))));
+    return answers.filter((answer) => answer !== undefined);
+  }
+
+  private async locate(client: ClientId): Promise<SessionPlace[] | null> {
+    const forked = [...this.forked.values()].find(({ state }) => state === 'ready');
+    if (forked === undefined) return null;
+    const answer = await this.ask(forked, (id) => ({ type: 'locate', id, client }));
+    return Array.isArray(answer) ? (answer as SessionPlace[]) : null;
+  }
+
+  private ask(forked: Forked, question: (id: number) => ToWorker): Promise<unknown> {
+    const id = ++this.lastQuestion;
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        this.answer(id, undefined);
+      }, QUESTION_TIMEOUT_MS);
+      this.questions.set(id, (answer) => {
+        clearTimeout(timer);
+        resolve(answer);
+      });
+      this.tell(forked, question(id));
+    });
+  }
+
+  private answer(id: number, answer: unknown): void {
+    const resolve = this.questions.get(id);
+    this.questions.delete(id);
+    resolve?.(answer);
+  }
+}
+
+function memoryFlags({ server }: Config): string[] {
+  const flags: string[] = [];
+  if (server.workerMaxOldSpaceMb !== null) flags.push(`--max-old-space-size=${String(server.workerMaxOldSpaceMb)}`);
+  if (server.workerMaxSemiSpaceMb !== null) flags.push(`--max-semi-space-size=${String(server.workerMaxSemiSpaceMb)}`);
+  return flags;
+}

@@ -1,0 +1,95 @@
+// Application data to payload and back: the one place where an SDK meets the bytes that the gateway only carries.
+import { DEFLATED, DICTIONARY_SHIFT, PAYLOAD_CODECS } from './encoding.js';
+import { GatewayError, ProtocolError } from './errors.js';
+import type { Payload } from './frame.js';
+import { isJsonSafe, nestsDeeper } from './json-text.js';
+import { INFLATED_LIMIT_BYTES, PAYLOAD_DEPTH_LIMIT } from './limits.js';
+import { decodeMsgpack } from './msgpack-reader.js';
+import { encodeMsgpack, type Extension } from './msgpack-writer.js';
+
+/** Inflates one zlib stream that was made with this dictionary; throws `too_big` past the limit, else `bad_payload`. */
+export type Inflate = (data: Uint8Array, dictionary: number, limitBytes: number) => Uint8Array;
+
+export interface EncodePayloadOptions {
+  /** How values are encoded; `json` only where JSON can carry the value, MessagePack otherwise. */
+  codec?: 'msgpack' | 'json';
+  extensions?: readonly Extension[];
+}
+
+export interface DecodePayloadOptions {
+  /** Without it a deflated payload is refused. */
+  inflate?: Inflate;
+  extensions?: readonly Extension[];
+}
+
+const ENCODE = new TextEncoder();
+const DECODE = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/**
+ * `undefined` is no data at all, bytes are sent as they are, the rest is encoded.
+ * @throws GatewayError `bad_payload` where no codec can carry the value
+ */
+export function encodePayload(data: unknown, options: EncodePayloadOptions = {}): Payload {
+  if (data === undefined) return { encoding: PAYLOAD_CODECS.none, data: new Uint8Array() };
+  if (data instanceof Uint8Array) return { encoding: PAYLOAD_CODECS.bytes, data };
+  if (data instanceof ArrayBuffer) return { encoding: PAYLOAD_CODECS.bytes, data: new Uint8Array(data) };
+  try {
+    return encodeValue(data, options);
+  } catch (cause) {
+    if (cause instanceof GatewayError) throw cause;
+    // A getter, a toJSON or an extension of the application threw.
+    throw new GatewayError('bad_payload', 'the data cannot be encoded', { cause });
+  }
+}
+
+function encodeValue(data: unknown, { codec, extensions }: EncodePayloadOptions): Payload {
+  if (codec === 'json' && isJsonSafe(data, PAYLOAD_DEPTH_LIMIT)) {
+    return { encoding: PAYLOAD_CODECS.json, data: ENCODE.encode(JSON.stringify(data)) };
+  }
+  return { encoding: PAYLOAD_CODECS.msgpack, data: encodeMsgpack(data, extensions) };
+}
+
+/**
+ * Payloads in codecs of the application (8–15) are returned as their bytes.
+ * @throws ProtocolError `bad_payload`, or `too_big` where it inflates past the limit
+ */
+export function decodePayload(payload: Payload, options: DecodePayloadOptions = {}): unknown {
+  const codec = payload.encoding & 0x0f;
+  // Exactly one layer: what comes out is never inflated again.
+  const data = (payload.encoding & DEFLATED) === 0 ? payload.data : inflated(payload, options.inflate);
+  switch (codec) {
+    case PAYLOAD_CODECS.none:
+      return undefined;
+    case PAYLOAD_CODECS.msgpack:
+      return decodeMsgpack(data, {
+        fault: 'bad_payload',
+        depth: PAYLOAD_DEPTH_LIMIT,
+        // Each value is a byte at least, and the bytes are bounded.
+        items: INFLATED_LIMIT_BYTES,
+        extensions: options.extensions ?? [],
+      });
+    case PAYLOAD_CODECS.json:
+      return parseJson(data);
+    default:
+      if (codec !== PAYLOAD_CODECS.bytes && codec < 8)
+        throw new ProtocolError('bad_payload', 'unknown payload codec');
+      // A copy that is all of its buffer: an application may keep it, or look at its buffer.
+      return data.byteLength === data.buffer.byteLength ? data : new Uint8Array(data);
+  }
+}
+
+function inflated(payload: Payload, inflate: Inflate | undefined): Uint8Array {
+  if (inflate === undefined)
+    throw new ProtocolError('bad_payload', 'a deflated payload, and no way to inflate it');
+  return inflate(payload.data, payload.encoding >> DICTIONARY_SHIFT, INFLATED_LIMIT_BYTES);
+}
+
+function parseJson(data: Uint8Array): unknown {
+  try {
+    const text = DECODE.decode(data);
+    if (!nestsDeeper(text, PAYLOAD_DEPTH_LIMIT)) return JSON.parse(text);
+  } catch (cause) {
+    throw new ProtocolError('bad_payload', 'the payload is not JSON', { cause });
+  }
+  throw new ProtocolError('bad_payload', 'nested too deep');
+}

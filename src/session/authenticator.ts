@@ -1,0 +1,146 @@
+// Who a token says is connecting: jsonwebtoken with the holes closed that it leaves to its caller.
+import jwt, { type Algorithm, type Jwt } from 'jsonwebtoken';
+import type { KeyObject } from 'node:crypto';
+import type { TokenSettings } from '../config.js';
+import { ProtocolError } from '../protocol/errors.js';
+import { type ClientId, isClientId } from '../protocol/ids.js';
+import { TOKEN_LIMIT_BYTES } from '../protocol/limits.js';
+import { JwksKeys, type KeySource, localKeys } from './keys.js';
+import { type Permissions, parsePermissions } from './permissions.js';
+
+export interface Identity {
+  client: ClientId;
+  expiresAtMs: number;
+  issuedAtMs: number;
+  /** `jti`, or null. */
+  tokenId: string | null;
+  permissions: Permissions;
+}
+
+/** Why a token was refused: for logs and metrics. The client hears `invalid_token` only. */
+export type Refusal = 'malformed' | 'header' | 'unknown_key' | 'signature' | 'expired' | 'not_yet' | 'claims';
+
+class RefusedToken extends Error {
+  constructor(readonly reason: Refusal) {
+    super(reason);
+  }
+}
+
+export interface Authenticator {
+  /** @throws ProtocolError `invalid_token`; GatewayError `unavailable` where the keys cannot be had now */
+  verify(token: string): Promise<Identity>;
+  close(): void;
+}
+
+/** @param refused told about each refused token */
+export function createAuthenticator(
+  settings: TokenSettings,
+  refused: (reason: Refusal) => void,
+  now: () => number = () => Date.now(),
+): Authenticator {
+  const keys: KeySource = settings.keys.kind === 'jwks' ? new JwksKeys(settings.keys.url) : localKeys(settings.keys);
+  return {
+    async verify(token) {
+      try {
+        const header = readHeader(token, settings);
+        return identityOf(await verifyWith(keys, header, token, settings, now()), settings, now());
+      } catch (error) {
+        if (!(error instanceof RefusedToken)) throw error;
+        refused(error.reason);
+        throw new ProtocolError('invalid_token');
+      }
+    },
+    close() {
+      keys.close();
+    },
+  };
+}
+
+interface Header {
+  alg: string;
+  kid: string | null;
+}
+
+/** What must hold before a key is looked up; nothing in the header is trusted, and nothing it points to is fetched. */
+function readHeader(token: string, settings: TokenSettings): Header {
+  if (token.length > TOKEN_LIMIT_BYTES) throw new RefusedToken('malformed');
+  let decoded: Jwt | null;
+  try {
+    decoded = jwt.decode(token, { complete: true });
+  } catch {
+    throw new RefusedToken('malformed');
+  }
+  if (decoded === null) throw new RefusedToken('malformed');
+  const { alg, kid, typ, crit } = decoded.header as { alg: unknown; kid?: unknown; typ?: unknown; crit?: unknown };
+  // RFC 7515 §4.1.11: who does not understand a critical extension must refuse, and we know none.
+  if (crit !== undefined || typeof alg !== 'string') throw new RefusedToken('header');
+  if (kid !== undefined && (typeof kid !== 'string' || !/^[A-Za-z0-9_.-]{1,64}$/.test(kid))) throw new RefusedToken('header');
+  // RFC 8725 §3.11: a token of another kind from the same issuer is not an access token.
+  if (settings.typ !== null && (typeof typ !== 'string' || typ.toLowerCase() !== settings.typ.toLowerCase())) {
+    throw new RefusedToken('header');
+  }
+  return { alg, kid: kid ?? null };
+}
+
+async function verifyWith(
+  keys: KeySource,
+  header: Header,
+  token: string,
+  settings: TokenSettings,
+  now: number,
+): Promise<unknown> {
+  const candidates = await keys.find(header.kid, header.alg);
+  if (candidates.length === 0) throw new RefusedToken('unknown_key');
+  let last: RefusedToken = new RefusedToken('signature');
+  for (const { key, algorithm } of candidates) {
+    try {
+      return verifyOnce(token, key, algorithm, settings, now);
+    } catch (error) {
+      last = refusalOf(error);
+      // A good signature with bad claims stays bad under every other key.
+      if (last.reason !== 'signature') throw last;
+    }
+  }
+  throw last;
+}
+
+function verifyOnce(token: string, key: KeyObject, algorithm: Algorithm, settings: TokenSettings, now: number): unknown {
+  return jwt.verify(token, key, {
+    algorithms: [algorithm],
+    clockTolerance: settings.leewayS,
+    clockTimestamp: Math.floor(now / 1000),
+    ...(settings.audience === null ? {} : { audience: settings.audience }),
+    ...(settings.issuer === null ? {} : { issuer: settings.issuer }),
+  });
+}
+
+function refusalOf(error: unknown): RefusedToken {
+  if (error instanceof jwt.TokenExpiredError) return new RefusedToken('expired');
+  if (error instanceof jwt.NotBeforeError) return new RefusedToken('not_yet');
+  if (error instanceof jwt.JsonWebTokenError) {
+    return new RefusedToken(/audience|issuer|exp|nbf|iat/.test(error.message) ? 'claims' : 'signature');
+  }
+  // A payload of `null` makes jsonwebtoken throw a TypeError; whatever else it trips over is no better.
+  return new RefusedToken('claims');
+}
+
+/** Copies the known claims and checks what jsonwebtoken does not: `exp` demanded and bounded, `iat` sane, `sub` a client id. */
+function identityOf(claims: unknown, settings: TokenSettings, now: number): Identity {
+  if (typeof claims !== 'object' || claims === null || Array.isArray(claims)) throw new RefusedToken('claims');
+  const { sub, exp, iat, jti, perm } = claims as Record<string, unknown>;
+  if (typeof exp !== 'number' || !Number.isFinite(exp)) throw new RefusedToken('claims');
+  const nowS = now / 1000;
+  const issuedS = iat ?? nowS;
+  if (typeof issuedS !== 'number' || !Number.isFinite(issuedS)) throw new RefusedToken('claims');
+  if (issuedS > nowS + settings.leewayS) throw new RefusedToken('not_yet');
+  if (exp - issuedS > settings.maxLifeS) throw new RefusedToken('claims');
+  if (!isClientId(sub)) throw new RefusedToken('claims');
+  if (jti !== undefined && (typeof jti !== 'string' || jti.length > 256)) throw new RefusedToken('claims');
+  return {
+    client: sub,
+    expiresAtMs: exp * 1000,
+    issuedAtMs: issuedS * 1000,
+    tokenId: jti ?? null,
+    permissions: parsePermissions(perm),
+  };
+}

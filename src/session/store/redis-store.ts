@@ -1,0 +1,396 @@
+// The store in Redis: every step that must be atomic is one Lua script on one partition (see scripts/).
+import { randomBytes, randomInt } from 'node:crypto';
+import type { Logger } from 'pino';
+import { GatewayError } from '../../protocol/errors.js';
+import {
+  type ClientId,
+  isClientId,
+  isRoomName,
+  isSessionId,
+  type RoomName,
+  type SessionId,
+  type WorkerId,
+} from '../../protocol/ids.js';
+import { PARTITIONS, partitionOf, partitionTags } from './partition.js';
+import { RedisConnection } from './redis-connection.js';
+import { readEntries, readEvent } from './redis-records.js';
+import type {
+  AppendRequest,
+  AppendResult,
+  AttachRequest,
+  AttachResult,
+  Channel,
+  JoinRequest,
+  JoinResult,
+  Member,
+  Page,
+  ReadResult,
+  SessionPlace,
+  SessionRef,
+  Store,
+  StoreListener,
+  StoreSettings,
+} from './store.js';
+
+export interface RedisStoreOptions {
+  url: string;
+  prefix: string;
+  worker: WorkerId;
+  settings: StoreSettings;
+  listener: StoreListener;
+  log: Pick<Logger, 'warn'>;
+  /** Counts failures and messages that are none of ours. */
+  count(kind: string): void;
+}
+
+/** Keys that nothing touches live at least this long, ms; a live session's are renewed every five minutes. */
+const KEY_TTL_MS = 3_600_000;
+/** How long a worker is told of changes of a client that it asked for, ms: longer than its cache keeps the answer. */
+const WATCH_MS = 60_000;
+/** One worker at a time sweeps, this often, ms. */
+const SWEEP_EVERY_MS = 900;
+const TASKS_PER_SWEEP = 200;
+/** Partitions that a page of clients asks at once. */
+const PARTITIONS_PER_STEP = 32;
+
+type RoomChange = 'enter' | 'disconnect' | 'away' | 'leave';
+
+export class RedisStore implements Store {
+  private readonly tags = partitionTags();
+  private readonly ttl: number;
+
+  private constructor(
+    private readonly options: RedisStoreOptions,
+    private readonly redis: RedisConnection,
+  ) {
+    this.ttl = Math.max(KEY_TTL_MS, options.settings.resumeWindowMs * 2);
+  }
+
+  /** @throws GatewayError `unavailable` */
+  static async connect(options: RedisStoreOptions): Promise<RedisStore> {
+    const redis = await RedisConnection.open({
+      url: options.url,
+      count: options.count,
+      reconnected: () => {
+        options.listener({ type: 'reset' });
+      },
+    });
+    const store = new RedisStore(options, redis);
+    const channels = store.tags.map((tag) => `${options.prefix}:{${tag}}:to:${options.worker}`);
+    await redis.subscribe(channels, (_channel, bytes) => {
+      const event = readEvent(bytes);
+      if (event === null) options.count('bad_message');
+      else options.listener(event);
+    });
+    const policy = await redis.evictionPolicy().catch(() => 'unknown');
+    if (policy !== 'noeviction') {
+      options.log.warn({ policy }, 'Redis may evict accepted messages and sessions: set maxmemory-policy noeviction');
+    }
+    return store;
+  }
+
+  get ready(): boolean {
+    return this.redis.ready;
+  }
+
+  /** For what else goes over Redis, so that a worker opens no further connections. */
+  get pubSub(): RedisConnection {
+    return this.redis;
+  }
+
+  async attach(request: AttachRequest): Promise<AttachResult> {
+    const { client, worker, resume, fresh, keyHash, duplicates, sessionsLimit } = request;
+    const reply = await this.run(
+      'attach',
+      client,
+      client,
+      worker,
+      resume?.session ?? '',
+      resume?.keyHash ?? '',
+      fresh,
+      keyHash,
+      duplicates,
+      sessionsLimit,
+    );
+    const [status, session, generation, resumed, rooms, left] = reply as unknown[];
+    if (status === 'duplicate_client' || status === 'limit_exceeded') return { status: 'refused', code: status };
+    if (!isSessionId(session) || !Array.isArray(rooms) || !Array.isArray(left)) throw new GatewayError('internal_error');
+    const ref = { client, session, generation: Number(generation) };
+    const names = rooms.filter(isRoomName);
+    await Promise.all([
+      ...names.map((room) => this.change('enter', room, ref, worker)),
+      ...triples(left).map(([other, otherGeneration, room]) =>
+        this.leaveLater({ client, session: other as SessionId, generation: Number(otherGeneration) }, room as RoomName),
+      ),
+    ]);
+    return { status: 'attached', session, generation: ref.generation, resumed: resumed === 1, rooms: names };
+  }
+
+  async detach(ref: SessionRef): Promise<void> {
+    const { resumeWindowMs, presenceGraceMs } = this.options.settings;
+    const rooms = await this.run('detach', ref.client, ...wordsOf(ref), resumeWindowMs, presenceGraceMs);
+    await Promise.all(roomsOf(rooms).map((room) => this.change('disconnect', room, ref)));
+  }
+
+  async end(ref: SessionRef): Promise<void> {
+    const rooms = await this.run('finish', ref.client, ...wordsOf(ref));
+    await Promise.all(roomsOf(rooms).map((room) => this.leaveLater(ref, room)));
+  }
+
+  async locate(client: ClientId, watcher: WorkerId | null): Promise<SessionPlace[]> {
+    const reply = await this.run('locate', client, client, watcher ?? '', WATCH_MS);
+    const places: (SessionPlace & { attachedAt: number })[] = [];
+    for (const row of Array.isArray(reply) ? reply : []) {
+      const [session, generation, worker, connected, attachedAt] = row as string[];
+      // A record that somebody edited is as good as none.
+      if (!isSessionId(session) || worker === undefined) continue;
+      places.push({
+        client,
+        session,
+        generation: Number(generation),
+        worker: worker as WorkerId,
+        connected: connected === '1',
+        attachedAt: Number(attachedAt),
+      });
+    }
+    places.sort((a, b) => b.attachedAt - a.attachedAt);
+    return places.map(({ attachedAt: _, ...place }) => place);
+  }
+
+  online(client: ClientId): Promise<boolean> {
+    return this.redis.hasMember(`${this.base(partitionOf(client))}online`, client);
+  }
+
+  /** Partition by partition, in each by id; the cursor is `<partition>:<last id>`. */
+  async clients(query: { prefix: string; cursor: string | null; limit: number }): Promise<Page<ClientId>> {
+    const { prefix, cursor, limit } = query;
+    const rows: { partition: number; client: ClientId }[] = [];
+    let [partition, after] = parseCursor(cursor);
+    while (partition < PARTITIONS && rows.length <= limit) {
+      const step = Math.min(PARTITIONS_PER_STEP, PARTITIONS - partition);
+      const pages = await Promise.all(
+        Array.from({ length: step }, (_, i) => this.onlineIn(partition + i, prefix, i === 0 ? after : null, limit + 1)),
+      );
+      for (const [i, clients] of pages.entries()) {
+        for (const client of clients) rows.push({ partition: partition + i, client });
+      }
+      partition += step;
+      after = null;
+    }
+    const page = rows.slice(0, limit);
+    const last = page.at(-1);
+    const more = rows.length > limit && last !== undefined;
+    return {
+      rows: page.map(({ client }) => client),
+      cursor: more ? `${String(last.partition)}:${last.client}` : null,
+    };
+  }
+
+  async join(request: JoinRequest): Promise<JoinResult> {
+    const { room, worker, roomsLimit } = request;
+    const status = await this.run('membership', request.client, ...wordsOf(request), room, 'add', roomsLimit);
+    if (status === 'superseded' || status === 'limit') return { status: 'refused', code: status };
+    return { status: 'joined', count: await this.change('enter', room, request, worker) };
+  }
+
+  async leave(ref: SessionRef, room: RoomName): Promise<boolean> {
+    const status = await this.run('membership', ref.client, ...wordsOf(ref), room, 'remove', 0);
+    if (status !== 'removed') return false;
+    await this.change('leave', room, ref);
+    return true;
+  }
+
+  async members(query: {
+    room: RoomName;
+    cursor: string | null;
+    limit: number;
+  }): Promise<Page<Member> & { count: number }> {
+    const { room, cursor, limit } = query;
+    const reply = await this.run('members', room, room, cursor ?? '', limit);
+    const [count, clients, sessions] = reply as [number, string[], string[]];
+    const rows = clients
+      .slice(0, limit)
+      .map((client, i) => ({ client: client as ClientId, sessions: Number(sessions[i] ?? 0) }));
+    return { rows, cursor: clients.length > limit ? (rows.at(-1)?.client ?? null) : null, count };
+  }
+
+  async count(room: RoomName): Promise<number> {
+    const reply = await this.run('members', room, room, '', 0);
+    return Number((reply as unknown[])[0]);
+  }
+
+  async append(request: AppendRequest): Promise<AppendResult> {
+    const { channel, sender, seq, only, skip, body } = request;
+    const { logLimitEntries, logLimitBytes, logTtlMs } = this.options.settings;
+    const name = nameOf(channel);
+    const reply = await this.run(
+      'append',
+      name,
+      channel.kind,
+      name,
+      sender,
+      seq === null ? '' : seq,
+      only ?? '',
+      skip.join(' '),
+      Buffer.from(body.buffer, body.byteOffset, body.byteLength),
+      logLimitEntries,
+      logLimitBytes,
+      logTtlMs,
+      randomBytes(6).toString('base64url'),
+      randomInt(2 ** 32),
+    );
+    const [status, detail] = reply as string[];
+    if (status === 'accepted') return { status, id: detail === '' ? null : (detail ?? null) };
+    if (status === 'out_of_order') return { status, expected: Number(detail) };
+    return { status: status === 'duplicate' ? 'duplicate' : 'absent' };
+  }
+
+  async read({ channel, after, limit }: { channel: Channel; after: string | null; limit: number }): Promise<ReadResult> {
+    const name = nameOf(channel);
+    const [epoch = '', place = ''] = (after ?? '').split(':');
+    const [offset = '0', tag = '0'] = place.split('-');
+    if (after !== null && !/^\d{1,15}-\d{1,10}$/.test(place)) return { status: 'lost', epoch: '' };
+    const reply = await this.redis.scriptBuffer(
+      'read',
+      this.base(partitionOf(name)),
+      ...this.common(),
+      channel.kind,
+      name,
+      epoch,
+      offset,
+      tag,
+      limit,
+    );
+    return readEntries(reply, Number(offset), limit);
+  }
+
+  async renew(worker: WorkerId, sessions: readonly SessionRef[]): Promise<void> {
+    await this.lease('renew', worker);
+    const rooms = await Promise.all(
+      sessions.map(({ client, session }) => this.run('renew', client, client, session, worker)),
+    );
+    await Promise.all([...new Set(rooms.flatMap(roomsOf))].map((room) => this.run('keep', room, room)));
+  }
+
+  async retire(worker: WorkerId): Promise<void> {
+    const { resumeWindowMs, presenceGraceMs } = this.options.settings;
+    await Promise.all(
+      this.tags.map(async (_, partition) => {
+        const base = this.base(partition);
+        const found = await this.redis.script('retire', base, ...this.common(), worker, resumeWindowMs, presenceGraceMs);
+        for (const [client, session, generation, rooms] of found as [ClientId, SessionId, string, unknown][]) {
+          const ref = { client, session, generation: Number(generation) };
+          await Promise.all(roomsOf(rooms).map((room) => this.change('disconnect', room, ref)));
+        }
+      }),
+    );
+    await this.lease('drop', worker);
+  }
+
+  async sweep(): Promise<void> {
+    if (!(await this.redis.lock(`${this.options.prefix}:{workers}:sweep`, SWEEP_EVERY_MS))) return;
+    for (const worker of await this.lease('expired', '')) await this.retire(worker as WorkerId);
+    await Promise.all(
+      this.tags.map(async (_, partition) => {
+        const base = this.base(partition);
+        const tasks = await this.redis.script('due', base, ...this.common(), TASKS_PER_SWEEP);
+        for (const task of tasks as string[]) {
+          await this.perform(task);
+          await this.redis.strike(`${base}due`, task);
+        }
+      }),
+    );
+  }
+
+  close(): Promise<void> {
+    return this.redis.close();
+  }
+
+  /** A planned task: `depart|client|session|generation`, `end|…`, `away|…|room` or `leave|…|room`. */
+  private async perform(task: string): Promise<void> {
+    const [kind, client, session, generation, room] = task.split('|');
+    if (!isClientId(client) || !isSessionId(session)) return;
+    const ref = { client, session, generation: Number(generation) };
+    if (kind === 'end') await this.end(ref);
+    else if (kind === 'depart') await this.depart(ref);
+    else if ((kind === 'away' || kind === 'leave') && isRoomName(room)) await this.change(kind, room, ref);
+  }
+
+  private async depart(ref: SessionRef): Promise<void> {
+    const rooms = await this.run('depart', ref.client, ...wordsOf(ref));
+    await Promise.all(
+      roomsOf(rooms).map(async (room) => {
+        await this.change('away', room, ref);
+        await this.strikeTask('away', ref, room);
+      }),
+    );
+  }
+
+  /** Leaves a room of a session whose record is gone; the plan to do so is struck off once it is done. */
+  private async leaveLater(ref: SessionRef, room: RoomName): Promise<void> {
+    await this.change('leave', room, ref);
+    await this.strikeTask('leave', ref, room);
+  }
+
+  private strikeTask(kind: 'away' | 'leave', ref: SessionRef, room: RoomName): Promise<unknown> {
+    return this.redis.strike(`${this.base(partitionOf(ref.client))}due`, [kind, ...wordsOf(ref), room].join('|'));
+  }
+
+  /** @returns how many clients are in the room now */
+  private async change(change: RoomChange, room: RoomName, ref: SessionRef, worker: WorkerId | '' = ''): Promise<number> {
+    const reply = await this.run('room', room, change, room, ...wordsOf(ref), worker);
+    return Number((reply as unknown[])[1]);
+  }
+
+  private async onlineIn(partition: number, prefix: string, after: string | null, limit: number): Promise<ClientId[]> {
+    // Names are ASCII: nothing sorts behind the prefix followed by 0xff, and nothing before it has the prefix.
+    const from = after !== null ? `(${after}` : prefix === '' ? '-' : `[${prefix}`;
+    const to = prefix === '' ? '+' : `[${prefix}\u{7f}`;
+    return (await this.redis.lexRange(`${this.base(partition)}online`, from, to, limit)).filter(isClientId);
+  }
+
+  private async lease(what: 'renew' | 'expired' | 'drop', worker: WorkerId | ''): Promise<string[]> {
+    const base = `${this.options.prefix}:{workers}:`;
+    const { workerLeaseMs } = this.options.settings;
+    return (await this.redis.script('lease', base, ...this.common(), what, worker, workerLeaseMs)) as string[];
+  }
+
+  /** Runs a script on the partition of a client or room. */
+  private run(script: string, name: string, ...args: (string | number | Buffer)[]): Promise<unknown> {
+    return this.redis.script(script, this.base(partitionOf(name)), ...this.common(), ...args);
+  }
+
+  private common(): [string, number] {
+    return ['PUBLISH', this.ttl];
+  }
+
+  private base(partition: number): string {
+    return `${this.options.prefix}:{${this.tags[partition] ?? ''}}:`;
+  }
+}
+
+function wordsOf({ client, session, generation }: SessionRef): [string, string, string] {
+  return [client, session, String(generation)];
+}
+
+function nameOf(channel: Channel): string {
+  return channel.kind === 'inbox' ? channel.client : channel.room;
+}
+
+function roomsOf(value: unknown): RoomName[] {
+  return Array.isArray(value) ? value.filter(isRoomName) : [];
+}
+
+function triples(values: unknown[]): [unknown, unknown, unknown][] {
+  const found: [unknown, unknown, unknown][] = [];
+  for (let i = 0; i + 2 < values.length; i += 3) found.push([values[i], values[i + 1], values[i + 2]]);
+  return found;
+}
+
+/** A cursor of ours; anything else begins at the beginning. */
+function parseCursor(cursor: string | null): [number, string | null] {
+  const match = /^(\d{1,3}):(.+)$/.exec(cursor ?? '');
+  const partition = Number(match?.[1] ?? 0);
+  const after = match?.[2];
+  return partition < PARTITIONS && isClientId(after) ? [partition, after] : [0, null];
+}

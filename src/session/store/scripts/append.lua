@@ -1,0 +1,60 @@
+-- Stores an entry and publishes it. The stream write comes first: it is the only one that can fail (memory), and a script
+-- is no transaction. ARGV: kind, name, sender, seq, only, skip, body, most entries, most bytes, log ttl, fresh epoch, tag
+local kind, name, sender, seq = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local only, skip, body = ARGV[7], ARGV[8], ARGV[9]
+local most_entries, most_bytes, log_ttl = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
+local log = base .. 'l:' .. kind .. ':' .. name
+local meta, senders = log .. ':m', log .. ':q'
+
+local workers, exists = {}, kind == 'room'
+if kind == 'room' then
+  workers = redis.call('HKEYS', base .. 'ri:' .. name)
+else
+  local seen = {}
+  for _, session in ipairs(redis.call('SMEMBERS', client_key(name))) do
+    local place = redis.call('HMGET', session_key(session), 'worker', 'connected')
+    if place[1] and (only == '' or only == session) then
+      exists = true
+      if place[2] == '1' and not seen[place[1]] then
+        seen[place[1]] = true
+        table.insert(workers, place[1])
+      end
+    end
+  end
+end
+if not exists then return { 'absent' } end
+
+local function publish(id)
+  for _, worker in ipairs(workers) do
+    tell(worker, { type = 'entry', kind = kind, name = name, id = id, only = only, skip = skip }, body)
+  end
+end
+if seq == '0' then
+  publish('')
+  return { 'accepted', '' }
+end
+
+if redis.call('EXISTS', meta) == 0 then redis.call('DEL', log, senders) end
+if seq ~= '' then
+  local expected = tonumber(redis.call('HGET', senders, sender) or '0') + 1
+  local number = tonumber(seq)
+  if number < expected then return { 'duplicate' } end
+  if number > expected then return { 'out_of_order', tostring(expected) } end
+end
+local state = redis.call('HMGET', meta, 'epoch', 'top', 'bytes')
+local epoch, top, bytes = state[1] or ARGV[13], tonumber(state[2] or '0') + 1, tonumber(state[3] or '0') + #body
+local place = string.format('%d-%s', top, ARGV[14])
+redis.call('XADD', log, place, 'o', only, 'k', skip, 'b', body)
+local length = redis.call('XLEN', log)
+while length > 1 and (length > most_entries or bytes > most_bytes) do
+  local oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
+  bytes = bytes - #oldest[2][6]
+  redis.call('XDEL', log, oldest[1])
+  length = length - 1
+end
+redis.call('HSET', meta, 'epoch', epoch, 'top', top, 'bytes', bytes)
+if seq ~= '' then redis.call('HSET', senders, sender, seq) end
+for _, key in ipairs({ log, meta, senders }) do redis.call('PEXPIRE', key, log_ttl) end
+local id = epoch .. ':' .. place
+publish(id)
+return { 'accepted', id }

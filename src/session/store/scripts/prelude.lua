@@ -1,0 +1,85 @@
+-- Begins every script. KEYS[1] is the partition's beginning of all keys, `<prefix>:{<tag>}:`; names follow it, so that
+-- a script touches one slot only. ARGV[1] is the publish command, ARGV[2] how long untouched keys live (ms).
+local base, publish_command, ttl = KEYS[1], ARGV[1], tonumber(ARGV[2])
+
+local function now()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function touch(...)
+  for _, key in ipairs({...}) do redis.call('PEXPIRE', key, ttl) end
+end
+
+-- An event for one worker: a line of JSON, then the body.
+local function tell(worker, event, body)
+  redis.call(publish_command, base .. 'to:' .. worker, cjson.encode(event) .. '\n' .. (body or ''))
+end
+
+local function session_key(session) return base .. 's:' .. session end
+local function rooms_key(session) return base .. 'sr:' .. session end
+local function client_key(client) return base .. 'c:' .. client end
+
+local function tell_route(client)
+  local watchers = base .. 'cw:' .. client
+  redis.call('ZREMRANGEBYSCORE', watchers, '-inf', now())
+  for _, worker in ipairs(redis.call('ZRANGE', watchers, 0, -1)) do
+    tell(worker, { type = 'route', client = client })
+  end
+end
+
+-- Work for the sweep: done later, or done at once and struck off; a crash in between repeats it.
+local function plan(delay, ...)
+  redis.call('ZADD', base .. 'due', now() + delay, table.concat({...}, '|'))
+  touch(base .. 'due')
+end
+local function strike(...)
+  redis.call('ZREM', base .. 'due', table.concat({...}, '|'))
+end
+
+-- Whether the reference is of the session's newest connection.
+local function is_current(client, session, generation)
+  local record = redis.call('HMGET', session_key(session), 'client', 'generation')
+  return record[1] == client and record[2] == generation
+end
+
+local function update_online(client)
+  local present = false
+  for _, session in ipairs(redis.call('SMEMBERS', client_key(client))) do
+    if redis.call('HGET', session_key(session), 'present') == '1' then present = true end
+  end
+  local online = base .. 'online'
+  if present then
+    redis.call('ZADD', online, 0, client)
+    touch(online)
+  else
+    redis.call('ZREM', online, client)
+  end
+end
+
+-- The record goes; its rooms, which may live elsewhere, are returned and planned to be left.
+local function remove(client, session)
+  local record = redis.call('HMGET', session_key(session), 'generation', 'worker')
+  local generation, worker = record[1] or '0', record[2] or ''
+  local rooms = redis.call('SMEMBERS', rooms_key(session))
+  for _, room in ipairs(rooms) do plan(5000, 'leave', client, session, generation, room) end
+  redis.call('DEL', session_key(session), rooms_key(session))
+  redis.call('SREM', client_key(client), session)
+  redis.call('SREM', base .. 'w:' .. worker, client .. '|' .. session)
+  strike('depart', client, session, generation)
+  strike('end', client, session, generation)
+  update_online(client)
+  tell_route(client)
+  if redis.call('SCARD', client_key(client)) == 0 then redis.call('DEL', base .. 'cw:' .. client) end
+  return rooms, generation
+end
+
+local function disconnect(client, session, generation, window, grace)
+  redis.call('HSET', session_key(session), 'connected', '0')
+  plan(grace, 'depart', client, session, generation)
+  plan(window, 'end', client, session, generation)
+  local worker = redis.call('HGET', session_key(session), 'worker')
+  redis.call('SREM', base .. 'w:' .. worker, client .. '|' .. session)
+  tell_route(client)
+  return redis.call('SMEMBERS', rooms_key(session))
+end

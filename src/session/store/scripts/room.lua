@@ -1,0 +1,64 @@
+-- Changes one membership of a room: enter, disconnect, away (no longer present) or leave. Every change can be repeated,
+-- and one of an older connection changes nothing. ARGV: change, room, client, session, generation, worker
+local change, room, client, session, worker = ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[8]
+local generation = tonumber(ARGV[7])
+local members, present, sorted, interest =
+  base .. 'r:' .. room, base .. 'rp:' .. room, base .. 'rz:' .. room, base .. 'ri:' .. room
+
+-- A member's value: generation|worker|connected|present
+local function parse(value)
+  if not value then return nil end
+  local g, w, c, p = string.match(value, '^(%d+)|([^|]*)|(%d)|(%d)$')
+  return g and { generation = tonumber(g), worker = w, connected = c == '1', present = p == '1' }
+end
+
+local before = parse(redis.call('HGET', members, session))
+if before and before.generation > generation then return { 0, redis.call('ZCARD', sorted) } end
+if not before and change ~= 'enter' then return { 0, redis.call('ZCARD', sorted) } end
+
+local after = nil
+if change == 'enter' then
+  after = { generation = generation, worker = worker, connected = true, present = true }
+elseif change == 'disconnect' then
+  after = { generation = generation, worker = before.worker, connected = false, present = before.present }
+elseif change == 'away' and not before.connected then
+  after = { generation = generation, worker = before.worker, connected = false, present = false }
+elseif change == 'away' then
+  after = before
+end
+
+if after then
+  redis.call('HSET', members, session, string.format('%d|%s|%d|%d', after.generation, after.worker,
+    after.connected and 1 or 0, after.present and 1 or 0))
+else
+  redis.call('HDEL', members, session)
+end
+
+local function add_interest(of, by)
+  if redis.call('HINCRBY', interest, of, by) <= 0 then redis.call('HDEL', interest, of) end
+end
+if before and before.connected then add_interest(before.worker, -1) end
+if after and after.connected then add_interest(after.worker, 1) end
+
+local told = nil
+local was, is = before ~= nil and before.present, after ~= nil and after.present
+if is and not was then
+  if redis.call('HINCRBY', present, client, 1) == 1 then
+    redis.call('ZADD', sorted, 0, client)
+    told = 'joined'
+  end
+elseif was and not is then
+  if redis.call('HINCRBY', present, client, -1) <= 0 then
+    redis.call('HDEL', present, client)
+    redis.call('ZREM', sorted, client)
+    told = 'left'
+  end
+end
+local count = redis.call('ZCARD', sorted)
+if told then
+  for _, to in ipairs(redis.call('HKEYS', interest)) do
+    tell(to, { type = 'presence', room = room, client = client, change = told, count = count })
+  end
+end
+touch(members, present, sorted, interest)
+return { before and 1 or 0, count }

@@ -1,0 +1,100 @@
+// Every setting with its default, its unit and its reason: parsing and docs/configuration.md both come from here.
+
+interface Setting {
+  /** What holds when the variable is absent; null: nothing, or what the text says. */
+  readonly default: string | null;
+  readonly unit: string;
+  readonly text: string;
+  /** Can also come from the file that `<NAME>_FILE` names, and is never printed. */
+  readonly secret?: true;
+  /** An empty value would switch a check off: it is a mistake. */
+  readonly notEmpty?: true;
+  readonly min?: number;
+  readonly max?: number;
+}
+
+const DAY_MS = 86_400_000;
+
+function count(standard: number, min: number, max: number, unit: string, text: string) {
+  return { default: String(standard), unit, text, min, max } as const satisfies Setting;
+}
+
+export const SETTINGS = {
+  // Where it listens
+  PORT: count(8080, 0, 65_535, 'port', 'Public port; 0 takes any free one.'),
+  HOST: { default: null, unit: 'address', text: 'Address to listen on. Default: all, or 127.0.0.1 in development mode.' },
+  ADMIN_PORT: { ...count(9090, 0, 65_535, 'port', 'Port of metrics and admin API; 0 takes any free one.'), text: 'Port of `/metrics` and the admin API; `0` takes any free one, `off` none.' },
+  ADMIN_HOST: { default: '127.0.0.1', unit: 'address', text: 'Address of the admin port: not for the public.' },
+  ADMIN_KEY: { default: null, unit: 'text', text: 'Bearer key of `/api/v1`, at least 32 characters; without it there is no API.', secret: true },
+  TLS_CERT_FILE: { default: null, unit: 'path', text: 'Certificate chain (PEM): makes the public port `wss`. Read again by SIGHUP.' },
+  TLS_KEY_FILE: { default: null, unit: 'path', text: 'Private key (PEM) of the certificate.' },
+  ORIGINS: { default: null, unit: 'list', text: 'Origins of pages that may connect, exact, separated by commas. Default: none (programs without `Origin` may always; in development mode pages of this machine too).' },
+  INSECURE_ALLOW_ANY_ORIGIN: { default: '0', unit: '0 or 1', text: 'Must be `1` beside `ORIGINS=*`.' },
+  TRUSTED_PROXIES: { default: null, unit: 'list', text: 'Addresses or networks of proxies whose `X-Forwarded-For` counts.' },
+
+  // Processes
+  WORKERS: { ...count(1, 1, 256, 'processes', ''), default: null, text: 'Worker processes. Default: one per core.' },
+  SCHEDULING: { default: 'rr', unit: 'rr or none', text: '`rr`: the primary hands connections out in turn; `none`: the kernel decides.' },
+  WORKER_MAX_OLD_SPACE_MB: { ...count(0, 64, 1_048_576, 'MiB', ''), default: null, text: "V8's old space of each worker. Default: V8's own." },
+  WORKER_MAX_SEMI_SPACE_MB: { ...count(0, 1, 1024, 'MiB', ''), default: null, text: "V8's young generation of each worker: larger ones collect less often under load. Default: V8's own." },
+  NODE_NAME: { default: null, unit: 'text', text: 'Name of this machine in ids and logs; unique in a cluster, also across restarts. Default: random.' },
+  WATCHDOG_TIMEOUT_MS: count(5000, 1000, 600_000, 'ms', 'A worker that is silent for this long is killed: its clients are served again in seconds.'),
+  CRASH_LOOP_LIMIT: count(0, 0, 1000, 'deaths', 'After so many early deaths in a row the gateway gives up and exits with 1; 0: never, it backs off up to 30 s.'),
+  DRAIN_TIMEOUT_MS: count(25_000, 1000, 600_000, 'ms', 'Longest drain after SIGTERM; set the grace period of your supervisor above it.'),
+  LOG_LEVEL: { default: 'info', unit: 'level', text: '`trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`; `debug` has a line per connection.' },
+
+  // Tokens
+  JWT_SECRET: { default: null, unit: 'text', text: 'HS256 secret, at least 32 bytes. One of this, `JWT_PUBLIC_KEY_FILE` and `JWKS_URL`; none of them is development mode.', secret: true },
+  JWT_PREVIOUS_SECRET: { default: null, unit: 'text', text: 'The secret before: still accepted, while you rotate.', secret: true },
+  JWT_PUBLIC_KEY_FILE: { default: null, unit: 'path', text: 'Public key (PEM): RSA of 2048 bits or more (RS256) or EC P-256 (ES256).' },
+  JWT_PREVIOUS_PUBLIC_KEY_FILE: { default: null, unit: 'path', text: 'The key before: still accepted, while you rotate.' },
+  JWKS_URL: { default: null, unit: 'URL', text: 'Key set of your identity provider (https); fetched again every 10 minutes, and at most once a minute for an unknown key id.' },
+  JWT_AUDIENCE: { default: null, unit: 'text', text: '`aud` that tokens must have. Default: not demanded.', notEmpty: true },
+  JWT_ISSUER: { default: null, unit: 'text', text: '`iss` that tokens must have. Default: not demanded.', notEmpty: true },
+  JWT_TYP: { default: null, unit: 'text', text: '`typ` that token headers must have, so that no other kind of token is taken for an access token. Default: not demanded.', notEmpty: true },
+  TOKEN_MAX_LIFE_S: count(86_400, 60, 31_536_000, 's', 'Longest life of a token (`exp` − `iat`): a leaked one is of use no longer.'),
+  TOKEN_LEEWAY_S: count(30, 0, 60, 's', 'Difference of clocks that `exp`, `nbf` and `iat` are forgiven.'),
+  TOKEN_EXPIRY_WARNING_MS: count(30_000, 0, 3_600_000, 'ms', 'A client is told this long before its token expires.'),
+  TOKEN_EXPIRY_GRACE_MS: count(15_000, 0, 300_000, 'ms', 'A connection outlives its token by this long, for the refresh to arrive.'),
+
+  // Sessions
+  DUPLICATE_CLIENT: { default: 'allow', unit: 'policy', text: 'A client id that connects again: `allow` (several devices), `replace` (the newer wins) or `reject` (the older wins).' },
+  SESSIONS_PER_CLIENT_LIMIT: count(20, 1, 10_000, 'sessions', 'Sessions of one client, waiting ones included: tabs and devices of a person, not a crowd.'),
+  RESUME_WINDOW_MS: count(120_000, 1000, 86_400_000, 'ms', 'A session without connection waits this long: a tunnel, a lift, a restart of a laptop.'),
+  PRESENCE_GRACE_MS: count(5000, 0, 600_000, 'ms', 'A client without connection stays present this long: a page reload is no leave and join.'),
+  PING_INTERVAL_MS: count(25_000, 1000, 600_000, 'ms', 'Each connection is pinged this often; below the idle time-outs of proxies (often 60 s).'),
+  PONG_TIMEOUT_MS: count(10_000, 500, 600_000, 'ms', 'A ping without any answer for this long ends the connection.'),
+  HELLO_TIMEOUT_MS: count(5000, 500, 60_000, 'ms', 'From the handshake to an accepted hello.'),
+
+  // Limits
+  FRAME_LIMIT_BYTES: count(262_144, 1024, 16_777_216, 'bytes', 'Largest frame: any SDP fits; memory per connection stays small.'),
+  OUTBOX_LIMIT_BYTES: count(1_048_576, 65_536, 1_073_741_824, 'bytes', 'What may wait for a slow reader; half of it drops volatile messages, all of it ends the connection.'),
+  CONNECTIONS_LIMIT: count(15_000, 1, 1_000_000, 'connections per worker', 'Below the usual limit of file descriptors; over it clients are sent away with a hint.'),
+  CONNECTIONS_PER_ADDRESS_LIMIT: count(1000, 0, 1_000_000, 'connections per worker', 'Of one address (IPv6: one /64): an office behind NAT fits. 0: no limit.'),
+  HANDSHAKES_PER_SECOND_LIMIT: count(100, 0, 1_000_000, 'handshakes/s per worker', 'Of one address; twice as many at once. 0: no limit.'),
+  HEADER_LIMIT_BYTES: count(16_384, 8192, 65_536, 'bytes', 'Header block of a request: a token of 4 KiB and cookies fit.'),
+  HEADERS_TIMEOUT_MS: count(10_000, 1000, 60_000, 'ms', 'A request must have sent its header by then: slow ones hold sockets.'),
+  MESSAGES_PER_SECOND_LIMIT: count(200, 0, 10_000_000, 'frames/s', 'Of one connection: a game at 60 Hz with room to spare. Above it the connection is read more slowly. 0: no limit.'),
+  MESSAGES_BURST_LIMIT: count(1000, 1, 10_000_000, 'frames', 'What a connection may save up: an ICE gathering, a reconnect.'),
+  BYTES_PER_SECOND_LIMIT: count(1_048_576, 0, 10_737_418_240, 'bytes/s', 'Of one connection. 0: no limit.'),
+  BYTES_BURST_LIMIT: count(4_194_304, 65_536, 10_737_418_240, 'bytes', 'What a connection may save up.'),
+  CLIENT_MESSAGES_PER_SECOND_LIMIT: count(1000, 0, 10_000_000, 'frames/s per worker', 'Of all sessions of one client; five times as many at once. 0: no limit.'),
+  ADDRESS_MESSAGES_PER_SECOND_LIMIT: count(10_000, 0, 10_000_000, 'frames/s per worker', 'Of all connections of one address; five times as many at once. 0: no limit.'),
+  ROOMS_PER_SESSION_LIMIT: count(100, 1, 100_000, 'rooms', 'Each costs memory in the store and work at each resume.'),
+  REQUESTS_PENDING_LIMIT: count(256, 1, 100_000, 'requests', 'Of one session, without answer.'),
+  ERRORS_PER_MINUTE_LIMIT: count(60, 1, 100_000, 'refusals/min', 'A client that keeps asking for what it is refused is broken or hostile.'),
+
+  // Store
+  REDIS_URL: { default: null, unit: 'URL', text: '`redis://` or `rediss://`. Default: none, the store is in the primary’s memory and this machine is alone.', secret: true },
+  REDIS_PREFIX: { default: 'sb', unit: 'text', text: 'Begins every key and channel.' },
+  LOG_LIMIT_ENTRIES: count(256, 1, 100_000, 'entries', 'Of one inbox or room log; the oldest go first.'),
+  LOG_LIMIT_BYTES: count(1_048_576, 1024, 1_073_741_824, 'bytes', 'Of one inbox or room log.'),
+  LOG_TTL_MS: count(120_000, 1000, DAY_MS, 'ms', 'A log without new entries is kept this long.'),
+  LOG_BUDGET_BYTES: count(268_435_456, 1_048_576, 1_099_511_627_776, 'bytes', 'All logs of the embedded store; Redis has `maxmemory` for it.'),
+  WORKER_LEASE_MS: count(15_000, 1000, 600_000, 'ms', 'A worker without a sign of life in Redis is dead after this long: how long a lost machine’s clients look present.'),
+
+  // WebRTC
+  ICE_SERVERS: { default: '[]', unit: 'JSON', text: 'Array of `RTCIceServer` that the welcome frame hands to clients.' },
+} as const satisfies Record<string, Setting>;
+
+export type SettingName = keyof typeof SETTINGS;

@@ -1,0 +1,98 @@
+// The public port of a worker: health, the browser SDK, the playground, and the way to a WebSocket.
+import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { readFileSync } from 'node:fs';
+import type { Duplex } from 'node:stream';
+import type { Config } from '../config.js';
+import { HEADER_COUNT_LIMIT } from '../transport/upgrade-check.js';
+import type { StaticFiles } from './static-files.js';
+
+export interface HttpServerOptions {
+  config: Config;
+  files: StaticFiles;
+  isReady(): boolean;
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
+  countBadRequest(): void;
+}
+
+/** Connections that the kernel holds until a worker takes them; Node's own default, 511, is short for a storm. */
+export const LISTEN_BACKLOG = 4096;
+
+export function createHttpServer(options: HttpServerOptions): Server {
+  const { server: settings, tls } = options.config;
+  const httpOptions = {
+    maxHeaderSize: settings.headerLimitBytes,
+    headersTimeout: settings.headersTimeoutMs,
+    requestTimeout: 30_000,
+    keepAliveTimeout: 5_000,
+    connectionsCheckingInterval: 2_000,
+    // Host is checked with the other fields of the handshake, so that each refusal is counted by its reason.
+    requireHostHeader: false,
+  };
+  const listener = (request: IncomingMessage, response: ServerResponse): void => {
+    respond(request, response, options);
+  };
+  const server =
+    tls === null
+      ? createServer(httpOptions, listener)
+      : createTlsServer(
+          { ...httpOptions, cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile), minVersion: 'TLSv1.2' },
+          listener,
+        );
+  // Node cuts the list off silently at its limit: one more than ours shows that there were more.
+  server.maxHeadersCount = HEADER_COUNT_LIMIT + 1;
+  server.maxRequestsPerSocket = 1000;
+  server.on('upgrade', (request, socket, head) => {
+    options.upgrade(request, socket, head);
+  });
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    options.countBadRequest();
+    const status = STATUS_OF_ERROR[error.code ?? ''] ?? '400 Bad Request';
+    if (!socket.writable) socket.destroy();
+    else socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  });
+  return server;
+}
+
+const STATUS_OF_ERROR: Record<string, string> = {
+  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+};
+
+function respond(request: IncomingMessage, response: ServerResponse, options: HttpServerOptions): void {
+  const path = (request.url ?? '').split('?', 1)[0] ?? '';
+  if (path === '/v1/connect') {
+    send(response, 426, 'application/json', '{"code":"upgrade_required"}', { Upgrade: 'websocket', Connection: 'Upgrade' });
+    return;
+  }
+  const known = path === '/healthz' || path === '/readyz' ? 'health' : options.files.find(path, request.headers.host);
+  if (known === null) {
+    send(response, 404, 'application/json', '{"code":"not_found"}');
+  } else if (request.method !== 'GET' && request.method !== 'HEAD') {
+    send(response, 405, 'application/json', '{"code":"method_not_allowed"}', { Allow: 'GET, HEAD' });
+  } else if (known === 'health') {
+    const ready = path === '/healthz' || options.isReady();
+    send(response, ready ? 200 : 503, 'application/json', JSON.stringify({ status: ready ? 'ok' : 'not_ready' }), {
+      'Cache-Control': 'no-store',
+    });
+  } else {
+    send(response, 200, known.type, known.body, known.headers);
+  }
+}
+
+function send(
+  response: ServerResponse,
+  status: number,
+  type: string,
+  body: string | Buffer,
+  headers: Record<string, string> = {},
+): void {
+  response.writeHead(status, {
+    'Content-Type': type,
+    'Content-Length': Buffer.byteLength(body),
+    'X-Content-Type-Options': 'nosniff',
+    'Referrer-Policy': 'no-referrer',
+    ...headers,
+  });
+  response.end(body);
+}

@@ -1,0 +1,261 @@
+// What a session may ask for, frame by frame: permission first, then the router or the store.
+import type { Metrics } from '../metrics.js';
+import { CODES, type CloseCode, type Code } from '../protocol/codes.js';
+import { GatewayError, ProtocolError } from '../protocol/errors.js';
+import type { ClientFrame, JoinFrame, LeaveFrame, TokenFrame, WatchFrame } from '../protocol/frame.js';
+import type { RoomName, WorkerId } from '../protocol/ids.js';
+import { refusalOf } from '../relay/authorize.js';
+import type { Router } from '../relay/router.js';
+import type { Authenticator } from '../session/authenticator.js';
+import { mayJoin, mayList } from '../session/permissions.js';
+import { TokenBucket } from '../session/rate-limit.js';
+import type { SessionRegistry } from '../session/registry.js';
+import type { Session } from '../session/session.js';
+import type { Store } from '../session/store/store.js';
+import type { TimerWheel } from '../session/wheel.js';
+
+export interface VerbsOptions {
+  worker: WorkerId;
+  store: Store;
+  router: Router;
+  registry: SessionRegistry;
+  wheel: TimerWheel;
+  authenticator: Authenticator;
+  metrics: Metrics;
+  roomsLimit: number;
+  errorsPerMinuteLimit: number;
+  pingIntervalMs: number;
+  pongTimeoutMs: number;
+  expiryWarningMs: number;
+  expiryGraceMs: number;
+}
+
+/** A tick of the wheel that came this late is our own fault: nobody is cut off for silence then, ms. */
+const OWN_LAG_LIMIT_MS = 1000;
+
+export class Verbs {
+  private readonly errorBudgets = new WeakMap<Session, TokenBucket>();
+
+  constructor(private readonly options: VerbsOptions) {}
+
+  handle(session: Session, frame: ClientFrame): void {
+    const refusal = refusalOf(frame, session.identity.permissions);
+    if (refusal !== null) {
+      this.refuse(session, 'ref' in frame ? frame.ref : 0, refusal, CODES[refusal].text);
+      return;
+    }
+    const { router, store } = this.options;
+    switch (frame.type) {
+      case 'send':
+        router.send(session, frame);
+        return;
+      case 'publish':
+        router.publish(session, frame);
+        return;
+      case 'request':
+        router.request(session, frame);
+        return;
+      case 'reply':
+        router.reply(session, frame);
+        return;
+      case 'reject':
+        router.reject(session, frame);
+        return;
+      case 'broadcast':
+        router.broadcast(session, frame);
+        return;
+      case 'pong':
+        return;
+      case 'bye':
+        session.ended = true;
+        session.connection.close('normal');
+        return;
+      case 'hello':
+        session.close('bad_frame', CODES.bad_frame.close, 0);
+        return;
+      case 'token':
+        void this.refresh(session, frame);
+        return;
+      case 'join':
+        session.inRoomOrder(() => this.join(session, frame));
+        return;
+      case 'leave':
+        session.inRoomOrder(() => this.leave(session, frame));
+        return;
+      case 'leaveAll':
+        session.inRoomOrder(() => this.leaveAll(session, frame.ref));
+        return;
+      case 'watch':
+        session.inRoomOrder(() => this.watch(session, frame));
+        return;
+      case 'members':
+        this.answer(session, frame.ref, async () => {
+          const { rows, cursor, count } = await store.members(frame);
+          return { members: rows, cursor, count };
+        });
+        return;
+      case 'count':
+        this.answer(session, frame.ref, () => store.count(frame.room));
+        return;
+      case 'clients':
+        this.answer(session, frame.ref, async () => {
+          const { rows, cursor } = await store.clients(frame);
+          return { clients: rows.filter((client) => mayList(session.identity.permissions, client)), cursor };
+        });
+        return;
+      case 'online':
+        this.answer(session, frame.ref, async () =>
+          // Somebody who may not be listed looks like somebody who is not there.
+          mayList(session.identity.permissions, frame.client) ? store.online(frame.client) : false,
+        );
+        return;
+      default:
+        frame satisfies never;
+    }
+  }
+
+  /** Tells a refusal; a session that collects too many of them is closed. */
+  refuse(session: Session, ref: number, code: Code, text: string): void {
+    const now = performance.now();
+    let budget = this.errorBudgets.get(session);
+    if (budget === undefined) {
+      const { errorsPerMinuteLimit } = this.options;
+      budget = new TokenBucket({ perSecond: errorsPerMinuteLimit / 60, burst: errorsPerMinuteLimit }, now);
+      this.errorBudgets.set(session, budget);
+    }
+    this.options.metrics.refusals.inc({ code });
+    if (budget.take(1, now) > 0) this.close(session, 'too_many_errors');
+    else session.refuse(ref, code, text);
+  }
+
+  /** Pings the session, and watches over the life of its token, until its connection ends. */
+  watchOver(session: Session): void {
+    this.armPing(session);
+    this.armExpiry(session);
+  }
+
+  private armPing(session: Session): void {
+    const { wheel, pingIntervalMs, pongTimeoutMs } = this.options;
+    session.pingDeadline = wheel.in(pingIntervalMs, () => {
+      const pingedAt = performance.now();
+      session.send({ type: 'ping' });
+      session.pingDeadline = wheel.in(pongTimeoutMs, () => {
+        if (session.lastHeardAt < pingedAt && wheel.lagMs < OWN_LAG_LIMIT_MS) {
+          this.close(session, 'no_pong');
+          session.connection.terminate();
+        } else {
+          this.armPing(session);
+        }
+      });
+    });
+  }
+
+  private armExpiry(session: Session): void {
+    const { wheel, expiryWarningMs, expiryGraceMs } = this.options;
+    session.expiryDeadline?.cancel();
+    const leftMs = session.identity.expiresAtMs - Date.now();
+    session.expiryDeadline = wheel.in(Math.max(0, leftMs - expiryWarningMs), () => {
+      const inMs = Math.max(0, session.identity.expiresAtMs - Date.now());
+      session.send({ type: 'expiring', inMs });
+      session.expiryDeadline = wheel.in(inMs + expiryGraceMs, () => {
+        this.close(session, 'token_expired');
+      });
+    });
+  }
+
+  private async refresh(session: Session, frame: TokenFrame): Promise<void> {
+    try {
+      const identity = await this.options.authenticator.verify(frame.token);
+      if (identity.client !== session.ref.client) {
+        this.refuse(session, frame.ref, 'forbidden', 'The token belongs to another client.');
+        return;
+      }
+      session.identity = identity;
+      this.armExpiry(session);
+      for (const room of session.rooms) {
+        if (!mayJoin(identity.permissions, room)) session.inRoomOrder(() => this.leaveRoom(session, room).then(() => undefined));
+      }
+      session.ok(frame.ref, { expiresInMs: Math.max(0, identity.expiresAtMs - Date.now()) });
+    } catch (error) {
+      this.refuseError(session, frame.ref, error);
+    }
+  }
+
+  private async join(session: Session, { ref, room }: JoinFrame): Promise<void> {
+    const { store, registry, worker, roomsLimit } = this.options;
+    const wasIn = session.rooms.has(room);
+    // Entered before the store answers: what is published right after the join must find the session here.
+    registry.enter(session, room);
+    try {
+      const result = await store.join({ ...session.ref, room, worker, roomsLimit });
+      if (result.status === 'joined') {
+        session.ok(ref, { count: result.count });
+        return;
+      }
+      if (!wasIn) registry.exit(session, room);
+      this.refuse(session, ref, result.code, CODES[result.code].text);
+    } catch (error) {
+      if (!wasIn) registry.exit(session, room);
+      this.refuseError(session, ref, error);
+    }
+  }
+
+  private async leave(session: Session, { ref, room }: LeaveFrame): Promise<void> {
+    try {
+      session.ok(ref, await this.leaveRoom(session, room));
+    } catch (error) {
+      this.refuseError(session, ref, error);
+    }
+  }
+
+  private async leaveAll(session: Session, ref: number): Promise<void> {
+    try {
+      await Promise.all([...session.rooms].map((room) => this.leaveRoom(session, room)));
+      session.ok(ref, null);
+    } catch (error) {
+      this.refuseError(session, ref, error);
+    }
+  }
+
+  private leaveRoom(session: Session, room: RoomName): Promise<boolean> {
+    this.options.registry.exit(session, room);
+    return this.options.store.leave(session.ref, room);
+  }
+
+  private watch(session: Session, { ref, room, on }: WatchFrame): Promise<void> {
+    if (!session.rooms.has(room)) {
+      this.refuse(session, ref, 'not_joined', CODES.not_joined.text);
+    } else {
+      if (on) (session.watched ??= new Set()).add(room);
+      else session.watched?.delete(room);
+      session.ok(ref, null);
+    }
+    return Promise.resolve();
+  }
+
+  private answer(session: Session, ref: number, ask: () => Promise<unknown>): void {
+    ask().then(
+      (result) => {
+        session.ok(ref, result);
+      },
+      (error: unknown) => {
+        this.refuseError(session, ref, error);
+      },
+    );
+  }
+
+  private refuseError(session: Session, ref: number, error: unknown): void {
+    if (error instanceof GatewayError || error instanceof ProtocolError) {
+      // The gateway's own trouble does not count against the client.
+      if (error instanceof GatewayError) session.refuse(ref, error.code, error.message);
+      else this.refuse(session, ref, error.code, error.message);
+      return;
+    }
+    session.log.error({ err: error }, 'a call failed');
+    session.refuse(ref, 'internal_error', CODES.internal_error.text);
+  }
+
+  private close(session: Session, code: CloseCode): void {
+    session.close(code, CODES[code].close, 0);
+  }
+}

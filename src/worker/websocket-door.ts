@@ -1,0 +1,158 @@
+// The door for WebSockets: cheap checks first, then the handshake, then the gateway.
+import { STATUS_CODES, type IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { WebSocketServer } from 'ws';
+import type { Config } from '../config.js';
+import type { Metrics } from '../metrics.js';
+import { CODES, type CloseCode } from '../protocol/codes.js';
+import type { FrameCodec } from '../protocol/frame.js';
+import { SUBPROTOCOLS, type Subprotocol } from '../protocol/subprotocol.js';
+import { BucketMap } from '../session/rate-limit.js';
+import { clientAddress } from '../transport/client-address.js';
+import { TickFlusher } from '../transport/tick-flusher.js';
+import { checkUpgrade } from '../transport/upgrade-check.js';
+import { WebSocketConnection } from '../transport/websocket.js';
+import type { Gateway } from './gateway.js';
+
+/** Fragments of one message: browsers send one, a few libraries a handful. */
+const FRAGMENTS_LIMIT = 256;
+/** How long a client may take to answer our close frame, ms. */
+const CLOSE_TIMEOUT_MS = 5_000;
+
+export interface WebSocketDoorOptions {
+  config: Config;
+  gateway: Gateway;
+  metrics: Metrics;
+  codecs: Record<Subprotocol, FrameCodec>;
+  isDraining(): boolean;
+}
+
+export class WebSocketDoor {
+  private readonly flusher = new TickFlusher();
+  private readonly server: WebSocketServer;
+  private readonly handshakes: BucketMap;
+  private readonly byAddress = new Map<string, number>();
+  private connections = 0;
+
+  constructor(private readonly settings: WebSocketDoorOptions) {
+    const { limits } = settings.config;
+    this.handshakes = new BucketMap({
+      perSecond: limits.handshakesPerSecondLimit,
+      burst: limits.handshakesPerSecondLimit * 2,
+    });
+    // In a variable of its own: @types/ws does not know closeTimeout yet.
+    const options = {
+      noServer: true,
+      clientTracking: false,
+      perMessageDeflate: false,
+      maxPayload: limits.frameLimitBytes,
+      maxFragments: FRAGMENTS_LIMIT,
+      closeTimeout: CLOSE_TIMEOUT_MS,
+      handleProtocols: firstOf,
+    };
+    this.server = new WebSocketServer(options);
+  }
+
+  upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    // Before anything else: a socket that fails without a listener ends the process (CVE-2024-38355's class).
+    socket.on('error', ignore);
+    const { config, metrics, gateway, codecs } = this.settings;
+    const address = clientAddress(request, config.server.trustedProxies);
+    if (this.handshakes.take(address, 1, performance.now()) > 0) {
+      this.refuse(socket, 429, 'handshake_rate', { 'Retry-After': '1' });
+      return;
+    }
+    const verdict = checkUpgrade(request, head, config.origins);
+    if (verdict.status === 'refuse') {
+      this.refuse(socket, verdict.http, verdict.reason, verdict.headers);
+      return;
+    }
+    if (verdict.status === 'unsupported_version') {
+      this.turnAway(request, socket, head, 'unsupported_version');
+      return;
+    }
+    const refusal = this.overload(address);
+    if (refusal !== null) {
+      this.turnAway(request, socket, head, refusal);
+      return;
+    }
+    this.server.handleUpgrade(request, socket, head, (ws) => {
+      socket.off('error', ignore);
+      metrics.handshakes.inc({ outcome: 'accepted' });
+      this.enter(address);
+      const connection = new WebSocketConnection(ws, socket, this.flusher, codecs[verdict.subprotocol], address);
+      const { frame, closed } = gateway.accept(connection, verdict.token);
+      connection.open({
+        frame,
+        closed: (number) => {
+          this.exit(address);
+          closed(number);
+        },
+      });
+    });
+  }
+
+  prune(): void {
+    this.handshakes.prune(performance.now());
+  }
+
+  private overload(address: string): CloseCode | null {
+    const { limits } = this.settings.config;
+    if (this.settings.isDraining()) return 'restart';
+    if (this.connections >= limits.connectionsLimit) return 'overloaded';
+    const here = this.byAddress.get(address) ?? 0;
+    return limits.connectionsPerAddressLimit > 0 && here >= limits.connectionsPerAddressLimit ? 'limit_exceeded' : null;
+  }
+
+  /** Completes the handshake only to say why not: a script in a browser sees no HTTP status of a refused one. */
+  private turnAway(request: IncomingMessage, socket: Duplex, head: Buffer, code: CloseCode): void {
+    this.server.handleUpgrade(request, socket, head, (ws) => {
+      this.settings.metrics.handshakes.inc({ outcome: code });
+      ws.on('error', ignore);
+      ws.close(CODES[code].close, code);
+    });
+  }
+
+  private refuse(socket: Duplex, status: number, reason: string, headers: Record<string, string>): void {
+    this.settings.metrics.handshakes.inc({ outcome: reason });
+    const body =
+      reason === 'subprotocol'
+        ? JSON.stringify({ code: 'unsupported_version', subprotocols: Object.values(SUBPROTOCOLS) })
+        : JSON.stringify({ code: reason });
+    const lines = Object.entries({
+      Connection: 'close',
+      'Content-Type': 'application/json',
+      'Content-Length': String(Buffer.byteLength(body)),
+      ...headers,
+    }).map(([name, value]) => `${name}: ${value}\r\n`);
+    socket.end(`HTTP/1.1 ${String(status)} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n${body}`);
+    // A client that keeps its side open must not hold the socket.
+    socket.once('finish', () => socket.destroy());
+  }
+
+  private enter(address: string): void {
+    this.connections++;
+    this.byAddress.set(address, (this.byAddress.get(address) ?? 0) + 1);
+  }
+
+  private exit(address: string): void {
+    this.connections--;
+    const left = (this.byAddress.get(address) ?? 1) - 1;
+    if (left === 0) this.byAddress.delete(address);
+    else this.byAddress.set(address, left);
+  }
+}
+
+/** The client's first subprotocol of ours, or its first at all when we only complete the handshake to refuse. */
+function firstOf(offered: Set<string>): string | false {
+  let first: string | false = false;
+  for (const name of offered) {
+    if (name === SUBPROTOCOLS.msgpack || name === SUBPROTOCOLS.json) return name;
+    if (first === false && name.startsWith('signalbox.')) first = name;
+  }
+  return first;
+}
+
+function ignore(): void {
+  // ws destroys the socket itself; there is nobody left to tell.
+}

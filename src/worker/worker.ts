@@ -1,0 +1,323 @@
+// A worker: the composition root of the process that holds connections.
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Config } from '../config.js';
+import { signToken } from '../session/sign-token.js';
+import { createLog } from '../log.js';
+import { Metrics } from '../metrics.js';
+import type { WorkerId } from '../protocol/ids.js';
+import { createJsonCodec } from '../protocol/json-codec.js';
+import { msgpackCodec } from '../protocol/msgpack-codec.js';
+import { SUBPROTOCOLS } from '../protocol/subprotocol.js';
+import { Delivery } from '../relay/delivery.js';
+import { NodeRelay } from '../relay/node-relay.js';
+import { PresenceFeed } from '../relay/presence-feed.js';
+import { RedisBridge } from '../relay/redis-bridge.js';
+import { nodeOf } from '../relay/relay.js';
+import { RouteCache } from '../relay/route-cache.js';
+import { Router } from '../relay/router.js';
+import { RemoteStore } from '../relay/store-link.js';
+import { createAuthenticator } from '../session/authenticator.js';
+import { SessionRegistry } from '../session/registry.js';
+import type { Session } from '../session/session.js';
+import type { Store, StoreEvent } from '../session/store/store.js';
+import { Throttle } from '../session/throttle.js';
+import { TimerWheel } from '../session/wheel.js';
+import { inflatePayload } from '../session/zlib-compressor.js';
+import type { ToPrimary, ToWorker } from './control.js';
+import { Gateway } from './gateway.js';
+import { createHttpServer, LISTEN_BACKLOG } from './http-server.js';
+import { StaticFiles } from './static-files.js';
+import { Verbs } from './verbs.js';
+import { WebSocketDoor } from './websocket-door.js';
+
+export interface WorkerSettings {
+  config: Config;
+  worker: WorkerId;
+  version: string;
+  /** Directory of the node's sockets. */
+  directory: string;
+  /** Path of the embedded store's socket. */
+  storePath: string;
+}
+
+/** Runs the worker until it is drained. Messages from the primary come in by the returned function. */
+export async function runWorker(
+  settings: WorkerSettings,
+  tell: (message: ToPrimary) => void,
+): Promise<{ receive(message: ToWorker): void }> {
+  const { config, worker, version, directory } = settings;
+  const log = createLog(config, { worker });
+  const metrics = new Metrics();
+  const wheel = new TimerWheel();
+  const registry = new SessionRegistry();
+  const delivery = new Delivery(registry, msgpackCodec, (outcome, receivers) => {
+    metrics.countDelivery(outcome, receivers);
+  });
+  const presence = new PresenceFeed(registry, wheel);
+  const authenticator = createAuthenticator(config.tokens, (reason) => {
+    metrics.tokensRefused.inc({ reason });
+  });
+
+  const relay = new NodeRelay({
+    worker,
+    directory,
+    listener: (envelope, path) => {
+      router.receive(envelope, path);
+    },
+    count: (path, outcome) => {
+      metrics.countRelay(path, outcome);
+    },
+  });
+
+  const onStoreEvent = (event: StoreEvent): void => {
+    switch (event.type) {
+      case 'entry':
+        metrics.entries.inc({ channel: event.channel.kind });
+        delivery.entry(event);
+        return;
+      case 'route':
+        routes.forget(event.client);
+        return;
+      case 'fence':
+        gateway.fence(event);
+        return;
+      case 'presence':
+        presence.add(event);
+        return;
+      case 'reset':
+        routes.clear();
+        return;
+      default:
+        event satisfies never;
+    }
+  };
+  const store = await openStore(settings, relay, onStoreEvent, metrics, log);
+  const routes = new RouteCache(store, worker);
+  const router = new Router({
+    worker,
+    store,
+    relay,
+    routes,
+    delivery,
+    wheel,
+    requestsPendingLimit: config.limits.requestsPendingLimit,
+    countDropped: (reason) => {
+      metrics.dropped.inc({ reason });
+    },
+  });
+  const verbs = new Verbs({
+    worker,
+    store,
+    router,
+    registry,
+    wheel,
+    authenticator,
+    metrics,
+    roomsLimit: config.limits.roomsPerSessionLimit,
+    errorsPerMinuteLimit: config.limits.errorsPerMinuteLimit,
+    pingIntervalMs: config.sessions.pingIntervalMs,
+    pongTimeoutMs: config.sessions.pongTimeoutMs,
+    expiryWarningMs: config.tokens.expiryWarningMs,
+    expiryGraceMs: config.tokens.expiryGraceMs,
+  });
+  const throttle = new Throttle(config.limits.rates, (scope) => {
+    metrics.throttled.inc({ scope });
+  });
+  const gateway = new Gateway({
+    config,
+    worker,
+    version,
+    store,
+    registry,
+    router,
+    verbs,
+    wheel,
+    throttle,
+    authenticator,
+    metrics,
+    log,
+  });
+
+  let draining = false;
+  const door = new WebSocketDoor({
+    config,
+    gateway,
+    metrics,
+    codecs: {
+      [SUBPROTOCOLS.msgpack]: msgpackCodec,
+      [SUBPROTOCOLS.json]: createJsonCodec({ inflate: inflatePayload }),
+    },
+    isDraining: () => draining,
+  });
+  const here = fileURLToPath(new URL('..', import.meta.url));
+  const server = createHttpServer({
+    config,
+    files: new StaticFiles({
+      browserDirectory: join(here, 'browser'),
+      webDirectory: join(here, 'web'),
+      guestToken: config.development
+        ? (client) => signToken(config.tokens, { sub: client, ttlS: 3600, perm: '*' })
+        : null,
+    }),
+    isReady: () => store.ready && !draining,
+    upgrade: (request, socket, head) => {
+      door.upgrade(request, socket, head);
+    },
+    countBadRequest: () => {
+      metrics.handshakes.inc({ outcome: 'bad_request' });
+    },
+  });
+
+  await relay.open();
+  const chores = [
+    every(1000, () => {
+      tell({ type: 'alive' });
+      metrics.loopLag.observe(wheel.lagMs / 1000);
+      throttle.prune();
+      door.prune();
+    }),
+    every(1000, () => store.sweep()),
+    ...keepAlive(settings, store, registry),
+  ];
+  await store.renew(worker, []);
+
+  const drain = async (): Promise<void> => {
+    if (draining) return;
+    draining = true;
+    log.info('draining');
+    server.close();
+    server.closeIdleConnections();
+    await gateway.drain(config.server.drainTimeoutMs * 0.8);
+    for (const chore of chores) clearInterval(chore);
+    await store.retire(worker).catch(() => undefined);
+    await relay.close();
+    await store.close();
+    authenticator.close();
+    wheel.close();
+    log.info('drained');
+    log.flush();
+    process.exit(0);
+  };
+
+  server.listen({ port: config.server.port, host: config.server.host, backlog: LISTEN_BACKLOG }, () => {
+    const address = server.address();
+    tell({ type: 'ready', port: typeof address === 'object' && address !== null ? address.port : config.server.port });
+  });
+  server.on('error', (error) => {
+    log.fatal({ err: error }, 'cannot listen');
+    log.flush();
+    process.exit(EXIT_CANNOT_LISTEN);
+  });
+
+  return {
+    receive(message) {
+      switch (message.type) {
+        case 'siblings':
+          relay.setSiblings(message.workers);
+          return;
+        case 'drain':
+          void drain();
+          return;
+        case 'metrics':
+          void metrics.registry.getMetricsAsJSON().then((values) => {
+            tell({ type: 'metrics', id: message.id, values });
+          });
+          return;
+        case 'locate':
+          store.locate(message.client, null).then(
+            (places) => {
+              tell({ type: 'located', id: message.id, places });
+            },
+            () => {
+              tell({ type: 'located', id: message.id, places: null });
+            },
+          );
+          return;
+        default:
+          message satisfies never;
+      }
+    },
+  };
+}
+
+/** The port is taken or forbidden: forking the worker again would not help. */
+export const EXIT_CANNOT_LISTEN = 78;
+
+async function openStore(
+  { config, worker, storePath }: WorkerSettings,
+  relay: NodeRelay,
+  listener: (event: StoreEvent) => void,
+  metrics: Metrics,
+  log: ReturnType<typeof createLog>,
+): Promise<Store> {
+  if (config.store.redisUrl === null) return new RemoteStore(storePath, worker, listener);
+  // Loaded only where it is used: without Redis a worker saves the client library's memory.
+  const { RedisStore } = await import('../session/store/redis-store.js');
+  const store = await RedisStore.connect({
+    url: config.store.redisUrl,
+    prefix: config.store.redisPrefix,
+    worker,
+    settings: config.store.settings,
+    listener,
+    log,
+    count: (kind: string) => {
+      metrics.storeErrors.inc({ kind });
+    },
+  });
+  const bridge = new RedisBridge({
+    pubSub: store.pubSub,
+    prefix: config.store.redisPrefix,
+    worker,
+    node: nodeOf(worker),
+    receive: (bytes) => {
+      relay.receive(bytes, 'redis');
+    },
+    countLost: (envelopes) => {
+      metrics.relayed.inc({ path: 'redis', outcome: 'failed' }, envelopes);
+    },
+  });
+  await bridge.open();
+  relay.useBridge(bridge);
+  return store;
+}
+
+/** Signs of life of the worker, and of its sessions a few at a time, so that no key of a live session expires. */
+function keepAlive({ config, worker }: WorkerSettings, store: Store, registry: SessionRegistry): NodeJS.Timeout[] {
+  let queue: Session[] = [];
+  const leaseEvery = config.store.settings.workerLeaseMs / 3;
+  return [
+    every(leaseEvery, () => store.renew(worker, [])),
+    every(SESSIONS_RENEW_STEP_MS, () => {
+      if (queue.length === 0) queue = [...registry.all()];
+      const step = Math.ceil(registry.size / SESSIONS_RENEW_STEPS);
+      return store.renew(
+        worker,
+        queue.splice(0, Math.max(1, step)).map(({ ref }) => ref),
+      );
+    }),
+  ];
+}
+
+/** All sessions of a worker are renewed within SESSIONS_RENEW_STEPS × SESSIONS_RENEW_STEP_MS: five minutes. */
+const SESSIONS_RENEW_STEP_MS = 5_000;
+const SESSIONS_RENEW_STEPS = 60;
+
+/** A chore whose failure is the store's trouble, which shows elsewhere; one run at a time. */
+function every(ms: number, chore: () => Promise<unknown> | void): NodeJS.Timeout {
+  let running = false;
+  return setInterval(() => {
+    if (running) return;
+    const done = chore();
+    if (done === undefined) return;
+    running = true;
+    done.then(
+      () => {
+        running = false;
+      },
+      () => {
+        running = false;
+      },
+    );
+  }, ms);
+}

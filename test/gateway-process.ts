@@ -1,0 +1,119 @@
+// A real gateway for tests: the built command line in a process of its own, on free ports.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import jwt from 'jsonwebtoken';
+
+const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
+export const SECRET = 'k3rVt0Qm9pLw2sXy7uBn4dFg6hJz8cAe1iRo5TqW';
+export const ADMIN_KEY = 'operator-key-for-tests-0123456789abcdef';
+
+export interface Place {
+  client: string;
+  session: string;
+  generation: number;
+  worker: string;
+  connected: boolean;
+}
+
+export interface GatewayProcess {
+  readonly port: number;
+  readonly adminPort: number;
+  readonly url: string;
+  readonly node: string;
+  readonly process: ChildProcess;
+  /** Everything it has written so far. */
+  output(): string;
+  workers(): Promise<{ id: string; pid: number; state: string }[]>;
+  /** Where a client's sessions are, by the directory. */
+  locate(client: string): Promise<Place[]>;
+  /** Value of a metric with these labels, added up over the rest. */
+  metric(name: string, labels?: Record<string, string>): Promise<number>;
+  /** SIGTERM, and the exit code. */
+  stop(): Promise<number | null>;
+}
+
+/** Starts a gateway; resolves when every worker listens. Stop it in afterAll. */
+export async function startGateway(env: Record<string, string> = {}): Promise<GatewayProcess> {
+  const child = spawn(process.execPath, [CLI, 'start'], {
+    env: {
+      PATH: process.env.PATH,
+      PORT: '0',
+      ADMIN_PORT: '0',
+      ADMIN_KEY,
+      WORKERS: '2',
+      JWT_SECRET: SECRET,
+      HOST: '127.0.0.1',
+      ...env,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  const exited = once(child, 'exit').then(([code]) => code as number | null);
+  const ready = await new Promise<{ port: number; adminPort: number; node: string }>((resolve, reject) => {
+    const read = (chunk: Buffer): void => {
+      output += chunk.toString();
+      const line = output.split('\n').find((text) => text.includes('"signalbox is ready"'));
+      if (line !== undefined) resolve(JSON.parse(line) as { port: number; adminPort: number; node: string });
+    };
+    child.stdout.on('data', read);
+    child.stderr.on('data', read);
+    void exited.then((code) => {
+      reject(new Error(`the gateway ended with ${String(code)}:\n${output}`));
+    });
+  });
+  const { port, adminPort, node } = ready;
+  const api = async (path: string): Promise<Record<string, unknown>> => {
+    const response = await fetch(`http://127.0.0.1:${String(adminPort)}${path}`, {
+      headers: { Authorization: `Bearer ${ADMIN_KEY}` },
+    });
+    return (await response.json()) as Record<string, unknown>;
+  };
+  return {
+    port,
+    adminPort,
+    node,
+    url: `ws://127.0.0.1:${String(port)}`,
+    process: child,
+    output: () => output,
+    workers: async () => (await api('/api/v1/workers')).workers as { id: string; pid: number; state: string }[],
+    locate: async (client) =>
+      (await api(`/api/v1/clients/${encodeURIComponent(client)}`)).sessions as Place[],
+    metric: async (name, labels = {}) => {
+      const response = await fetch(`http://127.0.0.1:${String(adminPort)}/metrics`);
+      return sumOf(await response.text(), `signalbox_${name}`, labels);
+    },
+    stop: async () => {
+      if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
+      return await exited;
+    },
+  };
+}
+
+function sumOf(exposition: string, name: string, labels: Record<string, string>): number {
+  let sum = 0;
+  for (const line of exposition.split('\n')) {
+    if (!line.startsWith(`${name}{`) && !line.startsWith(`${name} `)) continue;
+    if (!Object.entries(labels).every(([label, value]) => line.includes(`${label}="${value}"`))) continue;
+    sum += Number(line.slice(line.lastIndexOf(' ') + 1));
+  }
+  return sum;
+}
+
+/** A token as an application's backend would make it. */
+export function tokenOf(sub: string, perm: unknown = '*', claims: Record<string, unknown> = {}): string {
+  return jwt.sign({ perm, ...claims }, SECRET, {
+    algorithm: 'HS256',
+    subject: sub,
+    ...('exp' in claims ? {} : { expiresIn: 3600 }),
+  });
+}
+
+/** Waits until `probe` returns something truthy; the test's own time-out ends a wait for what never comes. */
+export async function until<Value>(probe: () => Value | Promise<Value>): Promise<NonNullable<Value>> {
+  for (;;) {
+    const value = await probe();
+    if (value !== null && value !== undefined && value !== false) return value;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
