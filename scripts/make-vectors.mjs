@@ -1,34 +1,16 @@
 // Writes docs/protocol-vectors.json: literal bytes of every frame, for our own tests and for clients in other languages.
 import { createHash } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 import { deflateSync } from 'node:zlib';
-import { build } from 'esbuild';
 import prettier from 'prettier';
+import { loadProtocol } from './load-protocol.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const protocol = await loadProtocol();
 const { msgpackCodec, encodeMsgpack, encodePayload, SDP_DICTIONARY } = protocol;
 const jsonCodec = protocol.createJsonCodec();
-
-async function loadProtocol() {
-  const directory = await mkdtemp(join(tmpdir(), 'signalbox-vectors-'));
-  try {
-    const outfile = join(directory, 'protocol.mjs');
-    await build({
-      entryPoints: [join(root, 'src/protocol/index.ts')],
-      bundle: true,
-      format: 'esm',
-      platform: 'node',
-      outfile,
-    });
-    return await import(pathToFileURL(outfile).href);
-  } finally {
-    await rm(directory, { recursive: true });
-  }
-}
 
 const hex = (bytes) => Buffer.from(bytes).toString('hex');
 const bytes = (text) => new Uint8Array(Buffer.from(text.replaceAll(' ', ''), 'hex'));

@@ -91,7 +91,10 @@ export class Fields {
   }
 
   options(): MessageOptions {
-    const { trace, except, self } = own(this.value('options', isRecord));
+    const value = this.value('options', isRecord);
+    const trace = own(value, 'trace');
+    const except = own(value, 'except');
+    const self = own(value, 'self');
     const options: MessageOptions = {};
     if (trace !== undefined) {
       options.trace = isText(trace) && TRACE.test(trace) ? trace : this.refuse('trace');
@@ -125,7 +128,7 @@ export function isRecord(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Map);
 }
 
-/** What a map itself holds, nothing that it inherits: `{}` has no `constructor` here. */
-export function own(value: object): Readonly<Record<string, unknown>> {
-  return { __proto__: null, ...value };
+/** What a map itself holds under a name, nothing that it inherits: `{}` has no `constructor` here. */
+export function own(value: object, name: string): unknown {
+  return Object.hasOwn(value, name) ? Reflect.get(value, name) : undefined;
 }

@@ -13,17 +13,33 @@ function isNames(value: unknown): value is string[] {
   return isList(value, isName);
 }
 
+function isTextOrNone(value: unknown): value is string | undefined {
+  return value === undefined || isText(value);
+}
+
 function isIceServer(value: unknown): value is Welcome['iceServers'][number] {
   if (!isRecord(value)) return false;
-  const { urls, username = '', credential = '' } = own(value);
-  return (isText(urls) || isList(urls, isText)) && isText(username) && isText(credential);
+  const urls = own(value, 'urls');
+  return (
+    (isText(urls) || isList(urls, isText)) &&
+    isTextOrNone(own(value, 'username')) &&
+    isTextOrNone(own(value, 'credential'))
+  );
 }
 
 function welcome(fields: Fields): Welcome {
-  const { server, client, session, resumeKey, resumed, rooms, iceServers, ...rest } = own(
-    fields.value('welcome', isRecord),
-  );
-  const { resumeWindowMs, pingIntervalMs, tokenExpiresInMs, frameLimitBytes } = rest;
+  const info = fields.value('welcome', isRecord);
+  const server = own(info, 'server');
+  const client = own(info, 'client');
+  const session = own(info, 'session');
+  const resumeKey = own(info, 'resumeKey');
+  const resumed = own(info, 'resumed');
+  const rooms = own(info, 'rooms');
+  const resumeWindowMs = own(info, 'resumeWindowMs');
+  const pingIntervalMs = own(info, 'pingIntervalMs');
+  const tokenExpiresInMs = own(info, 'tokenExpiresInMs');
+  const frameLimitBytes = own(info, 'frameLimitBytes');
+  const iceServers = own(info, 'iceServers');
   if (
     isText(server) &&
     isClientId(client) &&

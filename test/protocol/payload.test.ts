@@ -11,6 +11,9 @@ const inflate = inflateWith(zlibCompressor);
 const utf8 = (text: string) => new TextEncoder().encode(text);
 const anything = fc.anything({ withDate: true, withMap: true, withBigInt: false, withNullPrototype: false });
 
+// The one key that is refused.
+const jsonData = fc.jsonValue().filter((data) => !JSON.stringify(data).includes('__proto__'));
+
 describe('encodePayload', () => {
   test.each<[string, unknown, number]>([
     ['none', undefined, PAYLOAD_CODECS.none],
@@ -97,7 +100,7 @@ describe('encodePayload', () => {
 
   test('gives JSON data back as MessagePack does', () => {
     fc.assert(
-      fc.property(fc.jsonValue({ noUnicodeString: false }), (data) => {
+      fc.property(jsonData, (data) => {
         const both = (['msgpack', 'json'] as const).map((codec) =>
           decodePayload(encodePayload(data, { codec })),
         );

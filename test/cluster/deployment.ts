@@ -1,0 +1,83 @@
+// Deployments for tests: which gateways run, and clients that are held exactly where a test wants them.
+import { Client, type ClientOptions } from '../../src/client/index.js';
+import { type GatewayProcess, type Place, startGateway, tokenOf } from '../gateway-process.js';
+import { type RedisServer, startRedis } from '../redis-server.js';
+
+export type Placement = 'same worker' | 'other worker' | 'other node';
+
+export interface Deployment {
+  gateways: GatewayProcess[];
+  redis: RedisServer | null;
+  /** Sum of a metric over all nodes. */
+  metric(name: string, labels?: Record<string, string>): Promise<number>;
+  stop(): Promise<void>;
+}
+
+export async function deploy(
+  store: 'embedded' | 'redis',
+  env: Record<string, string> = {},
+): Promise<Deployment> {
+  const redis = store === 'redis' ? await startRedis() : null;
+  const settings = redis === null ? env : { REDIS_URL: redis.url, ...env };
+  const gateways = await Promise.all(
+    Array.from({ length: redis === null ? 1 : 2 }, () => startGateway(settings)),
+  );
+  return {
+    gateways,
+    redis,
+    metric: async (name, labels) => {
+      const values = await Promise.all(gateways.map((gateway) => gateway.metric(name, labels)));
+      return values.reduce((sum, value) => sum + value, 0);
+    },
+    stop: async () => {
+      await Promise.all(gateways.map((gateway) => gateway.stop()));
+      await redis?.stop();
+    },
+  };
+}
+
+export interface Placed {
+  client: Client;
+  place: Place;
+}
+
+/** Connects a client, again and again, until `fits` likes the worker that the directory names. */
+export async function connectWhere(
+  gateway: GatewayProcess,
+  name: string,
+  options: Partial<ClientOptions>,
+  fits: (place: Place) => boolean,
+): Promise<Placed> {
+  for (let attempt = 0; attempt < 50; attempt++) {
+    const client = new Client(gateway.url, { token: tokenOf(name), ...options });
+    await client.connect();
+    const place = (await gateway.locate(name)).find(({ session }) => session === client.sessionId);
+    if (place !== undefined && fits(place)) return { client, place };
+    await client.close();
+  }
+  throw new Error(`${name} never came to the wanted worker`);
+}
+
+/** Two clients at the wanted distance. */
+export async function connectPair(
+  deployment: Deployment,
+  placement: Placement,
+  names: [string, string],
+  codecs: ['msgpack' | 'json', 'msgpack' | 'json'],
+): Promise<[Placed, Placed]> {
+  const [home] = deployment.gateways;
+  const away = placement === 'other node' ? deployment.gateways[1] : home;
+  if (home === undefined || away === undefined) throw new Error(`no deployment for ${placement}`);
+  const first = await connectWhere(home, names[0], { codec: codecs[0] }, () => true);
+  const second = await connectWhere(
+    away,
+    names[1],
+    { codec: codecs[1] },
+    ({ worker }) => (worker === first.place.worker) === (placement === 'same worker'),
+  );
+  return [first, second];
+}
+
+export function nodeOf(place: Place): string {
+  return place.worker.split('.')[0] ?? '';
+}

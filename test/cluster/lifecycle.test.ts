@@ -1,0 +1,309 @@
+// Sessions through the troubles of processes: killed workers, a stopped Redis, drains, rolls, and two connections at once.
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { Client, type ClientOptions } from '../../src/client/index.js';
+import { type GatewayProcess, startGateway, tokenOf, until } from '../gateway-process.js';
+import { startRedis } from '../redis-server.js';
+import { connectWhere, deploy } from './deployment.js';
+
+const QUICK: Partial<ClientOptions> = { backoff: { minMs: 50, maxMs: 300 } };
+const cleanups: (() => Promise<unknown>)[] = [];
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+async function gatewayFor(env: Record<string, string> = {}): Promise<GatewayProcess> {
+  const gateway = await startGateway(env);
+  cleanups.push(() => gateway.stop());
+  return gateway;
+}
+
+async function connect(gateway: GatewayProcess, name: string): Promise<Client> {
+  const client = new Client(gateway.url, { token: tokenOf(name), ...QUICK });
+  cleanups.push(() => client.close());
+  await client.connect();
+  return client;
+}
+
+/** The WebSocket that a client uses now, so that a test can cut it. */
+function spyOnSockets(): { options: Partial<ClientOptions>; cut(): void; sockets: WebSocket[] } {
+  const sockets: WebSocket[] = [];
+  class Spied extends WebSocketClass {
+    constructor(url: string, protocols: string[]) {
+      super(url, protocols);
+      sockets.push(this as unknown as WebSocket);
+    }
+  }
+  return {
+    options: { WebSocket: Spied as unknown as NonNullable<ClientOptions['WebSocket']>, ...QUICK },
+    cut: () => {
+      (sockets.at(-1) as unknown as { terminate(): void }).terminate();
+    },
+    sockets,
+  };
+}
+const { WebSocket: WebSocketClass } = await import('ws');
+
+describe('resume', () => {
+  test('a dropped client comes back as the same session with its rooms, on whatever worker takes it', async () => {
+    const gateway = await gatewayFor();
+    const spy = spyOnSockets();
+    const client = new Client(gateway.url, { token: tokenOf('alice'), ...spy.options });
+    cleanups.push(() => client.close());
+    await client.connect();
+    const session = client.sessionId;
+    const room = client.room('lobby');
+    await room.join();
+    const bob = await connect(gateway, 'bob');
+    const places = new Set<string>();
+    await until(async () => {
+      spy.cut();
+      await until(() => client.state !== 'connected');
+      await until(() => client.state === 'connected');
+      expect(client.sessionId).toBe(session);
+      const [place] = await gateway.locate('alice');
+      if (place !== undefined) places.add(place.worker);
+      return places.size === 2;
+    });
+    const heard = new Promise((resolve) => room.onMessage('chat', resolve));
+    await bob.room('lobby').publish('chat', 'still here');
+    expect(await heard).toBe('still here');
+    await expect(bob.send('alice', 'direct', 1, { volatile: true })).resolves.toBeDefined();
+  });
+
+  test('a session goes on on another node after its own is gone', async () => {
+    const deployment = await deploy('redis');
+    cleanups.push(() => deployment.stop());
+    const [first, second] = deployment.gateways as [GatewayProcess, GatewayProcess];
+    let url = first.url;
+    const spy = spyOnSockets();
+    // The address of a load balancer: what stands behind it changes.
+    const Balanced = class extends (spy.options.WebSocket as unknown as typeof WebSocketClass) {
+      constructor(_url: string, protocols: string[]) {
+        super(`${url}/v1/connect`, protocols);
+      }
+    };
+    const client = new Client(first.url, {
+      token: tokenOf('alice'),
+      ...QUICK,
+      WebSocket: Balanced as unknown as NonNullable<ClientOptions['WebSocket']>,
+    });
+    cleanups.push(() => client.close());
+    await client.connect();
+    const session = client.sessionId;
+    await client.room('lobby').join();
+    url = second.url;
+    expect(await first.stop()).toBe(0);
+    await until(() => client.state === 'connected');
+    expect(client.sessionId).toBe(session);
+    const [place] = await second.locate('alice');
+    expect(place?.worker.startsWith(second.node)).toBe(true);
+    expect(await client.room('lobby').count()).toBe(1);
+  });
+
+  test('the newer connection of a session fences the older one, which is closed with 4503', async () => {
+    const gateway = await gatewayFor();
+    const spy = spyOnSockets();
+    const client = new Client(gateway.url, { token: tokenOf('alice'), ...spy.options });
+    cleanups.push(() => client.close());
+    await client.connect();
+    const [welcome] = await helloAgain(gateway, 'alice', null);
+    const { session, resumeKey } = welcome as { session: string; resumeKey: string };
+    const second = await helloAgain(gateway, 'alice', [session, resumeKey]);
+    expect(second[0]).toMatchObject({ session, resumed: true });
+    expect(await closeOf(welcome)).toBe(4503);
+    expect(client.state).toBe('connected');
+  });
+});
+
+const closes = new WeakMap<object, Promise<number>>();
+function closeOf(welcome: unknown): Promise<number> | undefined {
+  return closes.get(welcome as object);
+}
+
+/** Hello over the JSON subprotocol; returns the welcome's map. */
+async function helloAgain(
+  gateway: GatewayProcess,
+  client: string,
+  resume: [string, string] | null,
+): Promise<unknown[]> {
+  const ws = new WebSocketClass(`${gateway.url}/v1/connect`, [
+    'signalbox.v1.json',
+    `bearer.${tokenOf(client)}`,
+  ]);
+  cleanups.push(() => {
+    ws.terminate();
+    return Promise.resolve();
+  });
+  ws.on('open', () => {
+    ws.send(JSON.stringify([0, 1, null, resume]));
+  });
+  const closed = new Promise<number>((resolve) => ws.on('close', resolve));
+  const welcome = await new Promise<object>((resolve, reject) => {
+    ws.on('error', reject);
+    ws.on('message', (bytes: Buffer) => {
+      const [type, info] = JSON.parse(bytes.toString('utf8')) as [number, object];
+      if (type === 1) resolve(info);
+    });
+  });
+  closes.set(welcome, closed);
+  return [welcome];
+}
+
+describe('workers', () => {
+  test('a worker killed with -9: its clients are back, the others notice nothing, another worker is forked', async () => {
+    const gateway = await gatewayFor();
+    const victim = await connectWhere(gateway, 'victim', QUICK, () => true);
+    const other = await connectWhere(gateway, 'other', QUICK, ({ worker }) => worker !== victim.place.worker);
+    cleanups.push(
+      () => victim.client.close(),
+      () => other.client.close(),
+    );
+    const states: string[] = [];
+    other.client.on('state', (state) => states.push(state));
+    const pids = await gateway.workers();
+    const pid = pids.find(({ id }) => id === victim.place.worker)?.pid ?? 0;
+    process.kill(pid, 'SIGKILL');
+    await until(() => victim.client.state === 'reconnecting');
+    await until(() => victim.client.state === 'connected');
+    expect(victim.client.sessionId).toBe(victim.place.session);
+    expect(states).toEqual([]);
+    const heard = new Promise((resolve) => victim.client.onMessage('after', resolve));
+    await other.client.send('victim', 'after', 'the crash');
+    expect(await heard).toBe('the crash');
+    await until(async () => (await gateway.workers()).filter(({ state }) => state === 'ready').length === 2);
+  });
+
+  test('a hanging worker is killed by the watchdog and its clients are served again', async () => {
+    const gateway = await gatewayFor({ WATCHDOG_TIMEOUT_MS: '1500' });
+    const client = await connect(gateway, 'alice');
+    const [place] = await gateway.locate('alice');
+    const pid = (await gateway.workers()).find(({ id }) => id === place?.worker)?.pid ?? 0;
+    process.kill(pid, 'SIGSTOP');
+    await until(() => client.state === 'reconnecting');
+    await until(() => client.state === 'connected');
+    expect(gateway.output()).toContain('a worker hangs');
+    expect((await gateway.workers()).some((worker) => worker.pid === pid)).toBe(false);
+  });
+
+  test('SIGHUP rolls the workers: new processes, the same sessions, no error', async () => {
+    const gateway = await gatewayFor();
+    const clients = await Promise.all(['a', 'b', 'c', 'd'].map((name) => connect(gateway, name)));
+    const sessions = clients.map(({ sessionId }) => sessionId);
+    const before = (await gateway.workers()).map(({ pid }) => pid);
+    gateway.process.kill('SIGHUP');
+    await until(() => gateway.output().includes('"rolled"'));
+    const after = (await gateway.workers()).map(({ pid }) => pid);
+    expect(after.filter((pid) => before.includes(pid))).toEqual([]);
+    await until(() => clients.every(({ state }) => state === 'connected'));
+    expect(clients.map(({ sessionId }) => sessionId)).toEqual(sessions);
+  });
+
+  test('SIGTERM closes every client with 1012 and exits with 0, also when it comes twice', async () => {
+    const gateway = await gatewayFor();
+    const [welcome] = await helloAgain(gateway, 'alice', null);
+    gateway.process.kill('SIGTERM');
+    gateway.process.kill('SIGTERM');
+    expect(await closeOf(welcome)).toBe(1012);
+    expect(await gateway.stop()).toBe(0);
+  });
+
+  test('a port that is taken ends the start with an error and exit code 1', async () => {
+    const gateway = await gatewayFor();
+    await expect(startGateway({ PORT: String(gateway.port) })).rejects.toThrow(/ended with 1[^]*EADDRINUSE/);
+  });
+});
+
+describe('Redis trouble', () => {
+  test('Redis stopped for a while: clients stay, calls fail with a typed error, everything recovers by itself', async () => {
+    const redis = await startRedis();
+    cleanups.push(() => redis.stop());
+    const gateway = await gatewayFor({ REDIS_URL: redis.url, WORKER_LEASE_MS: '60000' });
+    const alice = await connect(gateway, 'alice');
+    await connect(gateway, 'bob');
+    const states: string[] = [];
+    alice.on('state', (state) => states.push(state));
+    redis.pause();
+    const refused = await alice.send('bob', 'x', 1).catch((error: unknown) => error);
+    expect(['unavailable', 'unknown_outcome']).toContain((refused as { code: string }).code);
+    await until(async () => {
+      const again = await alice.send('bob', 'x', 1).catch((error: unknown) => error);
+      return (again as { code?: string }).code === 'unavailable';
+    });
+    const ready = await fetch(`http://127.0.0.1:${String(gateway.port)}/readyz`);
+    expect(ready.status).toBe(503);
+    redis.resume();
+    await until(() => alice.send('bob', 'x', 1).then(() => true, () => false));
+    expect(states).toEqual([]);
+    expect((await fetch(`http://127.0.0.1:${String(gateway.port)}/readyz`)).status).toBe(200);
+    expect((await gateway.workers()).length).toBe(2);
+  });
+
+  test('Redis restarted empty: clients are served again with new sessions', async () => {
+    const redis = await startRedis();
+    cleanups.push(() => redis.stop());
+    const gateway = await gatewayFor({ REDIS_URL: redis.url });
+    const pids = (await gateway.workers()).map(({ pid }) => pid);
+    const alice = await connect(gateway, 'alice');
+    await redis.stop();
+    await until(() => alice.send('alice', 'x', 1).then(() => false, () => true));
+    const again = await startRedis(redis.port);
+    cleanups.push(() => again.stop());
+    const carol = await until(() => connect(gateway, 'carol').catch(() => null));
+    await until(() => carol.send('carol', 'x', 1).then(() => true, () => false));
+    expect((await gateway.workers()).map(({ pid }) => pid)).toEqual(pids);
+  });
+});
+
+describe('DUPLICATE_CLIENT', () => {
+  test.each([
+    ['allow', [null, null]],
+    ['replace', [4507, null]],
+    ['reject', [null, 4508]],
+  ])('%s treats a second connection of a client as it says', async (policy, [first, second]) => {
+    const gateway = await gatewayFor({ DUPLICATE_CLIENT: policy });
+    const [welcome] = await helloAgain(gateway, 'alice', null);
+    if (second !== null) {
+      const refused = new Client(gateway.url, { token: tokenOf('alice') });
+      await expect(refused.connect()).rejects.toMatchObject({ code: 'duplicate_client' });
+      return;
+    }
+    await helloAgain(gateway, 'alice', null);
+    if (first !== null) expect(await closeOf(welcome)).toBe(first);
+    expect((await gateway.locate('alice')).length).toBe(first === null ? 2 : 1);
+  });
+});
+
+describe('tokens', () => {
+  test('an expiring token is refreshed in band; without a new one the connection ends with 4010', async () => {
+    const gateway = await gatewayFor({
+      TOKEN_EXPIRY_WARNING_MS: '1000',
+      TOKEN_EXPIRY_GRACE_MS: '500',
+      TOKEN_LEEWAY_S: '0',
+    });
+    const short = (): string => tokenOf('alice', '*', { exp: Math.floor(Date.now() / 1000) + 3 });
+    let asked = 0;
+    const client = new Client(gateway.url, {
+      ...QUICK,
+      token: () => {
+        asked++;
+        return short();
+      },
+    });
+    cleanups.push(() => client.close());
+    const states: string[] = [];
+    await client.connect();
+    client.on('state', (state) => states.push(state));
+    await until(() => asked >= 3);
+    expect(states).toEqual([]);
+
+    const ws = new WebSocketClass(`${gateway.url}/v1/connect`, ['signalbox.v1.json', `bearer.${short()}`]);
+    ws.on('open', () => {
+      ws.send('[0,1]');
+    });
+    const frames: number[] = [];
+    ws.on('message', (bytes: Buffer) => frames.push((JSON.parse(bytes.toString('utf8')) as [number])[0]));
+    expect(await new Promise((resolve) => ws.on('close', resolve))).toBe(4010);
+    expect(frames).toEqual([1, 7, 8]);
+  });
+});
