@@ -21,13 +21,14 @@ const SECRET_VARIABLE = 'SIGNALBOX_BENCH_SECRET';
 process.env[SECRET_VARIABLE] ??= randomBytes(32).toString('base64url');
 const secret = process.env[SECRET_VARIABLE];
 
-/** Limits that an honest client never meets, but a load generator on one address does. Every one is printed. */
+/** Limits per connection or address that no honest client meets, but this load on one address does. Every one is printed. */
 const RAISED = {
-  HANDSHAKES_PER_SECOND_LIMIT: '100000',
   CONNECTIONS_LIMIT: '20000',
   CONNECTIONS_PER_ADDRESS_LIMIT: '20000',
+  HANDSHAKES_PER_SECOND_LIMIT: '100000',
   MESSAGES_PER_SECOND_LIMIT: '100000',
-  BYTES_PER_SECOND_LIMIT: '100000000',
+  CLIENT_MESSAGES_PER_SECOND_LIMIT: '100000',
+  ADDRESS_MESSAGES_PER_SECOND_LIMIT: '1000000',
 };
 
 function tokenFor(client) {

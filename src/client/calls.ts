@@ -1,8 +1,8 @@
 // All calls without an answer: numbers them, queues them while they cannot be written, and settles each exactly once.
 import { GatewayError } from '../protocol/errors.js';
-import type { ClientFrame, Payload } from '../protocol/frame.js';
+import type { ClientFrame } from '../protocol/frame.js';
 import { abortedBy } from './aborted.js';
-import { type CallSpec, NO_PAYLOAD, type PendingCall } from './call.js';
+import { type CallFrame, type CallOptions, type LoadingPayload, onLossOf, type PendingCall } from './call.js';
 import type { Environment } from './environment.js';
 import type { Settings } from './options.js';
 import { Outbox } from './outbox.js';
@@ -24,35 +24,49 @@ const LAST_REF = 0xffff_fffe;
 const CONGESTION_POLL_MS = 20;
 
 export class Calls {
+  readonly #wire: Wire;
+  readonly #settings: Settings;
+  readonly #environment: Environment;
   readonly #outbox: Outbox;
   readonly #inFlight = new Map<number, PendingCall>();
   #ref = 0;
   #cancelPoll: (() => void) | null = null;
 
-  constructor(
-    private readonly wire: Wire,
-    private readonly settings: Settings,
-    private readonly environment: Environment,
-  ) {
+  constructor(wire: Wire, settings: Settings, environment: Environment) {
+    this.#wire = wire;
+    this.#settings = settings;
+    this.#environment = environment;
     this.#outbox = new Outbox(settings.offlineQueueLimitMessages, settings.offlineQueueLimitBytes);
   }
 
-  start<Result>(spec: CallSpec<Result>): Promise<Result> {
-    const refusal = this.#refusal(spec);
-    if (refusal !== null) return Promise.reject(refusal);
-    return new Promise<Result>((resolve, reject) => {
-      const call = this.#newCall(spec, resolve, reject);
-      if (this.#canWrite && this.#outbox.empty && call.payload !== null) this.#write(call);
-      else if (this.#outbox.fits(call.bytes)) this.#enqueue(call);
-      else call.fail(new GatewayError('queue_full'));
+  /** `parse` makes the result of the answer; it throws where the answer has not the expected shape. */
+  start<Result>(
+    frame: CallFrame,
+    parse: (answer: unknown) => Result,
+    options: CallOptions = {},
+    loading?: LoadingPayload,
+  ): Promise<Result> {
+    return new Promise((resolve, reject) => {
+      const call = this.#newCall(frame, parse, options, loading, resolve, reject);
+      const refusal = this.#refusal(call, options);
+      if (refusal !== null) call.fail(refusal);
+      else if (this.#canWrite && this.#outbox.empty && call.ready) this.#write(call);
+      else this.#enqueue(call);
     });
   }
 
-  /** Ahead of everything that waits, in the given order; for what a new session must know first. */
-  startFirst<Result>(specs: readonly CallSpec<Result>[]): Promise<Result>[] {
+  /** Ahead of everything that waits; for what a new session must know first. Not written before `flush()`. */
+  startFirst<Result>(
+    frames: readonly CallFrame[],
+    parse: (answer: unknown) => Result,
+    options: CallOptions,
+  ): Promise<Result>[] {
     const calls: PendingCall[] = [];
-    const results = specs.map(
-      (spec) => new Promise<Result>((resolve, reject) => calls.push(this.#newCall(spec, resolve, reject))),
+    const results = frames.map(
+      (frame) =>
+        new Promise<Result>((resolve, reject) => {
+          calls.push(this.#newCall(frame, parse, options, undefined, resolve, reject));
+        }),
     );
     this.#outbox.putFirst(calls);
     return results;
@@ -72,12 +86,12 @@ export class Calls {
   flush(): void {
     while (this.#canWrite) {
       const call = this.#outbox.first;
-      if (call === undefined || call.payload === null) return;
+      if (!call?.ready) return;
       this.#outbox.delete(call);
       this.#write(call);
     }
-    if (!this.wire.open || this.#outbox.empty || this.#cancelPoll !== null || !this.wire.congested) return;
-    this.#cancelPoll = this.environment.after(CONGESTION_POLL_MS, () => {
+    if (!this.#wire.open || !this.#wire.congested || this.#outbox.empty) return;
+    this.#cancelPoll ??= this.#environment.after(CONGESTION_POLL_MS, () => {
       this.#cancelPoll = null;
       this.flush();
     });
@@ -89,9 +103,8 @@ export class Calls {
     for (const [ref, call] of this.#inFlight) {
       if (call.onLoss === 'wait' && !call.settled) continue;
       this.#inFlight.delete(ref);
-      if (call.settled) continue;
-      if (call.onLoss === 'repeat') again.push(call);
-      else call.fail(new GatewayError('unknown_outcome'));
+      if (call.onLoss !== 'repeat') call.fail(new GatewayError('unknown_outcome'));
+      else if (!call.settled) again.push(call);
     }
     for (const call of this.#outbox.takeAll()) {
       if (call.patient) again.push(call);
@@ -102,107 +115,103 @@ export class Calls {
 
   /** A new session began instead of the old one: answers to the old one's requests will not come. */
   sessionLost(): void {
-    for (const [ref, call] of this.#inFlight) {
-      this.#inFlight.delete(ref);
-      call.fail(new GatewayError('unknown_outcome'));
-    }
+    for (const call of this.#inFlight.values()) call.fail(new GatewayError('unknown_outcome'));
+    this.#inFlight.clear();
   }
 
   end(error: GatewayError): void {
-    const calls = [...this.#inFlight.values(), ...this.#outbox.takeAll()];
-    this.#inFlight.clear();
     this.#cancelPoll?.();
     this.#cancelPoll = null;
-    for (const call of calls) call.fail(error);
+    for (const call of [...this.#inFlight.values(), ...this.#outbox.takeAll()]) call.fail(error);
+    this.#inFlight.clear();
   }
 
   get #canWrite(): boolean {
-    return this.wire.open && !this.wire.congested && this.#inFlight.size < this.settings.inFlightLimitCalls;
+    const { open, congested } = this.#wire;
+    return open && !congested && this.#inFlight.size < this.#settings.inFlightLimitCalls;
   }
 
-  #refusal(spec: CallSpec<unknown>): GatewayError | null {
-    if (spec.signal?.aborted) return abortedBy(spec.signal);
-    if (this.wire.state === 'closed') return new GatewayError('closed');
-    return this.wire.open || this.#isPatient(spec) ? null : new GatewayError('offline');
-  }
-
-  #isPatient(spec: CallSpec<unknown>): boolean {
-    return (spec.whenOffline ?? this.settings.whenOffline) !== 'fail';
+  #refusal(call: PendingCall, { signal }: CallOptions): GatewayError | null {
+    if (signal?.aborted) return abortedBy(signal);
+    if (this.#wire.state === 'closed') return new GatewayError('closed');
+    return this.#wire.open || call.patient ? null : new GatewayError('offline');
   }
 
   #newCall<Result>(
-    spec: CallSpec<Result>,
+    frame: CallFrame,
+    parse: (answer: unknown) => Result,
+    { signal, whenOffline }: CallOptions,
+    loading: LoadingPayload | undefined,
     resolve: (result: Result) => void,
     reject: (error: unknown) => void,
   ): PendingCall {
-    const { payload = NO_PAYLOAD, signal, timeoutMs } = spec;
-    let cancelTimer: (() => void) | null = null;
+    const onLoss = onLossOf(frame);
+    // What is volatile and waits is no longer what it was; a reply is neither, and has nobody who could choose.
+    const fallback = onLoss === 'forget' && 'seq' in frame ? 'fail' : this.#settings.whenOffline;
+    let cancelTimer = (): void => {};
     const settle = (finish: () => void): void => {
       if (call.settled) return;
       call.settled = true;
-      cancelTimer?.();
+      cancelTimer();
       signal?.removeEventListener('abort', abort);
-      finish();
+      try {
+        finish();
+      } catch (error) {
+        reject(error);
+      }
     };
     const call: PendingCall = {
-      frame: (ref, ready) => spec.frame(ref, ready),
-      onLoss: spec.onLoss,
-      patient: this.#isPatient(spec),
-      payload: 'ready' in payload ? null : payload,
-      bytes: 'ready' in payload ? payload.bytes : payload.data.byteLength,
+      frame,
+      onLoss,
+      patient: (whenOffline ?? fallback) === 'queue',
+      bytes: loading?.bytes ?? ('payload' in frame ? frame.payload.data.byteLength : 0),
+      startedAt: this.#environment.now(),
+      ready: loading === undefined,
       settled: false,
-      succeed: (answer) =>
-        settle(() => {
-          try {
-            resolve(spec.result(answer));
-          } catch (error) {
-            reject(error);
-          }
-        }),
+      succeed: (answer) => settle(() => resolve(parse(answer))),
       fail: (error) => settle(() => reject(error)),
     };
-    // Withdrawn calls leave the queue; one in flight keeps its number until its answer came, so that it stays counted.
-    const withdraw = (error: GatewayError): void => {
+    // A withdrawn call leaves the queue; one in flight keeps its number until its answer came, so that it stays counted.
+    const withdraw = (error: unknown): void => {
       this.#outbox.delete(call);
       call.fail(error);
       this.flush();
     };
     const abort = (): void => withdraw(abortedBy(signal));
     signal?.addEventListener('abort', abort);
-    if (timeoutMs !== undefined) {
-      cancelTimer = this.environment.after(timeoutMs, () => withdraw(new GatewayError('timeout')));
+    if (frame.type === 'request') {
+      cancelTimer = this.#environment.after(frame.timeoutMs, () => withdraw(new GatewayError('timeout')));
     }
-    if ('ready' in payload) this.#awaitPayload(call, payload.ready);
+    loading?.ready.then((payload) => {
+      if ('payload' in frame) frame.payload = payload;
+      call.ready = true;
+      this.flush();
+    }, withdraw);
     return call;
   }
 
-  #awaitPayload(call: PendingCall, payload: Promise<Payload>): void {
-    payload.then(
-      (ready) => {
-        call.payload = ready;
-        this.flush();
-      },
-      (error: unknown) => {
-        this.#outbox.delete(call);
-        call.fail(error);
-        this.flush();
-      },
-    );
-  }
-
   #enqueue(call: PendingCall): void {
-    const { payload } = call;
+    if (!this.#outbox.fits(call.bytes)) {
+      call.fail(new GatewayError('queue_full'));
+      return;
+    }
+    const { frame } = call;
     // The application may write into its bytes again before the call is written.
-    if (payload !== null) call.payload = { encoding: payload.encoding, data: payload.data.slice() };
+    if ('payload' in frame) frame.payload = { ...frame.payload, data: frame.payload.data.slice() };
     this.#outbox.add(call);
     this.flush();
   }
 
   #write(call: PendingCall): void {
+    const { frame } = call;
     const answered = call.onLoss !== 'forget';
-    const ref = answered ? this.#nextRef() : 0;
+    let ref = 0;
     try {
-      this.wire.write(call.frame(ref, call.payload ?? NO_PAYLOAD));
+      if (answered && 'ref' in frame) ref = frame.ref = this.#nextRef();
+      if (frame.type === 'request') {
+        frame.timeoutMs = Math.max(1, Math.ceil(call.startedAt + frame.timeoutMs - this.#environment.now()));
+      }
+      this.#wire.write(frame);
     } catch (error) {
       call.fail(error);
       return;
@@ -212,7 +221,7 @@ export class Calls {
   }
 
   #nextRef(): number {
-    do this.#ref = this.#ref >= LAST_REF ? 1 : this.#ref + 1;
+    do this.#ref = this.#ref < LAST_REF ? this.#ref + 1 : 1;
     while (this.#inFlight.has(this.#ref));
     return this.#ref;
   }

@@ -7,9 +7,9 @@ import {
   PROTOCOL_VERSION,
 } from '../protocol/frame.js';
 import type { Payload, RequestedFrame, RoomMessageFrame, Welcome } from '../protocol/frame.js';
-import { type ClientId, isClientId, isEventName, isRoomName } from '../protocol/ids.js';
+import { type ClientId, type EventName, isEventName, isRoomName } from '../protocol/ids.js';
 import { REQUEST_TIMEOUT_LIMIT_MS } from '../protocol/limits.js';
-import type { CallOptions, CallSpec, LoadingPayload } from './call.js';
+import { type CallOptions, type LoadingPayload, NO_PAYLOAD, PATIENT } from './call.js';
 import { Calls } from './calls.js';
 import { type Environment, REAL_ENVIRONMENT } from './environment.js';
 import type { DataOf, DefaultEvents, EventOf, MessageHandler, MessageInfo } from './events.js';
@@ -21,9 +21,8 @@ import { Payloads } from './payloads.js';
 import { Responder } from './responder.js';
 import { type ClientsPage, clientsPage, nothing, onlineOf } from './results.js';
 import { type SendResult, sendResult, tokenLifetime } from './results.js';
-import { type MessageCallOptions, Room, type RoomPort } from './room.js';
+import { type Carrier, type MessageCallOptions, Room, type RoomPort, wireOptions } from './room.js';
 import type { State, StateInfo } from './state.js';
-import { VERSION } from './version.js';
 
 /** What `client.on` tells of. */
 export type ClientEvents = {
@@ -59,9 +58,9 @@ export class Client<Events extends object = DefaultEvents> {
   readonly #link: Link;
   readonly #calls: Calls;
   readonly #roomPort: RoomPort = {
-    call: (spec) => this.#calls.start(spec),
-    callFirst: (specs) => this.#calls.startFirst(specs),
-    callWith: (data, spec) => this.#callWith(data, spec),
+    call: (...call) => this.#calls.start(...call),
+    callFirst: (frames) => this.#calls.startFirst(frames, nothing, PATIENT),
+    callWith: (...call) => this.#callWith(...call),
     onFailure: (error) => this.#report(error),
   };
   #reporting = false;
@@ -72,26 +71,16 @@ export class Client<Events extends object = DefaultEvents> {
    * @throws TypeError for a URL or options that can never work
    */
   constructor(url: string, options: ClientOptions, environment: Environment = REAL_ENVIRONMENT) {
-    const settings = settingsOf(options, `signalbox-js/${VERSION}`);
+    const settings = settingsOf(options);
     this.#settings = settings;
     this.#environment = environment;
     this.#payloads = new Payloads(settings);
     this.#responder = new Responder(
       {
         reply: (handle, result) =>
-          this.#callWith(result, {
-            onLoss: 'forget',
-            whenOffline: 'queue',
-            frame: (_ref, payload) => ({ type: 'reply', handle, payload }),
-            result: nothing,
-          }),
+          this.#callWith(result, { type: 'reply', handle, payload: NO_PAYLOAD }, nothing, PATIENT),
         reject: (handle, code, text) =>
-          this.#calls.start({
-            onLoss: 'forget',
-            whenOffline: 'queue',
-            frame: () => ({ type: 'reject', handle, code, text }),
-            result: nothing,
-          }),
+          this.#calls.start({ type: 'reject', handle, code, text }, nothing, PATIENT),
         onFailure: (error) => this.#report(error),
       },
       settings.exposeErrors,
@@ -160,24 +149,12 @@ export class Client<Events extends object = DefaultEvents> {
     data: DataOf<Events, E>,
     options: MessageCallOptions = {},
   ): Promise<SendResult> {
-    const { volatile = false, signal, whenOffline } = options;
-    if (!isEventName(event)) return badEvent();
-    const wire = optionsOf(options);
-    return this.#callWith(data, {
-      signal,
-      whenOffline: whenOffline ?? (volatile ? 'fail' : undefined),
-      onLoss: volatile ? 'forget' : 'unknown',
-      frame: (ref, payload) => ({
-        type: 'send',
-        ref,
-        seq: volatile ? 0 : null,
-        options: wire,
-        to: typeof to === 'string' ? to : [...to],
-        event,
-        payload,
-      }),
-      result: sendResult,
-    });
+    const frame: Carrier = {
+      ...message('send', event, options),
+      seq: options.volatile ? 0 : null,
+      to: typeof to === 'string' ? to : [...to],
+    };
+    return this.#callWith(data, frame, sendResult, options);
   }
 
   /** Sends to every client that this one may reach, at most once each. Resolves when the gateway has passed it on. */
@@ -186,15 +163,7 @@ export class Client<Events extends object = DefaultEvents> {
     data: DataOf<Events, E>,
     options: CallOptions & { trace?: string } = {},
   ): Promise<void> {
-    if (!isEventName(event)) return badEvent();
-    const wire = optionsOf(options);
-    return this.#callWith(data, {
-      signal: options.signal,
-      whenOffline: options.whenOffline,
-      onLoss: 'unknown',
-      frame: (ref, payload) => ({ type: 'broadcast', ref, options: wire, event, payload }),
-      result: nothing,
-    });
+    return this.#callWith(data, message('broadcast', event, options), nothing, options);
   }
 
   /** Calls `handler` for each message of `event` to this client, or of every event for `*`. Returns a function that removes it. */
@@ -214,30 +183,10 @@ export class Client<Events extends object = DefaultEvents> {
     data: DataOf<Events, E>,
     options: RequestOptions = {},
   ): Promise<ResultOf<Events, E>> {
-    if (!isEventName(event)) return badEvent();
-    const timeoutMs = Math.min(
-      options.timeoutMs ?? this.#settings.requestTimeoutMs,
-      REQUEST_TIMEOUT_LIMIT_MS,
-    );
-    const deadline = this.#environment.now() + timeoutMs;
-    const wire = optionsOf(options);
-    return this.#callWith(data, {
-      signal: options.signal,
-      whenOffline: options.whenOffline,
-      timeoutMs,
-      onLoss: 'wait',
-      frame: (ref, payload) => ({
-        type: 'request',
-        ref,
-        timeoutMs: Math.max(1, Math.ceil(deadline - this.#environment.now())),
-        options: wire,
-        to,
-        event,
-        payload,
-      }),
-      // The other side's application decides what it is, as with every message.
-      result: (answer) => answer as ResultOf<Events, E>,
-    });
+    const timeoutMs = Math.min(options.timeoutMs ?? this.#settings.requestTimeoutMs, REQUEST_TIMEOUT_LIMIT_MS);
+    const frame: Carrier = { ...message('request', event, options), timeoutMs, to };
+    // The other side's application decides what it answers, as with every message.
+    return this.#callWith(data, frame, (answer) => answer as ResultOf<Events, E>, options);
   }
 
   /**
@@ -261,50 +210,40 @@ export class Client<Events extends object = DefaultEvents> {
   }
 
   /** Leaves every room. */
-  leaveAll(options: CallOptions = {}): Promise<void> {
+  leaveAll(options?: CallOptions): Promise<void> {
     for (const room of this.#rooms.values()) room.forget();
-    return this.#calls.start({
-      ...options,
-      onLoss: 'repeat',
-      frame: (ref) => ({ type: 'leaveAll', ref }),
-      result: nothing,
-    });
+    return this.#calls.start({ type: 'leaveAll', ref: 0 }, nothing, options);
   }
 
   /** One page of the clients that are online and whose ids begin with `prefix`; 100 unless `limit` (at most 1000) says otherwise. */
   clients(
     options: CallOptions & { prefix?: string; cursor?: string | null; limit?: number } = {},
   ): Promise<ClientsPage> {
-    const { prefix = '', cursor = null, limit = 100, ...rest } = options;
-    return this.#calls.start({
-      ...rest,
-      onLoss: 'repeat',
-      frame: (ref) => ({ type: 'clients', ref, prefix, cursor, limit }),
-      result: clientsPage,
-    });
+    const { prefix = '', cursor = null, limit = 100 } = options;
+    return this.#calls.start({ type: 'clients', ref: 0, prefix, cursor, limit }, clientsPage, options);
   }
 
   /** Whether a client is online; also false where this one may not know. */
-  isOnline(client: string, options: CallOptions = {}): Promise<boolean> {
-    if (!isClientId(client)) return Promise.reject(new ProtocolError('bad_parameter', 'Not a client id.'));
-    return this.#calls.start({
-      ...options,
-      onLoss: 'repeat',
-      frame: (ref) => ({ type: 'online', ref, client }),
-      result: onlineOf,
-    });
+  isOnline(client: string, options?: CallOptions): Promise<boolean> {
+    return this.#calls.start({ type: 'online', ref: 0, client: client as ClientId }, onlineOf, options);
   }
 
-  #callWith<Result>(data: unknown, spec: CallSpec<Result>): Promise<Result> {
-    let payload: Payload | LoadingPayload;
+  #callWith<Result>(
+    data: unknown,
+    frame: Carrier,
+    parse: (answer: unknown) => Result,
+    options?: CallOptions,
+  ): Promise<Result> {
+    let loading: LoadingPayload | undefined;
     try {
-      payload = this.#payloads.encode(data);
-    } catch (cause) {
-      return Promise.reject(
-        cause instanceof GatewayError ? cause : new GatewayError('bad_payload', undefined, { cause }),
-      );
+      if ('event' in frame && !isEventName(frame.event)) throw new ProtocolError('bad_parameter', 'Not an event name.');
+      const payload = this.#payloads.encode(data);
+      if ('ready' in payload) loading = payload;
+      else frame.payload = payload;
+    } catch (error) {
+      return Promise.reject(error as Error);
     }
-    return this.#calls.start({ ...spec, payload });
+    return this.#calls.start(frame, parse, options, loading);
   }
 
   #welcomed(previous: string | null, welcome: Welcome, beginning: Beginning): void {
@@ -391,12 +330,7 @@ export class Client<Events extends object = DefaultEvents> {
     const { tokens } = this.#link;
     try {
       const token = await tokens.renew();
-      const lifetimeMs = await this.#calls.start({
-        onLoss: 'repeat',
-        whenOffline: 'queue',
-        frame: (ref) => ({ type: 'token', ref, token }),
-        result: tokenLifetime,
-      });
+      const lifetimeMs = await this.#calls.start({ type: 'token', ref: 0, token }, tokenLifetime, PATIENT);
       if (lifetimeMs !== null) tokens.learn(lifetimeMs);
     } catch (error) {
       this.#report(error);
@@ -418,14 +352,13 @@ export class Client<Events extends object = DefaultEvents> {
   }
 }
 
-function badEvent(): Promise<never> {
-  return Promise.reject(
-    new ProtocolError('bad_parameter', 'Event names are 1–128 characters of A-Za-z0-9._~@:/+-'),
-  );
-}
-
-function optionsOf({ trace }: { trace?: string }): MessageOptions {
-  return trace === undefined ? {} : { trace };
+function message<T extends 'send' | 'broadcast' | 'request'>(
+  type: T,
+  event: string,
+  options: { trace?: string },
+): { type: T; ref: number; options: MessageOptions; event: EventName; payload: Payload } {
+  // The name is checked where the call is made, so that a wrong one rejects.
+  return { type, ref: 0, options: wireOptions(options), event: event as EventName, payload: NO_PAYLOAD };
 }
 
 function originOf(

@@ -29,13 +29,22 @@ export class Connection {
     this.#finish = resolve;
   });
 
+  readonly #socket: WebSocketLike;
+  readonly #codec: ClientSideCodec;
+  readonly #port: ConnectionPort;
+  readonly #environment: Environment;
+
   constructor(
-    private readonly socket: WebSocketLike,
-    private readonly codec: ClientSideCodec,
+    socket: WebSocketLike,
+    codec: ClientSideCodec,
     hello: HelloFrame,
-    private readonly port: ConnectionPort,
-    private readonly environment: Environment,
+    port: ConnectionPort,
+    environment: Environment,
   ) {
+    this.#socket = socket;
+    this.#codec = codec;
+    this.#port = port;
+    this.#environment = environment;
     this.#lastHeard = environment.now();
     socket.binaryType = 'arraybuffer';
     socket.onopen = () => this.write(hello);
@@ -49,29 +58,29 @@ export class Connection {
   }
 
   get bufferedBytes(): number {
-    return this.socket.bufferedAmount;
+    return this.#socket.bufferedAmount;
   }
 
   /** @throws ProtocolError `too_big`, or what the codec refuses */
   write(frame: ClientFrame): void {
-    const bytes = this.codec.encodeClient(frame);
-    if (sizeAtMost(bytes) > this.#frameLimitBytes && sizeOf(bytes) > this.#frameLimitBytes) {
+    const bytes = this.#codec.encodeClient(frame);
+    if (sizeOf(bytes) > this.#frameLimitBytes) {
       throw new ProtocolError('too_big', `Frames may have ${this.#frameLimitBytes} bytes.`);
     }
     // Codecs write into plain ArrayBuffers, never shared ones.
-    this.socket.send(bytes as string | Uint8Array<ArrayBuffer>);
+    this.#socket.send(bytes as string | Uint8Array<ArrayBuffer>);
   }
 
   /** From the welcome on: the gateway's limits, and silence for `silenceMs` means that the connection is dead. */
   watch(silenceMs: number, frameLimitBytes: number): void {
     this.#frameLimitBytes = frameLimitBytes;
     const check = (): void => {
-      const leftMs = this.#lastHeard + silenceMs - this.environment.now();
+      const leftMs = this.#lastHeard + silenceMs - this.#environment.now();
       if (leftMs <= 0) this.#lose();
-      else this.#stopWatching = this.environment.after(leftMs, check);
+      else this.#stopWatching = this.#environment.after(leftMs, check);
     };
     this.#stopWatching();
-    this.#stopWatching = this.environment.after(silenceMs, check);
+    this.#stopWatching = this.#environment.after(silenceMs, check);
   }
 
   /** Asks something that the gateway answers in any case; no sign of life within 5 s means that the connection is dead. */
@@ -79,7 +88,7 @@ export class Connection {
     const heardBefore = this.#framesHeard;
     this.write(question);
     this.#stopProbing();
-    this.#stopProbing = this.environment.after(PROBE_MS, () => {
+    this.#stopProbing = this.#environment.after(PROBE_MS, () => {
       if (this.#framesHeard === heardBefore) this.#lose();
     });
   }
@@ -88,18 +97,18 @@ export class Connection {
   drop(): void {
     if (this.#ended) return;
     this.#stop();
-    this.socket.onopen = null;
-    this.socket.onmessage = null;
-    this.socket.onclose = null;
+    this.#socket.onopen = null;
+    this.#socket.onmessage = null;
+    this.#socket.onclose = null;
     // A dead peer never answers a closing handshake; `ws` would wait 30 s for it.
-    if (this.socket.terminate === undefined) this.socket.close();
-    else this.socket.terminate();
+    if (this.#socket.terminate === undefined) this.#socket.close();
+    else this.#socket.terminate();
   }
 
   #lose(): void {
     if (this.#ended) return;
     this.drop();
-    this.port.onClose(1006);
+    this.#port.onClose(1006);
   }
 
   #stop(): void {
@@ -110,21 +119,21 @@ export class Connection {
   }
 
   #receive(data: unknown): void {
-    this.#lastHeard = this.environment.now();
+    this.#lastHeard = this.#environment.now();
     this.#framesHeard++;
     const frame = this.#decode(data);
     if (frame === null) return;
     if (frame.type === 'ping') this.write({ type: 'pong' });
-    else this.port.onFrame(frame);
+    else this.#port.onFrame(frame);
   }
 
   #decode(data: unknown): GatewayFrame | null {
     try {
-      return this.codec.decodeGateway(bytesOf(data, this.codec.binary));
+      return this.#codec.decodeGateway(bytesOf(data, this.#codec.binary));
     } catch (error) {
       // A newer gateway may say things that this version does not know; they are not for it.
       if (error instanceof ProtocolError && error.code === 'unknown_type') return null;
-      this.port.onError(error);
+      this.#port.onError(error);
       // After bytes that are no frame nothing that follows can be trusted.
       if (error instanceof ProtocolError && error.code === 'bad_frame') this.#lose();
       return null;
@@ -138,10 +147,6 @@ function bytesOf(data: unknown, binary: boolean): Uint8Array | string {
   throw new ProtocolError('bad_frame', 'Text arrived on the binary subprotocol, or the reverse.');
 }
 
-/** An upper bound that costs nothing: one UTF-16 unit is at most three bytes of UTF-8. */
-function sizeAtMost(bytes: Uint8Array | string): number {
-  return typeof bytes === 'string' ? bytes.length * 3 : bytes.byteLength;
-}
 function sizeOf(bytes: Uint8Array | string): number {
-  return typeof bytes === 'string' ? new TextEncoder().encode(bytes).byteLength : bytes.byteLength;
+  return typeof bytes === 'string' ? new TextEncoder().encode(bytes).length : bytes.length;
 }

@@ -51,6 +51,10 @@ export const PROBE_REF = 0xffff_ffff;
 const NOTHING: StateInfo = { code: null, close: null, retryInMs: null };
 
 export class Link {
+  readonly #url: string;
+  readonly #settings: Settings;
+  readonly #port: LinkPort;
+  readonly #environment: Environment;
   #state: State = 'idle';
   #welcome: Welcome | null = null;
   #connection: Connection | null = null;
@@ -70,11 +74,15 @@ export class Link {
   readonly tokens: TokenSource;
 
   constructor(
-    private readonly url: string,
-    private readonly settings: Settings,
-    private readonly port: LinkPort,
-    private readonly environment: Environment,
+    url: string,
+    settings: Settings,
+    port: LinkPort,
+    environment: Environment,
   ) {
+    this.#url = url;
+    this.#settings = settings;
+    this.#port = port;
+    this.#environment = environment;
     this.tokens = new TokenSource(settings.token, () => environment.now());
   }
 
@@ -92,7 +100,7 @@ export class Link {
   }
 
   get congested(): boolean {
-    return (this.#connection?.bufferedBytes ?? 0) > this.settings.socketBufferLimitBytes;
+    return (this.#connection?.bufferedBytes ?? 0) > this.#settings.socketBufferLimitBytes;
   }
 
   /** @throws ProtocolError where the frame cannot be written; only while `open` */
@@ -141,7 +149,7 @@ export class Link {
 
   async #bye(connection: Connection): Promise<void> {
     connection.write({ type: 'bye' });
-    const cancel = this.environment.after(FAREWELL_MS, () => connection.drop());
+    const cancel = this.#environment.after(FAREWELL_MS, () => connection.drop());
     await connection.ended;
     cancel();
   }
@@ -173,7 +181,7 @@ export class Link {
   async #dial(): Promise<void> {
     this.#clearTimers();
     const round = ++this.#round;
-    this.#cancelDeadline = this.environment.after(this.settings.connectTimeoutMs, () => this.#lost(1006));
+    this.#cancelDeadline = this.#environment.after(this.#settings.connectTimeoutMs, () => this.#lost(1006));
     let token: string;
     try {
       token = await this.tokens.get();
@@ -182,10 +190,10 @@ export class Link {
       return;
     }
     try {
-      const codec = await loadCodec(this.settings.codec);
-      const WebSocketClass = await findWebSocket(this.settings.WebSocket);
+      const codec = await loadCodec(this.#settings.codec);
+      const WebSocketClass = await findWebSocket(this.#settings.WebSocket);
       if (round !== this.#round) return;
-      this.#open(new WebSocketClass(this.url, offerSubprotocols(this.settings.codec, token)), codec, round);
+      this.#open(new WebSocketClass(this.#url, offerSubprotocols(this.#settings.codec, token)), codec, round);
     } catch (cause) {
       // The platform forbids this URL (a page of https and a ws: URL), or there is no WebSocket: no try can help.
       const error =
@@ -196,7 +204,7 @@ export class Link {
 
   #tokenFailed(error: unknown): void {
     if (error instanceof GatewayError && error.code === 'unavailable') {
-      this.port.onError(error);
+      this.#port.onError(error);
       this.#lost(1006);
     } else {
       this.#stop(error as GatewayError, { ...NOTHING, code: 'invalid_token' });
@@ -209,7 +217,7 @@ export class Link {
       version: PROTOCOL_VERSION,
       token: null,
       resume: this.#resume,
-      agent: this.settings.agent,
+      agent: this.#settings.agent,
     };
     const current = (): boolean => round === this.#round;
     this.#goaway = null;
@@ -219,17 +227,17 @@ export class Link {
       hello,
       {
         onFrame: (frame) => current() && this.#receive(frame),
-        onError: (error) => current() && this.port.onError(error),
+        onError: (error) => current() && this.#port.onError(error),
         onClose: (close) => current() && this.#lost(close),
       },
-      this.environment,
+      this.#environment,
     );
   }
 
   #receive(frame: GatewayFrame): void {
     if (frame.type === 'welcome') this.#welcomed(frame.info);
     else if (frame.type === 'goaway') this.#goaway = frame;
-    else if (this.open) this.port.onFrame(frame);
+    else if (this.open) this.#port.onFrame(frame);
   }
 
   #welcomed(welcome: Welcome): void {
@@ -237,16 +245,16 @@ export class Link {
     this.#clearTimers();
     this.#resume = { session: welcome.session, key: welcome.resumeKey };
     this.#welcome = welcome;
-    this.#connectedAt = this.environment.now();
+    this.#connectedAt = this.#environment.now();
     this.#connection?.watch(2 * welcome.pingIntervalMs, welcome.frameLimitBytes);
     this.tokens.learn(welcome.tokenExpiresInMs);
     if (!canMove(this.#state, 'connected')) return;
     this.#state = 'connected';
     // Before the event: what waited goes out ahead of what its listeners send.
-    this.port.onWelcome(previous, welcome, previous === null ? 'new' : welcome.resumed ? 'resumed' : 'lost');
+    this.#port.onWelcome(previous, welcome, previous === null ? 'new' : welcome.resumed ? 'resumed' : 'lost');
     // What it told may have made a listener close the client.
     if (!this.open) return;
-    this.port.onState('connected', NOTHING);
+    this.#port.onState('connected', NOTHING);
     this.#settleWaiters((waiter) => waiter.resolve());
   }
 
@@ -260,16 +268,16 @@ export class Link {
       return;
     }
     if (code === 'token_expired') this.tokens.forget();
-    if (wasOpen && this.environment.now() - this.#connectedAt >= STABLE_MS) this.#failures = 0;
+    if (wasOpen && this.#environment.now() - this.#connectedAt >= STABLE_MS) this.#failures = 0;
     const retryInMs = this.#nextDelay();
     this.#goaway = null;
     this.#abandon();
-    this.#cancelRetry = this.environment.after(retryInMs, () => void this.#dial());
+    this.#cancelRetry = this.#environment.after(retryInMs, () => void this.#dial());
     if (wasOpen) {
       this.#state = 'reconnecting';
-      this.port.onLost();
+      this.#port.onLost();
     }
-    this.port.onState(this.#state, { code, close, retryInMs });
+    this.#port.onState(this.#state, { code, close, retryInMs });
   }
 
   /** A goaway announced the close; the network may have lost the close itself. */
@@ -280,15 +288,15 @@ export class Link {
   }
 
   #nextDelay(): number {
-    const range = this.settings.backoff;
+    const range = this.#settings.backoff;
     // Trying is useless until the browser says `online`; the long wait is for browsers that do not say it.
     if (this.#offline) return range.maxMs;
-    return (this.#goaway?.retryAfterMs ?? 0) + backoff(this.#failures++, this.environment.random(), range);
+    return (this.#goaway?.retryAfterMs ?? 0) + backoff(this.#failures++, this.#environment.random(), range);
   }
 
   #stop(error: GatewayError, info: StateInfo): void {
     this.#giveUp('closed', info, () => {
-      this.port.onEnd(error);
+      this.#port.onEnd(error);
       this.#settleWaiters((waiter) => waiter.reject(error));
     });
   }
@@ -301,7 +309,7 @@ export class Link {
     if (!canMove(this.#state, state)) return;
     this.#state = state;
     before();
-    this.port.onState(state, info);
+    this.#port.onState(state, info);
   }
 
   /** Forgets the present try or connection. */
@@ -327,7 +335,7 @@ export class Link {
   #move(state: State, info: StateInfo): void {
     if (!canMove(this.#state, state)) return;
     this.#state = state;
-    this.port.onState(state, info);
+    this.#port.onState(state, info);
   }
 }
 

@@ -1,5 +1,6 @@
 // The options of a client, their defaults, and what is refused at once.
 import type { BackoffRange } from './backoff.js';
+import { VERSION } from './version.js';
 import type { WebSocketClass } from './websocket-class.js';
 
 /** What a call does while there is no connection: wait its turn, or fail with `offline`. */
@@ -41,39 +42,34 @@ export interface ClientOptions {
   agent?: string;
 }
 
-export interface Settings extends Required<
-  Omit<ClientOptions, 'WebSocket' | 'backoff' | 'whenOffline' | 'transports'>
-> {
-  WebSocket: WebSocketClass | undefined;
-  whenOffline: WhenOffline | undefined;
+export type Settings = Required<Omit<ClientOptions, 'WebSocket' | 'backoff' | 'transports'>> & {
+  WebSocket?: WebSocketClass;
   backoff: BackoffRange;
-}
+};
+
+const DEFAULTS = {
+  codec: 'msgpack',
+  whenOffline: 'queue',
+  offlineQueueLimitBytes: 1024 * 1024,
+  offlineQueueLimitMessages: 1000,
+  inFlightLimitCalls: 10_000,
+  socketBufferLimitBytes: 1024 * 1024,
+  requestTimeoutMs: 10_000,
+  connectTimeoutMs: 15_000,
+  compressAboveBytes: 1024,
+  exposeErrors: false,
+  agent: `signalbox-js/${VERSION}`,
+} as const satisfies Partial<ClientOptions>;
 
 /** @throws TypeError for options that can never work */
-export function settingsOf(options: ClientOptions, agent: string): Settings {
-  if (typeof options.token !== 'string' && typeof options.token !== 'function') {
-    throw new TypeError('options.token is needed: a string, or a function that returns one.');
+export function settingsOf(options: ClientOptions): Settings {
+  const settings = { ...DEFAULTS, ...options, backoff: { minMs: 500, maxMs: 30_000, ...options.backoff } };
+  if (typeof settings.token !== 'string' && typeof settings.token !== 'function') {
+    throw new TypeError('options.token is a string, or a function that returns one.');
   }
-  const codec: string = options.codec ?? 'msgpack';
-  if (codec !== 'msgpack' && codec !== 'json') {
-    throw new TypeError("options.codec is 'msgpack' or 'json'.");
-  }
-  return {
-    token: options.token,
-    codec,
-    WebSocket: options.WebSocket,
-    whenOffline: options.whenOffline,
-    offlineQueueLimitBytes: options.offlineQueueLimitBytes ?? 1024 * 1024,
-    offlineQueueLimitMessages: options.offlineQueueLimitMessages ?? 1000,
-    inFlightLimitCalls: options.inFlightLimitCalls ?? 10_000,
-    socketBufferLimitBytes: options.socketBufferLimitBytes ?? 1024 * 1024,
-    requestTimeoutMs: options.requestTimeoutMs ?? 10_000,
-    connectTimeoutMs: options.connectTimeoutMs ?? 15_000,
-    backoff: { minMs: options.backoff?.minMs ?? 500, maxMs: options.backoff?.maxMs ?? 30_000 },
-    compressAboveBytes: options.compressAboveBytes ?? 1024,
-    exposeErrors: options.exposeErrors ?? false,
-    agent: options.agent ?? agent,
-  };
+  const codec: string = settings.codec;
+  if (codec !== 'msgpack' && codec !== 'json') throw new TypeError("options.codec is 'msgpack' or 'json'.");
+  return settings;
 }
 
 /** `ws://host`, `wss://`, `http://`, `https://`, with the path `/v1/connect` unless the URL has one. @throws TypeError */

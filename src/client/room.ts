@@ -1,8 +1,7 @@
 // One room as the application sees it: join, publish, listen, and who is in it.
-import { ProtocolError } from '../protocol/errors.js';
-import type { MessageOptions } from '../protocol/frame.js';
-import { type ClientId, isEventName, type RoomName } from '../protocol/ids.js';
-import type { CallOptions, CallSpec } from './call.js';
+import type { MessageOptions, Payload } from '../protocol/frame.js';
+import type { ClientId, EventName, RoomName } from '../protocol/ids.js';
+import { type CallFrame, type CallOptions, NO_PAYLOAD, PATIENT } from './call.js';
 import type { DataOf, EventOf, MessageHandler, MessageInfo, PresenceChange, Sender } from './events.js';
 import { Listeners } from './listeners.js';
 import { countOf, type MembersPage, membersPage, nothing } from './results.js';
@@ -20,16 +19,25 @@ export interface PublishOptions extends MessageCallOptions {
   self?: boolean;
 }
 
+/** A frame that carries data of the application. */
+export type Carrier = Extract<CallFrame, { payload: Payload; event?: EventName }>;
+
 export interface RoomPort {
-  call<Result>(spec: CallSpec<Result>): Promise<Result>;
+  call<Result>(frame: CallFrame, parse: (answer: unknown) => Result, options?: CallOptions): Promise<Result>;
   /** Ahead of all calls that wait. */
-  callFirst<Result>(specs: readonly CallSpec<Result>[]): Promise<Result>[];
+  callFirst(frames: readonly CallFrame[]): Promise<void>[];
   /** A call that carries data. */
-  callWith<Result>(data: unknown, spec: CallSpec<Result>): Promise<Result>;
+  callWith<Result>(
+    data: unknown,
+    frame: Carrier,
+    parse: (answer: unknown) => Result,
+    options?: CallOptions,
+  ): Promise<Result>;
   onFailure(error: unknown): void;
 }
 
 export class Room<Events extends object = Record<string, unknown>> {
+  readonly #port: RoomPort;
   #joined = false;
   /** Counts joins and leaves, so that a late answer does not undo what was asked after it. */
   #turn = 0;
@@ -42,8 +50,9 @@ export class Room<Events extends object = Record<string, unknown>> {
   /** @internal made by `client.room(name)` */
   constructor(
     readonly name: RoomName,
-    private readonly port: RoomPort,
+    port: RoomPort,
   ) {
+    this.#port = port;
     this.#messages = new Listeners((error) => port.onFailure(error));
     this.#presence = new Listeners((error) => port.onFailure(error));
   }
@@ -54,9 +63,9 @@ export class Room<Events extends object = Record<string, unknown>> {
   }
 
   /** Idempotent. After a lost session the client joins again by itself. Rejects with `forbidden` or `not_found`, `limit`, `unavailable`. */
-  async join(options: CallOptions = {}): Promise<void> {
+  async join(options?: CallOptions): Promise<void> {
     const turn = ++this.#turn;
-    await this.port.call(this.#joinSpec(options));
+    await this.#port.call(this.#frame('join'), nothing, options);
     if (turn !== this.#turn) return;
     this.#joined = true;
     this.#watched = false;
@@ -64,43 +73,26 @@ export class Room<Events extends object = Record<string, unknown>> {
   }
 
   /** Idempotent. */
-  leave(options: CallOptions = {}): Promise<void> {
+  leave(options?: CallOptions): Promise<void> {
     this.forget();
-    return this.port.call({
-      ...options,
-      onLoss: 'repeat',
-      frame: (ref) => ({ type: 'leave', ref, room: this.name }),
-      result: nothing,
-    });
+    return this.#port.call(this.#frame('leave'), nothing, options);
   }
 
   /** Resolves when the gateway has accepted the message. Rejects with `not_joined`, `forbidden`, `too_big`, `unknown_outcome`, … */
-  publish<E extends EventOf<Events>>(
-    event: E,
-    data: DataOf<Events, E>,
-    options: PublishOptions = {},
-  ): Promise<void> {
-    const { volatile = false, except, self, trace, signal, whenOffline } = options;
-    if (!isEventName(event)) return Promise.reject(new ProtocolError('bad_parameter', 'Not an event name.'));
-    const wire: MessageOptions = {};
-    if (trace !== undefined) wire.trace = trace;
-    if (except !== undefined) wire.except = except as ClientId[];
-    if (self !== undefined) wire.self = self;
-    return this.port.callWith(data, {
-      signal,
-      whenOffline: whenOffline ?? (volatile ? 'fail' : undefined),
-      onLoss: volatile ? 'forget' : 'unknown',
-      frame: (ref, payload) => ({
-        type: 'publish',
-        ref,
-        seq: volatile ? 0 : null,
-        options: wire,
-        room: this.name,
-        event,
-        payload,
-      }),
-      result: nothing,
-    });
+  publish<E extends EventOf<Events>>(event: E, data: DataOf<Events, E>, options: PublishOptions = {}): Promise<void> {
+    const { except, self } = options;
+    const frame: Carrier = {
+      type: 'publish',
+      ref: 0,
+      seq: options.volatile ? 0 : null,
+      options: wireOptions(options),
+      room: this.name,
+      event: event as string as EventName,
+      payload: NO_PAYLOAD,
+    };
+    if (except !== undefined) frame.options.except = [...except] as ClientId[];
+    if (self !== undefined) frame.options.self = self;
+    return this.#port.callWith(data, frame, nothing, options);
   }
 
   /** Calls `handler` for each message of `event`, or of every event for `*`. Returns a function that removes it. */
@@ -127,23 +119,13 @@ export class Room<Events extends object = Record<string, unknown>> {
 
   /** One page of the clients in the room, in the order of their ids; 100 unless `limit` (at most 1000) says otherwise. */
   members(options: CallOptions & { cursor?: string | null; limit?: number } = {}): Promise<MembersPage> {
-    const { cursor = null, limit = 100, ...rest } = options;
-    return this.port.call({
-      ...rest,
-      onLoss: 'repeat',
-      frame: (ref) => ({ type: 'members', ref, room: this.name, cursor, limit }),
-      result: membersPage,
-    });
+    const { cursor = null, limit = 100 } = options;
+    return this.#port.call({ ...this.#frame('members'), cursor, limit }, membersPage, options);
   }
 
   /** How many clients are in the room. */
-  count(options: CallOptions = {}): Promise<number> {
-    return this.port.call({
-      ...options,
-      onLoss: 'repeat',
-      frame: (ref) => ({ type: 'count', ref, room: this.name }),
-      result: countOf,
-    });
+  count(options?: CallOptions): Promise<number> {
+    return this.#port.call(this.#frame('count'), countOf, options);
   }
 
   /** @internal */
@@ -168,15 +150,15 @@ export class Room<Events extends object = Record<string, unknown>> {
   restore(kept: readonly string[]): void {
     if (!this.#joined) return;
     const turn = this.#turn;
-    const specs = kept.includes(this.name) ? [] : [this.#joinSpec({ whenOffline: 'queue' })];
+    const frames: CallFrame[] = kept.includes(this.name) ? [] : [this.#frame('join')];
     this.#watched = this.#watchers > 0;
-    if (this.#watched) specs.push(this.#watchSpec(true));
-    for (const restored of this.port.callFirst(specs)) {
+    if (this.#watched) frames.push(this.#watch());
+    for (const restored of this.#port.callFirst(frames)) {
       restored.catch((error: unknown) => {
         // Left, closed or joined again meanwhile: then nobody needs to know.
         if (turn !== this.#turn) return;
-        this.#joined = false;
-        this.port.onFailure(error);
+        this.#joined = kept.includes(this.name);
+        this.#port.onFailure(error);
       });
     }
   }
@@ -185,23 +167,19 @@ export class Room<Events extends object = Record<string, unknown>> {
     const wanted = this.#watchers > 0;
     if (!this.#joined || wanted === this.#watched) return;
     this.#watched = wanted;
-    this.port.call(this.#watchSpec(wanted)).catch((error: unknown) => this.port.onFailure(error));
+    this.#port.call(this.#watch(), nothing, PATIENT).catch((error: unknown) => this.#port.onFailure(error));
   }
 
-  #joinSpec(options: CallOptions): CallSpec<void> {
-    return {
-      ...options,
-      onLoss: 'repeat',
-      frame: (ref) => ({ type: 'join', ref, room: this.name }),
-      result: nothing,
-    };
+  #watch(): CallFrame {
+    return { ...this.#frame('watch'), on: this.#watched };
   }
 
-  #watchSpec(on: boolean): CallSpec<void> {
-    return {
-      onLoss: 'repeat',
-      frame: (ref) => ({ type: 'watch', ref, room: this.name, on }),
-      result: nothing,
-    };
+  #frame<T extends 'join' | 'leave' | 'count' | 'members' | 'watch'>(type: T): { type: T; ref: number; room: RoomName } {
+    return { type, ref: 0, room: this.name };
   }
+}
+
+/** What every message's frame can carry of its options. */
+export function wireOptions({ trace }: { trace?: string }): MessageOptions {
+  return trace === undefined ? {} : { trace };
 }

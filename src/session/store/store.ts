@@ -122,8 +122,6 @@ export interface StoreSettings {
   logLimitBytes: number;
   /** How long entries are kept in a log without appends, ms. */
   logTtlMs: number;
-  /** Most bytes of all logs that one process holds in its memory; the log without appends for longest is trimmed first. */
-  logBudgetBytes: number;
   /** Most bytes of all bodies of all logs; the embedded store trims the log that was quiet longest. Redis has `maxmemory`. */
   logBudgetBytes: number;
   /** How long a worker counts as alive without a sign of life, ms. */

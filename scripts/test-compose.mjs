@@ -1,0 +1,301 @@
+// npm run test:compose: brings docker-compose.yml up under a name of its own, lets two clients on different gateways talk,
+// kills one gateway, expects its client back on the other with its session, and takes everything down.
+import { spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const project = `signalboxtest${process.pid}`;
+const adminKey = randomBytes(24).toString('hex');
+const WAIT_LIMIT_MS = 60_000;
+
+let steps = 0;
+const startedAt = performance.now();
+const seconds = () => ((performance.now() - startedAt) / 1000).toFixed(1);
+const done = (text) => console.log(`✓ ${text} (${seconds()} s)`, ++steps && '');
+
+function expect(condition, text) {
+  if (!condition) throw new Error(text);
+}
+
+/** Polls until `probe` returns something truthy. */
+async function until(what, probe) {
+  const deadline = Date.now() + WAIT_LIMIT_MS;
+  for (;;) {
+    const value = await probe();
+    if (value) return value;
+    if (Date.now() > deadline) throw new Error(`${what}: not within ${WAIT_LIMIT_MS / 1000} s`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+function within(what, promise) {
+  let timer;
+  const late = new Promise((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what}: not within ${WAIT_LIMIT_MS / 1000} s`)), WAIT_LIMIT_MS);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+// ── engine ──────────────────────────────────────────────────────────────────────────────────────
+
+const runs = (command, ...args) => spawnSync(command, args, { stdio: 'ignore' }).status === 0;
+
+function findCompose() {
+  if (runs('docker', 'compose', 'version')) return ['docker', 'compose'];
+  if (runs('docker-compose', 'version')) return ['docker-compose'];
+  return null;
+}
+
+function requireEngine() {
+  const compose = findCompose();
+  const missing =
+    compose === null
+      ? 'docker-compose (or the compose plugin of docker) is not installed'
+      : runs('docker', 'info')
+        ? null
+        : 'no Docker engine answers (docker info fails): start one, or set DOCKER_HOST';
+  if (missing === null) return compose;
+  console.error(`test:compose needs a running Docker engine and docker-compose: ${missing}.`);
+  process.exit(1);
+}
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+/** A network of its own, so that a stack that runs already keeps its own one. */
+function freeSubnet() {
+  const ids = command('docker', ['network', 'ls', '-q']).split('\n').filter(Boolean);
+  const taken = command('docker', ['network', 'inspect', ...ids]);
+  for (let block = 0; block < 7; block++) {
+    const subnet = `172.28.254.${block * 32}/27`;
+    if (!taken.includes(`"${subnet}"`)) return subnet;
+  }
+  throw new Error('172.28.254.0/24 is full: remove networks of earlier runs (docker network prune)');
+}
+
+function command(name, args, { env = process.env, quiet = true } = {}) {
+  const { status, stdout, stderr, error } = spawnSync(name, args, {
+    cwd: root,
+    env,
+    encoding: 'utf8',
+    maxBuffer: 64 * 1024 * 1024,
+    stdio: ['ignore', 'pipe', quiet ? 'pipe' : 'inherit'],
+  });
+  if (error) throw error;
+  if (status === 0) return stdout.trim();
+  throw new Error(`${name} ${args.join(' ')} ended with ${status}:\n${`${stdout}${stderr ?? ''}`.slice(-4000)}`);
+}
+
+class Stack {
+  #compose;
+  #env;
+
+  constructor(compose, port, subnet) {
+    this.#compose = compose;
+    this.port = port;
+    this.#env = { ...process.env, PORT: String(port), FRONT_SUBNET: subnet, ADMIN_KEY: adminKey, WORKERS: '2' };
+  }
+
+  run(...args) {
+    const [name, ...first] = this.#compose;
+    return command(name, [...first, '-p', project, ...args], { env: this.#env });
+  }
+
+  token(client) {
+    return this.run('exec', '-T', 'gateway', 'signalbox', 'token', '--sub', client);
+  }
+
+  gateways() {
+    return this.run('ps', '-q', 'gateway').split('\n').filter(Boolean);
+  }
+
+  /** The admin port listens inside the container only. */
+  admin(container, path) {
+    const ask = `fetch('http://127.0.0.1:9090${path}', { headers: { Authorization: 'Bearer ' + process.env.ADMIN_KEY } })
+      .then(async (answer) => process.stdout.write(await answer.text()))`;
+    return command('docker', ['exec', container, 'node', '-e', ask]);
+  }
+
+  /** Container that holds a client's only connection, by the directory. */
+  async placeOf(client) {
+    const gateways = this.gateways().filter((id) => this.state(id) === 'running');
+    const { sessions } = JSON.parse(this.admin(gateways[0], `/api/v1/clients/${client}`));
+    const live = sessions.filter((session) => session.connected);
+    if (live.length !== 1) return null;
+    return gateways.find((id) => this.workersOf(id).includes(live[0].worker)) ?? null;
+  }
+
+  workersOf(container) {
+    return JSON.parse(this.admin(container, '/api/v1/workers')).workers.map((worker) => worker.id);
+  }
+
+  state(container) {
+    return command('docker', ['inspect', '--format', '{{.State.Status}}', container]);
+  }
+
+  async isReady() {
+    return fetch(`http://127.0.0.1:${this.port}/readyz`).then(
+      (answer) => answer.ok,
+      () => false,
+    );
+  }
+}
+
+// ── clients ─────────────────────────────────────────────────────────────────────────────────────
+
+const { Client } = await import(new URL('../dist/client/index.js', import.meta.url)).catch(() => {
+  console.error('test:compose needs dist/: run `npm run build` first.');
+  process.exit(1);
+});
+
+async function connect(stack, name, codec) {
+  const client = new Client(`ws://127.0.0.1:${stack.port}`, {
+    token: () => stack.token(name),
+    codec,
+    backoff: { minMs: 100, maxMs: 1000 },
+  });
+  client.on('error', (error) => console.error(`  ${name}: ${error.message}`));
+  await client.connect({ signal: AbortSignal.timeout(WAIT_LIMIT_MS) });
+  return client;
+}
+
+/** Connects bob again until he is elsewhere than alice; HAProxy sends him to the emptier gateway, so the first try does as a rule. */
+async function connectApart(stack, alicesPlace) {
+  for (let attempt = 1; attempt <= 10; attempt++) {
+    const bob = await connect(stack, 'bob', 'json');
+    const place = await stack.placeOf('bob');
+    if (place !== null && place !== alicesPlace) return { bob, place };
+    await bob.close();
+  }
+  throw new Error('ten connections in a row went to the same gateway');
+}
+
+/** Both ways: a message, a request, a room. */
+async function talk(alice, bob, topic) {
+  for (const [one, other] of [
+    [alice, bob],
+    [bob, alice],
+  ]) {
+    const remove = [];
+    const arrived = new Promise((resolve) => {
+      remove.push(other.onMessage('greet', (data, from) => resolve({ data, from })));
+    });
+    remove.push(other.onRequest('add', ([a, b], from) => ({ sum: a + b, for: from.client })));
+    const published = new Promise((resolve) => {
+      remove.push(other.room('lobby').onMessage('chat', (data, from) => resolve({ data, from })));
+    });
+    await within('send', one.send(other.id, 'greet', { topic, n: 1.5 }));
+    const message = await within('message', arrived);
+    expect(message.data.topic === topic && message.from.client === one.id, `${other.id} got another message`);
+    const answer = await within('request', one.request(other.id, 'add', [20, 22]));
+    expect(answer.sum === 42 && answer.for === one.id, `${one.id} got another answer`);
+    await within('publish', one.room('lobby').publish('chat', topic, { self: false }));
+    const said = await within('room message', published);
+    expect(said.data === topic && said.from.client === one.id, `${other.id} heard something else in the room`);
+    for (const off of remove) off();
+  }
+}
+
+// ── the test ────────────────────────────────────────────────────────────────────────────────────
+
+async function test(stack) {
+  stack.run('build');
+  done('images built');
+  stack.run('up', '-d');
+  await until('readiness through HAProxy', () => stack.isReady());
+  const gateways = stack.gateways();
+  expect(gateways.length === 2, `${gateways.length} gateways run, not 2`);
+  for (const id of gateways) await until('health of the gateways', () => healthOf(id) === 'healthy');
+  done(`two gateways, HAProxy and Redis are up on port ${stack.port}; the gateways are healthy`);
+
+  const [uid, mode] = command('docker', ['exec', gateways[0], 'stat', '-Lc', '%u %a', '/var/lib/signalbox/jwt-secret']).split(' ');
+  const user = command('docker', ['exec', gateways[0], 'id', '-u']);
+  expect(user !== '0' && uid === user && mode === '400', `the secret is ${mode} of ${uid}, the gateway runs as ${user}`);
+  const policy = stack.run('exec', '-T', 'redis', 'redis-cli', 'config', 'get', 'maxmemory-policy');
+  expect(policy.includes('noeviction'), `Redis evicts: ${policy}`);
+  done('the gateway is not root, alone reads the secret, and Redis evicts nothing');
+
+  const token = stack.token('alice');
+  expect(/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token), 'signalbox token printed something else beside the token');
+  done('exec gateway signalbox token --sub alice prints a token');
+
+  const alice = await connect(stack, 'alice', 'msgpack');
+  const alicesPlace = await stack.placeOf('alice');
+  expect(alicesPlace !== null, 'the directory does not know alice');
+  const { bob, place: bobsPlace } = await connectApart(stack, alicesPlace);
+  done(`alice (msgpack) is on ${alicesPlace.slice(0, 12)}, bob (json) on ${bobsPlace.slice(0, 12)}`);
+  await alice.room('lobby').join();
+  await bob.room('lobby').join();
+  await talk(alice, bob, 'before');
+  done('message, request and room work both ways between the gateways');
+
+  await killGateway(stack, { alice, bob, alicesPlace, bobsPlace });
+  await alice.close();
+  await bob.close();
+}
+
+const healthOf = (id) => command('docker', ['inspect', '--format', '{{.State.Health.Status}}', id]);
+
+async function killGateway(stack, { alice, bob, alicesPlace, bobsPlace }) {
+  const session = alice.sessionId;
+  const bobsStates = [];
+  bob.on('state', (state) => bobsStates.push(state));
+  let lost = false;
+  alice.on('stateLost', () => (lost = true));
+  const back = new Promise((resolve) => alice.on('state', (state) => state === 'connected' && resolve()));
+  // For the moment without a connection: a token is asked for only where the last one is used up.
+  const killedAt = performance.now();
+  command('docker', ['kill', '--signal', 'KILL', alicesPlace]);
+  done(`gateway ${alicesPlace.slice(0, 12)} killed`);
+  await within("alice's return", back);
+  const tookMs = Math.round(performance.now() - killedAt);
+  expect(!lost && alice.sessionId === session, 'alice came back with another session');
+  expect((await stack.placeOf('alice')) === bobsPlace, 'alice is not on the other gateway');
+  expect(bobsStates.length === 0, `bob noticed: ${bobsStates.join(', ')}`);
+  done(`alice is on the other gateway ${tookMs} ms later with the same session, bob noticed nothing`);
+  await talk(alice, bob, 'after');
+  done('message, request and room work both ways again');
+
+  command('docker', ['start', alicesPlace]);
+  await until('the gateway that was killed', () => healthOf(alicesPlace) === 'healthy');
+  done('the killed gateway is back and healthy');
+}
+
+async function takeDown(stack) {
+  stack.run('down', '--volumes', '--timeout', '40');
+  expect(command('docker', ['ps', '-aq', '--filter', `name=${project}`]) === '', 'containers are left');
+  expect(command('docker', ['volume', 'ls', '-q', '--filter', `name=${project}`]) === '', 'volumes are left');
+  done('everything is down, volumes too');
+}
+
+const compose = requireEngine();
+const stack = new Stack(compose, process.env.PORT ? Number(process.env.PORT) : await freePort(), freeSubnet());
+let failure = null;
+try {
+  await test(stack);
+} catch (error) {
+  failure = error;
+  console.error(`✗ ${error.message}`);
+  try {
+    console.error(stack.run('logs', '--no-color', '--tail', '30'));
+  } catch {
+    // Nothing came up that could tell.
+  }
+}
+try {
+  await takeDown(stack);
+} catch (error) {
+  failure ??= error;
+  console.error(`✗ taking it down: ${error.message}`);
+}
+console.log(failure === null ? `test:compose passed: ${steps} steps in ${seconds()} s` : `test:compose failed after ${steps} steps`);
+process.exit(failure === null ? 0 : 1);
