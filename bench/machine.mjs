@@ -37,6 +37,16 @@ export function cpuMicros(pids) {
   }, 0);
 }
 
+/** CPU time of everything on the machine so far, and what a hypervisor took of it, µs. */
+export function machineCpuMicros() {
+  const [user, nice, system, , , irq, softirq, steal] = readFileSync('/proc/stat', 'utf8')
+    .split('\n')[0]
+    .split(/\s+/)
+    .slice(1)
+    .map(Number);
+  return (user + nice + system + irq + softirq + steal) * TICK_MICROS;
+}
+
 /** How long the main thread of a process has been running, and runnable but without a core, ms. */
 export function mainThread(pid) {
   const [ran, waited] = readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ');

@@ -46,20 +46,18 @@ export class PingPong {
 
   /** The measured interval begins. */
   mark() {
-    this.#interval = { since: performance.now(), cpu: process.cpuUsage(), samples: new Samples() };
+    this.#interval = { since: performance.now(), samples: new Samples() };
   }
 
   /** The interval ends; then what is in flight arrives, or is lost. */
   async stop() {
-    const { since, cpu, samples } = this.#interval;
+    const { since, samples } = this.#interval;
     const elapsedMs = performance.now() - since;
-    const { user, system } = process.cpuUsage(cpu);
     this.#interval = null;
     this.#echoing = false;
     await this.#untilQuiet();
     return {
       elapsedMs,
-      cpuMicros: user + system,
       latenciesMs: samples.taken(),
       sent: this.#sent,
       received: this.#received,

@@ -89,8 +89,7 @@ try {
   process.exit(2);
 }
 console.error(describeMachine());
-for (const system of options.systems)
-  for (const line of system.notes ?? []) console.error(`${system.label}: ${line}`);
+for (const note of new Set(options.systems.flatMap((system) => system.notes ?? []))) console.error(note);
 const rows = await measure(options);
 if (options.json) for (const row of rows) console.log(JSON.stringify(options.scenario.toJson(row)));
 else printTable(options.scenario.table(rows));

@@ -1,10 +1,11 @@
 // npm run test:compose: brings docker-compose.yml up under a name of its own, lets two clients on different gateways talk,
 // kills one gateway, expects its client back on the other with its session, and takes everything down.
-import { spawnSync } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const project = `signalboxtest${process.pid}`;
@@ -14,7 +15,11 @@ const WAIT_LIMIT_MS = 60_000;
 let steps = 0;
 const startedAt = performance.now();
 const seconds = () => ((performance.now() - startedAt) / 1000).toFixed(1);
-const done = (text) => console.log(`✓ ${text} (${seconds()} s)`, ++steps && '');
+
+function done(text) {
+  steps += 1;
+  console.log(`✓ ${text} (${seconds()} s)`);
+}
 
 function expect(condition, text) {
   if (!condition) throw new Error(text);
@@ -34,7 +39,10 @@ async function until(what, probe) {
 function within(what, promise) {
   let timer;
   const late = new Promise((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what}: not within ${WAIT_LIMIT_MS / 1000} s`)), WAIT_LIMIT_MS);
+    timer = setTimeout(
+      () => reject(new Error(`${what}: not within ${WAIT_LIMIT_MS / 1000} s`)),
+      WAIT_LIMIT_MS,
+    );
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
@@ -72,9 +80,9 @@ async function freePort() {
 }
 
 /** A network of its own, so that a stack that runs already keeps its own one. */
-function freeSubnet() {
-  const ids = command('docker', ['network', 'ls', '-q']).split('\n').filter(Boolean);
-  const taken = command('docker', ['network', 'inspect', ...ids]);
+async function freeSubnet() {
+  const ids = (await command('docker', ['network', 'ls', '-q'])).split('\n').filter(Boolean);
+  const taken = await command('docker', ['network', 'inspect', ...ids]);
   for (let block = 0; block < 7; block++) {
     const subnet = `172.28.254.${block * 32}/27`;
     if (!taken.includes(`"${subnet}"`)) return subnet;
@@ -82,18 +90,19 @@ function freeSubnet() {
   throw new Error('172.28.254.0/24 is full: remove networks of earlier runs (docker network prune)');
 }
 
-function command(name, args, { env = process.env, quiet = true } = {}) {
-  const { status, stdout, stderr, error } = spawnSync(name, args, {
-    cwd: root,
-    env,
-    encoding: 'utf8',
-    maxBuffer: 64 * 1024 * 1024,
-    stdio: ['ignore', 'pipe', quiet ? 'pipe' : 'inherit'],
-  });
-  if (error) throw error;
-  if (status === 0) return stdout.trim();
-  throw new Error(`${name} ${args.join(' ')} ended with ${status}:\n${`${stdout}${stderr ?? ''}`.slice(-4000)}`);
+/** Without blocking: the clients of this process go on meanwhile. */
+async function command(name, args, env = process.env) {
+  try {
+    const { stdout } = await promisify(execFile)(name, args, { cwd: root, env, maxBuffer: 64 * 1024 * 1024 });
+    return stdout.trim();
+  } catch (error) {
+    const said = `${error.stdout ?? ''}${error.stderr ?? ''}`.slice(-4000);
+    throw new Error(`${name} ${args.join(' ')} failed (${error.code}):\n${said}`, { cause: error });
+  }
 }
+
+const inspect = (container, field) => command('docker', ['inspect', '--format', `{{${field}}}`, container]);
+const isHealthy = async (container) => (await inspect(container, '.State.Health.Status')) === 'healthy';
 
 class Stack {
   #compose;
@@ -102,44 +111,47 @@ class Stack {
   constructor(compose, port, subnet) {
     this.#compose = compose;
     this.port = port;
-    this.#env = { ...process.env, PORT: String(port), FRONT_SUBNET: subnet, ADMIN_KEY: adminKey, WORKERS: '2' };
+    this.#env = {
+      ...process.env,
+      PORT: String(port),
+      FRONT_SUBNET: subnet,
+      ADMIN_KEY: adminKey,
+      WORKERS: '2',
+    };
   }
 
   run(...args) {
     const [name, ...first] = this.#compose;
-    return command(name, [...first, '-p', project, ...args], { env: this.#env });
+    return command(name, [...first, '-p', project, ...args], this.#env);
   }
 
   token(client) {
     return this.run('exec', '-T', 'gateway', 'signalbox', 'token', '--sub', client);
   }
 
-  gateways() {
-    return this.run('ps', '-q', 'gateway').split('\n').filter(Boolean);
+  async gateways() {
+    return (await this.run('ps', '-q', 'gateway')).split('\n').filter(Boolean);
   }
 
   /** The admin port listens inside the container only. */
-  admin(container, path) {
+  async admin(container, path) {
     const ask = `fetch('http://127.0.0.1:9090${path}', { headers: { Authorization: 'Bearer ' + process.env.ADMIN_KEY } })
       .then(async (answer) => process.stdout.write(await answer.text()))`;
-    return command('docker', ['exec', container, 'node', '-e', ask]);
+    return JSON.parse(await command('docker', ['exec', container, 'node', '-e', ask]));
   }
 
   /** Container that holds a client's only connection, by the directory. */
   async placeOf(client) {
-    const gateways = this.gateways().filter((id) => this.state(id) === 'running');
-    const { sessions } = JSON.parse(this.admin(gateways[0], `/api/v1/clients/${client}`));
+    const workers = new Map();
+    let running;
+    for (const id of await this.gateways()) {
+      if ((await inspect(id, '.State.Status')) !== 'running') continue;
+      running = id;
+      for (const worker of (await this.admin(id, '/api/v1/workers')).workers) workers.set(worker.id, id);
+    }
+    const { sessions } = await this.admin(running, `/api/v1/clients/${client}`);
     const live = sessions.filter((session) => session.connected);
-    if (live.length !== 1) return null;
-    return gateways.find((id) => this.workersOf(id).includes(live[0].worker)) ?? null;
-  }
-
-  workersOf(container) {
-    return JSON.parse(this.admin(container, '/api/v1/workers')).workers.map((worker) => worker.id);
-  }
-
-  state(container) {
-    return command('docker', ['inspect', '--format', '{{.State.Status}}', container]);
+    return live.length === 1 ? (workers.get(live[0].worker) ?? null) : null;
   }
 
   async isReady() {
@@ -200,7 +212,10 @@ async function talk(alice, bob, topic) {
     expect(answer.sum === 42 && answer.for === one.id, `${one.id} got another answer`);
     await within('publish', one.room('lobby').publish('chat', topic, { self: false }));
     const said = await within('room message', published);
-    expect(said.data === topic && said.from.client === one.id, `${other.id} heard something else in the room`);
+    expect(
+      said.data === topic && said.from.client === one.id,
+      `${other.id} heard something else in the room`,
+    );
     for (const off of remove) off();
   }
 }
@@ -208,23 +223,27 @@ async function talk(alice, bob, topic) {
 // ── the test ────────────────────────────────────────────────────────────────────────────────────
 
 async function test(stack) {
-  stack.run('build');
+  await stack.run('build');
   done('images built');
-  stack.run('up', '-d');
+  await stack.run('up', '-d');
   await until('readiness through HAProxy', () => stack.isReady());
-  const gateways = stack.gateways();
+  const gateways = await stack.gateways();
   expect(gateways.length === 2, `${gateways.length} gateways run, not 2`);
-  for (const id of gateways) await until('health of the gateways', () => healthOf(id) === 'healthy');
+  for (const id of gateways) await until('health of the gateways', () => isHealthy(id));
   done(`two gateways, HAProxy and Redis are up on port ${stack.port}; the gateways are healthy`);
 
-  const [uid, mode] = command('docker', ['exec', gateways[0], 'stat', '-Lc', '%u %a', '/var/lib/signalbox/jwt-secret']).split(' ');
-  const user = command('docker', ['exec', gateways[0], 'id', '-u']);
-  expect(user !== '0' && uid === user && mode === '400', `the secret is ${mode} of ${uid}, the gateway runs as ${user}`);
-  const policy = stack.run('exec', '-T', 'redis', 'redis-cli', 'config', 'get', 'maxmemory-policy');
+  const inside = (...args) => command('docker', ['exec', gateways[0], ...args]);
+  const [uid, mode] = (await inside('stat', '-c', '%u %a', '/var/lib/signalbox/jwt-secret')).split(' ');
+  const user = await inside('id', '-u');
+  expect(
+    user !== '0' && uid === user && mode === '400',
+    `the secret is ${mode} of ${uid}, the gateway runs as ${user}`,
+  );
+  const policy = await stack.run('exec', '-T', 'redis', 'redis-cli', 'config', 'get', 'maxmemory-policy');
   expect(policy.includes('noeviction'), `Redis evicts: ${policy}`);
   done('the gateway is not root, alone reads the secret, and Redis evicts nothing');
 
-  const token = stack.token('alice');
+  const token = await stack.token('alice');
   expect(/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token), 'signalbox token printed something else beside the token');
   done('exec gateway signalbox token --sub alice prints a token');
 
@@ -243,8 +262,6 @@ async function test(stack) {
   await bob.close();
 }
 
-const healthOf = (id) => command('docker', ['inspect', '--format', '{{.State.Health.Status}}', id]);
-
 async function killGateway(stack, { alice, bob, alicesPlace, bobsPlace }) {
   const session = alice.sessionId;
   const bobsStates = [];
@@ -252,9 +269,8 @@ async function killGateway(stack, { alice, bob, alicesPlace, bobsPlace }) {
   let lost = false;
   alice.on('stateLost', () => (lost = true));
   const back = new Promise((resolve) => alice.on('state', (state) => state === 'connected' && resolve()));
-  // For the moment without a connection: a token is asked for only where the last one is used up.
   const killedAt = performance.now();
-  command('docker', ['kill', '--signal', 'KILL', alicesPlace]);
+  await command('docker', ['kill', '--signal', 'KILL', alicesPlace]);
   done(`gateway ${alicesPlace.slice(0, 12)} killed`);
   await within("alice's return", back);
   const tookMs = Math.round(performance.now() - killedAt);
@@ -265,20 +281,30 @@ async function killGateway(stack, { alice, bob, alicesPlace, bobsPlace }) {
   await talk(alice, bob, 'after');
   done('message, request and room work both ways again');
 
-  command('docker', ['start', alicesPlace]);
-  await until('the gateway that was killed', () => healthOf(alicesPlace) === 'healthy');
+  await command('docker', ['start', alicesPlace]);
+  await until('the gateway that was killed', () => isHealthy(alicesPlace));
   done('the killed gateway is back and healthy');
 }
 
 async function takeDown(stack) {
-  stack.run('down', '--volumes', '--timeout', '40');
-  expect(command('docker', ['ps', '-aq', '--filter', `name=${project}`]) === '', 'containers are left');
-  expect(command('docker', ['volume', 'ls', '-q', '--filter', `name=${project}`]) === '', 'volumes are left');
+  await stack.run('down', '--volumes', '--timeout', '40');
+  expect(
+    (await command('docker', ['ps', '-aq', '--filter', `name=${project}`])) === '',
+    'containers are left',
+  );
+  expect(
+    (await command('docker', ['volume', 'ls', '-q', '--filter', `name=${project}`])) === '',
+    'volumes are left',
+  );
   done('everything is down, volumes too');
 }
 
 const compose = requireEngine();
-const stack = new Stack(compose, process.env.PORT ? Number(process.env.PORT) : await freePort(), freeSubnet());
+const stack = new Stack(
+  compose,
+  process.env.PORT ? Number(process.env.PORT) : await freePort(),
+  await freeSubnet(),
+);
 let failure = null;
 try {
   await test(stack);
@@ -286,7 +312,7 @@ try {
   failure = error;
   console.error(`✗ ${error.message}`);
   try {
-    console.error(stack.run('logs', '--no-color', '--tail', '30'));
+    console.error(await stack.run('logs', '--no-color', '--tail', '30'));
   } catch {
     // Nothing came up that could tell.
   }
@@ -297,5 +323,9 @@ try {
   failure ??= error;
   console.error(`✗ taking it down: ${error.message}`);
 }
-console.log(failure === null ? `test:compose passed: ${steps} steps in ${seconds()} s` : `test:compose failed after ${steps} steps`);
+console.log(
+  failure === null
+    ? `test:compose passed: ${steps} steps in ${seconds()} s`
+    : `test:compose failed after ${steps} steps`,
+);
 process.exit(failure === null ? 0 : 1);

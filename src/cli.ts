@@ -87,7 +87,9 @@ function program(): Command {
   const signalbox = new Command('signalbox')
     .description('Self-hosted realtime gateway and WebRTC signaling server.')
     .version(VERSION)
-    .showHelpAfterError('(signalbox --help shows what there is)');
+    .showHelpAfterError('(signalbox --help shows what there is)')
+    // commander would exit with 1, which here means that a right call failed.
+    .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : EXIT_USAGE));
   signalbox
     .command('start', { isDefault: true })
     .description('run the gateway on all cores; settings are environment variables (docs/configuration.md)')

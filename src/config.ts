@@ -1,8 +1,10 @@
 // The one table of settings: environment → frozen Config. Nothing else reads the environment.
-import { randomBytes } from 'node:crypto';
+import { createPublicKey, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { BlockList, isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
+import { createSecureContext } from 'node:tls';
+import { publicKey } from './session/keys.js';
 import type { Rate } from './session/rate-limit.js';
 import type { StoreSettings } from './session/store/store.js';
 import type { OriginRules } from './transport/upgrade-check.js';
@@ -10,7 +12,10 @@ import { SETTINGS, type SettingName } from './settings.js';
 
 export interface TokenSettings {
   /** Where the keys come from: HMAC secrets, PEM public keys, or a JWKS. The first of a list is the current one. */
-  keys: { kind: 'secret'; secrets: string[] } | { kind: 'public'; pems: string[] } | { kind: 'jwks'; url: string };
+  keys:
+    | { kind: 'secret'; secrets: string[] }
+    | { kind: 'public'; pems: string[] }
+    | { kind: 'jwks'; url: string };
   audience: string | null;
   issuer: string | null;
   typ: string | null;
@@ -40,7 +45,7 @@ export interface Config {
     drainTimeoutMs: number;
     watchdogTimeoutMs: number;
     crashLoopLimit: number;
-    trustedProxies: BlockList;
+    trustedProxies: TrustedProxies;
   };
   tls: { certFile: string; keyFile: string } | null;
   origins: OriginRules;
@@ -65,14 +70,28 @@ export interface Config {
     rates: { messages: Rate; bytes: Rate; clientMessages: Rate; addressMessages: Rate };
   };
   store: { redisUrl: string | null; redisPrefix: string; settings: StoreSettings };
-  iceServers: { urls: string | string[]; username?: string; credential?: string }[];
+  iceServers: { urls: string[]; username?: string; credential?: string }[];
+}
+
+/** Addresses whose `X-Forwarded-For` counts; keeps what it was made of, so that it can be handed to a worker. */
+export class TrustedProxies extends BlockList {
+  constructor(readonly networks: readonly string[]) {
+    super();
+    for (const { address, bits, family } of networks
+      .map(parseNetwork)
+      .filter((network) => network !== null)) {
+      this.addSubnet(address, bits, family);
+    }
+  }
 }
 
 /** All mistakes of the environment at once, a line each. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   constructor(readonly mistakes: readonly string[]) {
-    super(`The configuration has ${String(mistakes.length)} mistake(s):\n${mistakes.map((line) => `  ${line}`).join('\n')}`);
+    super(
+      `The configuration has ${String(mistakes.length)} mistake(s):\n${mistakes.map((line) => `  ${line}`).join('\n')}`,
+    );
   }
 }
 
@@ -104,7 +123,12 @@ class Reader {
       const content = this.file(`${name}_FILE`, file);
       return content === null ? null : content.trim();
     }
-    if (own === '' && 'notEmpty' in setting) this.wrong(name, 'is empty, which would switch the check off: leave it out or set it');
+    if ('notEmpty' in setting && (own === '' || file === '')) {
+      this.wrong(
+        own === '' ? name : `${name}_FILE`,
+        'is empty, which would switch a check off: set it or leave it out',
+      );
+    }
     return own === undefined || own === '' ? setting.default : own;
   }
 
@@ -114,7 +138,10 @@ class Reader {
     const { min, max } = 'min' in setting ? setting : { min: 0, max: Number.MAX_SAFE_INTEGER };
     const value = text !== null && /^\d{1,15}$/.test(text) ? Number(text) : NaN;
     if (value >= min && value <= max) return value;
-    this.wrong(name, `is ${JSON.stringify(text)}: a whole number from ${String(min)} to ${String(max)} is wanted`);
+    this.wrong(
+      name,
+      `is ${JSON.stringify(text)}: a whole number from ${String(min)} to ${String(max)} is wanted`,
+    );
     return min;
   }
 
@@ -122,12 +149,12 @@ class Reader {
     return this.text(name) === null ? null : this.number(name);
   }
 
-  choice<Value extends string>(name: SettingName, values: readonly Value[]): Value {
+  choice<Value extends string>(name: SettingName, values: readonly [Value, ...Value[]]): Value {
     const text = this.text(name);
     const value = values.find((known) => known === text);
     if (value !== undefined) return value;
     this.wrong(name, `is ${JSON.stringify(text)}: one of ${values.join(', ')} is wanted`);
-    return values[0] as Value;
+    return values[0];
   }
 
   list(name: SettingName): string[] {
@@ -149,7 +176,9 @@ class Reader {
   }
 
   wrong(name: string, text: string): void {
-    this.mistakes.push(`${name} ${text}`);
+    const line = `${name} ${text}`;
+    // A setting that two parts need is read twice; its mistake is one.
+    if (!this.mistakes.includes(line)) this.mistakes.push(line);
   }
 }
 
@@ -192,7 +221,16 @@ export function parseConfig(env: Environment): Config {
   return deepFreeze(config);
 }
 
-const WEAK_SECRET = /^(.)\1*$|secret|password|changeme|example/i;
+/** Fewer different characters than this are no random text: 32 random bytes have at least 11, even written in hex. */
+const DISTINCT_CHARACTERS_LIMIT = 8;
+/** What placeholders are made of; a secret needs length beside them. */
+const PLACEHOLDER =
+  /secret|password|passw0rd|change|example|insecure|development|default|your|super|this|the|must|be|is|a|to|in|my|me|it|for|at|least|of|or|jwt|key|token|admin|test|bits?|bytes?|characters?|chars?|long|\d{1,3}(?=[^\da-z]|$)|[^A-Za-z0-9+/]/gi;
+
+function looksLikePlaceholder(secret: string): boolean {
+  if (new Set(secret).size < DISTINCT_CHARACTERS_LIMIT) return true;
+  return /secret|passw|change|example|insecure/i.test(secret) && secret.replace(PLACEHOLDER, '').length < 16;
+}
 
 function readKeys(read: Reader): TokenSettings['keys'] | null {
   const secret = readSecret(read, 'JWT_SECRET');
@@ -203,7 +241,8 @@ function readKeys(read: Reader): TokenSettings['keys'] | null {
   const kinds = [secret, pem, url].filter((key) => key !== null).length;
   if (kinds > 1) read.wrong('JWT_SECRET', ', JWT_PUBLIC_KEY_FILE and JWKS_URL exclude each other: set one');
   if (previous !== null && secret === null) read.wrong('JWT_PREVIOUS_SECRET', 'needs JWT_SECRET beside it');
-  if (previousPem !== null && pem === null) read.wrong('JWT_PREVIOUS_PUBLIC_KEY_FILE', 'needs JWT_PUBLIC_KEY_FILE beside it');
+  if (previousPem !== null && pem === null)
+    read.wrong('JWT_PREVIOUS_PUBLIC_KEY_FILE', 'needs JWT_PUBLIC_KEY_FILE beside it');
   if (secret !== null) return { kind: 'secret', secrets: previous === null ? [secret] : [secret, previous] };
   if (pem !== null) return { kind: 'public', pems: previousPem === null ? [pem] : [pem, previousPem] };
   if (url === null) return null;
@@ -214,8 +253,13 @@ function readKeys(read: Reader): TokenSettings['keys'] | null {
 function readSecret(read: Reader, name: 'JWT_SECRET' | 'JWT_PREVIOUS_SECRET'): string | null {
   const secret = read.text(name);
   if (secret === null) return null;
-  if (Buffer.byteLength(secret) < 32) read.wrong(name, 'is shorter than 32 bytes: `openssl rand -base64 48` makes a good one');
-  else if (WEAK_SECRET.test(secret)) read.wrong(name, 'looks like a placeholder: `openssl rand -base64 48` makes a good one');
+  if (Buffer.byteLength(secret) < 32)
+    read.wrong(name, 'is shorter than 32 bytes: `openssl rand -base64 48` makes a good one');
+  // A public key is no secret: everybody could sign with it (RFC 8725 §2.1).
+  else if (secret.includes('-----BEGIN'))
+    read.wrong(name, 'holds a PEM key: public keys go into JWT_PUBLIC_KEY_FILE');
+  else if (looksLikePlaceholder(secret))
+    read.wrong(name, 'looks like a placeholder: `openssl rand -base64 48` makes a good one');
   return secret;
 }
 
@@ -223,8 +267,20 @@ function readPem(read: Reader, name: 'JWT_PUBLIC_KEY_FILE' | 'JWT_PREVIOUS_PUBLI
   const path = read.text(name);
   if (path === null) return null;
   const pem = read.file(name, path);
-  if (pem !== null && !pem.includes('-----BEGIN PUBLIC KEY-----')) read.wrong(name, 'must hold a PEM public key (BEGIN PUBLIC KEY)');
+  if (pem !== null && !isPublicKey(pem)) {
+    read.wrong(name, 'must hold a PEM public key (BEGIN PUBLIC KEY): RSA of 2048 bits or more, or EC P-256');
+  }
   return pem;
+}
+
+/** A private key would do for Node, but has no business on a gateway. */
+function isPublicKey(pem: string): boolean {
+  try {
+    publicKey(createPublicKey(pem));
+    return pem.includes('-----BEGIN PUBLIC KEY-----');
+  } catch {
+    return false;
+  }
 }
 
 function isJwksUrl(text: string): boolean {
@@ -236,6 +292,10 @@ function isJwksUrl(text: string): boolean {
   }
 }
 
+function isHost(text: string): boolean {
+  return isIP(text) !== 0 || /^(?=.{1,253}$)[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/.test(text);
+}
+
 function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
@@ -243,20 +303,35 @@ function isLoopback(host: string): boolean {
 function readServer(read: Reader, development: boolean): Config['server'] {
   const host = read.text('HOST') ?? (development ? '127.0.0.1' : '0.0.0.0');
   if (development && !isLoopback(host)) {
-    read.wrong('HOST', `is ${JSON.stringify(host)}, but without a key (JWT_SECRET, …) the gateway serves this machine only`);
+    read.wrong(
+      'HOST',
+      `is ${JSON.stringify(host)}, but without a key (JWT_SECRET, …) the gateway serves this machine only`,
+    );
   }
   const adminKey = read.text('ADMIN_KEY');
   if (adminKey !== null && adminKey.length < 32) read.wrong('ADMIN_KEY', 'is shorter than 32 characters');
+  else if (adminKey !== null && looksLikePlaceholder(adminKey)) {
+    read.wrong('ADMIN_KEY', 'looks like a placeholder: `openssl rand -base64 48` makes a good one');
+  }
+  const adminHost = read.text('ADMIN_HOST') ?? '127.0.0.1';
+  if (!isHost(host))
+    read.wrong('HOST', `is ${JSON.stringify(host)}: an address or the name of one is wanted`);
+  if (!isHost(adminHost))
+    read.wrong('ADMIN_HOST', `is ${JSON.stringify(adminHost)}: an address or the name of one is wanted`);
+  const port = read.number('PORT');
+  const adminPort = read.text('ADMIN_PORT') === 'off' ? null : read.number('ADMIN_PORT');
+  if (port !== 0 && port === adminPort)
+    read.wrong('ADMIN_PORT', `is ${String(port)}, like PORT: two different ports are wanted`);
   const nodeName = read.text('NODE_NAME');
   if (nodeName !== null && !/^[A-Za-z0-9_-]{1,32}$/.test(nodeName)) {
     read.wrong('NODE_NAME', 'must be 1 to 32 letters, digits, _ or -');
   }
   const workers = read.text('WORKERS') === null ? availableParallelism() : read.number('WORKERS');
   return {
-    port: read.number('PORT'),
+    port,
     host,
-    adminPort: read.text('ADMIN_PORT') === 'off' ? null : read.number('ADMIN_PORT'),
-    adminHost: read.text('ADMIN_HOST') ?? '127.0.0.1',
+    adminPort,
+    adminHost,
     adminKey,
     workers,
     scheduling: read.choice('SCHEDULING', ['rr', 'none']),
@@ -269,23 +344,29 @@ function readServer(read: Reader, development: boolean): Config['server'] {
     drainTimeoutMs: read.number('DRAIN_TIMEOUT_MS'),
     watchdogTimeoutMs: read.number('WATCHDOG_TIMEOUT_MS'),
     crashLoopLimit: read.number('CRASH_LOOP_LIMIT'),
-    trustedProxies: toBlockList(read.list('TRUSTED_PROXIES'), read),
+    trustedProxies: readTrustedProxies(read),
   };
 }
 
-function toBlockList(entries: readonly string[], read: Reader): BlockList {
-  const list = new BlockList();
-  for (const entry of entries) {
-    const [address = '', bits] = entry.split('/');
-    const family = isIP(address);
-    const most = family === 4 ? 32 : 128;
-    if (family === 0 || (bits !== undefined && !(/^\d{1,3}$/.test(bits) && Number(bits) <= most))) {
-      read.wrong('TRUSTED_PROXIES', `holds ${JSON.stringify(entry)}: an address or a network like 10.0.0.0/8 is wanted`);
-    } else {
-      list.addSubnet(address, bits === undefined ? most : Number(bits), family === 4 ? 'ipv4' : 'ipv6');
-    }
+function readTrustedProxies(read: Reader): TrustedProxies {
+  const networks = read.list('TRUSTED_PROXIES');
+  for (const network of networks) {
+    if (parseNetwork(network) !== null) continue;
+    read.wrong(
+      'TRUSTED_PROXIES',
+      `holds ${JSON.stringify(network)}: an address or a network like 10.0.0.0/8 is wanted`,
+    );
   }
-  return list;
+  return new TrustedProxies(networks);
+}
+
+function parseNetwork(text: string): { address: string; bits: number; family: 'ipv4' | 'ipv6' } | null {
+  const match = /^([0-9A-Fa-f.:]+)(?:\/(\d{1,3}))?$/.exec(text);
+  const address = match?.[1] ?? '';
+  const family = isIP(address);
+  const most = family === 4 ? 32 : 128;
+  const bits = Number(match?.[2] ?? most);
+  return family === 0 || bits > most ? null : { address, bits, family: family === 4 ? 'ipv4' : 'ipv6' };
 }
 
 function readTls(read: Reader): Config['tls'] {
@@ -296,28 +377,45 @@ function readTls(read: Reader): Config['tls'] {
     read.wrong('TLS_CERT_FILE', 'and TLS_KEY_FILE belong together: set both');
     return null;
   }
-  read.file('TLS_CERT_FILE', certFile);
-  read.file('TLS_KEY_FILE', keyFile);
+  const cert = read.file('TLS_CERT_FILE', certFile);
+  const key = read.file('TLS_KEY_FILE', keyFile);
+  if (cert !== null && key !== null) {
+    try {
+      createSecureContext({ cert, key });
+    } catch {
+      read.wrong('TLS_CERT_FILE', 'and TLS_KEY_FILE must hold a PEM certificate chain and its private key');
+    }
+  }
   return { certFile, keyFile };
 }
 
 function readOrigins(read: Reader, development: boolean): OriginRules {
   const origins = read.list('ORIGINS');
   const any = origins.includes('*');
-  if (any && read.choice('INSECURE_ALLOW_ANY_ORIGIN', ['0', '1']) !== '1') {
-    read.wrong('ORIGINS', 'is *, which lets every web page connect: set INSECURE_ALLOW_ANY_ORIGIN=1 if you mean it');
+  const anyIsMeant = read.choice('INSECURE_ALLOW_ANY_ORIGIN', ['0', '1']) === '1';
+  if (any && !anyIsMeant) {
+    read.wrong(
+      'ORIGINS',
+      'is *, which lets every web page connect: set INSECURE_ALLOW_ANY_ORIGIN=1 if you mean it',
+    );
   }
   for (const origin of origins) {
     if (origin !== '*' && !isOrigin(origin)) {
-      read.wrong('ORIGINS', `holds ${JSON.stringify(origin)}: an origin like https://app.example.org (no path) is wanted`);
+      read.wrong(
+        'ORIGINS',
+        `holds ${JSON.stringify(origin)}: an origin like https://app.example.org (no path) is wanted`,
+      );
     }
   }
   return { allowed: new Set(origins.filter((origin) => origin !== '*')), any, loopback: development };
 }
 
+/** Exactly what browsers send: scheme, host, and the port where it is not the scheme's own. */
 function isOrigin(text: string): boolean {
   try {
-    return new URL(text).origin === text;
+    const { origin, protocol, host } = new URL(text);
+    // Schemes that the URL standard does not know have no origin there; apps in web views send theirs all the same.
+    return text === (origin === 'null' && host !== '' ? `${protocol}//${host}` : origin);
   } catch {
     return false;
   }
@@ -327,8 +425,12 @@ function readLimits(read: Reader): Config['limits'] {
   const messages = read.number('MESSAGES_PER_SECOND_LIMIT');
   const clientMessages = read.number('CLIENT_MESSAGES_PER_SECOND_LIMIT');
   const addressMessages = read.number('ADDRESS_MESSAGES_PER_SECOND_LIMIT');
+  const frameLimitBytes = read.number('FRAME_LIMIT_BYTES');
+  if (read.number('LOG_LIMIT_BYTES') < frameLimitBytes) {
+    read.wrong('LOG_LIMIT_BYTES', 'is below FRAME_LIMIT_BYTES: a log must have room for the largest message');
+  }
   return {
-    frameLimitBytes: read.number('FRAME_LIMIT_BYTES'),
+    frameLimitBytes,
     outboxLimitBytes: read.number('OUTBOX_LIMIT_BYTES'),
     connectionsLimit: read.number('CONNECTIONS_LIMIT'),
     connectionsPerAddressLimit: read.number('CONNECTIONS_PER_ADDRESS_LIMIT'),
@@ -347,14 +449,27 @@ function readLimits(read: Reader): Config['limits'] {
 
 function readStore(read: Reader): Config['store'] {
   const redisUrl = read.text('REDIS_URL');
-  if (redisUrl !== null && !/^rediss?:\/\//.test(redisUrl)) read.wrong('REDIS_URL', 'must begin with redis:// or rediss://');
+  if (redisUrl !== null && !isRedisUrl(redisUrl)) {
+    read.wrong(
+      'REDIS_URL',
+      'is no URL like redis://host:6379 (or rediss:// for TLS); special characters of a password are %-encoded',
+    );
+  }
   const redisPrefix = read.text('REDIS_PREFIX') ?? 'sb';
-  if (!/^[A-Za-z0-9._-]{1,32}$/.test(redisPrefix)) read.wrong('REDIS_PREFIX', 'must be 1 to 32 letters, digits, ., _ or -');
+  if (!/^[A-Za-z0-9._-]{1,32}$/.test(redisPrefix))
+    read.wrong('REDIS_PREFIX', 'must be 1 to 32 letters, digits, ., _ or -');
+  const resumeWindowMs = read.number('RESUME_WINDOW_MS');
+  if (read.number('LOG_TTL_MS') < resumeWindowMs) {
+    read.wrong(
+      'LOG_TTL_MS',
+      'is below RESUME_WINDOW_MS: a session that comes back in time would find its log gone',
+    );
+  }
   return {
     redisUrl,
     redisPrefix,
     settings: {
-      resumeWindowMs: read.number('RESUME_WINDOW_MS'),
+      resumeWindowMs,
       presenceGraceMs: read.number('PRESENCE_GRACE_MS'),
       logLimitEntries: read.number('LOG_LIMIT_ENTRIES'),
       logLimitBytes: read.number('LOG_LIMIT_BYTES'),
@@ -365,55 +480,77 @@ function readStore(read: Reader): Config['store'] {
   };
 }
 
-function readIceServers(read: Reader): Config['iceServers'] {
-  const text = read.text('ICE_SERVERS') ?? '[]';
+function isRedisUrl(text: string): boolean {
   try {
-    const servers: unknown = JSON.parse(text);
-    if (Array.isArray(servers) && servers.every(isIceServer)) return servers;
+    const { protocol, hostname } = new URL(text);
+    return (protocol === 'redis:' || protocol === 'rediss:') && hostname !== '';
   } catch {
-    // Told below, like every other wrong value.
+    return false;
   }
-  read.wrong('ICE_SERVERS', 'must be a JSON array of RTCIceServer, like [{"urls":"stun:stun.example.org"}]');
+}
+
+type IceServer = Config['iceServers'][number];
+
+function readIceServers(read: Reader): IceServer[] {
+  let servers: unknown;
+  try {
+    servers = JSON.parse(read.text('ICE_SERVERS') ?? '[]');
+  } catch {
+    servers = null;
+  }
+  const parsed = Array.isArray(servers) ? servers.map(parseIceServer) : [null];
+  if (!parsed.includes(null)) return parsed.filter((server) => server !== null);
+  read.wrong(
+    'ICE_SERVERS',
+    'must be a JSON array like [{"urls":"stun:stun.example.org"}]; turn: and turns: need a username and a credential',
+  );
   return [];
 }
 
-function isIceServer(value: unknown): value is Config['iceServers'][number] {
-  if (typeof value !== 'object' || value === null || !('urls' in value)) return false;
+/** What a browser's RTCPeerConnection accepts; anything else would fail there, far from its cause. */
+function parseIceServer(value: unknown): IceServer | null {
+  if (typeof value !== 'object' || value === null || !('urls' in value)) return null;
   const urls: unknown[] = Array.isArray(value.urls) ? value.urls : [value.urls];
-  return urls.length > 0 && urls.every((url) => typeof url === 'string' && /^(stun|turn)s?:/.test(url));
+  if (urls.length === 0 || !urls.every((url) => typeof url === 'string')) return null;
+  if (!urls.every((url) => /^(stun|turn)s?:[^/\s]/.test(url))) return null;
+  const username = 'username' in value ? value.username : undefined;
+  const credential = 'credential' in value ? value.credential : undefined;
+  if (typeof username === 'string' && typeof credential === 'string') return { urls, username, credential };
+  if (username !== undefined || credential !== undefined) return null;
+  return urls.some((url) => url.startsWith('turn')) ? null : { urls };
 }
 
 function deepFreeze<Value extends object>(value: Value): Value {
   for (const inner of Object.values(value)) {
-    if (typeof inner === 'object' && inner !== null && !Object.isFrozen(inner) && !(inner instanceof BlockList)) deepFreeze(inner);
+    if (
+      typeof inner === 'object' &&
+      inner !== null &&
+      !Object.isFrozen(inner) &&
+      !(inner instanceof BlockList)
+    )
+      deepFreeze(inner);
   }
   return Object.freeze(value);
 }
 
-/** The environment of a worker in one value; `env` is what `parseConfig` accepted, `secret` the one of development mode. */
+/** What a worker needs, in one value of its environment: development mode's random secret is in it. */
 export function serializeConfig(config: Config): string {
-  const { trustedProxies, ...server } = config.server;
   return JSON.stringify({
     ...config,
-    server: { ...server, trustedProxies: trustedProxies.rules },
+    server: { ...config.server, trustedProxies: config.server.trustedProxies.networks },
     origins: { ...config.origins, allowed: [...config.origins.allowed] },
   });
 }
 
-/** The reverse of `serializeConfig`, in a process that the primary started. */
+/** The reverse of `serializeConfig`, in a process that the primary started: the text is our own. */
 export function deserializeConfig(text: string): Config {
-  const raw = JSON.parse(text) as Config & {
-    server: { trustedProxies: string[] };
-    origins: { allowed: string[] };
+  const { server, origins, ...rest } = JSON.parse(text) as Omit<Config, 'server' | 'origins'> & {
+    server: Omit<Config['server'], 'trustedProxies'> & { trustedProxies: string[] };
+    origins: Omit<OriginRules, 'allowed'> & { allowed: string[] };
   };
-  const trustedProxies = new BlockList();
-  for (const rule of raw.server.trustedProxies) {
-    const match = /^Subnet: (IPv4|IPv6) (.+)\/(\d+)$/.exec(rule);
-    if (match) trustedProxies.addSubnet(match[2] ?? '', Number(match[3]), match[1] === 'IPv4' ? 'ipv4' : 'ipv6');
-  }
   return deepFreeze({
-    ...raw,
-    server: { ...raw.server, trustedProxies },
-    origins: { ...raw.origins, allowed: new Set(raw.origins.allowed) },
+    ...rest,
+    server: { ...server, trustedProxies: new TrustedProxies(server.trustedProxies) },
+    origins: { ...origins, allowed: new Set(origins.allowed) },
   });
 }

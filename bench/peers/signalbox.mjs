@@ -91,7 +91,7 @@ export function signalbox(workers) {
     label: `signalbox/${workers}`,
     workers,
     driver: 'signalbox',
-    notes: [`raised limits: ${raised.join(' ')}`],
+    notes: [`signalbox with raised limits: ${raised.join(' ')}`],
     server: (port) => ({
       script,
       args: ['start'],

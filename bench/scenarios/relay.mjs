@@ -1,6 +1,6 @@
 // Scenario relay: pairs of clients keep a window of small messages in flight; what does one relayed message cost?
 import { Load } from '../load.mjs';
-import { cpuMicros, mainThread, ownersOfPorts } from '../machine.mjs';
+import { cpuMicros, machineCpuMicros, mainThread, ownersOfPorts } from '../machine.mjs';
 import { bareWsBinary, bareWsJson } from '../peers/bare-ws.mjs';
 import { signalbox } from '../peers/signalbox.mjs';
 import { socketIo } from '../peers/socket-io.mjs';
@@ -84,15 +84,16 @@ async function measureInterval(server, generators, { seconds }) {
   const latencies = merge(results.map((result) => result.latenciesMs)).sort();
   const perSecond = results.reduce((sum, r) => sum + (r.latenciesMs.length / r.elapsedMs) * 1000, 0);
   const elapsedMs = after.at - before.at;
-  const serverCpuMicrosPerSecond = (after.serverCpu - before.serverCpu) / (elapsedMs / 1000);
+  const cores = (key) => (after[key] - before[key]) / (elapsedMs * 1000);
   return {
     messagesPerSecond: perSecond,
-    cpuMicrosPerMessage: serverCpuMicrosPerSecond / perSecond,
+    cpuMicrosPerMessage: (cores('serverCpu') * 1e6) / perSecond,
     p50Ms: percentile(latencies, 0.5),
     p99Ms: percentile(latencies, 0.99),
-    serverCores: serverCpuMicrosPerSecond / 1e6,
+    serverCores: cores('serverCpu'),
     serverIdle: leastIdle(before.servers, after.servers, elapsedMs),
-    generatorCores: results.reduce((sum, r) => sum + r.cpuMicros / 1000 / r.elapsedMs, 0),
+    generatorCores: cores('generatorCpu'),
+    otherCores: Math.max(0, cores('machineCpu') - cores('serverCpu') - cores('generatorCpu')),
     generatorIdle: leastIdle(before.generators, after.generators, elapsedMs),
     sent: results.reduce((sum, r) => sum + r.sent, 0),
     received: results.reduce((sum, r) => sum + r.received, 0),
@@ -114,6 +115,8 @@ function usage(serverPids, generatorPids) {
   return {
     at: performance.now(),
     serverCpu: cpuMicros(serverPids),
+    generatorCpu: cpuMicros(generatorPids),
+    machineCpu: machineCpuMicros(),
     servers: serverPids.map(mainThread),
     generators: generatorPids.map(mainThread),
   };
@@ -134,7 +137,7 @@ function summarize(system, results) {
     if (sent !== received) faults.push(`sent ${sent} but received ${received}`);
   }
   const keys = ['messagesPerSecond', 'cpuMicrosPerMessage', 'p50Ms', 'p99Ms', 'across'];
-  const load = ['serverCores', 'serverIdle', 'generatorCores', 'generatorIdle'];
+  const load = ['serverCores', 'serverIdle', 'generatorCores', 'generatorIdle', 'otherCores'];
   return {
     label: system.label,
     system: system.name,
@@ -179,6 +182,7 @@ function table(rows) {
       'idle',
       'generator cores',
       'idle',
+      'other cores',
     ],
     rows: rows.map((row) => [
       row.label,
@@ -193,6 +197,7 @@ function table(rows) {
       percent(row.serverIdle),
       row.generatorCores.toFixed(2),
       percent(row.generatorIdle),
+      row.otherCores.toFixed(2),
     ]),
     notes: goalNotes(costOf),
   };

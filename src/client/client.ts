@@ -183,7 +183,10 @@ export class Client<Events extends object = DefaultEvents> {
     data: DataOf<Events, E>,
     options: RequestOptions = {},
   ): Promise<ResultOf<Events, E>> {
-    const timeoutMs = Math.min(options.timeoutMs ?? this.#settings.requestTimeoutMs, REQUEST_TIMEOUT_LIMIT_MS);
+    const timeoutMs = Math.min(
+      options.timeoutMs ?? this.#settings.requestTimeoutMs,
+      REQUEST_TIMEOUT_LIMIT_MS,
+    );
     const frame: Carrier = { ...message('request', event, options), timeoutMs, to };
     // The other side's application decides what it answers, as with every message.
     return this.#callWith(data, frame, (answer) => answer as ResultOf<Events, E>, options);
@@ -236,12 +239,13 @@ export class Client<Events extends object = DefaultEvents> {
   ): Promise<Result> {
     let loading: LoadingPayload | undefined;
     try {
-      if ('event' in frame && !isEventName(frame.event)) throw new ProtocolError('bad_parameter', 'Not an event name.');
+      if ('event' in frame && !isEventName(frame.event))
+        throw new ProtocolError('bad_parameter', 'Not an event name.');
       const payload = this.#payloads.encode(data);
       if ('ready' in payload) loading = payload;
       else frame.payload = payload;
     } catch (error) {
-      return Promise.reject(error as Error);
+      return Promise.reject(error);
     }
     return this.#calls.start(frame, parse, options, loading);
   }

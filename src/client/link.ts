@@ -73,12 +73,7 @@ export class Link {
   readonly #waiters = new Set<Waiter>();
   readonly tokens: TokenSource;
 
-  constructor(
-    url: string,
-    settings: Settings,
-    port: LinkPort,
-    environment: Environment,
-  ) {
+  constructor(url: string, settings: Settings, port: LinkPort, environment: Environment) {
     this.#url = url;
     this.#settings = settings;
     this.#port = port;

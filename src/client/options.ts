@@ -63,7 +63,11 @@ const DEFAULTS = {
 
 /** @throws TypeError for options that can never work */
 export function settingsOf(options: ClientOptions): Settings {
-  const settings = { ...DEFAULTS, ...options, backoff: { minMs: 500, maxMs: 30_000, ...options.backoff } };
+  // What is given as undefined is not given.
+  const given = Object.fromEntries(
+    Object.entries(options).filter(([, value]) => value !== undefined),
+  ) as unknown as ClientOptions;
+  const settings = { ...DEFAULTS, ...given, backoff: { minMs: 500, maxMs: 30_000, ...options.backoff } };
   if (typeof settings.token !== 'string' && typeof settings.token !== 'function') {
     throw new TypeError('options.token is a string, or a function that returns one.');
   }

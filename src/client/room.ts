@@ -79,7 +79,11 @@ export class Room<Events extends object = Record<string, unknown>> {
   }
 
   /** Resolves when the gateway has accepted the message. Rejects with `not_joined`, `forbidden`, `too_big`, `unknown_outcome`, … */
-  publish<E extends EventOf<Events>>(event: E, data: DataOf<Events, E>, options: PublishOptions = {}): Promise<void> {
+  publish<E extends EventOf<Events>>(
+    event: E,
+    data: DataOf<Events, E>,
+    options: PublishOptions = {},
+  ): Promise<void> {
     const { except, self } = options;
     const frame: Carrier = {
       type: 'publish',
@@ -174,7 +178,9 @@ export class Room<Events extends object = Record<string, unknown>> {
     return { ...this.#frame('watch'), on: this.#watched };
   }
 
-  #frame<T extends 'join' | 'leave' | 'count' | 'members' | 'watch'>(type: T): { type: T; ref: number; room: RoomName } {
+  #frame<T extends 'join' | 'leave' | 'count' | 'members' | 'watch'>(
+    type: T,
+  ): { type: T; ref: number; room: RoomName } {
     return { type, ref: 0, room: this.name };
   }
 }

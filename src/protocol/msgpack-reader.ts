@@ -170,7 +170,6 @@ export class Reader {
   private enter(values: number, depth: number): void {
     if (depth > this.limits.depth) this.fail('nested too deep');
     if (values > this.bytes.length - this.at) this.fail('the bytes end within a value');
-    if (values > this.items) this.fail('too many values');
   }
 
   private array(length: number, depth: number): unknown[] {

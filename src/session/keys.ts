@@ -42,6 +42,8 @@ const REFRESH_MS = 10 * 60_000;
 const MAX_STALE_MS = 24 * 3_600_000;
 /** At most one fetch for unknown key ids in this time, ms: strangers must not make us hammer the provider. */
 const COOLDOWN_MS = 60_000;
+/** The same while there are no keys at all, ms: a gateway that started before its provider must not wait a minute. */
+const FIRST_COOLDOWN_MS = 5_000;
 const FETCH_TIMEOUT_MS = 2_000;
 const BODY_LIMIT_BYTES = 256 * 1024;
 
@@ -71,7 +73,8 @@ export class JwksKeys implements KeySource {
 
   async find(kid: string | null, alg: string): Promise<readonly VerificationKey[]> {
     if (kid === null || (alg !== 'RS256' && alg !== 'ES256')) return [];
-    if (!this.verified.has(kid) && this.now() - this.triedAt >= COOLDOWN_MS) await this.refresh();
+    const cooldown = this.fetchedAt === -Infinity ? FIRST_COOLDOWN_MS : COOLDOWN_MS;
+    if (!this.verified.has(kid) && this.now() - this.triedAt >= cooldown) await this.refresh();
     else if (this.refreshing !== null) await this.refreshing;
     if (this.now() - this.fetchedAt > MAX_STALE_MS) throw new GatewayError('unavailable');
     const key = this.verified.get(kid);

@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import type { Config } from '../config.js';
 import { connectionLogger } from '../log.js';
 import type { Metrics } from '../metrics.js';
-import { CODES, type CloseCode } from '../protocol/codes.js';
+import { CODES, type CloseCode, codeOfClose } from '../protocol/codes.js';
 import { GatewayError, ProtocolError } from '../protocol/errors.js';
 import { type ClientFrame, type HelloFrame, PROTOCOL_VERSION } from '../protocol/frame.js';
 import type { SessionId, WorkerId } from '../protocol/ids.js';
@@ -21,6 +21,8 @@ import type { Verbs } from './verbs.js';
 
 /** Frames that may come between hello and welcome: a client that does not wait is still served in order. */
 const EARLY_FRAMES_LIMIT = 64;
+/** The same in bytes: nobody has shown a token yet. */
+const EARLY_LIMIT_BYTES = 512 * 1024;
 /** When a client that was told to come back should try at the earliest, ms. */
 const RETRY_AFTER_MS = 1000;
 
@@ -88,6 +90,7 @@ class Visit {
   private phase: Phase = 'greeting';
   private session: Session | null = null;
   private early: ClientFrame[] = [];
+  private earlyBytes = 0;
   private readonly helloDeadline;
   readonly handlers: ConnectionHandlers = {
     frame: (bytes) => {
@@ -129,11 +132,16 @@ class Visit {
       this.options.verbs.handle(session, frame);
     } else if (this.phase === 'greeting' && frame.type === 'hello') {
       this.greet(frame);
-    } else if (this.phase === 'attaching' && frame.type !== 'hello' && this.early.length < EARLY_FRAMES_LIMIT) {
+    } else if (this.phase === 'attaching' && frame.type !== 'hello' && this.fitsEarly(bytes.length)) {
       this.early.push(frame);
     } else {
       this.close('bad_frame');
     }
+  }
+
+  private fitsEarly(bytes: number): boolean {
+    this.earlyBytes += bytes;
+    return this.early.length < EARLY_FRAMES_LIMIT && this.earlyBytes <= EARLY_LIMIT_BYTES;
   }
 
   /** Undecodable bytes end the connection; a decodable frame with a wrong field only its call. */
@@ -248,7 +256,8 @@ class Visit {
     this.phase = 'closed';
     this.helloDeadline.cancel();
     metrics.connections.dec();
-    metrics.closes.inc({ code: number });
+    // A client may close with any number from 3000 on: each would be a time series of its own.
+    metrics.closes.inc({ code: codeOfClose(number) === null ? 'other' : number });
     if (session === null) return;
     session.stopDeadlines();
     router.drop(session);

@@ -23,7 +23,8 @@ export function createHttpServer(options: HttpServerOptions): Server {
   const httpOptions = {
     maxHeaderSize: settings.headerLimitBytes,
     headersTimeout: settings.headersTimeoutMs,
-    requestTimeout: 30_000,
+    // Node refuses a time for the whole request that is shorter than the one for its header.
+    requestTimeout: Math.max(30_000, settings.headersTimeoutMs),
     keepAliveTimeout: 5_000,
     connectionsCheckingInterval: 2_000,
     // Host is checked with the other fields of the handshake, so that each refusal is counted by its reason.

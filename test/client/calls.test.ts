@@ -226,13 +226,16 @@ describe('request()', () => {
     expect((await peer.next('request')).timeoutMs).toBe(2000);
   });
 
-  test.each(['no_handler', 'rejected', 'not_found', 'timeout'] as const)('rejects with %s when told so', async (code) => {
-    const { client: made, peer } = await pair();
-    const sum = made.request('bob', 'add', 1);
-    const { ref } = await peer.next('request');
-    peer.send({ type: 'error', ref, code, text: 'because' });
-    await expect(sum).rejects.toMatchObject({ code, message: 'because' });
-  });
+  test.each(['no_handler', 'rejected', 'not_found', 'timeout'] as const)(
+    'rejects with %s when told so',
+    async (code) => {
+      const { client: made, peer } = await pair();
+      const sum = made.request('bob', 'add', 1);
+      const { ref } = await peer.next('request');
+      peer.send({ type: 'error', ref, code, text: 'because' });
+      await expect(sum).rejects.toMatchObject({ code, message: 'because' });
+    },
+  );
 
   test('rejects with bad_payload when the answer cannot be decoded', async () => {
     const { client: made, peer } = await pair();

@@ -60,7 +60,11 @@ export interface Pair<Events extends object> {
 
 export function useScriptedGateways(): {
   gateway(codec?: 'msgpack' | 'json'): Promise<ScriptedGateway>;
-  client(url: string, options?: Partial<ClientOptions>, environment?: Environment): Client & { errors: unknown[] };
+  client(
+    url: string,
+    options?: Partial<ClientOptions>,
+    environment?: Environment,
+  ): Client & { errors: unknown[] };
   pair(
     options?: Partial<ClientOptions>,
     environment?: Environment,

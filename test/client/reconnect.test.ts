@@ -27,28 +27,34 @@ describe('backoff()', () => {
 });
 
 describe('a close by the gateway', () => {
-  test.each(rows.filter(({ then }) => then === 'resume'))('is followed by a resume when it is $code', async ({ code, close }) => {
-    const { gateway: opened, client: made, peer } = await pair({ token: () => 'a.b.c' });
-    const states: [State, StateInfo][] = [];
-    made.on('state', (...told) => states.push(told));
-    peer.close(close);
-    const again = await opened.accept();
-    expect((await again.next('hello')).resume).toEqual({ session: SESSION, key: 'key-1' });
-    expect(states).toEqual([['reconnecting', { code, close, retryInMs: 0 }]]);
-  });
+  test.each(rows.filter(({ then }) => then === 'resume'))(
+    'is followed by a resume when it is $code',
+    async ({ code, close }) => {
+      const { gateway: opened, client: made, peer } = await pair({ token: () => 'a.b.c' });
+      const states: [State, StateInfo][] = [];
+      made.on('state', (...told) => states.push(told));
+      peer.close(close);
+      const again = await opened.accept();
+      expect((await again.next('hello')).resume).toEqual({ session: SESSION, key: 'key-1' });
+      expect(states).toEqual([['reconnecting', { code, close, retryInMs: 0 }]]);
+    },
+  );
 
-  test.each(rows.filter(({ then }) => then === 'stop'))('ends the client when it is $code', async ({ code, close }) => {
-    const { gateway: opened, client: made, peer, errors } = await pair();
-    const queued = codeOf(made.request('bob', 'add', 1));
-    const closed = new Promise<StateInfo>((resolve) => {
-      made.on('state', (state, info) => state === 'closed' && resolve(info));
-    });
-    peer.close(close);
-    expect(await closed).toEqual({ code, close, retryInMs: null });
-    expect(await queued).toBe(code);
-    expect(errors).toMatchObject([{ code }]);
-    expect(opened.waiting).toBe(0);
-  });
+  test.each(rows.filter(({ then }) => then === 'stop'))(
+    'ends the client when it is $code',
+    async ({ code, close }) => {
+      const { gateway: opened, client: made, peer, errors } = await pair();
+      const queued = codeOf(made.request('bob', 'add', 1));
+      const closed = new Promise<StateInfo>((resolve) => {
+        made.on('state', (state, info) => state === 'closed' && resolve(info));
+      });
+      peer.close(close);
+      expect(await closed).toEqual({ code, close, retryInMs: null });
+      expect(await queued).toBe(code);
+      expect(errors).toMatchObject([{ code }]);
+      expect(opened.waiting).toBe(0);
+    },
+  );
 
   test.each([
     [4234, 'reconnecting'],
@@ -278,7 +284,9 @@ describe('tokens', () => {
 
   test('are reported through error when they are fixed strings that expire, and end the client when they did', async () => {
     const { client: made, peer, errors } = await pair({ token: 'a.b.c' });
-    const closed = new Promise((resolve) => made.on('state', (state) => state === 'closed' && resolve(state)));
+    const closed = new Promise((resolve) =>
+      made.on('state', (state) => state === 'closed' && resolve(state)),
+    );
     peer.send({ type: 'expiring', inMs: 30_000 });
     peer.close(4010);
     await closed;

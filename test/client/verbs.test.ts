@@ -103,7 +103,9 @@ describe('send()', () => {
   });
 
   test('rejects with bad_parameter, bad_payload or too_big and writes nothing when the frame cannot be', async () => {
-    const { client: made, peer } = await pair({ compressAboveBytes: Infinity }, undefined, { frameLimitBytes: 1000 });
+    const { client: made, peer } = await pair({ compressAboveBytes: Infinity }, undefined, {
+      frameLimitBytes: 1000,
+    });
     expect(await codeOf(made.send('bob', 'no spaces', 1))).toBe('bad_parameter');
     expect(await codeOf(made.send('bob', 'greet', () => {}))).toBe('bad_payload');
     expect(await codeOf(made.send('bob', 'greet', 'x'.repeat(1000)))).toBe('too_big');

@@ -143,6 +143,15 @@ describe('a client frame', () => {
     expect(Reflect.get({}, 'trace')).toBeUndefined();
   });
 
+  test('has the same options where something has polluted Object.prototype', () => {
+    Object.defineProperty(Object.prototype, 'trace', { value: 'x', configurable: true });
+    try {
+      expect(decoded([T.broadcast, 1, {}, 'e', payload])).toMatchObject({ type: 'broadcast', options: {} });
+    } finally {
+      Reflect.deleteProperty(Object.prototype, 'trace');
+    }
+  });
+
   test('may have as many targets, and as long names, as the limits say', () => {
     expect(decoded([T.send, 1, 0, {}, many(256), 'e', payload])).toMatchObject({ to: many(256) });
     expect(decoded([T.join, 4294967295, 'x'.repeat(128)])).toMatchObject({ ref: 4294967295 });

@@ -1,112 +1,110 @@
-// Rooms in memory: which sessions are in them, which clients are present, which workers have an interest.
-import type { ClientId, RoomName, WorkerId } from '../../protocol/ids.js';
-import type { MemoryLogs } from './memory-logs.js';
-import { RoomRecord, type SessionRecord } from './memory-records.js';
-import type { StoreEvent } from './store.js';
+// The rooms of the embedded store: who is a member, who is present, which workers want to know.
+import type { ClientId, RoomName, SessionId, WorkerId } from '../../protocol/ids.js';
+import type { Member, SessionPlace } from './store.js';
+
+interface Room {
+  members: Map<SessionId, SessionPlace>;
+  /** Present sessions of each client. */
+  present: Map<ClientId, Set<SessionId>>;
+  /** Connected members on each worker: who gets what is published. */
+  interest: Map<WorkerId, number>;
+}
+
+export interface PresenceChange {
+  room: RoomName;
+  client: ClientId;
+  change: 'joined' | 'left';
+  count: number;
+}
 
 export class MemoryRooms {
-  private readonly rooms = new Map<RoomName, RoomRecord>();
+  private readonly rooms = new Map<RoomName, Room>();
 
-  constructor(
-    private readonly logs: MemoryLogs,
-    private readonly deliver: (worker: WorkerId, event: StoreEvent) => void,
-  ) {}
+  /** @param tell called for each change, after it, with the workers that have connected members */
+  constructor(private readonly tell: (change: PresenceChange, workers: Iterable<WorkerId>) => void) {}
 
   get size(): number {
     return this.rooms.size;
   }
 
-  get(name: RoomName): RoomRecord | undefined {
-    return this.rooms.get(name);
+  count(name: RoomName): number {
+    return this.rooms.get(name)?.present.size ?? 0;
   }
 
-  /** The room, made if nobody has named it yet. */
-  open(name: RoomName): RoomRecord {
+  workers(name: RoomName): Iterable<WorkerId> {
+    return this.rooms.get(name)?.interest.keys() ?? [];
+  }
+
+  /** A session comes in, or comes back on another worker. */
+  enter(name: RoomName, place: SessionPlace): void {
     let room = this.rooms.get(name);
-    if (room === undefined) {
-      room = new RoomRecord(name, () => {
-        this.closeIfUnused(name);
-      });
-      this.rooms.set(name, room);
-    }
-    return room;
+    if (room === undefined) this.rooms.set(name, (room = { members: new Map(), present: new Map(), interest: new Map() }));
+    const before = room.members.get(place.session);
+    if (before?.connected === true) addInterest(room, before.worker, -1);
+    room.members.set(place.session, { ...place });
+    if (place.connected) addInterest(room, place.worker, 1);
+    this.appear(name, room, place);
   }
 
-  /** For a connected session that is not in the room. */
-  join(session: SessionRecord, name: RoomName): RoomRecord {
-    const room = this.open(name);
-    room.sessions.add(session);
-    session.rooms.set(name, room);
-    addInterest(room, session.worker);
-    this.appear(room, session.client.id);
-    return room;
+  /** The connection is gone; membership and presence stay. */
+  disconnect(name: RoomName, session: SessionId): void {
+    const room = this.rooms.get(name);
+    const member = room?.members.get(session);
+    if (room === undefined || member === undefined || !member.connected) return;
+    member.connected = false;
+    addInterest(room, member.worker, -1);
   }
 
-  leave(session: SessionRecord, room: RoomRecord): void {
-    room.sessions.delete(session);
-    session.rooms.delete(room.name);
-    if (session.state === 'connected') removeInterest(room, session.worker);
-    if (session.state !== 'away') this.disappear(room, session.client.id);
-    if (room.log?.size === 0 && !room.hasReaders()) this.logs.drop(room);
-    this.closeIfUnused(room.name);
+  /** The session no longer counts as present; it stays a member. */
+  depart(name: RoomName, client: ClientId, session: SessionId): void {
+    const room = this.rooms.get(name);
+    const sessions = room?.present.get(client);
+    if (room === undefined || sessions === undefined || !sessions.delete(session) || sessions.size > 0) return;
+    room.present.delete(client);
+    this.tell({ room: name, client, change: 'left', count: room.present.size }, room.interest.keys());
   }
 
-  /** The session got a connection on its worker; `was` is its state before. */
-  connected(session: SessionRecord, was: SessionRecord['state']): void {
-    for (const room of session.rooms.values()) {
-      addInterest(room, session.worker);
-      if (was === 'away') this.appear(room, session.client.id);
-    }
+  leave(name: RoomName, client: ClientId, session: SessionId): boolean {
+    const room = this.rooms.get(name);
+    if (room?.members.has(session) !== true) return false;
+    this.disconnect(name, session);
+    room.members.delete(session);
+    this.depart(name, client, session);
+    if (room.members.size === 0) this.rooms.delete(name);
+    return true;
   }
 
-  /** The session lost the connection that it had on this worker. */
-  disconnected(session: SessionRecord, worker: WorkerId): void {
-    for (const room of session.rooms.values()) removeInterest(room, worker);
+  /** Members in the order of their ids, after `cursor`. */
+  members(name: RoomName, cursor: string | null, limit: number): { rows: Member[]; cursor: string | null } {
+    const present = this.rooms.get(name)?.present ?? new Map<ClientId, Set<SessionId>>();
+    const { page, next } = pageOf([...present.keys()], cursor, limit);
+    return { rows: page.map((client) => ({ client, sessions: present.get(client)?.size ?? 0 })), cursor: next };
   }
 
-  /** The presence grace of the session is over. */
-  departed(session: SessionRecord): void {
-    for (const room of session.rooms.values()) this.disappear(room, session.client.id);
-  }
-
-  private appear(room: RoomRecord, client: ClientId): void {
-    const sessions = room.present.get(client) ?? 0;
-    room.present.set(client, sessions + 1);
-    if (sessions > 0) return;
-    room.members.add(client);
-    this.tell(room, client, 'joined');
-  }
-
-  private disappear(room: RoomRecord, client: ClientId): void {
-    const sessions = room.present.get(client) ?? 0;
-    if (sessions > 1) {
-      room.present.set(client, sessions - 1);
+  private appear(name: RoomName, room: Room, { client, session }: SessionPlace): void {
+    const sessions = room.present.get(client);
+    if (sessions !== undefined) {
+      sessions.add(session);
       return;
     }
-    room.present.delete(client);
-    room.members.delete(client);
-    this.tell(room, client, 'left');
-  }
-
-  private tell(room: RoomRecord, client: ClientId, change: 'joined' | 'left'): void {
-    const count = room.members.size;
-    for (const worker of room.interest.keys()) {
-      this.deliver(worker, { type: 'presence', room: room.name, client, change, count });
-    }
-  }
-
-  private closeIfUnused(name: RoomName): void {
-    const room = this.rooms.get(name);
-    if (room !== undefined && room.log === null && !room.hasReaders()) this.rooms.delete(name);
+    room.present.set(client, new Set([session]));
+    this.tell({ room: name, client, change: 'joined', count: room.present.size }, room.interest.keys());
   }
 }
 
-function addInterest(room: RoomRecord, worker: WorkerId): void {
-  room.interest.set(worker, (room.interest.get(worker) ?? 0) + 1);
+/** Sorted by code unit, which is by byte for names: the order that Redis has. */
+export function pageOf<Name extends string>(
+  names: Name[],
+  cursor: string | null,
+  limit: number,
+): { page: Name[]; next: string | null } {
+  const after = names.filter((name) => cursor === null || name > cursor).sort((a, b) => (a < b ? -1 : 1));
+  const page = after.slice(0, limit);
+  return { page, next: after.length > limit ? (page.at(-1) ?? null) : null };
 }
 
-function removeInterest(room: RoomRecord, worker: WorkerId): void {
-  const sessions = room.interest.get(worker) ?? 0;
-  if (sessions > 1) room.interest.set(worker, sessions - 1);
+function addInterest(room: Room, worker: WorkerId, change: number): void {
+  const count = (room.interest.get(worker) ?? 0) + change;
+  if (count > 0) room.interest.set(worker, count);
   else room.interest.delete(worker);
 }

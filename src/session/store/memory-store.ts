@@ -1,19 +1,13 @@
-// The store in one process's memory: exact, synchronous, and lost with the process (the primary of a node without Redis).
-import { performance } from 'node:perf_hooks';
-import { GatewayError } from '../../protocol/errors.js';
-import type { ClientId, RoomName, WorkerId } from '../../protocol/ids.js';
-import { MemoryLogs, noLog, type LogOwner } from './memory-logs.js';
-import { placeOf, type ClientRecord, type RoomRecord } from './memory-records.js';
-import { MemoryRooms } from './memory-rooms.js';
-import { MemorySessions } from './memory-sessions.js';
-import { formatClientsCursor, parseClientsCursor, PARTITIONS } from './partition.js';
+// The embedded store: everything in the memory of the primary. It outlives every worker, not the primary.
+import type { ClientId, RoomName, SessionId, WorkerId } from '../../protocol/ids.js';
+import { MemoryLogs } from './memory-log.js';
+import { MemoryRooms, pageOf } from './memory-rooms.js';
 import type {
   AppendRequest,
   AppendResult,
   AttachRequest,
   AttachResult,
   Channel,
-  Entry,
   JoinRequest,
   JoinResult,
   Member,
@@ -26,233 +20,319 @@ import type {
   StoreSettings,
 } from './store.js';
 
+interface Record extends SessionPlace {
+  keyHash: string;
+  /** Still good until the newer key was used: a client may have lost the welcome that told it. */
+  previousKeyHash: string | null;
+  rooms: Set<RoomName>;
+  /** False once the presence grace after its last connection is over. */
+  present: boolean;
+  /** Orders the sessions of a client: the last attached is asked first. */
+  attachedAt: number;
+}
+
 export interface MemoryStoreOptions {
   settings: StoreSettings;
-  /** Milliseconds of a clock that never jumps. */
-  clock?: { now(): number };
-  /** Called for each event in order, within the call that caused it; must not call the store. */
-  deliver: (worker: WorkerId, event: StoreEvent) => void;
+  deliver(worker: WorkerId, event: StoreEvent): void;
+  /** Monotonic ms. */
+  now?: () => number;
 }
 
-/** What the store holds now. */
-export interface MemoryStoreSize {
-  clients: number;
-  rooms: number;
-  /** Logs that hold entries. */
-  logs: number;
-  logBytes: number;
-  workers: number;
-}
+/** Workers that ask for a client's route at one time; more than a deployment of one machine has. */
+const WATCHERS_LIMIT = 1024;
 
 export class MemoryStore implements Store {
-  ready = true;
-  /** Worker → end of its lease. */
-  private readonly leases = new Map<WorkerId, number>();
-  private readonly logs: MemoryLogs;
+  readonly ready = true;
+  private readonly sessions = new Map<SessionId, Record>();
+  private readonly clientSessions = new Map<ClientId, Map<SessionId, Record>>();
+  private readonly watchers = new Map<ClientId, Set<WorkerId>>();
   private readonly rooms: MemoryRooms;
-  private readonly sessions: MemorySessions;
-  private readonly settings: StoreSettings;
+  private readonly logs: MemoryLogs;
   private readonly now: () => number;
   private readonly deliver: MemoryStoreOptions['deliver'];
+  /** When waiting sessions depart and end; in the order of insertion, which is the order of time. */
+  private readonly departures = new Map<SessionId, number>();
+  private readonly ends = new Map<SessionId, number>();
+  private attachments = 0;
 
-  constructor({ settings, clock = performance, deliver }: MemoryStoreOptions) {
-    const now = (): number => clock.now();
-    const logs = new MemoryLogs(settings, now);
-    const rooms = new MemoryRooms(logs, deliver);
-    this.sessions = new MemorySessions({ settings, now, deliver, rooms, logs });
-    this.settings = settings;
-    this.now = now;
-    this.deliver = deliver;
-    this.logs = logs;
-    this.rooms = rooms;
+  constructor(private readonly options: MemoryStoreOptions) {
+    this.now = options.now ?? (() => performance.now());
+    this.deliver = options.deliver;
+    this.logs = new MemoryLogs(options.settings, this.now);
+    this.rooms = new MemoryRooms((change, workers) => {
+      for (const worker of workers) this.deliver(worker, { type: 'presence', ...change });
+    });
   }
 
-  async attach(request: AttachRequest): Promise<AttachResult> {
-    this.mustBeOpen();
-    // A worker that never renews must be found dead too.
-    if (!this.leases.has(request.worker)) this.lease(request.worker);
-    return this.sessions.attach(request);
-  }
-
-  async detach(ref: SessionRef): Promise<void> {
-    this.mustBeOpen();
-    const session = this.sessions.find(ref);
-    if (session !== null) this.sessions.detach(session);
-  }
-
-  async end(ref: SessionRef): Promise<void> {
-    this.mustBeOpen();
-    const session = this.sessions.find(ref);
-    if (session !== null) this.sessions.end(session);
-  }
-
-  async locate(id: ClientId, watcher: WorkerId | null): Promise<SessionPlace[]> {
-    this.mustBeOpen();
-    const client = this.sessions.clients.get(id);
-    if (client === undefined) return [];
-    if (watcher !== null) this.sessions.watch(client, watcher);
-    return [...client.sessions.values()].reverse().map(placeOf);
-  }
-
-  async online(client: ClientId): Promise<boolean> {
-    this.mustBeOpen();
-    return this.sessions.clients.get(client)?.isOnline() ?? false;
-  }
-
-  async clients(query: { prefix: string; cursor: string | null; limit: number }): Promise<Page<ClientId>> {
-    this.mustBeOpen();
-    const { prefix, limit } = query;
-    const rows: ClientId[] = [];
-    let { partition, after } = parseClientsCursor(query.cursor);
-    for (; partition < PARTITIONS; partition++, after = '') {
-      const index = this.sessions.online[partition];
-      rows.push(...(index?.page({ after, prefix, limit: limit - rows.length }) ?? []));
-      if (rows.length >= limit) return { rows, cursor: formatClientsCursor(partition, rows.at(-1) ?? after) };
+  attach(request: AttachRequest): Promise<AttachResult> {
+    const resumed = this.resumable(request);
+    const others = [...(this.clientSessions.get(request.client)?.values() ?? [])].filter((other) => other !== resumed);
+    if (request.duplicates === 'reject' && others.some(({ connected }) => connected)) {
+      return Promise.resolve({ status: 'refused', code: 'duplicate_client' });
     }
-    return { rows, cursor: null };
-  }
-
-  async join(request: JoinRequest): Promise<JoinResult> {
-    this.mustBeOpen();
-    const { room: name, roomsLimit } = request;
-    const session = this.sessions.find(request);
-    if (session?.state !== 'connected') return { status: 'refused', code: 'superseded' };
-    let room = session.rooms.get(name);
-    if (room === undefined) {
-      if (session.rooms.size >= roomsLimit) return { status: 'refused', code: 'limit' };
-      room = this.rooms.join(session, name);
+    if (request.duplicates === 'replace') for (const other of others) this.replace(other);
+    else if (resumed === null && others.length >= request.sessionsLimit) {
+      return Promise.resolve({ status: 'refused', code: 'limit_exceeded' });
     }
-    return { status: 'joined', count: room.members.size };
+    const record = resumed === null ? this.create(request) : this.takeOver(resumed, request);
+    this.tellRoute(record.client);
+    return Promise.resolve({
+      status: 'attached',
+      session: record.session,
+      generation: record.generation,
+      resumed: resumed !== null,
+      rooms: [...record.rooms],
+    });
   }
 
-  async leave(ref: SessionRef, name: RoomName): Promise<boolean> {
-    this.mustBeOpen();
-    const session = this.sessions.find(ref);
-    const room = session?.rooms.get(name);
-    if (session === null || room === undefined) return false;
-    this.rooms.leave(session, room);
-    return true;
+  detach(ref: SessionRef): Promise<void> {
+    const record = this.current(ref);
+    if (record !== null) this.disconnect(record);
+    return DONE;
   }
 
-  async members(query: {
+  end(ref: SessionRef): Promise<void> {
+    const record = this.current(ref);
+    if (record !== null) this.remove(record);
+    return DONE;
+  }
+
+  locate(client: ClientId, watcher: WorkerId | null): Promise<SessionPlace[]> {
+    const sessions = this.clientSessions.get(client);
+    // Nobody waits for a client that does not exist: a stranger could fill the table with names.
+    if (watcher !== null && sessions !== undefined) {
+      const watchers = this.watchers.get(client) ?? new Set();
+      if (watchers.size < WATCHERS_LIMIT) this.watchers.set(client, watchers.add(watcher));
+    }
+    const records = [...(sessions?.values() ?? [])].sort((a, b) => b.attachedAt - a.attachedAt);
+    return Promise.resolve(
+      records.map(({ session, generation, worker, connected }) => ({ client, session, generation, worker, connected })),
+    );
+  }
+
+  online(client: ClientId): Promise<boolean> {
+    return Promise.resolve(this.isOnline(client));
+  }
+
+  clients({ prefix, cursor, limit }: { prefix: string; cursor: string | null; limit: number }): Promise<Page<ClientId>> {
+    const names = [...this.clientSessions.keys()].filter((client) => client.startsWith(prefix) && this.isOnline(client));
+    const { page, next } = pageOf(names, cursor, limit);
+    return Promise.resolve({ rows: page, cursor: next });
+  }
+
+  join(request: JoinRequest): Promise<JoinResult> {
+    const { room } = request;
+    const record = this.current(request);
+    if (record === null) return Promise.resolve({ status: 'refused', code: 'superseded' });
+    if (!record.rooms.has(room)) {
+      if (record.rooms.size >= request.roomsLimit) return Promise.resolve({ status: 'refused', code: 'limit' });
+      record.rooms.add(room);
+      this.rooms.enter(room, placeOf(record));
+    }
+    return Promise.resolve({ status: 'joined', count: this.rooms.count(room) });
+  }
+
+  leave(ref: SessionRef, room: RoomName): Promise<boolean> {
+    const record = this.current(ref);
+    if (record === null || !record.rooms.delete(room)) return Promise.resolve(false);
+    return Promise.resolve(this.rooms.leave(room, record.client, record.session));
+  }
+
+  members(query: {
     room: RoomName;
     cursor: string | null;
     limit: number;
   }): Promise<Page<Member> & { count: number }> {
-    this.mustBeOpen();
-    const room = this.rooms.get(query.room);
-    if (room === undefined) return { rows: [], cursor: null, count: 0 };
-    const { limit } = query;
-    const names = room.members.page({ after: query.cursor ?? '', prefix: '', limit });
-    const rows = names.map((client) => ({ client, sessions: room.present.get(client) ?? 0 }));
-    return { rows, cursor: rows.length < limit ? null : (names.at(-1) ?? null), count: room.members.size };
+    const { room, cursor, limit } = query;
+    return Promise.resolve({ ...this.rooms.members(room, cursor, limit), count: this.rooms.count(room) });
   }
 
-  async count(room: RoomName): Promise<number> {
-    this.mustBeOpen();
-    return this.rooms.get(room)?.members.size ?? 0;
+  count(room: RoomName): Promise<number> {
+    return Promise.resolve(this.rooms.count(room));
   }
 
-  async append(request: AppendRequest): Promise<AppendResult> {
-    this.mustBeOpen();
-    const { channel } = request;
-    if (channel.kind === 'inbox') {
-      const client = this.sessions.clients.get(channel.client);
-      return client === undefined ? { status: 'absent' } : this.appendToInbox(client, request);
+  append(request: AppendRequest): Promise<AppendResult> {
+    const { channel, seq, only, skip, body } = request;
+    const workers = this.readers(channel, only);
+    if (workers === null) return Promise.resolve({ status: 'absent' });
+    if (seq === 0) {
+      this.publish(workers, { type: 'entry', channel, entry: { id: null, only, skip, body } });
+      return Promise.resolve({ status: 'accepted', id: null });
     }
-    if (request.seq === 0) {
-      // Nothing is stored, so nothing is made for a room that nobody is in.
-      this.publish(this.rooms.get(channel.room)?.interest.keys() ?? [], request, null);
-      return { status: 'accepted', id: null };
+    const { entry, ...result } = this.logs.append(keyOf(channel), request);
+    if (entry !== undefined) this.publish(workers, { type: 'entry', channel, entry });
+    return Promise.resolve(result);
+  }
+
+  read({ channel, after, limit }: { channel: Channel; after: string | null; limit: number }): Promise<ReadResult> {
+    return Promise.resolve(this.logs.read(keyOf(channel), after, limit));
+  }
+
+  /** The primary knows when a worker dies and nothing here expires while it lives: there is nothing to renew. */
+  renew(): Promise<void> {
+    return DONE;
+  }
+
+  retire(worker: WorkerId): Promise<void> {
+    for (const record of this.sessions.values()) if (record.worker === worker && record.connected) this.disconnect(record);
+    for (const [client, watchers] of this.watchers) {
+      if (watchers.delete(worker) && watchers.size === 0) this.watchers.delete(client);
     }
-    const room = this.rooms.open(channel.room);
-    return this.store(room, room.interest.keys(), request);
+    return DONE;
   }
 
-  private appendToInbox(client: ClientRecord, request: AppendRequest): AppendResult {
-    const { only, seq } = request;
-    if (only !== null && !client.sessions.has(only)) {
-      // A retry of what was stored while the named session lived is still a duplicate.
-      const refusal = seq === null || seq === 0 ? null : client.log?.refusal(request.sender, seq);
-      return refusal?.status === 'duplicate' ? refusal : { status: 'absent' };
-    }
-    const workers = new Set<WorkerId>();
-    for (const { id, state, worker } of client.sessions.values()) {
-      if (state === 'connected' && (only === null || only === id)) workers.add(worker);
-    }
-    if (seq !== 0) return this.store(client, workers, request);
-    this.publish(workers, request, null);
-    return { status: 'accepted', id: null };
+  sweep(): Promise<void> {
+    for (const record of this.due(this.departures)) this.depart(record);
+    for (const record of this.due(this.ends)) this.remove(record);
+    this.logs.expire();
+    return DONE;
   }
 
-  private store(owner: LogOwner, workers: Iterable<WorkerId>, request: AppendRequest): AppendResult {
-    const result = this.logs.append(owner, request);
-    if ('status' in result) return result;
-    this.publish(workers, { channel: request.channel, ...result }, result.id);
-    return { status: 'accepted', id: result.id };
+  close(): Promise<void> {
+    return DONE;
   }
 
-  private publish(
-    workers: Iterable<WorkerId>,
-    { channel, only, skip, body }: { channel: Channel } & Omit<Entry, 'id'>,
-    id: string | null,
-  ): void {
-    const event: StoreEvent = { type: 'entry', channel, entry: { id, only, skip, body } };
-    for (const worker of workers) this.deliver(worker, event);
-  }
-
-  async read(query: { channel: Channel; after: string | null; limit: number }): Promise<ReadResult> {
-    this.mustBeOpen();
-    const { channel, after, limit } = query;
-    const owner: ClientRecord | RoomRecord | undefined =
-      channel.kind === 'inbox' ? this.sessions.clients.get(channel.client) : this.rooms.get(channel.room);
-    return owner === undefined ? noLog(after) : this.logs.read(owner, after, limit);
-  }
-
-  async renew(worker: WorkerId, sessions: readonly SessionRef[]): Promise<void> {
-    this.mustBeOpen();
-    if (!this.leases.has(worker)) this.deliver(worker, { type: 'reset' });
-    this.lease(worker);
-    for (const ref of sessions) this.sessions.renew(worker, ref);
-  }
-
-  async retire(worker: WorkerId): Promise<void> {
-    this.mustBeOpen();
-    this.leases.delete(worker);
-    this.sessions.retire(worker);
-  }
-
-  async sweep(): Promise<void> {
-    this.mustBeOpen();
-    this.sessions.sweep();
-    this.logs.sweep();
-    const now = this.now();
-    for (const [worker, until] of this.leases) {
-      if (until > now) continue;
-      this.leases.delete(worker);
-      this.sessions.retire(worker);
-    }
-  }
-
-  size(): MemoryStoreSize {
+  /** How much is held; for metrics, and for tests that nothing stays behind. */
+  get sizes(): { sessions: number; clients: number; rooms: number; logs: number; watched: number; waiting: number } {
     return {
-      clients: this.sessions.clients.size,
+      sessions: this.sessions.size,
+      clients: this.clientSessions.size,
       rooms: this.rooms.size,
-      logs: this.logs.filledCount,
-      logBytes: this.logs.bytes,
-      workers: this.leases.size,
+      logs: this.logs.size,
+      watched: this.watchers.size,
+      waiting: this.departures.size + this.ends.size,
     };
   }
 
-  async close(): Promise<void> {
-    this.ready = false;
+  private resumable({ client, resume }: AttachRequest): Record | null {
+    const record = resume === null ? undefined : this.sessions.get(resume.session);
+    if (record === undefined || resume === null || record.client !== client) return null;
+    return resume.keyHash === record.keyHash || resume.keyHash === record.previousKeyHash ? record : null;
   }
 
-  private mustBeOpen(): void {
-    if (!this.ready) throw new GatewayError('unavailable', 'the store is closed');
+  private create({ client, fresh, worker, keyHash }: AttachRequest): Record {
+    const record: Record = {
+      client,
+      session: fresh,
+      generation: 1,
+      worker,
+      connected: true,
+      keyHash,
+      previousKeyHash: null,
+      rooms: new Set(),
+      present: true,
+      attachedAt: ++this.attachments,
+    };
+    this.sessions.set(fresh, record);
+    const sessions = this.clientSessions.get(client);
+    if (sessions === undefined) this.clientSessions.set(client, new Map([[fresh, record]]));
+    else sessions.set(fresh, record);
+    return record;
   }
 
-  private lease(worker: WorkerId): void {
-    this.leases.set(worker, this.now() + this.settings.workerLeaseMs);
+  private takeOver(record: Record, { worker, keyHash, resume }: AttachRequest): Record {
+    const { client, session, generation } = record;
+    if (record.connected) {
+      this.deliver(record.worker, { type: 'fence', client, session, generation, code: 'superseded' });
+    }
+    // The key that was used now stays good once more: its successor may get lost on the way.
+    record.previousKeyHash = resume?.keyHash ?? null;
+    record.keyHash = keyHash;
+    record.generation++;
+    record.worker = worker;
+    record.connected = true;
+    record.present = true;
+    record.attachedAt = ++this.attachments;
+    this.departures.delete(session);
+    this.ends.delete(session);
+    for (const room of record.rooms) this.rooms.enter(room, placeOf(record));
+    return record;
   }
+
+  private replace(other: Record): void {
+    const { client, session, generation, worker } = other;
+    if (other.connected) this.deliver(worker, { type: 'fence', client, session, generation, code: 'replaced' });
+    this.remove(other);
+  }
+
+  private disconnect(record: Record): void {
+    if (!record.connected) return;
+    record.connected = false;
+    for (const room of record.rooms) this.rooms.disconnect(room, record.session);
+    const { presenceGraceMs, resumeWindowMs } = this.options.settings;
+    this.departures.set(record.session, this.now() + presenceGraceMs);
+    this.ends.set(record.session, this.now() + resumeWindowMs);
+    this.tellRoute(record.client);
+  }
+
+  private depart(record: Record): void {
+    record.present = false;
+    for (const room of record.rooms) this.rooms.depart(room, record.client, record.session);
+  }
+
+  private remove(record: Record): void {
+    const { client, session } = record;
+    for (const room of record.rooms) this.rooms.leave(room, client, session);
+    this.departures.delete(session);
+    this.ends.delete(session);
+    this.sessions.delete(session);
+    const sessions = this.clientSessions.get(client);
+    sessions?.delete(session);
+    this.tellRoute(client);
+    if (sessions?.size === 0) {
+      this.clientSessions.delete(client);
+      this.watchers.delete(client);
+    }
+  }
+
+  private *due(times: Map<SessionId, number>): Generator<Record> {
+    const now = this.now();
+    for (const [session, time] of times) {
+      if (time > now) return;
+      times.delete(session);
+      const record = this.sessions.get(session);
+      if (record !== undefined) yield record;
+    }
+  }
+
+  /** The session of a reference, unless a newer connection has taken it over. */
+  private current(ref: SessionRef): Record | null {
+    const record = this.sessions.get(ref.session);
+    return record !== undefined && record.client === ref.client && record.generation === ref.generation ? record : null;
+  }
+
+  private isOnline(client: ClientId): boolean {
+    for (const { present } of this.clientSessions.get(client)?.values() ?? []) if (present) return true;
+    return false;
+  }
+
+  /** Workers that hold readers of a channel now; null where the channel has no owner. */
+  private readers(channel: Channel, only: SessionId | null): Iterable<WorkerId> | null {
+    if (channel.kind === 'room') return this.rooms.workers(channel.room);
+    const sessions = this.clientSessions.get(channel.client);
+    if (sessions === undefined || (only !== null && !sessions.has(only))) return null;
+    const workers = new Set<WorkerId>();
+    for (const { session, worker, connected } of sessions.values()) {
+      if (connected && (only === null || session === only)) workers.add(worker);
+    }
+    return workers;
+  }
+
+  private publish(workers: Iterable<WorkerId>, event: StoreEvent): void {
+    for (const worker of workers) this.deliver(worker, event);
+  }
+
+  private tellRoute(client: ClientId): void {
+    for (const worker of this.watchers.get(client) ?? []) this.deliver(worker, { type: 'route', client });
+  }
+}
+
+const DONE = Promise.resolve();
+
+function placeOf({ client, session, generation, worker, connected }: Record): SessionPlace {
+  return { client, session, generation, worker, connected };
+}
+
+function keyOf(channel: Channel): string {
+  return channel.kind === 'inbox' ? `c:${channel.client}` : `r:${channel.room}`;
 }

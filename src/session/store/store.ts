@@ -108,7 +108,7 @@ export type StoreEvent =
     }
   /** Clients came into or left a room where this worker has members; count is the number of clients after it. */
   | { type: 'presence'; room: RoomName; client: ClientId; change: 'joined' | 'left'; count: number }
-  /** Events may have been missed (the connection to the store was cut, the lease ran out): forget caches, renew every session. */
+  /** Events may have been missed (the connection to the store was cut): forget caches. */
   | { type: 'reset' };
 
 export interface StoreSettings {
@@ -118,18 +118,15 @@ export interface StoreSettings {
   presenceGraceMs: number;
   /** Most entries of one log. */
   logLimitEntries: number;
-  /** Most bytes of all bodies (and skipped names) of one log; its newest entry is kept even if larger. */
+  /** Most bytes of all bodies of one log. */
   logLimitBytes: number;
-  /** How long entries are kept in a log without appends, ms. */
+  /** How long a log without appends is kept, ms. */
   logTtlMs: number;
   /** Most bytes of all bodies of all logs; the embedded store trims the log that was quiet longest. Redis has `maxmemory`. */
   logBudgetBytes: number;
   /** How long a worker counts as alive without a sign of life, ms. */
   workerLeaseMs: number;
 }
-
-/** How long a watcher of a client is told of changes after it asked, ms. */
-export const WATCH_MS = 60_000;
 
 /**
  * Every method rejects with `GatewayError('unavailable')` where the store surely did nothing, and with
@@ -142,7 +139,7 @@ export interface Store {
   detach(ref: SessionRef): Promise<void>;
   /** The session is over: it leaves its rooms at once. */
   end(ref: SessionRef): Promise<void>;
-  /** Sessions of a client, the most recently attached first; where there are any, `watcher` is told of changes for a minute. */
+  /** Sessions of a client, the most recently attached first; `watcher` gets a `route` event when they change. */
   locate(client: ClientId, watcher: WorkerId | null): Promise<SessionPlace[]>;
   /** Whether a session of the client is connected or within the presence grace. */
   online(client: ClientId): Promise<boolean>;
@@ -166,10 +163,7 @@ export interface Store {
   /** Entries after `after` (null: from the oldest kept). */
   read(query: { channel: Channel; after: string | null; limit: number }): Promise<ReadResult>;
 
-  /**
-   * A sign of life of a worker, and the sessions that it holds: their keys are kept from expiring, those that were
-   * taken for lost are connected again, those that are not its own any more are answered with a `fence`.
-   */
+  /** A sign of life of a worker, and the sessions whose keys it keeps from expiring. */
   renew(worker: WorkerId, sessions: readonly SessionRef[]): Promise<void>;
   /** The worker is dead or gone: its sessions are without connection from now on. Safe to call twice. */
   retire(worker: WorkerId): Promise<void>;

@@ -1,0 +1,48 @@
+// For the examples: a gateway to talk to, and tokens for it. Takes yours from GATEWAY and TOKEN, or starts one of its own.
+import { spawn, spawnSync } from 'node:child_process';
+import { connect } from 'node:net';
+import { fileURLToPath } from 'node:url';
+
+const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
+const PORT = process.env.PORT ?? '8081';
+// Only for this machine and these examples: a real secret is made with `openssl rand -base64 48`.
+const ENV = {
+  ...process.env,
+  PORT,
+  HOST: '127.0.0.1',
+  ADMIN_PORT: 'off',
+  LOG_LEVEL: 'warn',
+  JWT_SECRET: process.env.JWT_SECRET ?? 'q7Zt2mXo9LrB4wNc8VhK1sPdY6fGj3Ea5uTi0RxQ',
+};
+
+spawnSync(process.execPath, [fileURLToPath(new URL('../scripts/build.mjs', import.meta.url)), '--if-needed'], {
+  stdio: 'inherit',
+});
+
+function answers() {
+  return new Promise((resolve) => {
+    const socket = connect(Number(PORT), '127.0.0.1');
+    socket.on('connect', () => resolve(true)).on('error', () => resolve(false));
+    socket.on('connect', () => socket.destroy());
+  });
+}
+
+/** URL of a running gateway; the first example that is started brings one up, and ends it when it ends. */
+export async function gateway(env = {}) {
+  if (process.env.GATEWAY) return process.env.GATEWAY;
+  if (!(await answers())) {
+    const child = spawn(process.execPath, [CLI, 'start'], { env: { ...ENV, ...env }, stdio: ['ignore', 'inherit', 'inherit'] });
+    process.on('exit', () => child.kill('SIGTERM'));
+    while (!(await answers())) await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return `ws://127.0.0.1:${PORT}`;
+}
+
+/** An access token as an application's backend would make it. */
+export function token(client, perm) {
+  if (process.env.TOKEN) return process.env.TOKEN;
+  const args = [CLI, 'token', '--sub', client, ...(perm ? ['--perm', JSON.stringify(perm)] : [])];
+  const { stdout, status, stderr } = spawnSync(process.execPath, args, { env: ENV, encoding: 'utf8' });
+  if (status !== 0) throw new Error(stderr);
+  return stdout.trim();
+}
