@@ -1,11 +1,9 @@
 // Opens many connections of one driver, a few handshakes at a time.
 import WebSocket from 'ws';
 
-/** Handshakes under way at once: below the backlog of every server. */
-const HANDSHAKES_AT_ONCE = 32;
 const HANDSHAKE_LIMIT_MS = 20_000;
 
-export async function connectAll(driver, port, ids, noteFault) {
+export async function connectAll({ driver, port, ids, atOnce, noteFault }) {
   const ends = new Array(ids.length);
   let next = 0;
   const connectSome = async () => {
@@ -14,7 +12,7 @@ export async function connectAll(driver, port, ids, noteFault) {
       ends[index] = await connect(driver, port, ids[index], noteFault);
     }
   };
-  await Promise.all(Array.from({ length: HANDSHAKES_AT_ONCE }, connectSome));
+  await Promise.all(Array.from({ length: atOnce }, connectSome));
   return ends;
 }
 

@@ -13,9 +13,9 @@ function noteFault(text) {
   if (faults.length < 5) faults.push(text);
 }
 
-async function connect({ driver: name, port, ids }) {
+async function connect({ driver: name, port, ids, atOnce }) {
   driver = DRIVERS[name];
-  const opened = await connectAll(driver, port, ids, noteFault);
+  const opened = await connectAll({ driver, port, ids, atOnce, noteFault });
   for (const end of opened) ends.set(end.id, end);
   return { ports: opened.map((end) => [end.id, end.localPort]) };
 }

@@ -18,7 +18,7 @@ relay:
   --window N          messages in flight per pair (default 8)
   --payload N         bytes (default 64)
 idle:
-  --connections N     idle sessions (default 2000, at most 15000)
+  --connections N     idle sessions (default 10000, at most 15000)
 systems: ${[...new Set(Object.values(SCENARIOS).flatMap((scenario) => scenario.systems.map((s) => s.label)))].join(', ')}`;
 
 function readOptions() {
@@ -33,7 +33,7 @@ function readOptions() {
       pairs: { type: 'string', default: '100' },
       window: { type: 'string', default: '8' },
       payload: { type: 'string', default: '64' },
-      connections: { type: 'string', default: '2000' },
+      connections: { type: 'string', default: '10000' },
     },
   });
   const scenario = SCENARIOS[positionals[0]];

@@ -29,11 +29,19 @@ room.onPresence(({ joined, left }) => {
 await client.connect();
 await room.join();
 const { members } = await room.members();
-show(`* you are ${name} in ${roomName} with ${members.map(({ client: id }) => id).filter((id) => id !== name).join(', ') || 'nobody yet'}; an empty line ends`);
+show(
+  `* you are ${name} in ${roomName} with ${
+    members
+      .map(({ client: id }) => id)
+      .filter((id) => id !== name)
+      .join(', ') || 'nobody yet'
+  }; an empty line ends`,
+);
 
 terminal.on('line', (line) => {
   if (line.trim() === '') terminal.close();
-  else room.publish('chat', line, { self: false }).catch((error) => show(`! ${error.code}: ${error.message}`));
+  else
+    room.publish('chat', line, { self: false }).catch((error) => show(`! ${error.code}: ${error.message}`));
   terminal.prompt();
 });
 terminal.on('close', async () => {

@@ -15,9 +15,13 @@ const ENV = {
   JWT_SECRET: process.env.JWT_SECRET ?? 'q7Zt2mXo9LrB4wNc8VhK1sPdY6fGj3Ea5uTi0RxQ',
 };
 
-spawnSync(process.execPath, [fileURLToPath(new URL('../scripts/build.mjs', import.meta.url)), '--if-needed'], {
-  stdio: 'inherit',
-});
+spawnSync(
+  process.execPath,
+  [fileURLToPath(new URL('../scripts/build.mjs', import.meta.url)), '--if-needed'],
+  {
+    stdio: 'inherit',
+  },
+);
 
 function answers() {
   return new Promise((resolve) => {
@@ -31,7 +35,10 @@ function answers() {
 export async function gateway(env = {}) {
   if (process.env.GATEWAY) return process.env.GATEWAY;
   if (!(await answers())) {
-    const child = spawn(process.execPath, [CLI, 'start'], { env: { ...ENV, ...env }, stdio: ['ignore', 'inherit', 'inherit'] });
+    const child = spawn(process.execPath, [CLI, 'start'], {
+      env: { ...ENV, ...env },
+      stdio: ['ignore', 'inherit', 'inherit'],
+    });
     process.on('exit', () => child.kill('SIGTERM'));
     while (!(await answers())) await new Promise((resolve) => setTimeout(resolve, 50));
   }

@@ -19,10 +19,21 @@ if (process.argv[2] === 'calculator') {
   await new Promise((resolve) => child.once('message', resolve));
   const client = new Client(url, { token: token('customer-1', { send: ['calculator'] }) });
   await client.connect();
-  console.log(`customer-1 (${process.pid}): 1 + 2 + … + 100 =`, await client.request('calculator', 'sum', Array.from({ length: 100 }, (_, i) => i + 1)));
+  console.log(
+    `customer-1 (${process.pid}): 1 + 2 + … + 100 =`,
+    await client.request(
+      'calculator',
+      'sum',
+      Array.from({ length: 100 }, (_, i) => i + 1),
+    ),
+  );
   // What the token does not permit looks like a client that does not exist.
-  await client.request('somebody-else', 'sum', []).catch(({ code }) => console.log(`customer-1: somebody-else is ${code}`));
-  await client.request('calculator', 'product', []).catch(({ code }) => console.log(`customer-1: product has ${code}`));
+  await client
+    .request('somebody-else', 'sum', [])
+    .catch(({ code }) => console.log(`customer-1: somebody-else is ${code}`));
+  await client
+    .request('calculator', 'product', [])
+    .catch(({ code }) => console.log(`customer-1: product has ${code}`));
   child.send('end');
   await client.close();
   process.exit(0);

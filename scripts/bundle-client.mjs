@@ -1,41 +1,125 @@
-// Bundles the SDK for browsers: dist/browser/client.js with the default codec, and chunks that are loaded when needed.
+// Bundles the SDK for browsers: dist/browser/client.js with the default codec, and beside it what is loaded when first needed.
 import { build } from 'esbuild';
-import { join } from 'node:path';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+const src = join(root, 'src');
+const out = join(root, 'dist', 'browser');
 
-/** Browsers have a WebSocket of their own: what looks for that of `ws` stays out. */
-const withoutNode = {
-  name: 'without-node',
-  setup({ onLoad }) {
+/** Loaded by `import()`; each becomes a file of its own. */
+const LAZY = ['client/compression.ts', 'protocol/json-codec.ts'];
+
+/**
+ * Modules of client.js that lazy files take from there, with the names that they take. esbuild's own code splitting would put
+ * all that is shared into further static chunks: the same code in three gzip streams instead of one, 2 kB more.
+ */
+const SHARED = {
+  'protocol/errors.ts': ['ProtocolError', 'GatewayError'],
+  'protocol/format.ts': ['formatFrame'],
+  'protocol/msgpack-reader.ts': ['decodeMsgpack'],
+  'protocol/parse-gateway-frame.ts': ['parseGatewayFrame'],
+};
+
+// No hashes in the names: a page that stays open while the gateway is upgraded must still find what it loads late.
+const fileOf = (name) => `./${name}.js`;
+const nameOf = (module) => basename(module, '.ts');
+const sourceOf = ({ path, resolveDir }) => resolve(resolveDir, path).replace(/\.js$/, '.ts');
+
+/** Error texts are for people who read docs/protocol.md too; browsers get the names alone (0.8 kB). */
+async function codesWithoutTexts(path) {
+  const { outputFiles } = await build({ entryPoints: [path], bundle: true, format: 'esm', write: false });
+  const { CODES } = await import(
+    `data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`
+  );
+  const rows = Object.entries(CODES).map(([code, { close }]) => (close === null ? code : `${code} ${close}`));
+  const table = `export const CODES = Object.fromEntries(
+    ${JSON.stringify(rows.join())}.split(',').map((row) => {
+      const [code, close] = row.split(' ');
+      return [code, { close: close ? Number(close) : null, text: code }];
+    }),
+  );`;
+  const source = readFileSync(path, 'utf8');
+  const slim = source.replace(/export const CODES = [^]*? satisfies Record<string, Row>;/, table);
+  if (slim === source) throw new Error('The table in src/protocol/codes.ts was not found.');
+  return slim;
+}
+
+const forBrowsers = {
+  name: 'for-browsers',
+  setup({ onLoad, onResolve }) {
+    onResolve({ filter: /\.js$/ }, (args) => {
+      const source = LAZY.find((module) => join(src, module) === sourceOf(args));
+      if (source !== undefined && args.kind === 'dynamic-import')
+        return { path: fileOf(nameOf(source)), external: true };
+    });
+    // Browsers have a WebSocket of their own.
     onLoad({ filter: /[\\/]client[\\/]node-websocket\.ts$/ }, () => ({
       contents: 'export const loadNodeWebSocket = async () => null;',
+    }));
+    onLoad({ filter: /[\\/]protocol[\\/]codes\.ts$/ }, async ({ path }) => ({
+      contents: await codesWithoutTexts(path),
+      loader: 'ts',
     }));
   },
 };
 
-/** Returns esbuild's result with its metafile; `write: false` keeps the files in memory, for tests. */
-export function bundleClient({ write = true } = {}) {
+const fromEntry = {
+  name: 'from-entry',
+  setup({ onResolve }) {
+    onResolve({ filter: /\.js$/ }, (args) => {
+      const shared = Object.keys(SHARED).some((module) => join(src, module) === sourceOf(args));
+      if (shared) return { path: fileOf('client'), external: true };
+    });
+  },
+};
+
+const options = {
+  absWorkingDir: root,
+  bundle: true,
+  format: 'esm',
+  platform: 'browser',
+  target: 'es2022',
+  // Declarations of fields that the constructor sets anyway would only be repeated names.
+  tsconfigRaw: { compilerOptions: { useDefineForClassFields: false, target: 'es2021' } },
+  minify: true,
+  metafile: true,
+  legalComments: 'none',
+  logLevel: 'warning',
+  write: false,
+};
+
+async function buildEntry() {
+  const exports = Object.entries(SHARED).map(([module, names]) => `export { ${names} } from './${module}';`);
   return build({
-    absWorkingDir: root,
-    entryPoints: { client: join('src', 'client', 'index.ts') },
-    outdir: join('dist', 'browser'),
-    chunkNames: '[name]-[hash]',
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    platform: 'browser',
-    target: 'es2022',
-    minify: true,
-    sourcemap: 'linked',
-    metafile: true,
-    legalComments: 'none',
-    plugins: [withoutNode],
-    logLevel: 'warning',
-    write,
+    ...options,
+    stdin: {
+      contents: [`export { Client } from './client/index.ts';`, ...exports].join('\n'),
+      resolveDir: src,
+      loader: 'ts',
+    },
+    plugins: [forBrowsers],
   });
 }
 
-if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href)
-  await bundleClient();
+async function buildLazy(module) {
+  return build({ ...options, entryPoints: [join('src', module)], plugins: [fromEntry, forBrowsers] });
+}
+
+/** The bundle in memory: text by file name, and the sources and packages that went into it. */
+export async function bundleClient() {
+  const results = [['client', await buildEntry()]];
+  for (const module of LAZY) results.push([nameOf(module), await buildLazy(module)]);
+  return {
+    files: new Map(results.map(([name, { outputFiles }]) => [`${name}.js`, outputFiles[0].text])),
+    inputs: [...new Set(results.flatMap(([, { metafile }]) => Object.keys(metafile.inputs)))],
+  };
+}
+
+if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const { files } = await bundleClient();
+  rmSync(out, { recursive: true, force: true });
+  mkdirSync(out, { recursive: true });
+  for (const [name, text] of files) writeFileSync(join(out, name), text);
+}

@@ -4,6 +4,7 @@ import cluster from 'node:cluster';
 import { Command, InvalidArgumentError } from 'commander';
 import { type Config, ConfigError, parseConfig } from './config.js';
 import { isClientId } from './protocol/ids.js';
+import { permissionMistakes } from './session/permissions.js';
 import { settingsMarkdown } from './settings-markdown.js';
 import { signToken } from './session/sign-token.js';
 import { VERSION } from './version.js';
@@ -22,18 +23,21 @@ function duration(text: string): number {
 }
 
 function clientId(text: string): string {
-  if (!isClientId(text)) throw new InvalidArgumentError('A client id is 1 to 128 of A-Z a-z 0-9 . _ ~ @ : / + -');
+  if (!isClientId(text))
+    throw new InvalidArgumentError('A client id is 1 to 128 of A-Z a-z 0-9 . _ ~ @ : / + -');
   return text;
 }
 
 function permissions(text: string): unknown {
+  let claim: unknown;
   try {
-    const value: unknown = JSON.parse(text);
-    if (value === '*' || (typeof value === 'object' && value !== null && !Array.isArray(value))) return value;
+    claim = text === '*' ? '*' : JSON.parse(text);
   } catch {
-    if (text === '*') return '*';
+    throw new InvalidArgumentError('JSON is wanted, like {"send":["*"],"rooms":{"join":["lobby"]}}');
   }
-  throw new InvalidArgumentError('JSON is wanted, like {"send":["*"],"rooms":{"join":["lobby"]}}');
+  const mistakes = permissionMistakes(claim);
+  if (mistakes.length > 0) throw new InvalidArgumentError(`${mistakes.join('; ')}.`);
+  return claim;
 }
 
 async function start(): Promise<void> {
@@ -75,10 +79,14 @@ function printToken({ sub, ttl, perm }: { sub: string; ttl: number; perm: unknow
     );
   }
   if (config.tokens.keys.kind !== 'secret') {
-    throw new UsageError('Only tokens of JWT_SECRET can be made here: the private key of the configured one is elsewhere.');
+    throw new UsageError(
+      'Only tokens of JWT_SECRET can be made here: the private key of the configured one is elsewhere.',
+    );
   }
   if (ttl > config.tokens.maxLifeS) {
-    throw new UsageError(`--ttl is longer than TOKEN_MAX_LIFE_S (${String(config.tokens.maxLifeS)} s): the gateway would refuse the token.`);
+    throw new UsageError(
+      `--ttl is longer than TOKEN_MAX_LIFE_S (${String(config.tokens.maxLifeS)} s): the gateway would refuse the token.`,
+    );
   }
   process.stdout.write(`${signToken(config.tokens, { sub, ttlS: ttl, perm })}\n`);
 }
@@ -123,6 +131,7 @@ async function main(): Promise<void> {
 
 main().catch((error: unknown) => {
   const usage = error instanceof ConfigError || error instanceof UsageError;
-  const text = error instanceof Error ? (usage ? error.message : (error.stack ?? error.message)) : String(error);
+  const text =
+    error instanceof Error ? (usage ? error.message : (error.stack ?? error.message)) : String(error);
   process.stderr.write(`${text}\n`, () => process.exit(usage ? EXIT_USAGE : 1));
 });

@@ -1,21 +1,16 @@
 // The one table of settings: environment → frozen Config. Nothing else reads the environment.
-import { createPublicKey, randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
 import { BlockList, isIP } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { createSecureContext } from 'node:tls';
-import { publicKey } from './session/keys.js';
+import { isLoopback, type KeySettings, looksLikePlaceholder, readKeys } from './key-settings.js';
 import type { Rate } from './session/rate-limit.js';
 import type { StoreSettings } from './session/store/store.js';
 import type { OriginRules } from './transport/upgrade-check.js';
-import { SETTINGS, type SettingName } from './settings.js';
+import { type Environment, SettingReader } from './setting-reader.js';
 
 export interface TokenSettings {
-  /** Where the keys come from: HMAC secrets, PEM public keys, or a JWKS. The first of a list is the current one. */
-  keys:
-    | { kind: 'secret'; secrets: string[] }
-    | { kind: 'public'; pems: string[] }
-    | { kind: 'jwks'; url: string };
+  keys: KeySettings;
   audience: string | null;
   issuer: string | null;
   typ: string | null;
@@ -95,8 +90,6 @@ export class ConfigError extends Error {
   }
 }
 
-export type Environment = Readonly<Record<string, string | undefined>>;
-
 /** How the primary hands its settings to a worker. */
 export const WORKER_ENV = {
   config: 'SIGNALBOX_CONFIG',
@@ -106,90 +99,15 @@ export const WORKER_ENV = {
   storePath: 'SIGNALBOX_STORE_PATH',
 } as const;
 
-/** Reads settings of the table and collects what is wrong with them. */
-class Reader {
-  readonly mistakes: string[] = [];
-
-  constructor(private readonly env: Environment) {}
-
-  text(name: SettingName): string | null {
-    const setting = SETTINGS[name];
-    const own = this.env[name];
-    const file = 'secret' in setting ? this.env[`${name}_FILE`] : undefined;
-    if (own !== undefined && own !== '' && file !== undefined) {
-      this.wrong(name, `and ${name}_FILE are both set: choose one`);
-    }
-    if (file !== undefined && file !== '') {
-      const content = this.file(`${name}_FILE`, file);
-      return content === null ? null : content.trim();
-    }
-    if ('notEmpty' in setting && (own === '' || file === '')) {
-      this.wrong(
-        own === '' ? name : `${name}_FILE`,
-        'is empty, which would switch a check off: set it or leave it out',
-      );
-    }
-    return own === undefined || own === '' ? setting.default : own;
-  }
-
-  number(name: SettingName): number {
-    const setting = SETTINGS[name];
-    const text = this.text(name);
-    const { min, max } = 'min' in setting ? setting : { min: 0, max: Number.MAX_SAFE_INTEGER };
-    const value = text !== null && /^\d{1,15}$/.test(text) ? Number(text) : NaN;
-    if (value >= min && value <= max) return value;
-    this.wrong(
-      name,
-      `is ${JSON.stringify(text)}: a whole number from ${String(min)} to ${String(max)} is wanted`,
-    );
-    return min;
-  }
-
-  optionalNumber(name: SettingName): number | null {
-    return this.text(name) === null ? null : this.number(name);
-  }
-
-  choice<Value extends string>(name: SettingName, values: readonly [Value, ...Value[]]): Value {
-    const text = this.text(name);
-    const value = values.find((known) => known === text);
-    if (value !== undefined) return value;
-    this.wrong(name, `is ${JSON.stringify(text)}: one of ${values.join(', ')} is wanted`);
-    return values[0];
-  }
-
-  list(name: SettingName): string[] {
-    return (this.text(name) ?? '')
-      .split(',')
-      .map((entry) => entry.trim())
-      .filter((entry) => entry !== '');
-  }
-
-  /** Content of a file that a setting names. */
-  file(name: string, path: string): string | null {
-    try {
-      return readFileSync(path, 'utf8');
-    } catch (error) {
-      const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
-      this.wrong(name, `names the file ${JSON.stringify(path)}, which cannot be read (${reason})`);
-      return null;
-    }
-  }
-
-  wrong(name: string, text: string): void {
-    const line = `${name} ${text}`;
-    // A setting that two parts need is read twice; its mistake is one.
-    if (!this.mistakes.includes(line)) this.mistakes.push(line);
-  }
-}
-
 /**
  * @returns the settings, frozen
  * @throws ConfigError with every mistake
  */
 export function parseConfig(env: Environment): Config {
-  const read = new Reader(env);
+  const read = new SettingReader(env);
   const keys = readKeys(read);
-  const development = keys === null;
+  // A key that is there but wrong is no wish for development mode.
+  const development = keys === null && read.mistakes.length === 0;
   const config: Config = {
     development,
     server: readServer(read, development),
@@ -221,86 +139,11 @@ export function parseConfig(env: Environment): Config {
   return deepFreeze(config);
 }
 
-/** Fewer different characters than this are no random text: 32 random bytes have at least 11, even written in hex. */
-const DISTINCT_CHARACTERS_LIMIT = 8;
-/** What placeholders are made of; a secret needs length beside them. */
-const PLACEHOLDER =
-  /secret|password|passw0rd|change|example|insecure|development|default|your|super|this|the|must|be|is|a|to|in|my|me|it|for|at|least|of|or|jwt|key|token|admin|test|bits?|bytes?|characters?|chars?|long|\d{1,3}(?=[^\da-z]|$)|[^A-Za-z0-9+/]/gi;
-
-function looksLikePlaceholder(secret: string): boolean {
-  if (new Set(secret).size < DISTINCT_CHARACTERS_LIMIT) return true;
-  return /secret|passw|change|example|insecure/i.test(secret) && secret.replace(PLACEHOLDER, '').length < 16;
-}
-
-function readKeys(read: Reader): TokenSettings['keys'] | null {
-  const secret = readSecret(read, 'JWT_SECRET');
-  const previous = readSecret(read, 'JWT_PREVIOUS_SECRET');
-  const pem = readPem(read, 'JWT_PUBLIC_KEY_FILE');
-  const previousPem = readPem(read, 'JWT_PREVIOUS_PUBLIC_KEY_FILE');
-  const url = read.text('JWKS_URL');
-  const kinds = [secret, pem, url].filter((key) => key !== null).length;
-  if (kinds > 1) read.wrong('JWT_SECRET', ', JWT_PUBLIC_KEY_FILE and JWKS_URL exclude each other: set one');
-  if (previous !== null && secret === null) read.wrong('JWT_PREVIOUS_SECRET', 'needs JWT_SECRET beside it');
-  if (previousPem !== null && pem === null)
-    read.wrong('JWT_PREVIOUS_PUBLIC_KEY_FILE', 'needs JWT_PUBLIC_KEY_FILE beside it');
-  if (secret !== null) return { kind: 'secret', secrets: previous === null ? [secret] : [secret, previous] };
-  if (pem !== null) return { kind: 'public', pems: previousPem === null ? [pem] : [pem, previousPem] };
-  if (url === null) return null;
-  if (!isJwksUrl(url)) read.wrong('JWKS_URL', 'must be an https URL (http only for this machine)');
-  return { kind: 'jwks', url };
-}
-
-function readSecret(read: Reader, name: 'JWT_SECRET' | 'JWT_PREVIOUS_SECRET'): string | null {
-  const secret = read.text(name);
-  if (secret === null) return null;
-  if (Buffer.byteLength(secret) < 32)
-    read.wrong(name, 'is shorter than 32 bytes: `openssl rand -base64 48` makes a good one');
-  // A public key is no secret: everybody could sign with it (RFC 8725 §2.1).
-  else if (secret.includes('-----BEGIN'))
-    read.wrong(name, 'holds a PEM key: public keys go into JWT_PUBLIC_KEY_FILE');
-  else if (looksLikePlaceholder(secret))
-    read.wrong(name, 'looks like a placeholder: `openssl rand -base64 48` makes a good one');
-  return secret;
-}
-
-function readPem(read: Reader, name: 'JWT_PUBLIC_KEY_FILE' | 'JWT_PREVIOUS_PUBLIC_KEY_FILE'): string | null {
-  const path = read.text(name);
-  if (path === null) return null;
-  const pem = read.file(name, path);
-  if (pem !== null && !isPublicKey(pem)) {
-    read.wrong(name, 'must hold a PEM public key (BEGIN PUBLIC KEY): RSA of 2048 bits or more, or EC P-256');
-  }
-  return pem;
-}
-
-/** A private key would do for Node, but has no business on a gateway. */
-function isPublicKey(pem: string): boolean {
-  try {
-    publicKey(createPublicKey(pem));
-    return pem.includes('-----BEGIN PUBLIC KEY-----');
-  } catch {
-    return false;
-  }
-}
-
-function isJwksUrl(text: string): boolean {
-  try {
-    const url = new URL(text);
-    return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url.hostname));
-  } catch {
-    return false;
-  }
-}
-
 function isHost(text: string): boolean {
   return isIP(text) !== 0 || /^(?=.{1,253}$)[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/.test(text);
 }
 
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host);
-}
-
-function readServer(read: Reader, development: boolean): Config['server'] {
+function readServer(read: SettingReader, development: boolean): Config['server'] {
   const host = read.text('HOST') ?? (development ? '127.0.0.1' : '0.0.0.0');
   if (development && !isLoopback(host)) {
     read.wrong(
@@ -348,7 +191,7 @@ function readServer(read: Reader, development: boolean): Config['server'] {
   };
 }
 
-function readTrustedProxies(read: Reader): TrustedProxies {
+function readTrustedProxies(read: SettingReader): TrustedProxies {
   const networks = read.list('TRUSTED_PROXIES');
   for (const network of networks) {
     if (parseNetwork(network) !== null) continue;
@@ -369,7 +212,7 @@ function parseNetwork(text: string): { address: string; bits: number; family: 'i
   return family === 0 || bits > most ? null : { address, bits, family: family === 4 ? 'ipv4' : 'ipv6' };
 }
 
-function readTls(read: Reader): Config['tls'] {
+function readTls(read: SettingReader): Config['tls'] {
   const certFile = read.text('TLS_CERT_FILE');
   const keyFile = read.text('TLS_KEY_FILE');
   if (certFile === null && keyFile === null) return null;
@@ -389,7 +232,7 @@ function readTls(read: Reader): Config['tls'] {
   return { certFile, keyFile };
 }
 
-function readOrigins(read: Reader, development: boolean): OriginRules {
+function readOrigins(read: SettingReader, development: boolean): OriginRules {
   const origins = read.list('ORIGINS');
   const any = origins.includes('*');
   const anyIsMeant = read.choice('INSECURE_ALLOW_ANY_ORIGIN', ['0', '1']) === '1';
@@ -421,7 +264,7 @@ function isOrigin(text: string): boolean {
   }
 }
 
-function readLimits(read: Reader): Config['limits'] {
+function readLimits(read: SettingReader): Config['limits'] {
   const messages = read.number('MESSAGES_PER_SECOND_LIMIT');
   const clientMessages = read.number('CLIENT_MESSAGES_PER_SECOND_LIMIT');
   const addressMessages = read.number('ADDRESS_MESSAGES_PER_SECOND_LIMIT');
@@ -447,7 +290,7 @@ function readLimits(read: Reader): Config['limits'] {
   };
 }
 
-function readStore(read: Reader): Config['store'] {
+function readStore(read: SettingReader): Config['store'] {
   const redisUrl = read.text('REDIS_URL');
   if (redisUrl !== null && !isRedisUrl(redisUrl)) {
     read.wrong(
@@ -491,7 +334,7 @@ function isRedisUrl(text: string): boolean {
 
 type IceServer = Config['iceServers'][number];
 
-function readIceServers(read: Reader): IceServer[] {
+function readIceServers(read: SettingReader): IceServer[] {
   let servers: unknown;
   try {
     servers = JSON.parse(read.text('ICE_SERVERS') ?? '[]');

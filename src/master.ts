@@ -63,6 +63,7 @@ class Supervisor implements Primary {
   private fate: Fate = { failures: 0 };
   private draining: Promise<void> | null = null;
   private onReady: ((forked: Forked) => void) | null = null;
+  private onHopeless: (error: Error) => void = () => undefined;
 
   constructor(private readonly config: Config) {
     this.node = config.server.nodeName ?? randomBytes(4).toString('hex');
@@ -71,13 +72,20 @@ class Supervisor implements Primary {
   }
 
   workers(): { id: WorkerId; pid: number; state: string }[] {
-    return [...this.forked.values()].map(({ id, process: worker, state }) => ({ id, pid: worker.process.pid ?? 0, state }));
+    return [...this.forked.values()].map(({ id, process: worker, state }) => ({
+      id,
+      pid: worker.process.pid ?? 0,
+      state,
+    }));
   }
 
   async start(): Promise<void> {
     const { server } = this.config;
     cluster.schedulingPolicy = server.scheduling === 'rr' ? cluster.SCHED_RR : cluster.SCHED_NONE;
-    cluster.setupPrimary({ serialization: 'advanced', execArgv: [...process.execArgv, ...memoryFlags(this.config)] });
+    cluster.setupPrimary({
+      serialization: 'advanced',
+      execArgv: [...process.execArgv, ...memoryFlags(this.config)],
+    });
     cluster.on('message', (worker, message) => {
       this.receive(worker, message);
     });
@@ -85,7 +93,11 @@ class Supervisor implements Primary {
       this.buried(worker, code, signal);
     });
     await this.store?.server.listen(this.storePath);
-    this.timers.push(setInterval(() => void this.watch(), 1000));
+    this.timers.push(
+      setInterval(() => {
+        this.watch();
+      }, 1000),
+    );
     if (this.store !== null) this.timers.push(setInterval(() => void this.store?.memory.sweep(), 100));
     await new Promise<void>((resolve, reject) => {
       let waiting = server.workers;
@@ -106,7 +118,10 @@ class Supervisor implements Primary {
     process.on('SIGTERM', () => void this.drainAndExit());
     process.on('SIGINT', () => void this.drainAndExit());
     process.on('SIGHUP', () => void this.roll());
-    this.log.info({ port: this.port, adminPort: this.adminPort, workers: server.workers }, 'signalbox is ready');
+    this.log.info(
+      { port: this.port, adminPort: this.adminPort, workers: server.workers },
+      'signalbox is ready',
+    );
   }
 
   /** Replaces the workers one by one: each new one listens before an old one drains. */
@@ -131,8 +146,6 @@ class Supervisor implements Primary {
     this.draining ??= this.drainAll();
     return this.draining;
   }
-
-  private onHopeless: (error: Error) => void = () => undefined;
 
   private get storePath(): string {
     return join(this.directory, 'store.sock');
@@ -204,16 +217,22 @@ class Supervisor implements Primary {
     this.fate = nextFate(this.fate, performance.now() - forked.startedAt);
     const { crashLoopLimit } = this.config.server;
     if (hopeless || (crashLoopLimit > 0 && this.fate.failures >= crashLoopLimit)) {
-      this.log.fatal({ failures: this.fate.failures }, hopeless ? 'the port cannot be used' : 'workers crash in a loop');
+      this.log.fatal(
+        { failures: this.fate.failures },
+        hopeless ? 'the port cannot be used' : 'workers crash in a loop',
+      );
       void this.drain().then(() => {
         this.onHopeless(new Error('the workers cannot start'));
         process.exit(1);
       });
       return;
     }
-    const timer = setTimeout(() => {
-      if (this.draining === null) this.fork();
-    }, backoffMs(this.fate.failures, Math.random()));
+    const timer = setTimeout(
+      () => {
+        if (this.draining === null) this.fork();
+      },
+      backoffMs(this.fate.failures, Math.random()),
+    );
     this.timers.push(timer);
   }
 
@@ -222,7 +241,8 @@ class Supervisor implements Primary {
     const now = performance.now();
     const { watchdogTimeoutMs, drainTimeoutMs } = this.config.server;
     for (const { id, process: worker, state, heardAt } of this.forked.values()) {
-      const limit = state === 'starting' ? START_TIMEOUT_MS : state === 'draining' ? drainTimeoutMs : watchdogTimeoutMs;
+      const limit =
+        state === 'starting' ? START_TIMEOUT_MS : state === 'draining' ? drainTimeoutMs : watchdogTimeoutMs;
       if (now - heardAt <= limit) continue;
       this.log.error({ worker: id, silentMs: Math.round(now - heardAt) }, 'a worker hangs: killing it');
       worker.process.kill('SIGKILL');
@@ -272,7 +292,9 @@ class Supervisor implements Primary {
 
   private async metrics(): Promise<unknown[]> {
     const ready = [...this.forked.values()].filter(({ state }) => state !== 'starting');
-    const answers = await Promise.all(ready.map((forked) => this.ask(forked, (id) => ({ type: 'metrics', id }))));
+    const answers = await Promise.all(
+      ready.map((forked) => this.ask(forked, (id) => ({ type: 'metrics', id }))),
+    );
     return answers.filter((answer) => answer !== undefined);
   }
 
@@ -306,7 +328,9 @@ class Supervisor implements Primary {
 
 function memoryFlags({ server }: Config): string[] {
   const flags: string[] = [];
-  if (server.workerMaxOldSpaceMb !== null) flags.push(`--max-old-space-size=${String(server.workerMaxOldSpaceMb)}`);
-  if (server.workerMaxSemiSpaceMb !== null) flags.push(`--max-semi-space-size=${String(server.workerMaxSemiSpaceMb)}`);
+  if (server.workerMaxOldSpaceMb !== null)
+    flags.push(`--max-old-space-size=${String(server.workerMaxOldSpaceMb)}`);
+  if (server.workerMaxSemiSpaceMb !== null)
+    flags.push(`--max-semi-space-size=${String(server.workerMaxSemiSpaceMb)}`);
   return flags;
 }

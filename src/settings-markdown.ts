@@ -17,7 +17,8 @@ export function settingsMarkdown(): string {
   let text = '';
   for (const name of Object.keys(SETTINGS) as SettingName[]) {
     const title = titles.get(name);
-    if (title !== undefined) text += `${text === '' ? '' : '\n'}### ${title}\n\n| variable | default | unit | what and why |\n|---|---|---|---|\n`;
+    if (title !== undefined)
+      text += `${text === '' ? '' : '\n'}### ${title}\n\n| variable | default | unit | what and why |\n|---|---|---|---|\n`;
     const setting = SETTINGS[name];
     const names = 'secret' in setting ? `\`${name}\` or \`${name}_FILE\`` : `\`${name}\``;
     text += `| ${names} | ${setting.default === null ? '–' : `\`${setting.default}\``} | ${setting.unit} | ${setting.text} |\n`;

@@ -7,7 +7,7 @@ interface Setting {
   readonly text: string;
   /** Can also come from the file that `<NAME>_FILE` names, and is never printed. */
   readonly secret?: true;
-  /** An empty value would switch a check off: it is a mistake. */
+  /** An empty value would switch a check off, or development mode on: it is a mistake. */
   readonly notEmpty?: true;
   readonly min?: number;
   readonly max?: number;
@@ -19,11 +19,13 @@ function count(standard: number, min: number, max: number, unit: string, text: s
   return { default: String(standard), unit, text, min, max } as const satisfies Setting;
 }
 
+// A table: one row a line.
+// prettier-ignore
 export const SETTINGS = {
   // Where it listens
   PORT: count(8080, 0, 65_535, 'port', 'Public port; 0 takes any free one.'),
   HOST: { default: null, unit: 'address', text: 'Address to listen on. Default: all, or 127.0.0.1 in development mode.' },
-  ADMIN_PORT: { ...count(9090, 0, 65_535, 'port', 'Port of metrics and admin API; 0 takes any free one.'), text: 'Port of `/metrics` and the admin API; `0` takes any free one, `off` none.' },
+  ADMIN_PORT: count(9090, 0, 65_535, 'port', 'Port of `/metrics` and the admin API; `0` takes any free one, `off` none.'),
   ADMIN_HOST: { default: '127.0.0.1', unit: 'address', text: 'Address of the admin port: not for the public.' },
   ADMIN_KEY: { default: null, unit: 'text', text: 'Bearer key of `/api/v1`, at least 32 characters; without it there is no API.', secret: true },
   TLS_CERT_FILE: { default: null, unit: 'path', text: 'Certificate chain (PEM): makes the public port `wss`. Read again by SIGHUP.' },
@@ -38,17 +40,17 @@ export const SETTINGS = {
   WORKER_MAX_OLD_SPACE_MB: { ...count(0, 64, 1_048_576, 'MiB', ''), default: null, text: "V8's old space of each worker. Default: V8's own." },
   WORKER_MAX_SEMI_SPACE_MB: { ...count(0, 1, 1024, 'MiB', ''), default: null, text: "V8's young generation of each worker: larger ones collect less often under load. Default: V8's own." },
   NODE_NAME: { default: null, unit: 'text', text: 'Name of this machine in ids and logs; unique in a cluster, also across restarts. Default: random.' },
-  WATCHDOG_TIMEOUT_MS: count(5000, 1000, 600_000, 'ms', 'A worker that is silent for this long is killed: its clients are served again in seconds.'),
+  WATCHDOG_TIMEOUT_MS: count(5000, 1500, 600_000, 'ms', 'A worker that is silent for this long is killed: its clients are served again in seconds.'),
   CRASH_LOOP_LIMIT: count(0, 0, 1000, 'deaths', 'After so many early deaths in a row the gateway gives up and exits with 1; 0: never, it backs off up to 30 s.'),
   DRAIN_TIMEOUT_MS: count(25_000, 1000, 600_000, 'ms', 'Longest drain after SIGTERM; set the grace period of your supervisor above it.'),
   LOG_LEVEL: { default: 'info', unit: 'level', text: '`trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`; `debug` has a line per connection.' },
 
   // Tokens
-  JWT_SECRET: { default: null, unit: 'text', text: 'HS256 secret, at least 32 bytes. One of this, `JWT_PUBLIC_KEY_FILE` and `JWKS_URL`; none of them is development mode.', secret: true },
-  JWT_PREVIOUS_SECRET: { default: null, unit: 'text', text: 'The secret before: still accepted, while you rotate.', secret: true },
-  JWT_PUBLIC_KEY_FILE: { default: null, unit: 'path', text: 'Public key (PEM): RSA of 2048 bits or more (RS256) or EC P-256 (ES256).' },
-  JWT_PREVIOUS_PUBLIC_KEY_FILE: { default: null, unit: 'path', text: 'The key before: still accepted, while you rotate.' },
-  JWKS_URL: { default: null, unit: 'URL', text: 'Key set of your identity provider (https); fetched again every 10 minutes, and at most once a minute for an unknown key id.' },
+  JWT_SECRET: { default: null, unit: 'text', text: 'HS256 secret, at least 32 bytes. One of this, `JWT_PUBLIC_KEY_FILE` and `JWKS_URL`; none of them is development mode.', secret: true, notEmpty: true },
+  JWT_PREVIOUS_SECRET: { default: null, unit: 'text', text: 'The secret before: still accepted, while you rotate.', secret: true, notEmpty: true },
+  JWT_PUBLIC_KEY_FILE: { default: null, unit: 'path', text: 'Public key (PEM): RSA of 2048 bits or more (RS256) or EC P-256 (ES256).', notEmpty: true },
+  JWT_PREVIOUS_PUBLIC_KEY_FILE: { default: null, unit: 'path', text: 'The key before: still accepted, while you rotate.', notEmpty: true },
+  JWKS_URL: { default: null, unit: 'URL', text: 'Key set of your identity provider (https); fetched again every 10 minutes, and at most once a minute for an unknown key id.', notEmpty: true },
   JWT_AUDIENCE: { default: null, unit: 'text', text: '`aud` that tokens must have. Default: not demanded.', notEmpty: true },
   JWT_ISSUER: { default: null, unit: 'text', text: '`iss` that tokens must have. Default: not demanded.', notEmpty: true },
   JWT_TYP: { default: null, unit: 'text', text: '`typ` that token headers must have, so that no other kind of token is taken for an access token. Default: not demanded.', notEmpty: true },

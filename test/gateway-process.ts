@@ -76,7 +76,8 @@ export async function startGateway(env: Record<string, string> = {}): Promise<Ga
     url: `ws://127.0.0.1:${String(port)}`,
     process: child,
     output: () => output,
-    workers: async () => (await api('/api/v1/workers')).workers as { id: string; pid: number; state: string }[],
+    workers: async () =>
+      (await api('/api/v1/workers')).workers as { id: string; pid: number; state: string }[],
     locate: async (client) =>
       (await api(`/api/v1/clients/${encodeURIComponent(client)}`)).sessions as Place[],
     metric: async (name, labels = {}) => {

@@ -14,6 +14,8 @@ const MEMORY_GOALS = [
   ['signalbox/2', 2],
 ];
 
+/** Under way at once, per generator: below the backlog of every server. */
+const HANDSHAKES_AT_ONCE = 32;
 /** Connected before the baseline is read: they load and warm the code, which is no connection's cost. */
 const FIRST_CONNECTIONS = 200;
 /** Memory has settled when a second changes it by less than this share. */
@@ -28,7 +30,7 @@ async function run(system, { connections }) {
   const connect = (name, count) =>
     generators.askEach((index) => {
       const ids = Array.from({ length: count / generators.size }, (_, i) => `bench-${name}-${index}-${i}`);
-      return { type: 'connect', driver: system.driver, port: server.port, ids };
+      return { type: 'connect', driver: system.driver, port: server.port, ids, atOnce: HANDSHAKES_AT_ONCE };
     });
   try {
     await connect('first', FIRST_CONNECTIONS);

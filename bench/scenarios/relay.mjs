@@ -30,10 +30,10 @@ async function run(system, load) {
 /** Connects everybody, then pairs those that are held by different processes. Returns the share of such pairs. */
 async function startPairs(system, server, generators, { pairs, window, payload }) {
   const shares = share(pairs, generators.size);
-  // One generator after the other: connections that arrive in turn are spread evenly by every balancer.
+  // One after the other: connections that arrive in turn are spread evenly by every balancer.
   const answers = await generators.askEach((index) => {
     const ids = Array.from({ length: shares[index] * 2 }, (_, i) => `bench-${index}-${i}`);
-    return { type: 'connect', driver: system.driver, port: server.port, ids };
+    return { type: 'connect', driver: system.driver, port: server.port, ids, atOnce: 1 };
   });
   const owners = ownersOfPorts(server.port, server.pids);
   const holderOf = (port) => {

@@ -43,7 +43,8 @@ export async function startAdminServer(
   // Without a key the API does not exist: there is no default password.
   if (adminKey !== null) {
     router.on('GET', '/api/v1/workers', (request, response) => {
-      if (isAdmin(request.headers.authorization, adminKey)) reply(response, 200, { workers: source.workers() });
+      if (isAdmin(request.headers.authorization, adminKey))
+        reply(response, 200, { workers: source.workers() });
       else refuse(response);
     });
     router.on('GET', '/api/v1/clients/:client', (request, response, { client }) => {
@@ -62,9 +63,12 @@ export async function startAdminServer(
       });
     });
   }
-  const server = createServer({ maxHeaderSize: 8192, headersTimeout: 5000, requestTimeout: 10_000 }, (request, response) => {
-    router.lookup(request, response);
-  });
+  const server = createServer(
+    { maxHeaderSize: 8192, headersTimeout: 5000, requestTimeout: 10_000 },
+    (request, response) => {
+      router.lookup(request, response);
+    },
+  );
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(adminPort, adminHost, resolve);

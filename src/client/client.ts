@@ -245,7 +245,8 @@ export class Client<Events extends object = DefaultEvents> {
       if ('ready' in payload) loading = payload;
       else frame.payload = payload;
     } catch (error) {
-      return Promise.reject(error);
+      // Only errors with a code are thrown above.
+      return Promise.reject(error instanceof Error ? error : new GatewayError('bad_payload'));
     }
     return this.#calls.start(frame, parse, options, loading);
   }

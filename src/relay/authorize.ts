@@ -1,7 +1,14 @@
 // The one place where a frame meets the permissions of its sender's token.
 import type { Code } from '../protocol/codes.js';
 import type { ClientFrame } from '../protocol/frame.js';
-import { type Permissions, mayBroadcast, mayJoin, mayListAnybody, mayPresence, mayPublish } from '../session/permissions.js';
+import {
+  type Permissions,
+  mayBroadcast,
+  mayJoin,
+  mayListAnybody,
+  mayPresence,
+  mayPublish,
+} from '../session/permissions.js';
 
 /**
  * Null when the frame may go on. Targets of `send` and `request` are checked one by one by the router with

@@ -8,8 +8,6 @@ import type { Outcome, Session } from '../session/session.js';
 import type { StoreEvent } from '../session/store/store.js';
 import type { RequestEnvelope } from './envelope.js';
 
-
-
 export class Delivery {
   constructor(
     private readonly registry: SessionRegistry,

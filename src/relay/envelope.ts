@@ -46,11 +46,7 @@ export interface BroadcastEnvelope {
   body: Uint8Array;
 }
 export type Envelope =
-  | DeliverEnvelope
-  | MissingEnvelope
-  | RequestEnvelope
-  | ResponseEnvelope
-  | BroadcastEnvelope;
+  DeliverEnvelope | MissingEnvelope | RequestEnvelope | ResponseEnvelope | BroadcastEnvelope;
 
 const KINDS = { deliver: 1, missing: 2, request: 3, response: 4, broadcast: 5 } as const;
 const VERSION = 1;
@@ -102,7 +98,7 @@ class Reader {
     const end = start + length;
     if (end > this.bytes.length) throw new RangeError('envelope is cut short');
     this.at = end;
-    return this.bytes.toString("utf8", start, end);
+    return this.bytes.toString('utf8', start, end);
   }
   list(): string[] {
     const count = this.bytes.readUInt16LE(this.at);

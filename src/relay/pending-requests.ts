@@ -28,7 +28,9 @@ export class PendingRequests {
   /** The worker that waits for the answer to `handle`; null when it is none of ours. */
   static workerOf(handle: string): WorkerId | null {
     const mark = handle.lastIndexOf('!');
-    return mark > 0 && /^[A-Za-z0-9_-]+\.\d+$/.test(handle.slice(0, mark)) ? (handle.slice(0, mark) as WorkerId) : null;
+    return mark > 0 && /^[A-Za-z0-9_-]+\.\d+$/.test(handle.slice(0, mark))
+      ? (handle.slice(0, mark) as WorkerId)
+      : null;
   }
 
   open(
@@ -68,7 +70,11 @@ export class PendingRequests {
     if (code !== '' || encoding === undefined) {
       pending.session.refuse(pending.ref, code === '' ? 'rejected' : code, text);
     } else {
-      pending.session.send({ type: 'response', ref: pending.ref, payload: { encoding, data: body.subarray(1) } });
+      pending.session.send({
+        type: 'response',
+        ref: pending.ref,
+        payload: { encoding, data: body.subarray(1) },
+      });
     }
   }
 
@@ -81,7 +87,8 @@ export class PendingRequests {
 
   dropOf(session: Session): void {
     if (session.pendingRequests === 0) return;
-    for (const [handle, pending] of this.pending) if (pending.session === session) this.remove(handle, pending);
+    for (const [handle, pending] of this.pending)
+      if (pending.session === session) this.remove(handle, pending);
   }
 
   private remove(handle: string, pending: Pending): void {

@@ -31,7 +31,8 @@ export class PresenceFeed {
       });
     }
     pending.count = count;
-    const [now, before] = change === 'joined' ? [pending.joined, pending.left] : [pending.left, pending.joined];
+    const [now, before] =
+      change === 'joined' ? [pending.joined, pending.left] : [pending.left, pending.joined];
     // Who left and came back within one frame never left, and the reverse.
     if (!before.delete(client)) now.add(client);
   }

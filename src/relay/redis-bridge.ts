@@ -34,9 +34,12 @@ export class RedisBridge implements NodeBridge {
   }
 
   async open(): Promise<void> {
-    await this.options.pubSub.subscribe([this.channelOf(this.options.worker), this.toAll], (channel, bytes) => {
-      this.receive(channel, bytes);
-    });
+    await this.options.pubSub.subscribe(
+      [this.channelOf(this.options.worker), this.toAll],
+      (channel, bytes) => {
+        this.receive(channel, bytes);
+      },
+    );
   }
 
   send(to: WorkerId, bytes: Buffer): boolean {
@@ -56,7 +59,8 @@ export class RedisBridge implements NodeBridge {
   }
 
   private queue(channel: string, bytes: Buffer): boolean {
-    if (!this.options.pubSub.ready || this.queuedBytes + bytes.length > BRIDGE_QUEUE_LIMIT_BYTES) return false;
+    if (!this.options.pubSub.ready || this.queuedBytes + bytes.length > BRIDGE_QUEUE_LIMIT_BYTES)
+      return false;
     const batch = this.batches.get(channel);
     if (batch === undefined) this.batches.set(channel, [bytes]);
     else batch.push(bytes);
@@ -126,5 +130,5 @@ export function splitBatch(bytes: Buffer): { node: string; envelopes: Buffer[] }
     envelopes.push(bytes.subarray(at, at + length));
     at += length;
   }
-  return { node: bytes.toString("utf8", 1, 1 + nameLength), envelopes };
+  return { node: bytes.toString('utf8', 1, 1 + nameLength), envelopes };
 }

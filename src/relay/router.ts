@@ -61,14 +61,13 @@ export class Router {
       }
       return;
     }
-    Promise.all(to.map(async (target) => ({ target, result: await this.sendTo(session, frame, target, body) }))).then(
-      (results) => {
-        const absent = results.filter(({ result }) => result === 'absent').map(({ target }) => target);
-        if (absent.length === to.length) session.refuse(frame.ref, 'not_found', CODES.not_found.text);
-        else if (frame.seq !== 0) session.ok(frame.ref, { absent });
-      },
-      report,
-    );
+    Promise.all(
+      to.map(async (target) => ({ target, result: await this.sendTo(session, frame, target, body) })),
+    ).then((results) => {
+      const absent = results.filter(({ result }) => result === 'absent').map(({ target }) => target);
+      if (absent.length === to.length) session.refuse(frame.ref, 'not_found', CODES.not_found.text);
+      else if (frame.seq !== 0) session.ok(frame.ref, { absent });
+    }, report);
   }
 
   broadcast(session: Session, frame: BroadcastFrame): void {
@@ -92,15 +91,22 @@ export class Router {
     const body = encodeRoomMessageBody({ ...messageOf(session, frame), room });
     this.options.store
       .append({ channel: { kind: 'room', room }, sender: id, seq, only: null, skip, body })
-      .then((result) => {
-        if (result.status === 'out_of_order') refuseOrder(session, frame.ref, result.expected);
-        else if (seq !== 0) session.ok(frame.ref, result.status === 'accepted' ? { id: result.id } : null);
-      }, refuseLater(session, frame.ref));
+      .then(
+        (result) => {
+          if (result.status === 'out_of_order') refuseOrder(session, frame.ref, result.expected);
+          else if (seq !== 0) session.ok(frame.ref, result.status === 'accepted' ? { id: result.id } : null);
+        },
+        refuseLater(session, frame.ref),
+      );
   }
 
   request(session: Session, frame: RequestFrame): void {
     if (session.pendingRequests >= this.options.requestsPendingLimit) {
-      session.refuse(frame.ref, 'limit', `At most ${String(this.options.requestsPendingLimit)} requests may wait.`);
+      session.refuse(
+        frame.ref,
+        'limit',
+        `At most ${String(this.options.requestsPendingLimit)} requests may wait.`,
+      );
       return;
     }
     const address = parseAddress(frame.to);
@@ -158,15 +164,18 @@ export class Router {
     }
   }
 
-  private sendTo(session: Session, frame: SendFrame, to: string, body: Uint8Array): Routed | Promise<SendResult> {
+  private sendTo(
+    session: Session,
+    frame: SendFrame,
+    to: string,
+    body: Uint8Array,
+  ): Routed | Promise<SendResult> {
     const address = parseAddress(to);
     if (address === null || !maySend(session.identity.permissions, address.client)) return 'absent';
     if (frame.seq !== 0) return this.append(session, frame.seq, address, body);
     const places = this.options.routes.peek(address.client);
     if (places !== undefined) return this.deliver(address, places, body);
-    return this.options.routes
-      .load(address.client)
-      .then((loaded) => this.deliver(address, loaded, body));
+    return this.options.routes.load(address.client).then((loaded) => this.deliver(address, loaded, body));
   }
 
   private async append(
@@ -244,7 +253,13 @@ export class Router {
     else this.dispatchRequest(handle, again.address, again.body);
   }
 
-  private answerRequest(session: Session, handle: string, code: Code | '', text: string, body: Uint8Array): void {
+  private answerRequest(
+    session: Session,
+    handle: string,
+    code: Code | '',
+    text: string,
+    body: Uint8Array,
+  ): void {
     const worker = PendingRequests.workerOf(handle);
     // An answer to nobody is dropped like a late one: a client cannot tell, and learns nothing about handles.
     if (worker === null) return;
@@ -266,7 +281,10 @@ interface Message {
 }
 
 /** What receivers see: the sender's identity is the gateway's word, and only the trace id of the options travels on. */
-function messageOf(session: Session, frame: SendFrame | BroadcastFrame | RequestFrame | PublishFrame): Message {
+function messageOf(
+  session: Session,
+  frame: SendFrame | BroadcastFrame | RequestFrame | PublishFrame,
+): Message {
   const { trace } = frame.options;
   return {
     options: trace === undefined ? {} : { trace },
@@ -278,10 +296,7 @@ function messageOf(session: Session, frame: SendFrame | BroadcastFrame | Request
 }
 
 /** Null when the target does not exist; an empty map when none of its sessions is connected now. */
-function groupByWorker(
-  address: Address,
-  places: readonly SessionPlace[],
-): Map<WorkerId, SessionId[]> | null {
+function groupByWorker(address: Address, places: readonly SessionPlace[]): Map<WorkerId, SessionId[]> | null {
   let exists = false;
   const byWorker = new Map<WorkerId, SessionId[]>();
   for (const { session, worker, connected } of places) {

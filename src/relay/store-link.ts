@@ -1,7 +1,8 @@
 // The embedded store over a link: workers call the primary's store, the primary pushes events to workers.
 import type { Server } from 'node:net';
 import { deserialize, serialize } from 'node:v8';
-import { GatewayError, ProtocolError } from '../protocol/errors.js';
+import type { Code } from '../protocol/codes.js';
+import { GatewayError } from '../protocol/errors.js';
 import type { WorkerId } from '../protocol/ids.js';
 import type { Store, StoreEvent, StoreListener } from '../session/store/store.js';
 import { connectLink, type Link, type LinkHandlers, listenLinks } from './link.js';
@@ -16,7 +17,7 @@ type Method = Exclude<keyof Store, 'ready' | 'close'>;
 type Call = { hello: WorkerId } | { id: number; method: Method; args: unknown[] };
 type Answer =
   | { id: number; result: unknown }
-  | { id: number; error: { code: ProtocolError['code']; message: string } }
+  | { id: number; error: { code: Code; message: string } }
   | { event: StoreEvent };
 
 /** The primary's side: answers workers' calls on its store. */
@@ -66,11 +67,16 @@ export class StoreServer {
   private async answer(call: { id: number; method: Method; args: unknown[] }, link: Link): Promise<void> {
     let answer: Answer;
     try {
-      const method = this.store[call.method] as (...args: unknown[]) => Promise<unknown>;
-      answer = { id: call.id, result: await method.apply(this.store, call.args) };
+      // The method's name was checked; its arguments were written by the same version in a worker of ours.
+      const method = Reflect.get(this.store, call.method) as (...args: unknown[]) => unknown;
+      const result = await Reflect.apply(method, this.store, call.args);
+      answer = { id: call.id, result };
     } catch (error) {
       const code = error instanceof GatewayError ? error.code : 'internal_error';
-      answer = { id: call.id, error: { code, message: error instanceof Error ? error.message : String(error) } };
+      answer = {
+        id: call.id,
+        error: { code, message: error instanceof Error ? error.message : String(error) },
+      };
     }
     link.send(serialize(answer));
   }

@@ -11,7 +11,8 @@ import { type Permissions, parsePermissions } from './permissions.js';
 export interface Identity {
   client: ClientId;
   expiresAtMs: number;
-  issuedAtMs: number;
+  /** Null where the token does not say. */
+  issuedAtMs: number | null;
   /** `jti`, or null. */
   tokenId: string | null;
   permissions: Permissions;
@@ -32,13 +33,23 @@ export interface Authenticator {
   close(): void;
 }
 
-/** @param refused told about each refused token */
-export function createAuthenticator(
-  settings: TokenSettings,
-  refused: (reason: Refusal) => void,
-  now: () => number = () => Date.now(),
-): Authenticator {
-  const keys: KeySource = settings.keys.kind === 'jwks' ? new JwksKeys(settings.keys.url) : localKeys(settings.keys);
+export interface AuthenticatorOptions {
+  /** Told about each refused token. */
+  refused(reason: Refusal): void;
+  /** Told why a key set could not be fetched. */
+  keysFailed?: (error: unknown) => void;
+  now?: () => number;
+}
+
+export function createAuthenticator(settings: TokenSettings, options: AuthenticatorOptions): Authenticator {
+  const { refused, now = () => Date.now() } = options;
+  const keys: KeySource =
+    settings.keys.kind === 'jwks'
+      ? new JwksKeys(
+          settings.keys.url,
+          options.keysFailed === undefined ? {} : { failed: options.keysFailed },
+        )
+      : localKeys(settings.keys);
   return {
     async verify(token) {
       try {
@@ -71,15 +82,28 @@ function readHeader(token: string, settings: TokenSettings): Header {
     throw new RefusedToken('malformed');
   }
   if (decoded === null) throw new RefusedToken('malformed');
-  const { alg, kid, typ, crit } = decoded.header as { alg: unknown; kid?: unknown; typ?: unknown; crit?: unknown };
+  const { alg, kid, typ, crit } = decoded.header as {
+    alg: unknown;
+    kid?: unknown;
+    typ?: unknown;
+    crit?: unknown;
+  };
   // RFC 7515 §4.1.11: who does not understand a critical extension must refuse, and we know none.
   if (crit !== undefined || typeof alg !== 'string') throw new RefusedToken('header');
-  if (kid !== undefined && (typeof kid !== 'string' || !/^[A-Za-z0-9_.-]{1,64}$/.test(kid))) throw new RefusedToken('header');
+  if (kid !== undefined && !(typeof kid === 'string' && KEY_ID.test(kid))) throw new RefusedToken('header');
   // RFC 8725 §3.11: a token of another kind from the same issuer is not an access token.
-  if (settings.typ !== null && (typeof typ !== 'string' || typ.toLowerCase() !== settings.typ.toLowerCase())) {
+  if (settings.typ !== null && !(typeof typ === 'string' && mediaType(typ) === mediaType(settings.typ))) {
     throw new RefusedToken('header');
   }
   return { alg, kid: kid ?? null };
+}
+
+/** Only ever looked up in a map. Base64 with its `+/=` is what some providers use (AWS Cognito); paths and URLs are not. */
+const KEY_ID = /^(?!.*\.\.)[A-Za-z0-9_.+/=-]{1,128}$/;
+
+/** RFC 7515 §4.1.9: `application/` may be left out, and case does not count. */
+function mediaType(typ: string): string {
+  return typ.toLowerCase().replace(/^application\//, '');
 }
 
 async function verifyWith(
@@ -104,7 +128,13 @@ async function verifyWith(
   throw last;
 }
 
-function verifyOnce(token: string, key: KeyObject, algorithm: Algorithm, settings: TokenSettings, now: number): unknown {
+function verifyOnce(
+  token: string,
+  key: KeyObject,
+  algorithm: Algorithm,
+  settings: TokenSettings,
+  now: number,
+): unknown {
   return jwt.verify(token, key, {
     algorithms: [algorithm],
     clockTolerance: settings.leewayS,
@@ -126,11 +156,13 @@ function refusalOf(error: unknown): RefusedToken {
 
 /** Copies the known claims and checks what jsonwebtoken does not: `exp` demanded and bounded, `iat` sane, `sub` a client id. */
 function identityOf(claims: unknown, settings: TokenSettings, now: number): Identity {
-  if (typeof claims !== 'object' || claims === null || Array.isArray(claims)) throw new RefusedToken('claims');
+  if (typeof claims !== 'object' || claims === null || Array.isArray(claims))
+    throw new RefusedToken('claims');
   const { sub, exp, iat, jti, perm } = claims as Record<string, unknown>;
   if (typeof exp !== 'number' || !Number.isFinite(exp)) throw new RefusedToken('claims');
   const nowS = now / 1000;
-  const issuedS = iat ?? nowS;
+  // Without `iat` the token may have been made just now: its life is bounded all the same.
+  const issuedS = iat === undefined ? nowS : iat;
   if (typeof issuedS !== 'number' || !Number.isFinite(issuedS)) throw new RefusedToken('claims');
   if (issuedS > nowS + settings.leewayS) throw new RefusedToken('not_yet');
   if (exp - issuedS > settings.maxLifeS) throw new RefusedToken('claims');
@@ -139,7 +171,7 @@ function identityOf(claims: unknown, settings: TokenSettings, now: number): Iden
   return {
     client: sub,
     expiresAtMs: exp * 1000,
-    issuedAtMs: issuedS * 1000,
+    issuedAtMs: iat === undefined ? null : issuedS * 1000,
     tokenId: jti ?? null,
     permissions: parsePermissions(perm),
   };

@@ -46,18 +46,29 @@ const COOLDOWN_MS = 60_000;
 const FIRST_COOLDOWN_MS = 5_000;
 const FETCH_TIMEOUT_MS = 2_000;
 const BODY_LIMIT_BYTES = 256 * 1024;
+/** Most keys of a set: a provider has two or three, and each costs time to import. */
+const KEYS_LIMIT = 64;
+
+export interface JwksOptions {
+  /** Told why the set could not be fetched. */
+  failed?: (error: unknown) => void;
+  now?: () => number;
+}
 
 export class JwksKeys implements KeySource {
   private readonly set: ReturnType<typeof createRemoteJWKSet>;
   private readonly timer: NodeJS.Timeout;
+  private readonly now: () => number;
   private readonly verified = new Map<string, VerificationKey>();
+  private refreshing: Promise<void> | null = null;
   private fetchedAt = -Infinity;
   private triedAt = -Infinity;
 
   constructor(
     url: string,
-    private readonly now: () => number = () => performance.now(),
+    private readonly options: JwksOptions = {},
   ) {
+    this.now = options.now ?? (() => performance.now());
     this.set = createRemoteJWKSet(new URL(url), {
       // Ours is the rule of when to fetch: jose forgets its keys when a refresh fails.
       cacheMaxAge: Infinity,
@@ -73,9 +84,11 @@ export class JwksKeys implements KeySource {
 
   async find(kid: string | null, alg: string): Promise<readonly VerificationKey[]> {
     if (kid === null || (alg !== 'RS256' && alg !== 'ES256')) return [];
-    const cooldown = this.fetchedAt === -Infinity ? FIRST_COOLDOWN_MS : COOLDOWN_MS;
-    if (!this.verified.has(kid) && this.now() - this.triedAt >= cooldown) await this.refresh();
-    else if (this.refreshing !== null) await this.refreshing;
+    if (!this.verified.has(kid)) {
+      const cooldown = this.fetchedAt === -Infinity ? FIRST_COOLDOWN_MS : COOLDOWN_MS;
+      if (this.now() - this.triedAt >= cooldown) await this.refresh();
+      else await this.refreshing;
+    }
     if (this.now() - this.fetchedAt > MAX_STALE_MS) throw new GatewayError('unavailable');
     const key = this.verified.get(kid);
     return key !== undefined && key.algorithm === alg ? [key] : [];
@@ -84,8 +97,6 @@ export class JwksKeys implements KeySource {
   close(): void {
     clearInterval(this.timer);
   }
-
-  private refreshing: Promise<void> | null = null;
 
   /** One fetch at a time; the keys of before stay when it fails. */
   private refresh(): Promise<void> {
@@ -99,14 +110,16 @@ export class JwksKeys implements KeySource {
     this.triedAt = this.now();
     try {
       await this.set.reload();
-    } catch {
+    } catch (error) {
+      this.options.failed?.(error);
       return;
     }
     this.fetchedAt = this.now();
     this.verified.clear();
-    for (const jwk of this.set.jwks()?.keys ?? []) {
-      const { kid, use, alg } = jwk;
-      if (kid === undefined || (use !== undefined && use !== 'sig')) continue;
+    for (const jwk of this.set.jwks()?.keys.slice(0, KEYS_LIMIT) ?? []) {
+      const { kid, use, alg, key_ops: operations } = jwk;
+      if (typeof kid !== 'string' || (use !== undefined && use !== 'sig')) continue;
+      if (Array.isArray(operations) && !operations.includes('verify')) continue;
       try {
         const key = publicKey(createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' }));
         if (alg === undefined || alg === key.algorithm) this.verified.set(kid, key);

@@ -3,9 +3,13 @@ import type { ClientId, RoomName } from '../protocol/ids.js';
 
 /** Most patterns in one list of a token: tokens are at most 4 KiB anyway, and matching is linear in the prefixes. */
 const PATTERNS_LIMIT = 256;
+/** A name, the beginning of one with `*` behind it, or `*` alone. */
+const PATTERN = /^(?:[A-Za-z0-9._~@:/+-]{1,128}\*?|\*)$/;
 
-/** Exact names, and beginnings of names; `*` alone is the empty beginning. */
+/** Exact names, and beginnings of names. */
 export interface Patterns {
+  /** `*` alone: the common case, answered without a look at the name. */
+  readonly all: boolean;
   readonly exact: ReadonlySet<string>;
   readonly prefixes: readonly string[];
 }
@@ -23,26 +27,27 @@ export interface Permissions {
   readonly admin: boolean;
 }
 
-const NONE: Patterns = { exact: new Set(), prefixes: [] };
-const ALL: Patterns = { exact: new Set(), prefixes: [''] };
+const NO_NAMES: ReadonlySet<string> = new Set();
+const NONE: Patterns = { all: false, exact: NO_NAMES, prefixes: [] };
+const ALL: Patterns = { all: true, exact: NO_NAMES, prefixes: [] };
+
+/** Shared by all tokens with `perm: "*"`: sessions cost memory. */
+const EVERYTHING: Permissions = {
+  send: ALL,
+  join: ALL,
+  publish: ALL,
+  presence: ALL,
+  list: ALL,
+  provide: ALL,
+  call: ALL,
+  streams: ALL,
+  turn: true,
+  admin: true,
+};
 
 /** Reads the claim `perm`. Whatever has the wrong type permits nothing; nothing is guessed. */
 export function parsePermissions(claim: unknown): Permissions {
-  if (claim === '*') {
-    const admin = true;
-    return {
-      send: ALL,
-      join: ALL,
-      publish: ALL,
-      presence: ALL,
-      list: ALL,
-      provide: ALL,
-      call: ALL,
-      streams: ALL,
-      turn: true,
-      admin,
-    };
-  }
+  if (claim === '*') return EVERYTHING;
   const rooms = field(claim, 'rooms');
   const services = field(claim, 'services');
   return {
@@ -61,30 +66,74 @@ export function parsePermissions(claim: unknown): Permissions {
 
 /** An own field of a plain object; anything else has none. */
 function field(value: unknown, name: string): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-  return Object.getOwnPropertyDescriptor(value, name)?.value;
+  return isPlainObject(value) ? Object.getOwnPropertyDescriptor(value, name)?.value : undefined;
+}
+
+function isPlainObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function parsePatterns(value: unknown): Patterns {
-  if (!Array.isArray(value) || value.length > PATTERNS_LIMIT) return NONE;
-  if (
-    !value.every(
-      (entry) => typeof entry === 'string' && /^[A-Za-z0-9._~@:/+-]{0,128}\*?$/.test(entry) && entry !== '',
-    )
-  )
-    return NONE;
-  const entries: string[] = value;
+  if (!isPatternList(value)) return NONE;
+  if (value.includes('*')) return ALL;
+  const exact = value.filter((entry) => !entry.endsWith('*'));
   return {
-    exact: new Set(entries.filter((entry) => !entry.endsWith('*'))),
-    prefixes: entries.filter((entry) => entry.endsWith('*')).map((entry) => entry.slice(0, -1)),
+    all: false,
+    exact: exact.length === 0 ? NO_NAMES : new Set(exact),
+    prefixes: value.filter((entry) => entry.endsWith('*')).map((entry) => entry.slice(0, -1)),
   };
 }
 
-function matches({ exact, prefixes }: Patterns, name: string): boolean {
-  return exact.has(name) || prefixes.some((prefix) => name.startsWith(prefix));
+function isPatternList(value: unknown): value is string[] {
+  return Array.isArray(value) && value.length <= PATTERNS_LIMIT && value.every(isPattern);
 }
-function isEmpty({ exact, prefixes }: Patterns): boolean {
-  return exact.size === 0 && prefixes.length === 0;
+function isPattern(value: unknown): value is string {
+  return typeof value === 'string' && PATTERN.test(value);
+}
+
+/** Where each list of patterns stands in the claim. */
+const LISTS = [
+  'send',
+  'rooms.join',
+  'rooms.publish',
+  'rooms.presence',
+  'list',
+  'services.provide',
+  'services.call',
+  'streams',
+];
+const FLAGS = ['turn', 'admin'];
+
+/**
+ * What of a claim would silently permit nothing, for those who write one by hand: unknown names and wrong types.
+ * @returns one line each
+ */
+export function permissionMistakes(claim: unknown): string[] {
+  if (claim === '*') return [];
+  if (!isPlainObject(claim)) return ['perm must be "*" or an object'];
+  return Object.entries(claim).flatMap(([name, value]) => {
+    if (name !== 'rooms' && name !== 'services') return mistakesOf(name, value);
+    if (!isPlainObject(value)) return [`${name} must be an object of lists of patterns`];
+    return Object.entries(value).flatMap(([inner, list]) => mistakesOf(`${name}.${inner}`, list));
+  });
+}
+
+function mistakesOf(path: string, value: unknown): string[] {
+  if (FLAGS.includes(path)) return typeof value === 'boolean' ? [] : [`${path} must be true or false`];
+  if (!LISTS.includes(path))
+    return [`${JSON.stringify(path)} is no permission: there are ${[...LISTS, ...FLAGS].join(', ')}`];
+  return isPatternList(value)
+    ? []
+    : [`${path} must be a list of at most ${PATTERNS_LIMIT} names or beginnings like "team-*"`];
+}
+
+function matches({ all, exact, prefixes }: Patterns, name: string): boolean {
+  if (all || exact.has(name)) return true;
+  for (const prefix of prefixes) if (name.startsWith(prefix)) return true;
+  return false;
+}
+function isEmpty({ all, exact, prefixes }: Patterns): boolean {
+  return !all && exact.size === 0 && prefixes.length === 0;
 }
 
 export function maySend(permissions: Permissions, client: ClientId): boolean {
@@ -113,7 +162,8 @@ export function mayListAnybody(permissions: Permissions): boolean {
 
 /** The patterns of `send` as they travel with a broadcast to other workers; `matchesAny` reads them there. */
 export function sendPatterns(permissions: Permissions): string[] {
-  return [...permissions.send.exact, ...permissions.send.prefixes.map((prefix) => `${prefix}*`)];
+  const { all, exact, prefixes } = permissions.send;
+  return all ? ['*'] : [...exact, ...prefixes.map((prefix) => `${prefix}*`)];
 }
 export function matchesAny(patterns: readonly string[], name: string): boolean {
   return patterns.some((pattern) =>

@@ -18,14 +18,20 @@ export type ToPrimary =
   | { type: 'metrics'; id: number; values: unknown }
   | { type: 'located'; id: number; places: SessionPlace[] | null };
 
-const TO_PRIMARY: Record<ToPrimary['type'], true> = { ready: true, alive: true, metrics: true, located: true };
+const TO_PRIMARY: Record<ToPrimary['type'], true> = {
+  ready: true,
+  alive: true,
+  metrics: true,
+  located: true,
+};
 
 /** A message from a worker, or null for anything else: a worker must not be able to confuse the primary. */
 export function parseToPrimary(value: unknown): ToPrimary | null {
   if (typeof value !== 'object' || value === null || !('type' in value)) return null;
   const { type } = value;
   if (typeof type !== 'string' || !Object.hasOwn(TO_PRIMARY, type)) return null;
-  if (type === 'ready') return 'port' in value && typeof value.port === 'number' ? { type, port: value.port } : null;
+  if (type === 'ready')
+    return 'port' in value && typeof value.port === 'number' ? { type, port: value.port } : null;
   if (type === 'alive') return { type };
   if (!('id' in value) || typeof value.id !== 'number') return null;
   // Written by the code of this same version in a process that the primary started: the fields are its own.

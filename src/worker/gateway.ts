@@ -189,7 +189,8 @@ class Visit {
     const result = await store.attach({
       client: identity.client,
       worker,
-      resume: hello.resume === null ? null : { session: hello.resume.session, keyHash: hashOf(hello.resume.key) },
+      resume:
+        hello.resume === null ? null : { session: hello.resume.session, keyHash: hashOf(hello.resume.key) },
       fresh: randomBytes(16).toString('base64url') as SessionId,
       keyHash: hashOf(resumeKey),
       duplicates: config.sessions.duplicateClient,
@@ -216,7 +217,13 @@ class Visit {
     this.open(session, resumeKey, result.resumed, identity, hello.agent);
   }
 
-  private open(session: Session, resumeKey: string, resumed: boolean, identity: Identity, agent: string | null): void {
+  private open(
+    session: Session,
+    resumeKey: string,
+    resumed: boolean,
+    identity: Identity,
+    agent: string | null,
+  ): void {
     const { config, metrics, registry, verbs, version } = this.options;
     this.phase = 'open';
     this.session = session;

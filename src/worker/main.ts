@@ -12,6 +12,15 @@ export async function startWorker(env: NodeJS.ProcessEnv): Promise<void> {
   process.on('SIGINT', () => undefined);
   process.on('SIGTERM', () => undefined);
   process.on('SIGHUP', () => undefined);
+  // Listens before it starts: a drain, or the list of siblings, may come while the worker still connects to its store.
+  const early: ToWorker[] = [];
+  let receive = (message: ToWorker): void => {
+    early.push(message);
+  };
+  process.on('message', (message) => {
+    // Written by the primary, which started this process.
+    receive(message as ToWorker);
+  });
   const worker = await runWorker(
     {
       config: deserializeConfig(env[WORKER_ENV.config] ?? ''),
@@ -22,8 +31,8 @@ export async function startWorker(env: NodeJS.ProcessEnv): Promise<void> {
     },
     send,
   );
-  process.on('message', (message) => {
-    // Written by the primary, which started this process.
-    worker.receive(message as ToWorker);
-  });
+  receive = (message) => {
+    worker.receive(message);
+  };
+  for (const message of early) receive(message);
 }

@@ -35,7 +35,9 @@ export class StaticFiles {
       });
     }
     this.playground =
-      options.guestToken === null ? null : readFileSync(join(options.webDirectory, 'playground.html'), 'utf8');
+      options.guestToken === null
+        ? null
+        : readFileSync(join(options.webDirectory, 'playground.html'), 'utf8');
   }
 
   /** @param host the request's Host: a page with a token in it is for this machine only (DNS rebinding) */
@@ -43,7 +45,8 @@ export class StaticFiles {
     const script = this.scripts.get(path);
     if (script !== undefined) return script;
     const { guestToken } = this.options;
-    if (path !== '/' || this.playground === null || guestToken === null || !LOOPBACK_HOST.test(host ?? '')) return null;
+    if (path !== '/' || this.playground === null || guestToken === null || !LOOPBACK_HOST.test(host ?? ''))
+      return null;
     const client = `guest-${randomBytes(2).toString('hex')}`;
     const nonce = randomBytes(16).toString('base64');
     return {

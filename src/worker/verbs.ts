@@ -141,8 +141,8 @@ export class Verbs {
       session.send({ type: 'ping' });
       session.pingDeadline = wheel.in(pongTimeoutMs, () => {
         if (session.lastHeardAt < pingedAt && wheel.lagMs < OWN_LAG_LIMIT_MS) {
+          // Not cut off at once: who is only stuck still learns why, and who is gone costs a close time-out more.
           this.close(session, 'no_pong');
-          session.connection.terminate();
         } else {
           this.armPing(session);
         }
@@ -173,7 +173,8 @@ export class Verbs {
       session.identity = identity;
       this.armExpiry(session);
       for (const room of session.rooms) {
-        if (!mayJoin(identity.permissions, room)) session.inRoomOrder(() => this.leaveRoom(session, room).then(() => undefined));
+        if (!mayJoin(identity.permissions, room))
+          session.inRoomOrder(() => this.leaveRoom(session, room).then(() => undefined));
       }
       session.ok(frame.ref, { expiresInMs: Math.max(0, identity.expiresAtMs - Date.now()) });
     } catch (error) {

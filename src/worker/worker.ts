@@ -55,8 +55,13 @@ export async function runWorker(
     metrics.countDelivery(outcome, receivers);
   });
   const presence = new PresenceFeed(registry, wheel);
-  const authenticator = createAuthenticator(config.tokens, (reason) => {
-    metrics.tokensRefused.inc({ reason });
+  const authenticator = createAuthenticator(config.tokens, {
+    refused: (reason) => {
+      metrics.tokensRefused.inc({ reason });
+    },
+    keysFailed: (error) => {
+      log.warn({ err: error }, 'the key set of JWKS_URL could not be fetched; known keys stay in use');
+    },
   });
 
   const relay = new NodeRelay({
@@ -70,6 +75,8 @@ export async function runWorker(
     },
   });
 
+  // Set once the parts that it needs stand; events before that find no session anyway.
+  let renewAll = (): void => undefined;
   const onStoreEvent = (event: StoreEvent): void => {
     switch (event.type) {
       case 'entry':
@@ -87,6 +94,7 @@ export async function runWorker(
         return;
       case 'reset':
         routes.clear();
+        renewAll();
         return;
       default:
         event satisfies never;
@@ -170,15 +178,18 @@ export async function runWorker(
   });
 
   await relay.open();
+  const signs = keepAlive(settings, store, registry);
+  renewAll = signs.renewAll;
   const chores = [
     every(1000, () => {
       tell({ type: 'alive' });
       metrics.loopLag.observe(wheel.lagMs / 1000);
       throttle.prune();
       door.prune();
+      return undefined;
     }),
     every(1000, () => store.sweep()),
-    ...keepAlive(settings, store, registry),
+    ...signs.chores,
   ];
   await store.renew(worker, []);
 
@@ -202,7 +213,10 @@ export async function runWorker(
 
   server.listen({ port: config.server.port, host: config.server.host, backlog: LISTEN_BACKLOG }, () => {
     const address = server.address();
-    tell({ type: 'ready', port: typeof address === 'object' && address !== null ? address.port : config.server.port });
+    tell({
+      type: 'ready',
+      port: typeof address === 'object' && address !== null ? address.port : config.server.port,
+    });
   });
   server.on('error', (error) => {
     log.fatal({ err: error }, 'cannot listen');
@@ -282,29 +296,51 @@ async function openStore(
   return store;
 }
 
-/** Signs of life of the worker, and of its sessions a few at a time, so that no key of a live session expires. */
-function keepAlive({ config, worker }: WorkerSettings, store: Store, registry: SessionRegistry): NodeJS.Timeout[] {
-  let queue: Session[] = [];
-  const leaseEvery = config.store.settings.workerLeaseMs / 3;
-  return [
-    every(leaseEvery, () => store.renew(worker, [])),
-    every(SESSIONS_RENEW_STEP_MS, () => {
-      if (queue.length === 0) queue = [...registry.all()];
-      const step = Math.ceil(registry.size / SESSIONS_RENEW_STEPS);
-      return store.renew(
-        worker,
-        queue.splice(0, Math.max(1, step)).map(({ ref }) => ref),
-      );
-    }),
-  ];
-}
-
 /** All sessions of a worker are renewed within SESSIONS_RENEW_STEPS × SESSIONS_RENEW_STEP_MS: five minutes. */
 const SESSIONS_RENEW_STEP_MS = 5_000;
 const SESSIONS_RENEW_STEPS = 60;
+/** Sessions that are renewed at once, so that a whole worker's do not hit the store in one moment. */
+const SESSIONS_RENEW_BATCH = 500;
+
+/**
+ * Signs of life: of the worker, and of its sessions a few at a time, so that no key of a live session expires.
+ * `renewAll` asks for every session now: the store may have taken them for lost.
+ */
+function keepAlive(
+  { config, worker }: WorkerSettings,
+  store: Store,
+  registry: SessionRegistry,
+): { renewAll: () => void; chores: NodeJS.Timeout[] } {
+  let queue: Session[] = [];
+  let urgent = false;
+  const renew = async (): Promise<void> => {
+    if (queue.length === 0) queue = [...registry.all()];
+    const step = urgent ? SESSIONS_RENEW_BATCH : Math.max(1, Math.ceil(registry.size / SESSIONS_RENEW_STEPS));
+    const sessions = queue.slice(0, step);
+    await store.renew(
+      worker,
+      sessions.map(({ ref }) => ref),
+    );
+    // Taken off only now: a renewal that failed is tried again.
+    const renewed = new Set(sessions);
+    queue = queue.filter((session) => !renewed.has(session));
+    if (queue.length === 0) urgent = false;
+  };
+  let ticks = 0;
+  return {
+    renewAll: () => {
+      queue = [...registry.all()];
+      urgent = true;
+    },
+    chores: [
+      every(config.store.settings.workerLeaseMs / 3, () => store.renew(worker, [])),
+      every(250, () => (urgent || ++ticks % (SESSIONS_RENEW_STEP_MS / 250) === 0 ? renew() : undefined)),
+    ],
+  };
+}
 
 /** A chore whose failure is the store's trouble, which shows elsewhere; one run at a time. */
-function every(ms: number, chore: () => Promise<unknown> | void): NodeJS.Timeout {
+function every(ms: number, chore: () => Promise<unknown> | undefined): NodeJS.Timeout {
   let running = false;
   return setInterval(() => {
     if (running) return;

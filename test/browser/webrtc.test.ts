@@ -37,7 +37,7 @@ async function openPage(
   for (let attempt = 0; attempt < 30; attempt++) {
     const page = await browser.newPage();
     await page.goto(`http://127.0.0.1:${String(gateway.port)}/healthz`);
-    const session = await page.evaluate(CONNECT, { url: gateway.url, token: tokenOf(name), codec });
+    const session = await page.evaluate(CONNECT({ url: gateway.url, token: tokenOf(name), codec }));
     const place = (await gateway.locate(name)).find((candidate) => candidate.session === session);
     if (place !== undefined && fits(place)) return { page, place };
     await page.evaluate('client.close()');
@@ -51,10 +51,8 @@ interface ConnectArguments {
   token: string;
   codec: string;
 }
-// Both run in the page. As text for the import, which TypeScript would resolve here.
-const CONNECT = new Function(
-  'options',
-  `return (async ({ url, token, codec }) => {
+// Runs in the page. As text, because TypeScript would resolve the import here.
+const CONNECT = (options: ConnectArguments): string => `(async ({ url, token, codec }) => {
     const { Client } = await import('/client.js');
     const client = (window.client = new Client(url, { token, codec }));
     await client.connect();
@@ -79,8 +77,7 @@ const CONNECT = new Function(
       return connection;
     };
     return client.sessionId;
-  })(options)`,
-) as (options: ConnectArguments) => Promise<string>;
+  })(${JSON.stringify(options)})`;
 
 const ECHO = (remote: string): string => `(() => {
   peer('${remote}').ondatachannel = ({ channel }) => {

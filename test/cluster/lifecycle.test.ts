@@ -6,6 +6,14 @@ import { startRedis } from '../redis-server.js';
 import { connectWhere, deploy } from './deployment.js';
 
 const QUICK: Partial<ClientOptions> = { backoff: { minMs: 50, maxMs: 300 } };
+/** What became of a call: `ok` or the code of its error. */
+function attempt(call: Promise<unknown>): Promise<string> {
+  return call.then(
+    () => 'ok',
+    (error: unknown) => String((error as { code?: unknown }).code),
+  );
+}
+
 const cleanups: (() => Promise<unknown>)[] = [];
 
 afterEach(async () => {
@@ -35,7 +43,7 @@ function spyOnSockets(): { options: Partial<ClientOptions>; cut(): void; sockets
     }
   }
   return {
-    options: { WebSocket: Spied as unknown as NonNullable<ClientOptions['WebSocket']>, ...QUICK },
+    options: { WebSocket: Spied, ...QUICK },
     cut: () => {
       (sockets.at(-1) as unknown as { terminate(): void }).terminate();
     },
@@ -86,7 +94,7 @@ describe('resume', () => {
     const client = new Client(first.url, {
       token: tokenOf('alice'),
       ...QUICK,
-      WebSocket: Balanced as unknown as NonNullable<ClientOptions['WebSocket']>,
+      WebSocket: Balanced,
     });
     cleanups.push(() => client.close());
     await client.connect();
@@ -175,7 +183,7 @@ describe('workers', () => {
   });
 
   test('a hanging worker is killed by the watchdog and its clients are served again', async () => {
-    const gateway = await gatewayFor({ WATCHDOG_TIMEOUT_MS: '1500' });
+    const gateway = await gatewayFor({ WATCHDOG_TIMEOUT_MS: '3000' });
     const client = await connect(gateway, 'alice');
     const [place] = await gateway.locate('alice');
     const pid = (await gateway.workers()).find(({ id }) => id === place?.worker)?.pid ?? 0;
@@ -233,25 +241,56 @@ describe('Redis trouble', () => {
     const ready = await fetch(`http://127.0.0.1:${String(gateway.port)}/readyz`);
     expect(ready.status).toBe(503);
     redis.resume();
-    await until(() => alice.send('bob', 'x', 1).then(() => true, () => false));
+    await until(() =>
+      alice.send('bob', 'x', 1).then(
+        () => true,
+        () => false,
+      ),
+    );
     expect(states).toEqual([]);
     expect((await fetch(`http://127.0.0.1:${String(gateway.port)}/readyz`)).status).toBe(200);
     expect((await gateway.workers()).length).toBe(2);
   });
 
-  test('Redis restarted empty: clients are served again with new sessions', async () => {
+  test('Redis restarted empty: every client is told that its state is lost and goes on with a new session', async () => {
     const redis = await startRedis();
     cleanups.push(() => redis.stop());
-    const gateway = await gatewayFor({ REDIS_URL: redis.url });
+    const gateway = await gatewayFor({ REDIS_URL: redis.url, WORKER_LEASE_MS: '3000' });
     const pids = (await gateway.workers()).map(({ pid }) => pid);
     const alice = await connect(gateway, 'alice');
+    const session = alice.sessionId;
+    await alice.room('lobby').join();
+    const lost = new Promise((resolve) => alice.on('stateLost', resolve));
     await redis.stop();
-    await until(() => alice.send('alice', 'x', 1).then(() => false, () => true));
+    await until(() => attempt(alice.send('alice', 'x', 1)).then((code) => code !== 'ok'));
     const again = await startRedis(redis.port);
     cleanups.push(() => again.stop());
-    const carol = await until(() => connect(gateway, 'carol').catch(() => null));
-    await until(() => carol.send('carol', 'x', 1).then(() => true, () => false));
+    expect(await lost).toMatchObject({ previous: session });
+    await until(() => attempt(alice.send('alice', 'x', 1)).then((code) => code === 'ok'));
+    await until(async () => (await alice.room('lobby').count()) === 1);
     expect((await gateway.workers()).map(({ pid }) => pid)).toEqual(pids);
+  });
+
+  test('a Redis outage longer than the lease of a worker ends no session', async () => {
+    const redis = await startRedis();
+    cleanups.push(() => redis.stop());
+    const gateway = await gatewayFor({
+      REDIS_URL: redis.url,
+      WORKER_LEASE_MS: '1000',
+      PRESENCE_GRACE_MS: '100',
+    });
+    const [alice, bob] = [await connect(gateway, 'alice'), await connect(gateway, 'bob')];
+    const states: string[] = [];
+    alice.on('state', (state) => states.push(state));
+    redis.pause();
+    await until(() => attempt(alice.send('bob', 'x', 1)).then((code) => code === 'unavailable'));
+    redis.resume();
+    await until(() => attempt(alice.send('bob', 'x', 1)).then((code) => code === 'ok'));
+    await until(async () => (await gateway.locate('bob')).every(({ connected }) => connected));
+    const heard = new Promise((resolve) => bob.onMessage('after', resolve));
+    await alice.send('bob', 'after', 'the outage');
+    expect(await heard).toBe('the outage');
+    expect(states).toEqual([]);
   });
 });
 

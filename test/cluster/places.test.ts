@@ -14,7 +14,11 @@ const CODECS: ['msgpack' | 'json', 'msgpack' | 'json'][] = [
   ['json', 'msgpack'],
 ];
 /** The relay path that a volatile message takes between two places. */
-const PATHS: Record<Placement, string> = { 'same worker': 'local', 'other worker': 'unix', 'other node': 'redis' };
+const PATHS: Record<Placement, string> = {
+  'same worker': 'local',
+  'other worker': 'unix',
+  'other node': 'redis',
+};
 
 let names = 0;
 const fresh = (name: string): string => `${name}-${String(++names)}`;
@@ -61,7 +65,10 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
         const before = await deployment.metric('relay_envelopes_total', labels);
         const received = next(bob.client, 'greet');
         await alice.client.send(bobId(), 'greet', { hi: 1, list: [true, null, 'ü'] }, { volatile: true });
-        expect(await received).toEqual({ data: { hi: 1, list: [true, null, 'ü'] }, from: alice.place.client });
+        expect(await received).toEqual({
+          data: { hi: 1, list: [true, null, 'ü'] },
+          from: alice.place.client,
+        });
         expect(await deployment.metric('relay_envelopes_total', labels)).toBeGreaterThan(before);
       });
 

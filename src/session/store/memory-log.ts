@@ -12,7 +12,7 @@ interface Log {
   top: number;
   entries: Entry[];
   bytes: number;
-  /** Last number of each sender. */
+  /** Last number of each sender; the one that appended least recently stands first. */
   senders: Map<SessionId, number>;
   touchedAt: number;
 }
@@ -36,9 +36,11 @@ export class MemoryLogs {
     const { sender, seq, only, skip, body } = request;
     const log = this.logs.get(key) ?? this.create();
     if (seq !== null) {
-      const expected = (log.senders.get(sender) ?? 0) + 1;
+      // A sender that the table does not know (any more) may begin anywhere.
+      const expected = (log.senders.get(sender) ?? seq - 1) + 1;
       if (seq < expected) return { status: 'duplicate' };
       if (seq > expected) return { status: 'out_of_order', expected };
+      log.senders.delete(sender);
       log.senders.set(sender, seq);
     }
     log.top++;
@@ -61,7 +63,8 @@ export class MemoryLogs {
     if (after === null) return this.entriesFrom(log, oldest, limit);
     const [epoch, place = ''] = after.split(':');
     const offset = Number(place.split('-', 1)[0]);
-    if (epoch !== log.epoch || !Number.isSafeInteger(offset) || offset > log.top) return { status: 'lost', epoch: log.epoch };
+    if (epoch !== log.epoch || !Number.isSafeInteger(offset) || offset > log.top)
+      return { status: 'lost', epoch: log.epoch };
     const known = log.entries[offset - oldest];
     if (known !== undefined && known.id !== after) return { status: 'lost', epoch: log.epoch };
     if (offset + 1 >= oldest) return this.entriesFrom(log, offset + 1, limit);

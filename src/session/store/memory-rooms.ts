@@ -38,7 +38,8 @@ export class MemoryRooms {
   /** A session comes in, or comes back on another worker. */
   enter(name: RoomName, place: SessionPlace): void {
     let room = this.rooms.get(name);
-    if (room === undefined) this.rooms.set(name, (room = { members: new Map(), present: new Map(), interest: new Map() }));
+    if (room === undefined)
+      this.rooms.set(name, (room = { members: new Map(), present: new Map(), interest: new Map() }));
     const before = room.members.get(place.session);
     if (before?.connected === true) addInterest(room, before.worker, -1);
     room.members.set(place.session, { ...place });
@@ -59,7 +60,8 @@ export class MemoryRooms {
   depart(name: RoomName, client: ClientId, session: SessionId): void {
     const room = this.rooms.get(name);
     const sessions = room?.present.get(client);
-    if (room === undefined || sessions === undefined || !sessions.delete(session) || sessions.size > 0) return;
+    if (room === undefined || sessions === undefined || !sessions.delete(session) || sessions.size > 0)
+      return;
     room.present.delete(client);
     this.tell({ room: name, client, change: 'left', count: room.present.size }, room.interest.keys());
   }
@@ -78,7 +80,10 @@ export class MemoryRooms {
   members(name: RoomName, cursor: string | null, limit: number): { rows: Member[]; cursor: string | null } {
     const present = this.rooms.get(name)?.present ?? new Map<ClientId, Set<SessionId>>();
     const { page, next } = pageOf([...present.keys()], cursor, limit);
-    return { rows: page.map((client) => ({ client, sessions: present.get(client)?.size ?? 0 })), cursor: next };
+    return {
+      rows: page.map((client) => ({ client, sessions: present.get(client)?.size ?? 0 })),
+      cursor: next,
+    };
   }
 
   private appear(name: RoomName, room: Room, { client, session }: SessionPlace): void {

@@ -66,13 +66,18 @@ export class MemoryStore implements Store {
 
   attach(request: AttachRequest): Promise<AttachResult> {
     const resumed = this.resumable(request);
-    const others = [...(this.clientSessions.get(request.client)?.values() ?? [])].filter((other) => other !== resumed);
+    const others = [...(this.clientSessions.get(request.client)?.values() ?? [])].filter(
+      (other) => other !== resumed,
+    );
     if (request.duplicates === 'reject' && others.some(({ connected }) => connected)) {
       return Promise.resolve({ status: 'refused', code: 'duplicate_client' });
     }
     if (request.duplicates === 'replace') for (const other of others) this.replace(other);
     else if (resumed === null && others.length >= request.sessionsLimit) {
-      return Promise.resolve({ status: 'refused', code: 'limit_exceeded' });
+      // Page reloads leave waiting sessions behind: the oldest of them makes room.
+      const waiting = others.find(({ connected }) => !connected);
+      if (waiting === undefined) return Promise.resolve({ status: 'refused', code: 'limit_exceeded' });
+      this.remove(waiting);
     }
     const record = resumed === null ? this.create(request) : this.takeOver(resumed, request);
     this.tellRoute(record.client);
@@ -106,7 +111,13 @@ export class MemoryStore implements Store {
     }
     const records = [...(sessions?.values() ?? [])].sort((a, b) => b.attachedAt - a.attachedAt);
     return Promise.resolve(
-      records.map(({ session, generation, worker, connected }) => ({ client, session, generation, worker, connected })),
+      records.map(({ session, generation, worker, connected }) => ({
+        client,
+        session,
+        generation,
+        worker,
+        connected,
+      })),
     );
   }
 
@@ -114,8 +125,18 @@ export class MemoryStore implements Store {
     return Promise.resolve(this.isOnline(client));
   }
 
-  clients({ prefix, cursor, limit }: { prefix: string; cursor: string | null; limit: number }): Promise<Page<ClientId>> {
-    const names = [...this.clientSessions.keys()].filter((client) => client.startsWith(prefix) && this.isOnline(client));
+  clients({
+    prefix,
+    cursor,
+    limit,
+  }: {
+    prefix: string;
+    cursor: string | null;
+    limit: number;
+  }): Promise<Page<ClientId>> {
+    const names = [...this.clientSessions.keys()].filter(
+      (client) => client.startsWith(prefix) && this.isOnline(client),
+    );
     const { page, next } = pageOf(names, cursor, limit);
     return Promise.resolve({ rows: page, cursor: next });
   }
@@ -125,7 +146,8 @@ export class MemoryStore implements Store {
     const record = this.current(request);
     if (record === null) return Promise.resolve({ status: 'refused', code: 'superseded' });
     if (!record.rooms.has(room)) {
-      if (record.rooms.size >= request.roomsLimit) return Promise.resolve({ status: 'refused', code: 'limit' });
+      if (record.rooms.size >= request.roomsLimit)
+        return Promise.resolve({ status: 'refused', code: 'limit' });
       record.rooms.add(room);
       this.rooms.enter(room, placeOf(record));
     }
@@ -164,7 +186,15 @@ export class MemoryStore implements Store {
     return Promise.resolve(result);
   }
 
-  read({ channel, after, limit }: { channel: Channel; after: string | null; limit: number }): Promise<ReadResult> {
+  read({
+    channel,
+    after,
+    limit,
+  }: {
+    channel: Channel;
+    after: string | null;
+    limit: number;
+  }): Promise<ReadResult> {
     return Promise.resolve(this.logs.read(keyOf(channel), after, limit));
   }
 
@@ -174,7 +204,8 @@ export class MemoryStore implements Store {
   }
 
   retire(worker: WorkerId): Promise<void> {
-    for (const record of this.sessions.values()) if (record.worker === worker && record.connected) this.disconnect(record);
+    for (const record of this.sessions.values())
+      if (record.worker === worker && record.connected) this.disconnect(record);
     for (const [client, watchers] of this.watchers) {
       if (watchers.delete(worker) && watchers.size === 0) this.watchers.delete(client);
     }
@@ -193,7 +224,14 @@ export class MemoryStore implements Store {
   }
 
   /** How much is held; for metrics, and for tests that nothing stays behind. */
-  get sizes(): { sessions: number; clients: number; rooms: number; logs: number; watched: number; waiting: number } {
+  get sizes(): {
+    sessions: number;
+    clients: number;
+    rooms: number;
+    logs: number;
+    watched: number;
+    waiting: number;
+  } {
     return {
       sessions: this.sessions.size,
       clients: this.clientSessions.size,
@@ -251,7 +289,8 @@ export class MemoryStore implements Store {
 
   private replace(other: Record): void {
     const { client, session, generation, worker } = other;
-    if (other.connected) this.deliver(worker, { type: 'fence', client, session, generation, code: 'replaced' });
+    if (other.connected)
+      this.deliver(worker, { type: 'fence', client, session, generation, code: 'replaced' });
     this.remove(other);
   }
 
@@ -298,7 +337,9 @@ export class MemoryStore implements Store {
   /** The session of a reference, unless a newer connection has taken it over. */
   private current(ref: SessionRef): Record | null {
     const record = this.sessions.get(ref.session);
-    return record !== undefined && record.client === ref.client && record.generation === ref.generation ? record : null;
+    return record !== undefined && record.client === ref.client && record.generation === ref.generation
+      ? record
+      : null;
   }
 
   private isOnline(client: ClientId): boolean {

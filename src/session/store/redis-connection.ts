@@ -29,7 +29,8 @@ function optionsOf(): RedisOptions {
     autoResendUnfulfilledCommands: false,
     connectTimeout: 2_000,
     keepAlive: 10_000,
-    retryStrategy: (attempt) => Math.round(Math.random() * Math.min(2_000, 50 * 2 ** Math.min(attempt, 6))) + 20,
+    retryStrategy: (attempt) =>
+      Math.round(Math.random() * Math.min(2_000, 50 * 2 ** Math.min(attempt, 6))) + 20,
     reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 1 : false),
   };
 }

@@ -32,20 +32,35 @@ export function readEvent(bytes: Buffer): StoreEvent | null {
       return isClientId(client) ? { type: 'route', client } : null;
     case 'fence':
       if (!isClientId(client) || !isSessionId(session) || typeof generation !== 'number') return null;
-      return code === 'superseded' || code === 'replaced' ? { type: 'fence', client, session, generation, code } : null;
+      return code === 'superseded' || code === 'replaced' || code === 'session_ended_elsewhere'
+        ? { type: 'fence', client, session, generation, code }
+        : null;
     case 'presence':
       if (!isRoomName(room) || !isClientId(client) || typeof count !== 'number') return null;
-      return change === 'joined' || change === 'left' ? { type: 'presence', room, client, change, count } : null;
+      return change === 'joined' || change === 'left'
+        ? { type: 'presence', room, client, change, count }
+        : null;
     default:
       return null;
   }
 }
 
 function readEntry(field: (name: string) => unknown, body: Buffer): StoreEvent | null {
-  const [kind, name, id, only, skip] = [field('kind'), field('name'), field('id'), field('only'), field('skip')];
+  const [kind, name, id, only, skip] = [
+    field('kind'),
+    field('name'),
+    field('id'),
+    field('only'),
+    field('skip'),
+  ];
   const channel = channelOf(kind, name);
   if (channel === null || typeof id !== 'string' || typeof skip !== 'string') return null;
-  const entry = { id: id === '' ? null : id, only: isSessionId(only) ? only : null, skip: wordsOf(skip), body };
+  const entry = {
+    id: id === '' ? null : id,
+    only: isSessionId(only) ? only : null,
+    skip: wordsOf(skip),
+    body,
+  };
   return { type: 'entry', channel, entry };
 }
 
@@ -69,7 +84,8 @@ export function readEntries(reply: unknown, after: number, limit: number): ReadR
     return entry === null ? [] : [entry];
   });
   const more = found.length > limit;
-  if (String(status) === 'gap') return { status: 'gap', from: after + 1, to: Number(String(oldest)) - 1, next: entries, more };
+  if (String(status) === 'gap')
+    return { status: 'gap', from: after + 1, to: Number(String(oldest)) - 1, next: entries, more };
   return { status: 'entries', entries, more };
 }
 

@@ -84,7 +84,10 @@ export class RedisStore implements Store {
     });
     const policy = await redis.evictionPolicy().catch(() => 'unknown');
     if (policy !== 'noeviction') {
-      options.log.warn({ policy }, 'Redis may evict accepted messages and sessions: set maxmemory-policy noeviction');
+      options.log.warn(
+        { policy },
+        'Redis may evict accepted messages and sessions: set maxmemory-policy noeviction',
+      );
     }
     return store;
   }
@@ -113,14 +116,19 @@ export class RedisStore implements Store {
       sessionsLimit,
     );
     const [status, session, generation, resumed, rooms, left] = reply as unknown[];
-    if (status === 'duplicate_client' || status === 'limit_exceeded') return { status: 'refused', code: status };
-    if (!isSessionId(session) || !Array.isArray(rooms) || !Array.isArray(left)) throw new GatewayError('internal_error');
+    if (status === 'duplicate_client' || status === 'limit_exceeded')
+      return { status: 'refused', code: status };
+    if (!isSessionId(session) || !Array.isArray(rooms) || !Array.isArray(left))
+      throw new GatewayError('internal_error');
     const ref = { client, session, generation: Number(generation) };
     const names = rooms.filter(isRoomName);
     await Promise.all([
-      ...names.map((room) => this.change('enter', room, ref, worker)),
+      ...names.map((room) => this.enter(room, ref, worker)),
       ...triples(left).map(([other, otherGeneration, room]) =>
-        this.leaveLater({ client, session: other as SessionId, generation: Number(otherGeneration) }, room as RoomName),
+        this.leaveLater(
+          { client, session: other as SessionId, generation: Number(otherGeneration) },
+          room as RoomName,
+        ),
       ),
     ]);
     return { status: 'attached', session, generation: ref.generation, resumed: resumed === 1, rooms: names };
@@ -169,7 +177,9 @@ export class RedisStore implements Store {
     while (partition < PARTITIONS && rows.length <= limit) {
       const step = Math.min(PARTITIONS_PER_STEP, PARTITIONS - partition);
       const pages = await Promise.all(
-        Array.from({ length: step }, (_, i) => this.onlineIn(partition + i, prefix, i === 0 ? after : null, limit + 1)),
+        Array.from({ length: step }, (_, i) =>
+          this.onlineIn(partition + i, prefix, i === 0 ? after : null, limit + 1),
+        ),
       );
       for (const [i, clients] of pages.entries()) {
         for (const client of clients) rows.push({ partition: partition + i, client });
@@ -190,7 +200,7 @@ export class RedisStore implements Store {
     const { room, worker, roomsLimit } = request;
     const status = await this.run('membership', request.client, ...wordsOf(request), room, 'add', roomsLimit);
     if (status === 'superseded' || status === 'limit') return { status: 'refused', code: status };
-    return { status: 'joined', count: await this.change('enter', room, request, worker) };
+    return { status: 'joined', count: await this.enter(room, request, worker) };
   }
 
   async leave(ref: SessionRef, room: RoomName): Promise<boolean> {
@@ -245,7 +255,15 @@ export class RedisStore implements Store {
     return { status: status === 'duplicate' ? 'duplicate' : 'absent' };
   }
 
-  async read({ channel, after, limit }: { channel: Channel; after: string | null; limit: number }): Promise<ReadResult> {
+  async read({
+    channel,
+    after,
+    limit,
+  }: {
+    channel: Channel;
+    after: string | null;
+    limit: number;
+  }): Promise<ReadResult> {
     const name = nameOf(channel);
     const [epoch = '', place = ''] = (after ?? '').split(':');
     const [offset = '0', tag = '0'] = place.split('-');
@@ -265,11 +283,21 @@ export class RedisStore implements Store {
   }
 
   async renew(worker: WorkerId, sessions: readonly SessionRef[]): Promise<void> {
-    await this.lease('renew', worker);
-    const rooms = await Promise.all(
-      sessions.map(({ client, session }) => this.run('renew', client, client, session, worker)),
-    );
-    await Promise.all([...new Set(rooms.flatMap(roomsOf))].map((room) => this.run('keep', room, room)));
+    const [isNew] = await this.lease('renew', worker);
+    if (isNew === '1') this.options.listener({ type: 'reset' });
+    const rooms = await Promise.all(sessions.map((ref) => this.renewSession(worker, ref)));
+    await Promise.all([...new Set(rooms.flat())].map((room) => this.run('keep', room, room)));
+  }
+
+  private async renewSession(worker: WorkerId, ref: SessionRef): Promise<RoomName[]> {
+    const [status, names] = (await this.run('renew', ref.client, ...wordsOf(ref), worker)) as unknown[];
+    const rooms = roomsOf(names);
+    if (status === 'again') await Promise.all(rooms.map((room) => this.enter(room, ref, worker)));
+    if (status === 'superseded' || status === 'session_ended_elsewhere') {
+      const { client, session, generation } = ref;
+      this.options.listener({ type: 'fence', client, session, generation, code: status });
+    }
+    return rooms;
   }
 
   async retire(worker: WorkerId): Promise<void> {
@@ -277,8 +305,20 @@ export class RedisStore implements Store {
     await Promise.all(
       this.tags.map(async (_, partition) => {
         const base = this.base(partition);
-        const found = await this.redis.script('retire', base, ...this.common(), worker, resumeWindowMs, presenceGraceMs);
-        for (const [client, session, generation, rooms] of found as [ClientId, SessionId, string, unknown][]) {
+        const found = await this.redis.script(
+          'retire',
+          base,
+          ...this.common(),
+          worker,
+          resumeWindowMs,
+          presenceGraceMs,
+        );
+        for (const [client, session, generation, rooms] of found as [
+          ClientId,
+          SessionId,
+          string,
+          unknown,
+        ][]) {
           const ref = { client, session, generation: Number(generation) };
           await Promise.all(roomsOf(rooms).map((room) => this.change('disconnect', room, ref)));
         }
@@ -333,16 +373,36 @@ export class RedisStore implements Store {
   }
 
   private strikeTask(kind: 'away' | 'leave', ref: SessionRef, room: RoomName): Promise<unknown> {
-    return this.redis.strike(`${this.base(partitionOf(ref.client))}due`, [kind, ...wordsOf(ref), room].join('|'));
+    return this.redis.strike(
+      `${this.base(partitionOf(ref.client))}due`,
+      [kind, ...wordsOf(ref), room].join('|'),
+    );
+  }
+
+  /** The room may live in another partition than the session: one that ended meanwhile must not stay behind in it. */
+  private async enter(room: RoomName, ref: SessionRef, worker: WorkerId): Promise<number> {
+    const count = await this.change('enter', room, ref, worker);
+    if ((await this.run('membership', ref.client, ...wordsOf(ref), room, 'check', 0)) === 'in') return count;
+    return this.change('leave', room, ref);
   }
 
   /** @returns how many clients are in the room now */
-  private async change(change: RoomChange, room: RoomName, ref: SessionRef, worker: WorkerId | '' = ''): Promise<number> {
+  private async change(
+    change: RoomChange,
+    room: RoomName,
+    ref: SessionRef,
+    worker: WorkerId | '' = '',
+  ): Promise<number> {
     const reply = await this.run('room', room, change, room, ...wordsOf(ref), worker);
     return Number((reply as unknown[])[1]);
   }
 
-  private async onlineIn(partition: number, prefix: string, after: string | null, limit: number): Promise<ClientId[]> {
+  private async onlineIn(
+    partition: number,
+    prefix: string,
+    after: string | null,
+    limit: number,
+  ): Promise<ClientId[]> {
     // Names are ASCII: nothing sorts behind the prefix followed by 0xff, and nothing before it has the prefix.
     const from = after !== null ? `(${after}` : prefix === '' ? '-' : `[${prefix}`;
     const to = prefix === '' ? '+' : `[${prefix}\u{7f}`;
@@ -352,7 +412,14 @@ export class RedisStore implements Store {
   private async lease(what: 'renew' | 'expired' | 'drop', worker: WorkerId | ''): Promise<string[]> {
     const base = `${this.options.prefix}:{workers}:`;
     const { workerLeaseMs } = this.options.settings;
-    return (await this.redis.script('lease', base, ...this.common(), what, worker, workerLeaseMs)) as string[];
+    return (await this.redis.script(
+      'lease',
+      base,
+      ...this.common(),
+      what,
+      worker,
+      workerLeaseMs,
+    )) as string[];
   }
 
   /** Runs a script on the partition of a client or room. */

@@ -29,7 +29,7 @@ export interface AttachRequest {
   /** Hash of the resume key that the client is told now. */
   keyHash: string;
   duplicates: 'allow' | 'replace' | 'reject';
-  /** Most sessions of one client, connected or waiting. */
+  /** Most sessions of one client; where all are connected a further one is refused, otherwise the oldest waiting one ends. */
   sessionsLimit: number;
 }
 export type AttachResult =
@@ -97,18 +97,18 @@ export type StoreEvent =
   | { type: 'route'; client: ClientId }
   /**
    * The session has a newer connection (`superseded`) or the client a newer session (`replaced`): end the connection
-   * of this generation, and of older ones.
+   * of this generation, and of older ones. `session_ended_elsewhere`: the store does not know the session (any more).
    */
   | {
       type: 'fence';
       client: ClientId;
       session: SessionId;
       generation: number;
-      code: 'superseded' | 'replaced';
+      code: 'superseded' | 'replaced' | 'session_ended_elsewhere';
     }
   /** Clients came into or left a room where this worker has members; count is the number of clients after it. */
   | { type: 'presence'; room: RoomName; client: ClientId; change: 'joined' | 'left'; count: number }
-  /** Events may have been missed (the connection to the store was cut): forget caches. */
+  /** Events may have been missed (the connection to the store was cut, or the worker's lease ran out): forget caches, renew every session. */
   | { type: 'reset' };
 
 export interface StoreSettings {
@@ -163,7 +163,10 @@ export interface Store {
   /** Entries after `after` (null: from the oldest kept). */
   read(query: { channel: Channel; after: string | null; limit: number }): Promise<ReadResult>;
 
-  /** A sign of life of a worker, and the sessions whose keys it keeps from expiring. */
+  /**
+   * A sign of life of a worker, and of sessions that it holds: their keys are kept from expiring, those that were taken
+   * for lost are connected again, those that are not the worker's any more are answered with a `fence`.
+   */
   renew(worker: WorkerId, sessions: readonly SessionRef[]): Promise<void>;
   /** The worker is dead or gone: its sessions are without connection from now on. Safe to call twice. */
   retire(worker: WorkerId): Promise<void>;

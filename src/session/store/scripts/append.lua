@@ -36,8 +36,10 @@ end
 
 if redis.call('EXISTS', meta) == 0 then redis.call('DEL', log, senders) end
 if seq ~= '' then
-  local expected = tonumber(redis.call('HGET', senders, sender) or '0') + 1
   local number = tonumber(seq)
+  -- A sender's value: last number:offset of its entry. One that the table does not know (any more) may begin anywhere.
+  local last = string.match(redis.call('HGET', senders, sender) or '', '^(%d+):')
+  local expected = last and tonumber(last) + 1 or number
   if number < expected then return { 'duplicate' } end
   if number > expected then return { 'out_of_order', tostring(expected) } end
 end
@@ -53,7 +55,17 @@ while length > 1 and (length > most_entries or bytes > most_bytes) do
   length = length - 1
 end
 redis.call('HSET', meta, 'epoch', epoch, 'top', top, 'bytes', bytes)
-if seq ~= '' then redis.call('HSET', senders, sender, seq) end
+if seq ~= '' then
+  redis.call('HSET', senders, sender, seq .. ':' .. top)
+  -- Senders whose newest entry the count has trimmed go, once they are as many as those that may be left.
+  if redis.call('HLEN', senders) > 2 * most_entries then
+    local all = redis.call('HGETALL', senders)
+    for i = 1, #all, 2 do
+      local offset = tonumber(string.match(all[i + 1], ':(%d+)$') or '0')
+      if offset <= top - most_entries then redis.call('HDEL', senders, all[i]) end
+    end
+  end
+end
 for _, key in ipairs({ log, meta, senders }) do redis.call('PEXPIRE', key, log_ttl) end
 local id = epoch .. ':' .. place
 publish(id)

@@ -23,21 +23,33 @@ end
 
 if duplicates == 'reject' and connected then return { 'duplicate_client' } end
 local left = {}
+local function end_session(other)
+  local rooms, generation = remove(client, other)
+  for _, room in ipairs(rooms) do
+    table.insert(left, other)
+    table.insert(left, generation)
+    table.insert(left, room)
+  end
+end
 if duplicates == 'replace' then
   for _, other in ipairs(others) do
     local record = redis.call('HMGET', session_key(other), 'connected', 'worker', 'generation')
     if record[1] == '1' then
       tell(record[2], { type = 'fence', client = client, session = other, generation = tonumber(record[3]), code = 'replaced' })
     end
-    local rooms, generation = remove(client, other)
-    for _, room in ipairs(rooms) do
-      table.insert(left, other)
-      table.insert(left, generation)
-      table.insert(left, room)
-    end
+    end_session(other)
   end
 elseif not resumed and #others >= limit then
-  return { 'limit_exceeded' }
+  -- Page reloads leave waiting sessions behind: the oldest of them makes room.
+  local oldest, since = nil, nil
+  for _, other in ipairs(others) do
+    local record = redis.call('HMGET', session_key(other), 'connected', 'attachedAt')
+    if record[1] ~= '1' and (not since or tonumber(record[2]) < since) then
+      oldest, since = other, tonumber(record[2])
+    end
+  end
+  if not oldest then return { 'limit_exceeded' } end
+  end_session(oldest)
 end
 
 local generation = 1

@@ -1,0 +1,142 @@
+// Tokens at the door, limits of connections, and floods: a gateway of its own for each, with small limits.
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { type GatewayProcess, startGateway, tokenOf, until } from '../gateway-process.js';
+import { OPCODE, RawWebSocket, ask, handshake, wsFrame } from './raw-websocket.js';
+
+let gateway: GatewayProcess;
+
+async function start(env: Record<string, string>): Promise<void> {
+  gateway = await startGateway({ WORKERS: '1', ...env });
+}
+
+afterEach(async () => {
+  await until(async () => (await gateway.metric('connections')) === 0);
+  expect(await gateway.stop()).toBe(0);
+});
+
+const PONG = wsFrame(OPCODE.text, '[3]');
+
+describe('the door', () => {
+  test('closes with 4501 for each bad token, with 4011 without hello, and logs no token', async () => {
+    await start({ HELLO_TIMEOUT_MS: '500', TOKEN_LEEWAY_S: '0', JWT_AUDIENCE: 'signalbox' });
+    const now = Math.floor(Date.now() / 1000);
+    const aud = 'signalbox';
+    const bad = [
+      null,
+      'rubbish',
+      tokenOf('alice', '*', { aud, exp: now - 10 }),
+      tokenOf('alice', '*', { aud: 'other' }),
+      tokenOf('not an id', '*', { aud }),
+      `${tokenOf('alice', '*', { aud })}x`,
+    ];
+    for (const token of bad) {
+      const client = await RawWebSocket.open(gateway.port);
+      client.say([0, 1, token, null, null]);
+      expect((await client.ended).code).toBe(4501);
+      if (token !== null) expect(gateway.output()).not.toContain(token);
+    }
+    const silent = await RawWebSocket.open(gateway.port);
+    expect((await silent.ended).code).toBe(4011);
+    const good = await RawWebSocket.enter(gateway.port, tokenOf('alice', '*', { aud }));
+    await good.destroy();
+    expect(await gateway.metric('tokens_refused_total', { reason: 'expired' })).toBe(1);
+  });
+
+  test('closes with 4010 when a token expires and no newer one comes', async () => {
+    await start({ TOKEN_EXPIRY_GRACE_MS: '0', TOKEN_LEEWAY_S: '0' });
+    const client = await RawWebSocket.enter(
+      gateway.port,
+      tokenOf('alice', '*', { exp: Math.floor(Date.now() / 1000) + 2 }),
+    );
+    expect((await client.next())[0]).toBe(7);
+    expect((await client.ended).code).toBe(4010);
+  });
+
+  test('closes with 4506 when hello has another version', async () => {
+    await start({});
+    const client = await RawWebSocket.open(gateway.port);
+    client.say([0, 2, { anything: true }]);
+    expect((await client.ended).code).toBe(4506);
+  });
+});
+
+describe('a limit', () => {
+  // H24: design.md closes with a code, because a script in a browser cannot see a 503.
+  test('CONNECTIONS_PER_ADDRESS_LIMIT closes with 4505, and frees its places again', async () => {
+    await start({ CONNECTIONS_PER_ADDRESS_LIMIT: '2' });
+    const held = [await RawWebSocket.open(gateway.port), await RawWebSocket.open(gateway.port)];
+    expect((await (await RawWebSocket.open(gateway.port)).ended).code).toBe(4505);
+    await Promise.all(held.map((client) => client.destroy()));
+    await until(async () => (await gateway.metric('connections')) === 0);
+    await (await RawWebSocket.enter(gateway.port, tokenOf('alice'))).destroy();
+  });
+
+  test('CONNECTIONS_PER_ADDRESS_LIMIT believes no X-Forwarded-For without a trusted proxy (H23)', async () => {
+    await start({ CONNECTIONS_PER_ADDRESS_LIMIT: '1' });
+    const held = await RawWebSocket.open(gateway.port, { 'X-Forwarded-For': '192.0.2.1' });
+    const forged = await RawWebSocket.open(gateway.port, { 'X-Forwarded-For': '192.0.2.2' });
+    expect((await forged.ended).code).toBe(4505);
+    await held.destroy();
+  });
+
+  test('CONNECTIONS_PER_ADDRESS_LIMIT counts the addresses that a trusted proxy names', async () => {
+    await start({ CONNECTIONS_PER_ADDRESS_LIMIT: '1', TRUSTED_PROXIES: '127.0.0.0/8' });
+    const one = await RawWebSocket.enter(gateway.port, tokenOf('one'), { 'X-Forwarded-For': '192.0.2.1' });
+    const two = await RawWebSocket.enter(gateway.port, tokenOf('two'), { 'X-Forwarded-For': '9.9.9.9, 192.0.2.2' });
+    const again = await RawWebSocket.open(gateway.port, { 'X-Forwarded-For': '8.8.8.8, 192.0.2.2' });
+    expect((await again.ended).code).toBe(4505);
+    await Promise.all([one.destroy(), two.destroy()]);
+  });
+
+  test('CONNECTIONS_LIMIT closes with 1013', async () => {
+    await start({ CONNECTIONS_LIMIT: '1' });
+    const held = await RawWebSocket.open(gateway.port);
+    expect((await (await RawWebSocket.open(gateway.port)).ended).code).toBe(1013);
+    await held.destroy();
+  });
+
+  test('HANDSHAKES_PER_SECOND_LIMIT answers 429 with Retry-After', async () => {
+    await start({ HANDSHAKES_PER_SECOND_LIMIT: '1' });
+    const answers = [];
+    for (let i = 0; i < 6; i++) answers.push(await ask(gateway.port, handshake({ Upgrade: 'foo' })));
+    const refused = answers.find(({ status }) => status === 429);
+    expect(refused?.headers['retry-after']).toBe('1');
+  });
+
+  test('MESSAGES_PER_SECOND_LIMIT slows a burst down, and loses nothing of it', async () => {
+    await start({ MESSAGES_PER_SECOND_LIMIT: '50', MESSAGES_BURST_LIMIT: '10' });
+    const client = await RawWebSocket.enter(gateway.port, tokenOf('alice'));
+    for (let ref = 1; ref <= 60; ref++) client.say([49, ref, 'lobby']);
+    expect(await client.answerTo(60)).toEqual([5, 60, 0]);
+    expect(await gateway.metric('throttled_total', { scope: 'messages' })).toBeGreaterThan(0);
+    await client.destroy();
+  });
+
+  test('MESSAGES_PER_SECOND_LIMIT ends a flood with 4014, and others are served meanwhile', async () => {
+    await start({ MESSAGES_PER_SECOND_LIMIT: '10', MESSAGES_BURST_LIMIT: '10' });
+    const honest = await RawWebSocket.enter(gateway.port, tokenOf('honest'));
+    const flood = await RawWebSocket.enter(gateway.port, tokenOf('flood'));
+    flood.write(...Array.from({ length: 2000 }, () => PONG));
+    honest.say([49, 1, 'lobby']);
+    expect(await honest.answerTo(1)).toEqual([5, 1, 0]);
+    expect((await flood.ended).code).toBe(4014);
+    await honest.destroy();
+  });
+
+  test('ADDRESS_MESSAGES_PER_SECOND_LIMIT ends a flood of one address with 4014', async () => {
+    await start({ ADDRESS_MESSAGES_PER_SECOND_LIMIT: '2' });
+    const flood = await RawWebSocket.enter(gateway.port, tokenOf('flood'));
+    flood.write(...Array.from({ length: 200 }, () => PONG));
+    expect((await flood.ended).code).toBe(4014);
+  });
+
+  test('frames before the welcome are bounded in bytes: 4500', async () => {
+    await start({});
+    const client = await RawWebSocket.open(gateway.port);
+    const frame = JSON.stringify([16, 1, 0, {}, 'bob', 'e', 'json', 'a'.repeat(200_000)]);
+    const early = Array.from({ length: 60 }, () => wsFrame(OPCODE.text, frame));
+    client.write(wsFrame(OPCODE.text, JSON.stringify([0, 1, tokenOf('alice'), null, null])), ...early);
+    // The store may be faster than the socket: then it is an open session that floods, and BYTES_PER_SECOND_LIMIT counts.
+    expect([4500, 4014]).toContain((await client.ended).code);
+  });
+});
