@@ -258,7 +258,9 @@ function isOrigin(text: string): boolean {
   try {
     const { origin, protocol, host } = new URL(text);
     // Schemes that the URL standard does not know have no origin there; apps in web views send theirs all the same.
-    return text === (origin === 'null' && host !== '' ? `${protocol}//${host}` : origin);
+    const serialised = origin === 'null' && host !== '' ? `${protocol}//${host}` : origin;
+    // A URL may hold a *, but here it would be a hope for a wildcard that never matches.
+    return text === serialised && !text.includes('*');
   } catch {
     return false;
   }

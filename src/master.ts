@@ -259,6 +259,7 @@ class Supervisor implements Primary {
   }
 
   private drainWorker(forked: Forked): Promise<void> {
+    const holdsNobody = forked.state === 'starting';
     forked.state = 'draining';
     const { drainTimeoutMs } = this.config.server;
     return new Promise((resolve) => {
@@ -269,7 +270,9 @@ class Supervisor implements Primary {
         clearTimeout(kill);
         resolve();
       });
-      this.tell(forked, { type: 'drain' });
+      // A worker that is still starting may not listen to us yet, and has no client to tell.
+      if (holdsNobody) forked.process.process.kill('SIGKILL');
+      else this.tell(forked, { type: 'drain' });
     });
   }
 

@@ -66,7 +66,8 @@ export class SettingReader {
     try {
       return readFileSync(path, 'utf8');
     } catch (error) {
-      const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
+      const reason =
+        typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : 'unreadable';
       this.wrong(name, `names the file ${JSON.stringify(path)}, which cannot be read (${reason})`);
       return null;
     }

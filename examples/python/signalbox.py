@@ -1,416 +1,432 @@
 """A client for the signalbox gateway, version 1 of its protocol (docs/protocol.md), on asyncio.
 
     client = Client("ws://127.0.0.1:8080/v1/connect", token)
-    await client.connect()
     client.on("greet", lambda message: print(message.sender, message.data))
+    await client.connect()
     await client.send("bob", "greet", {"hi": 1})
     await client.close()
 """
 from __future__ import annotations
 
 import asyncio
-import base64
 import inspect
-import itertools
-import json
 import logging
 import random
-import re
 import time
-import zlib
-from dataclasses import dataclass, field
-from typing import Any, Awaitable, Callable, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Awaitable, Callable, Optional, Union
 
-import msgpack
 import websockets
 
-from dictionary1 import DICTIONARY_1
-
-log = logging.getLogger("signalbox")
-
-# ---------------------------------------------------------------- errors
-
-
-class CallError(Exception):
-    """A call was refused, or could not be finished. Decide by `code`."""
-
-    def __init__(self, code: str, text: str = "") -> None:
-        super().__init__(f"{code}: {text}" if text else code)
-        self.code, self.text = code, text
-
-
-class FrameError(Exception):
-    """Bytes that are no frame (`bad_frame`), or a frame with a wrong field (`bad_parameter`, `unknown_type`)."""
-
-    def __init__(self, code: str, ref: int = 0, text: str = "") -> None:
-        super().__init__(f"{code} {text}")
-        self.code, self.ref = code, ref
-
-
-CALL_CODES = set(
-    "not_found bad_parameter unknown_type not_joined limit unavailable unknown_outcome out_of_order timeout rejected "
-    "no_handler aborted closed offline queue_full bad_payload".split()
+from wire import (
+    NOTHING, CallError, Frame, FrameError, Payload, comes_back, decode_json, decode_msgpack, decode_payload, encode_json,
+    encode_msgpack, encode_payload,
 )
 
+__all__ = ["NOTHING", "CallError", "Client", "Message", "Payload"]
+log = logging.getLogger("signalbox")
 
-def comes_back(close: int) -> bool:
-    """Whether a client resumes by itself after this close code (section 7)."""
-    return not (close in (1000, 1002, 1003, 1007, 1008, 1009) or 4500 <= close <= 4999)
-
-
-# ---------------------------------------------------------------- payloads (section 4)
-
-
-class Payload(NamedTuple):
-    encoding: int
-    data: bytes
-
-    def valid(self) -> bool:
-        codec, deflated, dictionary = self.encoding & 15, self.encoding & 16, self.encoding >> 5
-        if codec == 0:
-            return self.encoding == 0 and not self.data
-        return dictionary == 0 or (dictionary == 1 and bool(deflated))
-
-
-class _Nothing:
-    def __repr__(self) -> str:
-        return "NOTHING"
-
-
-NOTHING = _Nothing()  # "no data at all", which is not the same as None
-CODECS = ["none", "msgpack", "json", "bytes", *(f"codec{n}" for n in range(4, 8)), *(f"app{n}" for n in range(8, 16))]
-INFLATE_LIMIT = 1_048_576
-DEPTH_LIMIT = 64
-
-
-def inflate(payload: Payload) -> bytes:
-    unzip = zlib.decompressobj(zdict=DICTIONARY_1) if payload.encoding >> 5 else zlib.decompressobj()
-    try:
-        data = unzip.decompress(payload.data, INFLATE_LIMIT + 1)
-    except zlib.error as error:
-        raise CallError("bad_payload", str(error)) from None
-    if len(data) > INFLATE_LIMIT or not unzip.eof or unzip.unused_data:
-        raise CallError("bad_payload", "not one whole zlib stream of at most 1 MiB")
-    return data
-
-
-def _deflate(data: bytes, with_dictionary: bool) -> bytes:
-    zipper = zlib.compressobj(zdict=DICTIONARY_1) if with_dictionary else zlib.compressobj()
-    return zipper.compress(data) + zipper.flush()
-
-
-def _depth(value: Any) -> int:
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else None
-    return 0 if inner is None else 1 + max(map(_depth, inner), default=0)
-
-
-def _map(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
-    if any(key == "__proto__" for key, _ in pairs):
-        raise ValueError("the key __proto__")
-    return dict(pairs)
-
-
-def _no_ext(code: int, _data: bytes) -> Any:
-    raise ValueError(f"extension type {code}")
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-def encode_payload(data: Any = NOTHING, as_json: bool = False) -> Payload:
-    """Bytes as they are, everything else as MessagePack (or JSON); larger ones deflated. A Payload goes out unchanged."""
-    if isinstance(data, Payload):
-        return data
-    if data is NOTHING:
-        return Payload(0, b"")
-    try:
-        if isinstance(data, (bytes, bytearray)):
-            codec, raw = 3, bytes(data)
-        elif as_json:
-            codec, raw = 2, json.dumps(data, ensure_ascii=False, allow_nan=False).encode()
-        else:
-            codec, raw = 1, msgpack.packb(data, datetime=True)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise CallError("bad_payload", str(error)) from None
-    signaling = b"v=0\r\n" in raw or b"v=0\\r\\n" in raw or b"candidate:" in raw
-    if len(raw) >= (64 if signaling else 256):
-        small = _deflate(raw, signaling)
-        if len(small) < len(raw):
-            return Payload(codec | 16 | (32 if signaling else 0), small)
-    return Payload(codec, raw)
-
-
-def decode_payload(payload: Payload) -> Any:
-    """The data of a payload; NOTHING where there are none; the Payload itself where the codec is not one of ours."""
-    codec = payload.encoding & 15
-    if not payload.valid():
-        raise CallError("bad_payload", f"encoding {payload.encoding}")
-    if codec == 0:
-        return NOTHING
-    if codec > 3:
-        return payload
-    raw = inflate(payload) if payload.encoding & 16 else payload.data
-    try:
-        if codec == 3:
-            return raw
-        if codec == 2:
-            value = json.loads(raw.decode(), parse_constant=_no_constant)
-        else:
-            value = msgpack.unpackb(raw, timestamp=3, strict_map_key=False, object_pairs_hook=_map, ext_hook=_no_ext)
-        if _depth(value) > DEPTH_LIMIT:
-            raise ValueError("nested too deep")
-        return value
-    except (ValueError, TypeError, RecursionError, OverflowError) as error:
-        raise CallError("bad_payload", str(error)) from None
-
-
-# ---------------------------------------------------------------- frames (section 2)
-
-Frame = dict[str, Any]
-_NAME = re.compile(r"[A-Za-z0-9._~@:/+-]{1,128}")
-_SESSION = re.compile(r"[A-Za-z0-9_-]{22}")
-
-
-def _int(low: int, high: int) -> Callable[[Any], bool]:
-    return lambda value: type(value) is int and low <= value <= high
-
-
-def _str(low: int, high: int) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, str) and low <= len(value) <= high
-
-
-def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and _NAME.fullmatch(value) is not None
-
-
-def _is_session(value: Any) -> bool:
-    return isinstance(value, str) and _SESSION.fullmatch(value) is not None
-
-
-def _is_address(value: Any) -> bool:
-    client, hash_, session = value.partition("#") if isinstance(value, str) else ("", "", "")
-    return _is_name(client) and (not hash_ or _is_session(session))
-
-
-def _is_names(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_is_name, value))
-
-
-def _is_options(value: Any) -> bool:
-    if not isinstance(value, dict):
-        return False
-    checks = {
-        "trace": lambda v: _is_name(v) and len(v) <= 64,
-        "except": lambda v: _is_names(v) and len(v) <= 256,
-        "self": lambda v: isinstance(v, bool),
-    }
-    return all(check(value[key]) for key, check in checks.items() if key in value)
-
-
-KINDS: dict[str, Callable[[Any], bool]] = {
-    "uint": _int(0, 2**53 - 1),
-    "ref": _int(1, 2**32 - 1),
-    "ref0": _int(0, 2**32 - 1),
-    "close": _int(1000, 4999),
-    "timeout": _int(1, 120_000),
-    "limit": _int(1, 1000),
-    "name": _is_name,
-    "prefix": lambda v: v == "" or _is_name(v),
-    "session": _is_session,
-    "address": _is_address,
-    "targets": lambda v: _is_address(v) or (isinstance(v, list) and 1 <= len(v) <= 256 and all(map(_is_address, v))),
-    "opaque": _str(1, 1024),
-    "token": lambda v: isinstance(v, str) and len(v.encode()) <= 4096,
-    "text": _str(0, 1024),
-    "code": _str(1, 1024),
-    "callcode": lambda v: isinstance(v, str) and v in CALL_CODES,
-    "bool": lambda v: isinstance(v, bool),
-    "names": _is_names,
-    "options": _is_options,
-    "map": lambda v: isinstance(v, dict),
-    "any": lambda v: True,
-    "resume": lambda v: isinstance(v, list) and len(v) >= 2 and _is_session(v[0]) and _str(1, 1024)(v[1]),
-    "payload": lambda v: _int(0, 255)(v[0]) and isinstance(v[1], bytes) and Payload(*v).valid(),
+Token = Union[str, Callable[[], Union[str, Awaitable[str]]]]
+LONGEST_FRAME = 4 * 1024 * 1024  # that we take
+CLOSE_NAMES = {
+    1000: "closed", 1012: "restart", 1013: "overloaded", 4500: "bad_frame", 4501: "invalid_token", 4502: "forbidden",
+    4503: "superseded", 4504: "kicked", 4505: "limit_exceeded", 4506: "unsupported_version", 4507: "replaced",
+    4508: "duplicate_client", 4509: "too_many_errors",
 }
 
 
-class FrameType(NamedTuple):
-    number: int
-    name: str
-    fields: list[tuple[str, str, bool]]  # name, kind, whether it may be nil
+@dataclass
+class Message:
+    """What another session sent: to us, to a room, or as a request."""
+
+    sender: str
+    session: str
+    event: str
+    data: Any
+    id: Optional[str] = None  # None: volatile
+    room: Optional[str] = None  # None: sent to us and not to a room
+    trace: Optional[str] = None
 
 
-def _table(text: str) -> dict[int, FrameType]:
-    rows = {}
-    for line in text.strip().splitlines():
-        number, name, *fields = line.split()
-        parts = [(f.rstrip("?").partition(":"), f.endswith("?")) for f in fields]
-        rows[int(number)] = FrameType(int(number), name, [(p[0], p[2] or p[0], nil) for p, nil in parts])
-    return rows
+@dataclass
+class Presence:
+    room: str
+    joined: list[str]
+    left: list[str]
+    count: int
 
 
-CLIENT_FRAMES = _table("""
-    0 hello version:uint token? resume? agent:text?
-    3 pong
-    4 token ref token
-    9 bye
-    16 send ref:ref0 seq:uint? options to:targets event:name payload
-    18 broadcast ref:ref0 options event:name payload
-    19 request ref timeoutMs:timeout options to:address event:name payload
-    21 reply handle:opaque payload
-    22 reject handle:opaque code:callcode text
-    32 join ref room:name
-    33 leave ref room:name
-    34 leaveAll ref
-    35 publish ref:ref0 seq:uint? options room:name event:name payload
-    48 members ref room:name cursor:text? limit
-    49 count ref room:name
-    50 clients ref prefix cursor:text? limit
-    51 online ref client:name
-    52 watch ref room:name on:bool
-""")
-GATEWAY_FRAMES = _table("""
-    1 welcome info:map
-    2 ping
-    5 ok ref result:any?
-    6 error ref:ref0 code text
-    7 expiring inMs:uint
-    8 goaway close retryAfterMs:uint
-    17 message id:opaque? options from:name session event:name payload
-    20 requested handle:opaque options from:name session event:name payload
-    23 response ref payload
-    36 roomMessage id:opaque? options room:name from:name session event:name payload
-    53 presence room:name joined:names left:names count:uint
-""")
-_BY_NAME = {row.name: row for row in [*CLIENT_FRAMES.values(), *GATEWAY_FRAMES.values()]}
+MessageHandler = Callable[[Message], Any]
+PresenceHandler = Callable[[Presence], Any]
 
 
-def _read_fields(elements: list[Any], table: dict[int, FrameType]) -> Frame:
-    if not elements or type(elements[0]) is not int or elements[0] < 0:
-        raise FrameError("bad_frame", 0, "no type number")
-    row = table.get(elements[0])
-    first = elements[1] if len(elements) > 1 and KINDS["ref"](elements[1]) else 0
-    if row is None:
-        raise FrameError("unknown_type", first, str(elements[0]))
-    ref = first if row.fields and row.fields[0][0] == "ref" else 0
-    rest = elements[1:] + [None] * 10
-    frame: Frame = {"type": row.name}
-    for index, (name, kind, may_be_nil) in enumerate(row.fields):
-        value = tuple(rest[index : index + 2]) if kind == "payload" else rest[index]
-        if not (may_be_nil and value is None) and not KINDS[kind](value):
-            raise FrameError("bad_parameter", ref, f"{row.name}: {name}")
-        if value is not None:
-            value = Payload(*value) if kind == "payload" else value
-            value = {"session": value[0], "key": value[1]} if kind == "resume" else value
-        frame[name] = value
-    return frame
+class Client:
+    def __init__(self, url: str, token: Token, *, use_json: bool = False, agent: str = "signalbox-python/1") -> None:
+        self._url, self._token, self._json, self._agent = url, token, use_json, agent
+        self.welcome: dict[str, Any] = {}
+        self.on_close: Callable[[int], Any] = lambda code: None  # each time a connection ends
+        self._messages: dict[str, MessageHandler] = {}
+        self._room_messages: dict[str, MessageHandler] = {}
+        self._requests: dict[str, MessageHandler] = {}
+        self._watches: dict[str, PresenceHandler] = {}
+        self._rooms: set[str] = set()
+        self._ref = 0
+        self._calls: dict[int, tuple[asyncio.Future[Any], Frame]] = {}  # waiting for their answer
+        self._numbers: dict[str, Optional[int]] = {}  # channel: last number stored; None: not known any more
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._ws: Any = None
+        self._online: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._goaway: Optional[Frame] = None
+        self._closing = False
+        self._runner: Optional[asyncio.Task[None]] = None
+        self._tasks: set[asyncio.Future[Any]] = set()
 
+    @property
+    def session(self) -> str:
+        return self.welcome["session"]
 
-def decode_msgpack(data: bytes, table: dict[int, FrameType] = GATEWAY_FRAMES) -> Frame:
-    try:
-        elements = msgpack.unpackb(data, object_pairs_hook=_map, ext_hook=_no_ext)
-        ok = isinstance(elements, list) and _depth(elements) <= 8
-    except (ValueError, TypeError, RecursionError, OverflowError) as error:
-        raise FrameError("bad_frame", 0, str(error)) from None
-    if not ok:
-        raise FrameError("bad_frame", 0, "no array, or nested too deep")
-    return _read_fields(elements, table)
+    # ------------------------------------------------------------ the connection (sections 1 and 6)
 
+    async def connect(self) -> dict[str, Any]:
+        """Waits for the first welcome; raises CallError where the gateway says that coming back is of no use."""
+        if self._runner is None:
+            self._runner = asyncio.create_task(self._run())
+        await asyncio.shield(self._online)
+        return self.welcome
 
-_SPACE = re.compile(r"[ \t\n\r]*")
-_PAYLOAD_NAME = re.compile(r"(\w+)(\+deflate(/1)?)?", re.ASCII)
+    async def close(self) -> None:
+        """Ends the session for good."""
+        self._closing = True
+        if self._runner is None:
+            return
+        await self._write({"type": "bye"})
+        await asyncio.wait({self._runner}, timeout=5 if self._ws else 0)
+        self._runner.cancel()
+        self._stop("closed")
 
+    def drop(self) -> None:
+        """Cuts the TCP connection, as a lost network does. For tests."""
+        if self._ws is not None:
+            self._ws.transport.abort()
 
-def _json_float(text: str) -> float | int:
-    return int(float(text)) if float(text).is_integer() else float(text)
+    async def _run(self) -> None:
+        attempt = 0
+        while True:
+            began = time.monotonic()
+            self._goaway = None
+            code = await self._one_connection()
+            welcomed = self._ws is not None and self.welcome
+            self._lost()
+            self.on_close(code)
+            if self._closing or not comes_back(code):
+                return self._stop(CLOSE_NAMES.get(code, "closed"), f"the connection ended with {code}")
+            if welcomed and time.monotonic() - began > 5:
+                attempt = 0
+            wait = random.uniform(0, min(30.0, 0.5 * 2 ** min(attempt, 10)))
+            hint = self._goaway["retryAfterMs"] / 1000 if self._goaway else 0.0
+            log.info("connection ended with %d, again in %.1f s", code, max(wait, hint))
+            await asyncio.sleep(max(wait, hint))
+            attempt += 1
 
-
-_JSON = json.JSONDecoder(parse_float=_json_float, parse_constant=_no_constant)
-
-
-def _json_array(text: str) -> list[tuple[Any, str]]:
-    """The elements of a JSON array, each with the text that it was: JSON data keep theirs."""
-    if not isinstance(_JSON.decode(text), list):
-        raise ValueError("no array")
-    rows: list[tuple[Any, str]] = []
-
-    def skip(at: int) -> int:
-        return _SPACE.match(text, at).end()  # type: ignore[union-attr]
-
-    at = skip(text.index("[") + 1)
-    while text[at] != "]":
-        value, end = _JSON.raw_decode(text, at)
-        rows.append((value, text[at:end]))
-        at = skip(end)
-        if text[at] == ",":
-            at = skip(at + 1)
-    return rows
-
-
-def payload_from_json(name: Any, value: Any, text: str) -> Payload | None:
-    """The payload of a JSON frame (section 5), None where it is none. `text` is what `value` was parsed from."""
-    if name == "none":
-        return Payload(0, b"") if value is None else None
-    if name == "json":
-        return Payload(2, text.encode())
-    match = _PAYLOAD_NAME.fullmatch("json" if name == "json+raw" else name) if isinstance(name, str) else None
-    if match is None or match[1] not in CODECS or match[1] == "none" or not isinstance(value, str):
-        return None
-    try:
-        data = base64.b64decode(value, validate=True)
-    except ValueError:
-        return None
-    return Payload(CODECS.index(match[1]) | (16 if match[2] else 0) | (32 if match[3] else 0), data)
-
-
-def payload_to_json(payload: Payload) -> str:
-    name = CODECS[payload.encoding & 15]
-    if payload.encoding == 0:
-        return '"none",null'
-    if payload.encoding == 2:
+    async def _one_connection(self) -> int:
+        """Lives through one connection and tells the close code."""
         try:
-            text = payload.data.decode()
-            json.loads(text, parse_constant=_no_constant)
-            return f'"json",{text}'
-        except (ValueError, RecursionError):
-            name = "json+raw"
-    if payload.encoding & 16:
-        name += "+deflate" + ("/1" if payload.encoding >> 5 else "")
-    return json.dumps(name) + "," + json.dumps(base64.b64encode(payload.data).decode())
+            token = await self._fetch_token()
+            self._ws = await websockets.connect(  # type: ignore[attr-defined]
+                self._url, subprotocols=["signalbox.v1.json" if self._json else "signalbox.v1.msgpack"],
+                compression=None, ping_interval=None, max_size=LONGEST_FRAME,
+            )
+        except websockets.InvalidStatusCode as error:  # type: ignore[attr-defined]
+            log.warning("the gateway refused with HTTP %d", error.status_code)
+            return 1006 if error.status_code == 429 or error.status_code >= 500 else 1008
+        except Exception as error:
+            log.warning("no connection: %s", error)
+            return 1006
+        resume = {"session": self.session, "key": self.welcome["resumeKey"]} if self.welcome else None
+        await self._write({"type": "hello", "version": 1, "token": token, "resume": resume, "agent": self._agent})
+        silence = 10.0
+        try:
+            while True:
+                raw = await asyncio.wait_for(self._ws.recv(), silence)
+                try:
+                    frame = decode_json(raw) if isinstance(raw, str) else decode_msgpack(raw)
+                except FrameError as error:
+                    if error.code != "unknown_type":
+                        log.warning("a frame that cannot be read: %s", error)
+                    continue
+                await self._handle(frame)
+                silence = 2 * self.welcome["pingIntervalMs"] / 1000 if self.welcome else silence
+        except asyncio.TimeoutError:
+            self.drop()
+            return 1006
+        except websockets.ConnectionClosed:  # type: ignore[attr-defined]
+            code = self._ws.close_code or 1006
+            return self._goaway["close"] if self._goaway and code in (1005, 1006) else code
 
+    async def _fetch_token(self) -> str:
+        token = self._token() if callable(self._token) else self._token
+        return await token if inspect.isawaitable(token) else token
 
-def decode_json(text: str, table: dict[int, FrameType] = GATEWAY_FRAMES) -> Frame:
-    try:
-        rows = _json_array(text)
-    except (ValueError, RecursionError) as error:
-        raise FrameError("bad_frame", 0, str(error)) from None
-    elements = [value for value, _ in rows]
-    row = table.get(elements[0]) if elements and type(elements[0]) is int else None
-    if row is not None and row.fields and row.fields[-1][0] == "payload":
-        at = len(row.fields)
-        name, (value, raw) = (elements + [None] * 10)[at], (rows[at + 1] if len(rows) > at + 1 else (None, "null"))
-        elements[at:] = payload_from_json(name, value, raw) or [None, None]
-    return _read_fields(elements, table)
+    async def _write(self, frame: Frame) -> None:
+        if self._ws is not None:
+            try:
+                await self._ws.send(encode_json(frame) if self._json else encode_msgpack(frame))
+            except websockets.ConnectionClosed:  # type: ignore[attr-defined]
+                pass  # the reader sees it too, and settles the calls
 
+    def _lost(self) -> None:
+        self._ws = None
+        if self._online.done():
+            self._online = asyncio.get_running_loop().create_future()
+        for future, frame in self._calls.values():
+            if not frame.get("seq") and not future.done():  # numbered ones are sent again
+                future.set_exception(CallError("unknown_outcome", "the connection was lost"))
 
-def _elements(frame: Frame) -> tuple[list[Any], Payload | None]:
-    row = _BY_NAME[frame["type"]]
-    out: list[Any] = [row.number]
-    for name, kind, _ in row.fields:
-        value = frame.get(name)
-        if kind == "payload":
-            return out, value
-        out.append([value["session"], value["key"]] if kind == "resume" and value else value)
-    return out, None
+    def _stop(self, code: str, text: str = "") -> None:
+        error = CallError(code, text)
+        for future in [self._online, *(future for future, _ in self._calls.values())]:
+            if not future.done():
+                future.set_exception(error)
+                future.exception()  # nobody needs to look at it
 
+    async def _restore(self) -> None:
+        """After a welcome: what the session must have before the application goes on."""
+        try:
+            if self.welcome["resumed"]:
+                self._rooms = set(self.welcome["rooms"])
+                for _, frame in list(self._calls.values()):
+                    if frame.get("seq"):
+                        await self._write(frame)
+            else:
+                self._numbers.clear()
+                for future, frame in self._calls.values():
+                    if not future.done():
+                        future.set_exception(CallError("unknown_outcome", "the session was lost"))
+                for room in list(self._rooms):
+                    await self._restore_one("join", room=room)
+            for room in list(self._watches):
+                await self._restore_one("watch", room=room, on=True)
+        finally:
+            if not self._online.done() and self._ws is not None:
+                self._online.set_result(None)
 
-def encode_msgpack(frame: Frame) -> bytes:
-    elements, payload = _elements(frame)
-    return msgpack.packb(elements + list(payload or ()))
+    async def _restore_one(self, type_: str, **fields: Any) -> None:
+        try:
+            await self._call_now({"type": type_, **fields})
+        except CallError as error:
+            log.warning("%s of %s after coming back: %s", type_, fields["room"], error)
 
+    # ------------------------------------------------------------ frames from the gateway
 
-def encode_json(frame: Frame) -> str:
-    elements, payload = _elements(frame)
-    text = json.dumps(elements, ensure_ascii=False, separators=(",", ":"))
-    return text if payload is None else f"{text[:-1]},{payload_to_json(payload)}]"
+    async def _handle(self, frame: Frame) -> None:
+        kind = frame["type"]
+        if kind == "ping":
+            await self._write({"type": "pong"})
+        elif kind == "welcome":
+            self.welcome = frame["info"]
+            self._spawn(self._restore())
+        elif kind in ("ok", "response", "error"):
+            future, _ = self._calls.get(frame["ref"], (None, None))
+            if future is None or future.done():
+                return
+            if kind == "ok":
+                future.set_result(frame["result"])
+            elif kind == "error":
+                future.set_exception(CallError(frame["code"], frame["text"]))
+            else:
+                self._settle(future, frame["payload"])
+        elif kind == "goaway":
+            self._goaway = frame
+        elif kind == "expiring":
+            self._spawn(self.refresh_token())
+        elif kind == "requested":
+            self._spawn(self._answer(frame))
+        elif kind == "presence":
+            if frame["room"] in self._watches:
+                self._deliver(self._watches[frame["room"]], Presence(*(frame[k] for k in ("room", "joined", "left", "count"))))
+        elif kind in ("message", "roomMessage"):
+            handler = (self._messages if kind == "message" else self._room_messages).get(frame["event"])
+            if handler is not None:
+                try:
+                    self._deliver(handler, self._message(frame))
+                except CallError as error:
+                    log.warning("a message of %s is dropped: %s", frame["from"], error)
+
+    @staticmethod
+    def _settle(future: asyncio.Future[Any], payload: Payload) -> None:
+        try:
+            future.set_result(decode_payload(payload))
+        except CallError as error:
+            future.set_exception(error)
+
+    @staticmethod
+    def _message(frame: Frame) -> Message:
+        return Message(
+            frame["from"], frame["session"], frame["event"], decode_payload(frame["payload"]), frame.get("id"),
+            frame.get("room"), frame["options"].get("trace"),
+        )
+
+    def _deliver(self, handler: Callable[[Any], Any], value: Any) -> None:
+        try:
+            result = handler(value)
+            if inspect.isawaitable(result):
+                self._spawn(result)
+        except Exception:
+            log.exception("a handler failed")
+
+    def _spawn(self, work: Awaitable[Any]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, frame: Frame) -> None:
+        handle = {"handle": frame["handle"]}
+        try:
+            handler = self._requests.get(frame["event"])
+            if handler is None:
+                raise CallError("no_handler", f"nobody answers {frame['event']}")
+            result = handler(self._message(frame))
+            result = await result if inspect.isawaitable(result) else result
+            await self._write({"type": "reply", **handle, "payload": self._payload(result)})
+        except CallError as error:
+            code = "rejected" if error.code in ("bad_payload", "aborted", "closed", "offline", "queue_full") else error.code
+            await self._write({"type": "reject", **handle, "code": code, "text": error.text[:1024]})
+        except Exception:
+            log.exception("the handler of %s failed", frame["event"])
+            await self._write({"type": "reject", **handle, "code": "rejected", "text": "the handler failed"})
+
+    # ------------------------------------------------------------ calls (section 3)
+
+    def _payload(self, data: Any) -> Payload:
+        return encode_payload(data, self._json)
+
+    async def _call_now(self, frame: Frame) -> Any:
+        self._ref = self._ref % (2**32 - 1) + 1
+        frame["ref"] = ref = self._ref
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._calls[ref] = (future, frame)
+        try:
+            await self._write(frame)
+            return await future
+        finally:
+            del self._calls[ref]
+
+    async def _call(self, type_: str, **fields: Any) -> Any:
+        await asyncio.shield(self._online)  # a call waits for the connection
+        return await self._call_now({"type": type_, **fields})
+
+    async def _numbered(self, channel: str, type_: str, **fields: Any) -> Any:
+        """A kept message with a number, so that it is stored once even if the connection is lost meanwhile. One after
+        the other for each channel: a number counts as used only when it was stored."""
+        async with self._locks.setdefault(channel, asyncio.Lock()):
+            await asyncio.shield(self._online)
+            last = self._numbers.setdefault(channel, 0)
+            if last is None:
+                return await self._call(type_, seq=None, **fields)
+            self._numbers[channel] = None  # until we know
+            try:
+                for pause in (0.2, 0.5, 1, 2, 0):
+                    try:
+                        result = await self._call(type_, seq=last + 1, **fields)
+                        self._numbers[channel] = last + 1
+                        return result
+                    except CallError as error:
+                        if error.code not in ("unknown_outcome", "unavailable", "overloaded") or not pause:
+                            raise
+                    await asyncio.sleep(pause)
+            except CallError as error:
+                if error.code not in ("unknown_outcome", "internal_error", "out_of_order"):
+                    self._numbers[channel] = last  # refused: not stored
+                raise
+
+    async def send(
+        self, to: Union[str, list[str]], event: str, data: Any = NOTHING, *, volatile: bool = False, trace: Optional[str] = None
+    ) -> Any:
+        """Kept: `{"id"}` once it is stored, for a list of targets `{"absent"}`. Volatile: None, at once."""
+        fields = {"options": {"trace": trace} if trace else {}, "to": to, "event": event, "payload": self._payload(data)}
+        if volatile:
+            return await self._write({"type": "send", "ref": 0, "seq": 0, **fields})
+        if isinstance(to, list):
+            return await self._call("send", seq=None, **fields)
+        return await self._numbered("to " + to.partition("#")[0], "send", **fields)
+
+    async def publish(
+        self, room: str, event: str, data: Any = NOTHING, *, volatile: bool = False, to_self: bool = True,
+        except_: Optional[list[str]] = None, trace: Optional[str] = None,
+    ) -> Any:
+        options: dict[str, Any] = {} if to_self else {"self": False}
+        options.update({"except": except_} if except_ else {}, **({"trace": trace} if trace else {}))
+        fields = {"options": options, "room": room, "event": event, "payload": self._payload(data)}
+        if volatile:
+            return await self._write({"type": "publish", "ref": 0, "seq": 0, **fields})
+        return await self._numbered("in " + room, "publish", **fields)
+
+    async def broadcast(self, event: str, data: Any = NOTHING) -> None:
+        await self._call("broadcast", options={}, event=event, payload=self._payload(data))
+
+    async def request(self, to: str, event: str, data: Any = NOTHING, *, timeout: float = 10.0) -> Any:
+        """The answer's data; CallError with the code of a reject, `no_handler`, `timeout` …"""
+        milliseconds = max(1, min(120_000, int(timeout * 1000)))
+        return await self._call("request", timeoutMs=milliseconds, options={}, to=to, event=event, payload=self._payload(data))
+
+    async def join(self, room: str) -> int:
+        result = await self._call("join", room=room)
+        self._rooms.add(room)
+        return result["count"]
+
+    async def leave(self, room: str) -> bool:
+        self._rooms.discard(room)
+        self._watches.pop(room, None)
+        return await self._call("leave", room=room)
+
+    async def leave_all(self) -> None:
+        self._rooms.clear()
+        self._watches.clear()
+        await self._call("leaveAll")
+
+    async def _pages(self, type_: str, rows: str, **fields: Any) -> list[Any]:
+        found: list[Any] = []
+        cursor = None
+        while True:
+            page = await self._call(type_, cursor=cursor, limit=1000, **fields)
+            found += page[rows]
+            cursor = page["cursor"]
+            if cursor is None:
+                return found
+
+    async def members(self, room: str) -> dict[str, int]:
+        """Client id: number of its sessions in the room."""
+        return {row["client"]: row["sessions"] for row in await self._pages("members", "members", room=room)}
+
+    async def count(self, room: str) -> int:
+        return await self._call("count", room=room)
+
+    async def clients(self, prefix: str = "") -> list[str]:
+        return await self._pages("clients", "clients", prefix=prefix)
+
+    async def online(self, client: str) -> bool:
+        return await self._call("online", client=client)
+
+    async def watch(self, room: str, handler: Optional[PresenceHandler]) -> None:
+        """Tells who comes and goes in a room that we are in; None ends it."""
+        if handler is None:
+            self._watches.pop(room, None)
+        await self._call("watch", room=room, on=handler is not None)
+        if handler is not None:
+            self._watches[room] = handler
+
+    async def refresh_token(self) -> int:
+        """Sends a new token, by itself when the old one expires soon. Milliseconds until the new one does."""
+        return (await self._call("token", token=await self._fetch_token()))["expiresInMs"]
+
+    # ------------------------------------------------------------ handlers: one for each event
+
+    def on(self, event: str, handler: MessageHandler) -> None:
+        self._messages[event] = handler
+
+    def on_room(self, event: str, handler: MessageHandler) -> None:
+        self._room_messages[event] = handler
+
+    def on_request(self, event: str, handler: MessageHandler) -> None:
+        """The handler's result (or what it awaits) is the reply. CallError(code, text) rejects with that code."""
+        self._requests[event] = handler

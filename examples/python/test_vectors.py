@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any, Callable
 
-import signalbox as sb
+import wire
 
 passed = failed = 0
 
@@ -25,28 +25,28 @@ def outcome(run: Callable[[], Any]) -> Any:
     """What a call gives, or the code that it is refused with."""
     try:
         return run()
-    except (sb.CallError, sb.FrameError) as error:
+    except (wire.CallError, wire.FrameError) as error:
         return f"refused: {error.code}"
 
 
-def meaning(frame: sb.Frame) -> dict[str, Any]:
+def meaning(frame: wire.Frame) -> dict[str, Any]:
     """A frame as the vectors write it."""
-    return {k: {"encoding": v.encoding, "hex": v.data.hex()} if isinstance(v, sb.Payload) else v for k, v in frame.items()}
+    return {k: {"encoding": v.encoding, "hex": v.data.hex()} if isinstance(v, wire.Payload) else v for k, v in frame.items()}
 
 
-def from_meaning(frame: dict[str, Any]) -> sb.Frame:
+def from_meaning(frame: dict[str, Any]) -> wire.Frame:
     return {k: to_payload(v) if k == "payload" else v for k, v in frame.items()}
 
 
-def to_payload(vector: dict[str, Any]) -> sb.Payload:
-    return sb.Payload(vector["encoding"], bytes.fromhex(vector["hex"]))
+def to_payload(vector: dict[str, Any]) -> wire.Payload:
+    return wire.Payload(vector["encoding"], bytes.fromhex(vector["hex"]))
 
 
 def read(vector: dict[str, Any], key: str) -> dict[str, Any]:
-    table = sb.CLIENT_FRAMES if vector["from"] == "client" else sb.GATEWAY_FRAMES
+    table = wire.CLIENT_FRAMES if vector["from"] == "client" else wire.GATEWAY_FRAMES
     if key == "json":
-        return meaning(sb.decode_json(vector["json"], table))
-    return meaning(sb.decode_msgpack(bytes.fromhex(vector["msgpack"]), table))
+        return meaning(wire.decode_json(vector["json"], table))
+    return meaning(wire.decode_msgpack(bytes.fromhex(vector["msgpack"]), table))
 
 
 def main(file: str) -> int:
@@ -56,7 +56,7 @@ def main(file: str) -> int:
 
     for name, vector in vectors["dictionaries"].items():
         data = base64.b64decode(vector["base64"])
-        check(f"dictionary {name}", data, {"1": sb.DICTIONARY_1}.get(name))
+        check(f"dictionary {name}", data, {"1": wire.DICTIONARY_1}.get(name))
         check(f"dictionary {name}: sha256", hashlib.sha256(data).hexdigest(), vector["sha256"])
 
     frames = {vector["name"]: vector["frame"] for vector in vectors["frames"]}
@@ -64,35 +64,34 @@ def main(file: str) -> int:
         name, frame = vector["name"], from_meaning(vector["frame"])
         for key in ("msgpack", "json"):
             check(f"{name}: {key} decoded", outcome(lambda: read(vector, key)), vector["frame"])
-        # Ours may differ in length of integers and the like, so only the meaning must be the same; but it does not.
-        check(f"{name}: msgpack encoded", sb.encode_msgpack(frame).hex(), vector["msgpack"])
-        again = {**vector, "json": sb.encode_json(frame)}
-        check(f"{name}: json encoded", outcome(lambda: read(again, "json")), json_meaning(vector))
+        check(f"{name}: msgpack encoded", wire.encode_msgpack(frame).hex(), vector["msgpack"])
+        again = {**vector, "json": wire.encode_json(frame)}
+        check(f"{name}: json encoded", outcome(lambda: read(again, "json")), vector["frame"])
 
     for vector in vectors["alsoValid"]:
         for key in ("msgpack", "json"):
             check(f"{vector['name']}: {key}", outcome(lambda: read(vector, key)), frames[vector["frame"]])
 
     for vector in vectors["payloads"]:
-        value = vector.get("value", sb.NOTHING)
-        check(f"payload: {vector['name']}", outcome(lambda: sb.decode_payload(to_payload(vector))), value)
-        encoded = sb.encode_payload(value, as_json=vector["encoding"] == 2)
+        value = vector.get("value", wire.NOTHING)
+        check(f"payload: {vector['name']}", outcome(lambda: wire.decode_payload(to_payload(vector))), value)
+        encoded = wire.encode_payload(value, as_json=vector["encoding"] == 2)
         check(f"payload: {vector['name']}: encoded", encoded.encoding, vector["encoding"])
-        check(f"payload: {vector['name']}: there and back", outcome(lambda: sb.decode_payload(encoded)), value)
+        check(f"payload: {vector['name']}: there and back", outcome(lambda: wire.decode_payload(encoded)), value)
 
     for vector in vectors["compression"]:
-        check(f"compression: {vector['name']}", outcome(lambda: sb.inflate(to_payload(vector)).hex()), vector["inflated"])
+        check(f"compression: {vector['name']}", outcome(lambda: wire.inflate(to_payload(vector)).hex()), vector["inflated"])
         dictionary = bool(vector["encoding"] >> 5)
-        ours = sb.Payload(vector["encoding"], sb._deflate(bytes.fromhex(vector["inflated"]), dictionary))
-        check(f"compression: {vector['name']}: ours", outcome(lambda: sb.inflate(ours).hex()), vector["inflated"])
+        ours = wire.Payload(vector["encoding"], wire._deflate(bytes.fromhex(vector["inflated"]), dictionary))
+        check(f"compression: {vector['name']}: ours", outcome(lambda: wire.inflate(ours).hex()), vector["inflated"])
     for vector in vectors["invalidCompression"]:
-        check(f"invalid: {vector['name']}", outcome(lambda: sb.inflate(to_payload(vector)).hex()), "refused: bad_payload")
+        check(f"invalid: {vector['name']}", outcome(lambda: wire.inflate(to_payload(vector)).hex()), "refused: bad_payload")
 
     # What the gateway writes must give the same data as the payload itself.
     for vector in vectors["shownToJsonClients"]:
-        shown = sb.decode_json(f'[23,1,{vector["json"]}]')["payload"]
-        wanted = outcome(lambda: sb.decode_payload(to_payload(vector)))
-        check(f"shown: {vector['name']}", outcome(lambda: sb.decode_payload(shown)), wanted)
+        shown = wire.decode_json(f'[23,1,{vector["json"]}]')["payload"]
+        wanted = outcome(lambda: wire.decode_payload(to_payload(vector)))
+        check(f"shown: {vector['name']}", outcome(lambda: wire.decode_payload(shown)), wanted)
 
     # These are answers of a gateway; our decoder is strict enough to give the same.
     for vector in vectors["invalid"]:
@@ -100,16 +99,12 @@ def main(file: str) -> int:
             if key in vector:
                 try:
                     got: Any = read(vector, key)
-                except sb.FrameError as error:
+                except wire.FrameError as error:
                     got = (error.code, error.ref)
                 check(f"invalid: {vector['name']}: {key}", got, (vector["code"], vector["ref"]))
 
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
-
-
-def json_meaning(vector: dict[str, Any]) -> dict[str, Any]:
-    return vector["frame"]
 
 
 if __name__ == "__main__":

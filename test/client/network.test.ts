@@ -8,21 +8,22 @@ import { SESSION } from './scripted-gateway.js';
 
 const { client, pair } = useScriptedGateways();
 
+const page = new EventTarget();
+
+beforeEach(() => {
+  Object.assign(globalThis, {
+    addEventListener: page.addEventListener.bind(page),
+    removeEventListener: page.removeEventListener.bind(page),
+    document: Object.assign(new EventTarget(), { visibilityState: 'visible' }),
+  });
+});
+// Registered after the one that closes the clients: they still remove their listeners.
+afterEach(() => {
+  for (const name of ['addEventListener', 'removeEventListener', 'document'])
+    Reflect.deleteProperty(globalThis, name);
+});
+
 describe('in a browser', () => {
-  const page = new EventTarget();
-  const names = ['addEventListener', 'removeEventListener', 'document'] as const;
-
-  beforeEach(() => {
-    Object.assign(globalThis, {
-      addEventListener: page.addEventListener.bind(page),
-      removeEventListener: page.removeEventListener.bind(page),
-      document: Object.assign(new EventTarget(), { visibilityState: 'visible' }),
-    });
-  });
-  afterEach(() => {
-    for (const name of names) Reflect.deleteProperty(globalThis, name);
-  });
-
   test('tries at once when the network is back, and waits for it while it is away', async () => {
     const environment = new ManualEnvironment(0.5);
     const { gateway, client: made, peer } = await pair({}, environment);
@@ -115,7 +116,7 @@ describe('an injected WebSocket class', () => {
         iceServers: [],
       },
     });
-    socket.onmessage?.({ data: new Uint8Array(welcome).buffer });
+    socket.onmessage?.({ data: Uint8Array.from(welcome as Uint8Array).buffer });
     await connected;
     socket.bufferedAmount = 1001;
     const first = codeOf(made.send('bob', 'a', 1));
