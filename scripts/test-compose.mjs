@@ -258,6 +258,7 @@ async function test(stack) {
   done('message, request and room work both ways between the gateways');
 
   await killGateway(stack, { alice, bob, alicesPlace, bobsPlace });
+  await stopGateway(stack, { alice, bob, bobsPlace });
   await alice.close();
   await bob.close();
 }
@@ -284,6 +285,23 @@ async function killGateway(stack, { alice, bob, alicesPlace, bobsPlace }) {
   await command('docker', ['start', alicesPlace]);
   await until('the gateway that was killed', () => isHealthy(alicesPlace));
   done('the killed gateway is back and healthy');
+}
+
+/** SIGTERM: the gateway drains, both clients move to the one that came back. */
+async function stopGateway(stack, { alice, bob, bobsPlace }) {
+  const sessions = [alice.sessionId, bob.sessionId];
+  const moved = [alice, bob].map(
+    (client) => new Promise((resolve) => client.on('state', (state) => state === 'connected' && resolve())),
+  );
+  await command('docker', ['stop', '--time', '35', bobsPlace]);
+  const code = await inspect(bobsPlace, '.State.ExitCode');
+  expect(code === '0', `the gateway that was stopped ended with ${code}`);
+  await within('the move of both clients', Promise.all(moved));
+  expect(alice.sessionId === sessions[0] && bob.sessionId === sessions[1], 'a client lost its session');
+  await talk(alice, bob, 'moved');
+  done(
+    `gateway ${bobsPlace.slice(0, 12)} drained and ended with 0; both clients moved with their sessions and talk`,
+  );
 }
 
 async function takeDown(stack) {

@@ -9,6 +9,8 @@ import type { StoreSettings } from './session/store/store.js';
 import type { OriginRules } from './transport/upgrade-check.js';
 import { type Environment, SettingReader } from './setting-reader.js';
 
+export type { Environment };
+
 export interface TokenSettings {
   keys: KeySettings;
   audience: string | null;

@@ -62,7 +62,9 @@ class Supervisor implements Primary {
   private lastQuestion = 0;
   private fate: Fate = { failures: 0 };
   private draining: Promise<void> | null = null;
-  private onReady: ((forked: Forked) => void) | null = null;
+  private onReady: (() => void) | null = null;
+  /** One roll after the other, the first when the start is done. */
+  private rolling: Promise<void> = Promise.resolve();
   private onHopeless: (error: Error) => void = () => undefined;
 
   constructor(private readonly config: Config) {
@@ -92,6 +94,12 @@ class Supervisor implements Primary {
     cluster.on('exit', (worker, code, signal) => {
       this.buried(worker, code, signal);
     });
+    // From the first fork on: a signal during the start must not leave workers behind.
+    process.on('SIGTERM', () => void this.drainAndExit());
+    process.on('SIGINT', () => void this.drainAndExit());
+    process.on('SIGHUP', () => {
+      this.rolling = this.rolling.then(() => this.roll());
+    });
     await this.store?.server.listen(this.storePath);
     this.timers.push(
       setInterval(() => {
@@ -99,7 +107,7 @@ class Supervisor implements Primary {
       }, 1000),
     );
     if (this.store !== null) this.timers.push(setInterval(() => void this.store?.memory.sweep(), 100));
-    await new Promise<void>((resolve, reject) => {
+    const listening = new Promise<void>((resolve, reject) => {
       let waiting = server.workers;
       this.onReady = () => {
         if (--waiting === 0) resolve();
@@ -107,6 +115,8 @@ class Supervisor implements Primary {
       this.onHopeless = reject;
       for (let i = 0; i < server.workers; i++) this.fork();
     });
+    this.rolling = listening.catch(() => undefined);
+    await listening;
     this.onReady = null;
     const admin = await startAdminServer(this.config, {
       metrics: () => this.metrics(),
@@ -115,9 +125,6 @@ class Supervisor implements Primary {
     });
     this.admin = admin;
     this.adminPort = admin?.port ?? null;
-    process.on('SIGTERM', () => void this.drainAndExit());
-    process.on('SIGINT', () => void this.drainAndExit());
-    process.on('SIGHUP', () => void this.roll());
     this.log.info(
       { port: this.port, adminPort: this.adminPort, workers: server.workers },
       'signalbox is ready',
@@ -130,10 +137,11 @@ class Supervisor implements Primary {
     for (const old of [...this.forked.values()].filter(({ state }) => state === 'ready')) {
       if (this.draining !== null) return;
       await new Promise<void>((resolve) => {
-        const fresh = this.fork();
-        this.onReady = (ready) => {
-          if (ready === fresh) resolve();
+        // Not only this one: should it die before it listens, it is another that takes its place.
+        this.onReady = () => {
+          resolve();
         };
+        this.fork();
       });
       this.onReady = null;
       await this.drainWorker(old);
@@ -190,7 +198,7 @@ class Supervisor implements Primary {
         this.port = message.port;
         this.fate = { failures: 0 };
         this.tellSiblings();
-        this.onReady?.(forked);
+        this.onReady?.();
         return;
       case 'alive':
         return;
@@ -255,7 +263,9 @@ class Supervisor implements Primary {
   }
 
   private tell(forked: Forked, message: ToWorker): void {
-    if (forked.process.isConnected()) forked.process.send(message);
+    if (!forked.process.isConnected()) return;
+    // With a callback a write to a worker that dies at this moment is told here; without, it would end the primary.
+    forked.process.send(message, () => undefined);
   }
 
   private drainWorker(forked: Forked): Promise<void> {

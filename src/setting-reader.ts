@@ -39,7 +39,8 @@ export class SettingReader {
       name,
       `is ${JSON.stringify(text)}: a whole number from ${String(min)} to ${String(max)} is wanted`,
     );
-    return min;
+    // So that one mistake does not look like several: other settings are compared with this one.
+    return Number(setting.default ?? min);
   }
 
   optionalNumber(name: SettingName): number | null {

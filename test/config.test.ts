@@ -4,12 +4,27 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { ConfigError, type Environment, deserializeConfig, parseConfig, serializeConfig } from '../src/config.js';
+import {
+  ConfigError,
+  type Environment,
+  deserializeConfig,
+  parseConfig,
+  serializeConfig,
+} from '../src/config.js';
 import { SETTINGS, type SettingName } from '../src/settings.js';
 import { settingsMarkdown } from '../src/settings-markdown.js';
 
 const SECRET = 'k3rVt0Qm9pLw2sXy7uBn4dFg6hJz8cAe1iRo5TqW';
 const KEYED = { JWT_SECRET: SECRET };
+/** Settings that bound each other, out of the way of the one that is looked at. */
+const UNRELATED = {
+  ...KEYED,
+  ADMIN_PORT: 'off',
+  FRAME_LIMIT_BYTES: '1024',
+  LOG_LIMIT_BYTES: String(SETTINGS.LOG_LIMIT_BYTES.max),
+  RESUME_WINDOW_MS: '1000',
+  LOG_TTL_MS: String(SETTINGS.LOG_TTL_MS.max),
+};
 
 let directory: string;
 beforeAll(() => {
@@ -47,7 +62,9 @@ describe('parseConfig', () => {
   test('gives every number its default, and takes its smallest and its largest value', () => {
     for (const [name, setting] of Object.entries(SETTINGS)) {
       if (!('min' in setting)) continue;
-      for (const value of [setting.min, setting.max]) expect([name, mistakesOf({ ...KEYED, [name]: String(value) })]).toEqual([name, []]);
+      for (const value of [setting.min, setting.max]) {
+        expect([name, mistakesOf({ ...UNRELATED, [name]: String(value) })]).toEqual([name, []]);
+      }
       for (const value of [setting.min - 1, setting.max + 1, '1.5', '1e3', ' 1', '0x10', 'abc', '-0']) {
         expect(mistakesOf({ ...KEYED, [name]: String(value) })).toEqual([expect.stringMatching(`^${name} `)]);
       }
@@ -83,8 +100,26 @@ describe('parseConfig', () => {
       TLS_CERT_FILE: join(directory, 'absent'),
     });
     for (const name of [
-      ...['PORT', 'RESUME_WINDOW_MS', 'SCHEDULING', 'DUPLICATE_CLIENT', 'LOG_LEVEL', 'NODE_NAME', 'REDIS_URL', 'REDIS_PREFIX'],
-      ...['INSECURE_ALLOW_ANY_ORIGIN', 'ICE_SERVERS', 'JWT_SECRET', 'JWT_AUDIENCE', 'JWT_ISSUER', 'JWT_TYP', 'ADMIN_KEY', 'TLS_CERT_FILE'],
+      ...[
+        'PORT',
+        'RESUME_WINDOW_MS',
+        'SCHEDULING',
+        'DUPLICATE_CLIENT',
+        'LOG_LEVEL',
+        'NODE_NAME',
+        'REDIS_URL',
+        'REDIS_PREFIX',
+      ],
+      ...[
+        'INSECURE_ALLOW_ANY_ORIGIN',
+        'ICE_SERVERS',
+        'JWT_SECRET',
+        'JWT_AUDIENCE',
+        'JWT_ISSUER',
+        'JWT_TYP',
+        'ADMIN_KEY',
+        'TLS_CERT_FILE',
+      ],
     ]) {
       expect([name, mistakes.filter((line) => line.startsWith(`${name} `)).length]).toEqual([name, 1]);
     }
@@ -96,9 +131,18 @@ describe('parseConfig', () => {
   test('prints no secret in any mistake', () => {
     const value = 'Zq8-short-but-secret';
     const secrets = Object.entries(SETTINGS).filter(([, setting]) => 'secret' in setting);
-    expect(secrets.map(([name]) => name)).toEqual(['ADMIN_KEY', 'JWT_SECRET', 'JWT_PREVIOUS_SECRET', 'REDIS_URL']);
+    expect(secrets.map(([name]) => name)).toEqual([
+      'ADMIN_KEY',
+      'JWT_SECRET',
+      'JWT_PREVIOUS_SECRET',
+      'REDIS_URL',
+    ]);
     const env = Object.fromEntries(secrets.map(([name]) => [name, value]));
-    const mistakes = mistakesOf({ ...env, ICE_SERVERS: value, JWKS_URL: `http://user:${value}@idp.example/` });
+    const mistakes = mistakesOf({
+      ...env,
+      ICE_SERVERS: value,
+      JWKS_URL: `http://user:${value}@idp.example/`,
+    });
     expect(mistakes.length).toBeGreaterThanOrEqual(5);
     expect(mistakes.join('\n')).not.toContain(value);
   });
@@ -116,18 +160,35 @@ describe('parseConfig', () => {
 
   test('refuses a secret that is there twice, that is empty, or whose file is not there', () => {
     const path = file('secret2', SECRET);
-    expect(mistakesOf({ JWT_SECRET: SECRET, JWT_SECRET_FILE: path })).toEqual([expect.stringContaining('JWT_SECRET_FILE')]);
-    expect(mistakesOf({ JWT_SECRET_FILE: file('empty', '\n') })).toEqual([expect.stringMatching('^JWT_SECRET is shorter')]);
+    expect(mistakesOf({ JWT_SECRET: SECRET, JWT_SECRET_FILE: path })).toEqual([
+      expect.stringContaining('JWT_SECRET_FILE'),
+    ]);
+    expect(mistakesOf({ JWT_SECRET_FILE: file('empty', '\n') })).toEqual([
+      expect.stringMatching('^JWT_SECRET is shorter'),
+    ]);
     const [mistake] = mistakesOf({ JWT_SECRET_FILE: join(directory, 'absent') });
     expect(mistake).toMatch(/^JWT_SECRET_FILE .*ENOENT/);
   });
 
-  test.each(['a'.repeat(40), 'change-me-changeme-changeme-changeme-1', 'my-secret-my-secret-my-secret-my-secret'])(
-    'refuses the weak secret %s (J25)',
-    (secret) => {
-      expect(mistakesOf({ JWT_SECRET: secret })).toHaveLength(1);
+  test('takes a key that is there but wrong for no wish for development mode', () => {
+    const wrong = { JWT_SECRET_FILE: join(directory, 'absent'), HOST: '0.0.0.0' };
+    expect(mistakesOf(wrong)).toEqual([expect.stringMatching('^JWT_SECRET_FILE ')]);
+  });
+
+  test.each(['JWT_SECRET', 'JWT_SECRET_FILE', 'JWT_PUBLIC_KEY_FILE', 'JWKS_URL'])(
+    'refuses %s when it is empty, instead of starting in development mode',
+    (name) => {
+      expect(mistakesOf({ [name]: '' })).toEqual([expect.stringMatching(`^${name} is empty`)]);
     },
   );
+
+  test.each([
+    'a'.repeat(40),
+    'change-me-changeme-changeme-changeme-1',
+    'my-secret-my-secret-my-secret-my-secret',
+  ])('refuses the weak secret %s (J25)', (secret) => {
+    expect(mistakesOf({ JWT_SECRET: secret })).toHaveLength(1);
+  });
 
   test('refuses a public key as secret, which everybody could sign with (J2)', () => {
     expect(mistakesOf({ JWT_SECRET: pem({}) })).toEqual([expect.stringMatching('^JWT_SECRET holds a PEM')]);
@@ -137,9 +198,20 @@ describe('parseConfig', () => {
     for (const good of [pem({ rsa: 2048 }), pem({ curve: 'P-256' })]) {
       expect(mistakesOf({ JWT_PUBLIC_KEY_FILE: file('key.pem', good) })).toEqual([]);
     }
-    const ed25519 = generateKeyPairSync('ed25519').publicKey.export({ type: 'spki', format: 'pem' }).toString();
-    const secret = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-    for (const bad of [pem({ rsa: 1024 }), pem({ curve: 'P-384' }), ed25519, secret, 'rubbish', '-----BEGIN PUBLIC KEY-----']) {
+    const ed25519 = generateKeyPairSync('ed25519')
+      .publicKey.export({ type: 'spki', format: 'pem' })
+      .toString();
+    const secret = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+      .privateKey.export({ type: 'pkcs8', format: 'pem' })
+      .toString();
+    for (const bad of [
+      pem({ rsa: 1024 }),
+      pem({ curve: 'P-384' }),
+      ed25519,
+      secret,
+      'rubbish',
+      '-----BEGIN PUBLIC KEY-----',
+    ]) {
       expect(mistakesOf({ JWT_PUBLIC_KEY_FILE: file('bad.pem', bad) })).toEqual([
         expect.stringMatching('^JWT_PUBLIC_KEY_FILE must hold'),
       ]);
@@ -188,12 +260,53 @@ describe('parseConfig', () => {
     expect(parseConfig({ ...KEYED, INSECURE_ALLOW_ANY_ORIGIN: '1' }).origins.any).toBe(false);
   });
 
-  test.each(['https://a.example/', 'https://A.example', 'a.example', 'null', 'https://*.example', 'https://a.example:443'])(
-    'refuses %s as an origin, because no browser sends it',
-    (origin) => {
-      expect(mistakesOf({ ...KEYED, ORIGINS: origin }).length).toBe(origin === 'https://*.example' ? 0 : 1);
-    },
-  );
+  test.each([
+    'https://a.example/',
+    'https://A.example',
+    'a.example',
+    'null',
+    'https://*.example',
+    'https://a.example:443',
+    'javascript:alert(1)',
+  ])('refuses %s as an origin, because no browser sends it', (origin) => {
+    expect(mistakesOf({ ...KEYED, ORIGINS: origin })).toEqual([expect.stringMatching('^ORIGINS holds')]);
+  });
+
+  test('takes the origins of apps in web views, whose schemes the URL standard does not know', () => {
+    const ORIGINS = 'capacitor://localhost, http://b.example:8080';
+    expect([...parseConfig({ ...KEYED, ORIGINS }).origins.allowed]).toEqual([
+      'capacitor://localhost',
+      'http://b.example:8080',
+    ]);
+  });
+
+  test('refuses settings that contradict each other', () => {
+    for (const [env, mistake] of [
+      [{ PORT: '9090' }, 'ADMIN_PORT is 9090, like PORT'],
+      [{ LOG_LIMIT_BYTES: '2048' }, 'LOG_LIMIT_BYTES is below FRAME_LIMIT_BYTES'],
+      [{ RESUME_WINDOW_MS: '600000' }, 'LOG_TTL_MS is below RESUME_WINDOW_MS'],
+    ] as const) {
+      expect(mistakesOf({ ...KEYED, ...env })).toEqual([expect.stringMatching(`^${mistake}`)]);
+    }
+  });
+
+  test.each([
+    ...['{}', 'stun:a', '[1]', '[{}]', '[{"urls":[]}]', '[{"urls":"http://a"}]', '[{"urls":"turn:a"}]'],
+    '[{"urls":"stun:a","username":1}]',
+  ])('refuses ICE servers that RTCPeerConnection would not accept: %s', (text) => {
+    expect(mistakesOf({ ...KEYED, ICE_SERVERS: text })).toEqual([
+      expect.stringMatching('^ICE_SERVERS must be'),
+    ]);
+  });
+
+  test('hands on of an ICE server only what RTCPeerConnection knows', () => {
+    const ICE_SERVERS =
+      '[{"urls":"turn:a","username":"u","credential":"c","note":"internal"},{"urls":["stun:b"]}]';
+    expect(parseConfig({ ...KEYED, ICE_SERVERS }).iceServers).toEqual([
+      { urls: ['turn:a'], username: 'u', credential: 'c' },
+      { urls: ['stun:b'] },
+    ]);
+  });
 
   test('takes a certificate only with its key, and only when both can be used', () => {
     const rubbish = file('tls.pem', 'rubbish');
@@ -220,7 +333,10 @@ describe('parseConfig', () => {
     });
     const copy = deserializeConfig(serializeConfig(config));
     const { trustedProxies } = copy.server;
-    const withoutList = ({ server: { trustedProxies: _list, ...server }, ...rest }: typeof config): unknown => ({ ...rest, server });
+    const withoutList = ({
+      server: { trustedProxies: _list, ...server },
+      ...rest
+    }: typeof config): unknown => ({ ...rest, server });
     expect(withoutList(copy)).toEqual(withoutList(config));
     for (const address of ['10.1.2.3', '192.0.2.7']) expect(trustedProxies.check(address)).toBe(true);
     for (const address of ['11.0.0.1', '192.0.2.8']) expect(trustedProxies.check(address)).toBe(false);

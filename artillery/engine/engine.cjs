@@ -10,8 +10,8 @@ const SAMPLES = join(__dirname, '..', '..', 'test', 'protocol', 'samples');
 const DEFAULT_TIMEOUT_MS = 5000;
 const TOKEN_LIFE_S = 600;
 
-/** Real SDPs and candidates; `name[2]` is one of a list. */
-function sample(reference) {
+/** Real SDPs and candidates of browsers; `name[2]` is one of a list. */
+function readSample(reference) {
   const [, name, at] = /^([\w-]+)(?:\[(\d+)\])?$/.exec(reference) ?? [];
   const content = JSON.parse(readFileSync(join(SAMPLES, `${name}.json`), 'utf8'));
   return at === undefined ? content : content[Number(at)];
@@ -22,6 +22,7 @@ class SignalboxEngine {
   #util;
   #timeoutMs;
   #secret = process.env.JWT_SECRET;
+  #samples = new Map();
 
   constructor(script, _events, util) {
     this.#config = script.config;
@@ -106,9 +107,15 @@ class SignalboxEngine {
     return timed(events, 'connect', () => session.connect());
   }
 
+  #dataOf({ data, sample }) {
+    if (sample === undefined) return data;
+    if (!this.#samples.has(sample)) this.#samples.set(sample, readSample(sample));
+    return this.#samples.get(sample);
+  }
+
   /** `message: { from, to, event, data | sample }`: accepted, and heard by the other session as it was sent. */
   #message({ from, to, event, ...rest }, sessions, events) {
-    const data = dataOf(rest);
+    const data = this.#dataOf(rest);
     const [sender, receiver] = [sessions.get(from), sessions.get(to)];
     return timed(events, 'message', () =>
       Promise.all([
@@ -120,7 +127,7 @@ class SignalboxEngine {
 
   /** `request: { from, to, event, data | sample }`: the other session answers with the same data. */
   #request({ from, to, event, ...rest }, sessions, events) {
-    const data = dataOf(rest);
+    const data = this.#dataOf(rest);
     return timed(events, 'request', async () => {
       const answer = await sessions.get(from).request(sessions.get(to).client, event, data);
       if (!isDeepStrictEqual(answer, data)) throw new Error('wrong answer');
@@ -129,7 +136,7 @@ class SignalboxEngine {
 
   /** `publish: { from, room, event, data, heardBy: […] }`: accepted, and heard by each of the others. */
   #publish({ from, room, event, heardBy, ...rest }, sessions, events) {
-    const data = dataOf(rest);
+    const data = this.#dataOf(rest);
     const sender = sessions.get(from);
     return timed(events, 'publish', () =>
       Promise.all([
@@ -138,10 +145,6 @@ class SignalboxEngine {
       ]),
     );
   }
-}
-
-function dataOf({ data, sample: reference }) {
-  return reference === undefined ? data : sample(reference);
 }
 
 /** Counts what succeeds and records how long it took, ms; what fails is an error of the virtual user. */

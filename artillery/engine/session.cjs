@@ -59,7 +59,7 @@ class Session {
       socket.once('open', resolve);
       socket.on('error', (error) => reject(new Error(`handshake: ${error.code ?? error.message}`)));
     });
-    socket.on('message', (bytes) => this.#receive(bytes));
+    socket.on('message', (bytes) => this.#take(socket, bytes));
     socket.on('close', (code) => this.#closed(socket, code));
     this.#write([TYPE.hello, VERSION, token(), this.#resume, 'signalbox-load']);
     const info = await welcomed;
@@ -183,6 +183,16 @@ class Session {
   #write(frame) {
     if (this.#socket?.readyState !== WebSocket.OPEN) throw new Error('not connected');
     this.#socket.send(msgpack.encode(frame).slice());
+  }
+
+  #take(socket, bytes) {
+    // What still comes on a connection that this side has cut belongs to nobody.
+    if (socket !== this.#socket) return;
+    try {
+      this.#receive(bytes);
+    } catch (error) {
+      this.#options.onUnexpected(`bad frame: ${error.message}`);
+    }
   }
 
   #receive(bytes) {

@@ -19,8 +19,8 @@ from typing import Any, Awaitable, Callable, Optional, Union
 import websockets
 
 from wire import (
-    NOTHING, CallError, Frame, FrameError, Payload, comes_back, decode_json, decode_msgpack, decode_payload, encode_json,
-    encode_msgpack, encode_payload,
+    CALL_CODES, NOTHING, CallError, Frame, FrameError, Payload, comes_back, decode_json, decode_msgpack, decode_payload,
+    encode_json, encode_msgpack, encode_payload,
 )
 
 __all__ = ["NOTHING", "CallError", "Client", "Message", "Payload"]
@@ -28,6 +28,7 @@ log = logging.getLogger("signalbox")
 
 Token = Union[str, Callable[[], Union[str, Awaitable[str]]]]
 LONGEST_FRAME = 4 * 1024 * 1024  # that we take
+REJECT_CODES = CALL_CODES - {"aborted", "closed", "offline", "queue_full", "bad_payload"}  # those never travel
 CLOSE_NAMES = {
     1000: "closed", 1012: "restart", 1013: "overloaded", 4500: "bad_frame", 4501: "invalid_token", 4502: "forbidden",
     4503: "superseded", 4504: "kicked", 4505: "limit_exceeded", 4506: "unsupported_version", 4507: "replaced",
@@ -198,7 +199,7 @@ class Client:
                     if frame.get("seq"):
                         await self._write(frame)
             else:
-                self._numbers.clear()
+                self._numbers = {}
                 for future, frame in self._calls.values():
                     if not future.done():
                         future.set_exception(CallError("unknown_outcome", "the session was lost"))
@@ -289,7 +290,7 @@ class Client:
             result = await result if inspect.isawaitable(result) else result
             await self._write({"type": "reply", **handle, "payload": self._payload(result)})
         except CallError as error:
-            code = "rejected" if error.code in ("bad_payload", "aborted", "closed", "offline", "queue_full") else error.code
+            code = error.code if error.code in REJECT_CODES else "rejected"
             await self._write({"type": "reject", **handle, "code": code, "text": error.text[:1024]})
         except Exception:
             log.exception("the handler of %s failed", frame["event"])
@@ -320,23 +321,24 @@ class Client:
         the other for each channel: a number counts as used only when it was stored."""
         async with self._locks.setdefault(channel, asyncio.Lock()):
             await asyncio.shield(self._online)
-            last = self._numbers.setdefault(channel, 0)
+            numbers, last = self._numbers, self._numbers.setdefault(channel, 0)
             if last is None:
                 return await self._call(type_, seq=None, **fields)
-            self._numbers[channel] = None  # until we know
+            numbers[channel] = None  # until we know
             try:
                 for pause in (0.2, 0.5, 1, 2, 0):
                     try:
                         result = await self._call(type_, seq=last + 1, **fields)
-                        self._numbers[channel] = last + 1
+                        numbers[channel] = last + 1
                         return result
                     except CallError as error:
-                        if error.code not in ("unknown_outcome", "unavailable", "overloaded") or not pause:
+                        passing = error.code in ("unknown_outcome", "unavailable", "overloaded")
+                        if not passing or not pause or numbers is not self._numbers:  # a new session counts anew
                             raise
                     await asyncio.sleep(pause)
             except CallError as error:
                 if error.code not in ("unknown_outcome", "internal_error", "out_of_order"):
-                    self._numbers[channel] = last  # refused: not stored
+                    numbers[channel] = last  # refused: not stored
                 raise
 
     async def send(

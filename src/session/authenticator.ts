@@ -115,7 +115,7 @@ async function verifyWith(
 ): Promise<unknown> {
   const candidates = await keys.find(header.kid, header.alg);
   if (candidates.length === 0) throw new RefusedToken('unknown_key');
-  let last: RefusedToken = new RefusedToken('signature');
+  let last: RefusedToken | null = null;
   for (const { key, algorithm } of candidates) {
     try {
       return verifyOnce(token, key, algorithm, settings, now);
@@ -125,7 +125,7 @@ async function verifyWith(
       if (last.reason !== 'signature') throw last;
     }
   }
-  throw last;
+  throw last ?? new RefusedToken('signature');
 }
 
 function verifyOnce(

@@ -1,5 +1,6 @@
 // Keys that verify tokens: a secret, a public key, or a key set that an identity provider publishes.
-import { createPublicKey, createSecretKey, type JsonWebKey, KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import { createPublicKey, createSecretKey, type JsonWebKey } from 'node:crypto';
 import { createRemoteJWKSet, customFetch } from 'jose';
 import { GatewayError } from '../protocol/errors.js';
 

@@ -31,13 +31,12 @@ export class SessionRegistry {
   }
 
   enter(session: Session, room: RoomName): void {
-    session.rooms.add(room);
+    session.enter(room);
     if (this.sessions.get(session.ref.session) === session) addTo(this.rooms, room, session);
   }
 
   exit(session: Session, room: RoomName): void {
-    session.rooms.delete(room);
-    session.watched?.delete(room);
+    session.exit(room);
     removeFrom(this.rooms, room, session);
   }
 

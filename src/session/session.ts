@@ -4,15 +4,20 @@ import type { CloseCode, Code } from '../protocol/codes.js';
 import type { GatewayFrame } from '../protocol/frame.js';
 import type { RoomName } from '../protocol/ids.js';
 import type { Identity } from './authenticator.js';
+import { connectionLogger } from '../log.js';
 import type { Connection } from './connection.js';
 import type { PreparedFrame } from './prepared-frame.js';
 import type { SessionRef } from './store/store.js';
+import type { Buckets } from './throttle.js';
 import type { Deadline } from './wheel.js';
 
 export type Outcome = 'queued' | 'dropped' | 'cut_off';
 
+const NO_ROOMS: ReadonlySet<RoomName> = new Set();
+
 export class Session {
-  readonly rooms = new Set<RoomName>();
+  /** Null while there are none: sessions that only wait for messages are many. */
+  private joined: Set<RoomName> | null = null;
   /** Rooms whose presence events the session wants; null while there are none, which is the common case. */
   watched: Set<RoomName> | null = null;
   /** Requests of this session that wait for their answer. */
@@ -25,14 +30,41 @@ export class Session {
   expiryDeadline: Deadline | null = null;
   pingDeadline: Deadline | null = null;
   private roomWork: Promise<void> | null = null;
+  private ownLog: Logger | null = null;
+  /** The rate buckets of this connection; the throttle's. */
+  buckets: Buckets | null = null;
 
   constructor(
     readonly ref: SessionRef,
     public identity: Identity,
     readonly connection: Connection,
     private readonly outboxLimitBytes: number,
-    readonly log: Logger,
+    private readonly rootLog: Logger,
   ) {}
+
+  get rooms(): ReadonlySet<RoomName> {
+    return this.joined ?? NO_ROOMS;
+  }
+
+  enter(room: RoomName): void {
+    (this.joined ??= new Set()).add(room);
+  }
+
+  exit(room: RoomName): void {
+    this.joined?.delete(room);
+    this.watched?.delete(room);
+  }
+
+  /** The log with who this is in every line; made at its first line, since most connections never log one. */
+  get log(): Logger {
+    const { client, session } = this.ref;
+    const { address } = this.connection;
+    return (this.ownLog ??= connectionLogger(this.rootLog, { client, session, address }));
+  }
+
+  logs(level: string): boolean {
+    return this.rootLog.isLevelEnabled(level);
+  }
 
   send(frame: GatewayFrame): void {
     this.sendEncoded(this.connection.codec.encodeGateway(frame));

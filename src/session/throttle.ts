@@ -1,6 +1,6 @@
 // Rate limits of a worker: per connection, per client and per address, in messages and bytes.
+import type { Connection } from './connection.js';
 import { BucketMap, type Rate, TokenBucket } from './rate-limit.js';
-import type { Session } from './session.js';
 
 export interface ThrottleRates {
   messages: Rate;
@@ -14,13 +14,19 @@ const DEBT_LIMIT_MS = 10_000;
 /** Shorter waits are not worth a pause, ms. */
 const PAUSE_FROM_MS = 5;
 
-interface Buckets {
+export interface Buckets {
   messages: TokenBucket;
   bytes: TokenBucket;
 }
 
+/** What the throttle needs of a session. */
+export interface Throttled {
+  buckets: Buckets | null;
+  readonly ref: { readonly client: string };
+  readonly connection: Pick<Connection, 'address' | 'pause' | 'close'>;
+}
+
 export class Throttle {
-  private readonly own = new WeakMap<Session, Buckets>();
   private readonly clients: BucketMap;
   private readonly addresses: BucketMap;
 
@@ -34,16 +40,12 @@ export class Throttle {
   }
 
   /** One message of a session: over a rate its connection is read more slowly, far over it is closed. */
-  take(session: Session, bytes: number): void {
+  take(session: Throttled, bytes: number): void {
     const now = this.now();
-    let buckets = this.own.get(session);
-    if (buckets === undefined) {
-      buckets = {
-        messages: new TokenBucket(this.rates.messages, now),
-        bytes: new TokenBucket(this.rates.bytes, now),
-      };
-      this.own.set(session, buckets);
-    }
+    const buckets = (session.buckets ??= {
+      messages: new TokenBucket(this.rates.messages, now),
+      bytes: new TokenBucket(this.rates.bytes, now),
+    });
     this.slow(session, 'messages', buckets.messages.take(1, now));
     this.slow(session, 'bytes', buckets.bytes.take(bytes, now));
     this.slow(session, 'client', this.clients.take(session.ref.client, 1, now));
@@ -55,7 +57,7 @@ export class Throttle {
     this.addresses.prune(this.now());
   }
 
-  private slow(session: Session, scope: string, waitMs: number): void {
+  private slow(session: Throttled, scope: string, waitMs: number): void {
     if (waitMs < PAUSE_FROM_MS) return;
     this.count(scope);
     if (waitMs > DEBT_LIMIT_MS) session.connection.close('rate_limited');

@@ -40,9 +40,11 @@ export function checkUpgrade(request: IncomingMessage, head: Buffer, origins: Or
   if (headers.upgrade?.toLowerCase() !== 'websocket') return refuse(400, 'upgrade');
   const keys = valuesOf(request, 'sec-websocket-key');
   if (keys.length !== 1 || !/^[A-Za-z0-9+/]{22}==$/.test(keys[0] ?? '')) return refuse(400, 'key');
-  if (headers['sec-websocket-version'] !== '13') return refuse(426, 'version', { 'Sec-WebSocket-Version': '13' });
+  if (headers['sec-websocket-version'] !== '13')
+    return refuse(426, 'version', { 'Sec-WebSocket-Version': '13' });
   if (head.length > 0 || headers['transfer-encoding'] !== undefined) return refuse(400, 'body');
-  if (headers['content-length'] !== undefined && headers['content-length'] !== '0') return refuse(400, 'body');
+  if (headers['content-length'] !== undefined && headers['content-length'] !== '0')
+    return refuse(400, 'body');
   if (!isOriginAllowed(headers.origin, origins)) return refuse(403, 'origin');
   return checkSubprotocols(request);
 }
@@ -53,7 +55,11 @@ function checkSubprotocols(request: IncomingMessage): UpgradeVerdict {
   const choice = chooseSubprotocol(offered);
   switch (choice.status) {
     case 'chosen':
-      return { status: 'accept', subprotocol: choice.name, token: choice.token ?? bearerOf(headers.authorization) };
+      return {
+        status: 'accept',
+        subprotocol: choice.name,
+        token: choice.token ?? bearerOf(headers.authorization),
+      };
     case 'unsupported':
       return { status: 'unsupported_version' };
     case 'none':

@@ -37,7 +37,12 @@ export function createHttpServer(options: HttpServerOptions): Server {
     tls === null
       ? createServer(httpOptions, listener)
       : createTlsServer(
-          { ...httpOptions, cert: readFileSync(tls.certFile), key: readFileSync(tls.keyFile), minVersion: 'TLSv1.2' },
+          {
+            ...httpOptions,
+            cert: readFileSync(tls.certFile),
+            key: readFileSync(tls.keyFile),
+            minVersion: 'TLSv1.2',
+          },
           listener,
         );
   // Node cuts the list off silently at its limit: one more than ours shows that there were more.
@@ -63,19 +68,29 @@ const STATUS_OF_ERROR: Record<string, string> = {
 function respond(request: IncomingMessage, response: ServerResponse, options: HttpServerOptions): void {
   const path = (request.url ?? '').split('?', 1)[0] ?? '';
   if (path === '/v1/connect') {
-    send(response, 426, 'application/json', '{"code":"upgrade_required"}', { Upgrade: 'websocket', Connection: 'Upgrade' });
+    send(response, 426, 'application/json', '{"code":"upgrade_required"}', {
+      Upgrade: 'websocket',
+      Connection: 'Upgrade',
+    });
     return;
   }
-  const known = path === '/healthz' || path === '/readyz' ? 'health' : options.files.find(path, request.headers.host);
+  const known =
+    path === '/healthz' || path === '/readyz' ? 'health' : options.files.find(path, request.headers.host);
   if (known === null) {
     send(response, 404, 'application/json', '{"code":"not_found"}');
   } else if (request.method !== 'GET' && request.method !== 'HEAD') {
     send(response, 405, 'application/json', '{"code":"method_not_allowed"}', { Allow: 'GET, HEAD' });
   } else if (known === 'health') {
     const ready = path === '/healthz' || options.isReady();
-    send(response, ready ? 200 : 503, 'application/json', JSON.stringify({ status: ready ? 'ok' : 'not_ready' }), {
-      'Cache-Control': 'no-store',
-    });
+    send(
+      response,
+      ready ? 200 : 503,
+      'application/json',
+      JSON.stringify({ status: ready ? 'ok' : 'not_ready' }),
+      {
+        'Cache-Control': 'no-store',
+      },
+    );
   } else {
     send(response, 200, known.type, known.body, known.headers);
   }

@@ -1,7 +1,7 @@
 // The door for WebSockets: cheap checks first, then the handshake, then the gateway.
 import { STATUS_CODES, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { WebSocketServer } from 'ws';
+import { type WebSocket, WebSocketServer } from 'ws';
 import type { Config } from '../config.js';
 import type { Metrics } from '../metrics.js';
 import { CODES, type CloseCode } from '../protocol/codes.js';
@@ -56,7 +56,7 @@ export class WebSocketDoor {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     // Before anything else: a socket that fails without a listener ends the process (CVE-2024-38355's class).
     socket.on('error', ignore);
-    const { config, metrics, gateway, codecs } = this.settings;
+    const { config } = this.settings;
     const address = clientAddress(request, config.server.trustedProxies);
     if (this.handshakes.take(address, 1, performance.now()) > 0) {
       this.refuse(socket, 429, 'handshake_rate', { 'Retry-After': '1' });
@@ -77,19 +77,31 @@ export class WebSocketDoor {
       return;
     }
     this.server.handleUpgrade(request, socket, head, (ws) => {
-      socket.off('error', ignore);
-      metrics.handshakes.inc({ outcome: 'accepted' });
-      this.enter(address);
-      const connection = new WebSocketConnection(ws, socket, this.flusher, codecs[verdict.subprotocol], address);
-      const { frame, closed } = gateway.accept(connection, verdict.token);
-      connection.open({
-        frame,
-        closed: (number) => {
-          this.exit(address);
-          closed(number);
-        },
-      });
+      this.admit(ws, socket, address, verdict);
     });
+  }
+
+  /** A method of its own: what a listener of the connection closes over lives as long as the connection. */
+  private admit(
+    ws: WebSocket,
+    socket: Duplex,
+    address: string,
+    { subprotocol, token }: { subprotocol: Subprotocol; token: string | null },
+  ): void {
+    const { metrics, gateway, codecs } = this.settings;
+    socket.off('error', ignore);
+    metrics.handshakes.inc({ outcome: 'accepted' });
+    this.enter(address);
+    const connection = new WebSocketConnection(ws, socket, this.flusher, codecs[subprotocol], address);
+    connection.open(gateway.accept(connection, token));
+  }
+
+  /** A connection from this address is gone. */
+  exit(address: string): void {
+    this.connections--;
+    const left = (this.byAddress.get(address) ?? 1) - 1;
+    if (left === 0) this.byAddress.delete(address);
+    else this.byAddress.set(address, left);
   }
 
   prune(): void {
@@ -101,7 +113,9 @@ export class WebSocketDoor {
     if (this.settings.isDraining()) return 'restart';
     if (this.connections >= limits.connectionsLimit) return 'overloaded';
     const here = this.byAddress.get(address) ?? 0;
-    return limits.connectionsPerAddressLimit > 0 && here >= limits.connectionsPerAddressLimit ? 'limit_exceeded' : null;
+    return limits.connectionsPerAddressLimit > 0 && here >= limits.connectionsPerAddressLimit
+      ? 'limit_exceeded'
+      : null;
   }
 
   /** Completes the handshake only to say why not: a script in a browser sees no HTTP status of a refused one. */
@@ -133,13 +147,6 @@ export class WebSocketDoor {
   private enter(address: string): void {
     this.connections++;
     this.byAddress.set(address, (this.byAddress.get(address) ?? 0) + 1);
-  }
-
-  private exit(address: string): void {
-    this.connections--;
-    const left = (this.byAddress.get(address) ?? 1) - 1;
-    if (left === 0) this.byAddress.delete(address);
-    else this.byAddress.set(address, left);
   }
 }
 

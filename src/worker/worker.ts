@@ -145,6 +145,9 @@ export async function runWorker(
     authenticator,
     metrics,
     log,
+    left: ({ address }) => {
+      door.exit(address);
+    },
   });
 
   let draining = false;

@@ -53,7 +53,11 @@ describe('a WebSocket frame', () => {
     ['W2 has RSV1 without an extension', [wsFrame(text, PONG, { rsv: 4 })], 1002],
     ['W2 has RSV2', [wsFrame(text, PONG, { rsv: 2 })], 1002],
     ['W2 has RSV3', [wsFrame(text, PONG, { rsv: 1 })], 1002],
-    ['W2 is a continuation with RSV1', [wsFrame(text, '[', { fin: false }), wsFrame(continuation, '3]', { rsv: 4 })], 1002],
+    [
+      'W2 is a continuation with RSV1',
+      [wsFrame(text, '[', { fin: false }), wsFrame(continuation, '3]', { rsv: 4 })],
+      1002,
+    ],
     ['W2 is a ping with RSV1', [wsFrame(ping, '', { rsv: 4 })], 1002],
     ...[3, 4, 5, 6, 7, 11, 12, 13, 14, 15].map((opcode): [string, Buffer[], number] => [
       `W3 has the opcode ${String(opcode)}`,
@@ -78,7 +82,10 @@ describe('a WebSocket frame', () => {
     ['W10 is binary on the text subprotocol', [wsFrame(binary, Buffer.from([0x91, 3]))], 1003],
     [
       'W13 is one of 300 fragments, empty ones counted',
-      [wsFrame(text, '[', { fin: false }), ...Array.from({ length: 300 }, () => wsFrame(continuation, '', { fin: false }))],
+      [
+        wsFrame(text, '[', { fin: false }),
+        ...Array.from({ length: 300 }, () => wsFrame(continuation, '', { fin: false })),
+      ],
       1008,
     ],
     ['is larger than the limit', [wsFrame(text, `[3,"${'a'.repeat(300_000)}"]`)], 1009],
@@ -109,18 +116,24 @@ describe('a WebSocket frame', () => {
     const client = await enter();
     const bytes = Buffer.from('[19,1,1000,{},"nobody","e","json","€"]');
     const middle = bytes.indexOf(Buffer.from('€')) + 1;
-    client.write(wsFrame(text, bytes.subarray(0, middle), { fin: false }), wsFrame(continuation, bytes.subarray(middle)));
+    client.write(
+      wsFrame(text, bytes.subarray(0, middle), { fin: false }),
+      wsFrame(continuation, bytes.subarray(middle)),
+    );
     expect((await client.answerTo(1)).slice(0, 3)).toEqual([6, 1, 'not_found']);
     await client.destroy();
   });
 
   // W12: RFC 6455 §5.2 wants the shortest form; ws takes the others, and so does every browser: nothing depends on it.
-  test.each([2, 8] as const)('W12 is understood when its length takes %d bytes for no reason', async (lengthBytes) => {
-    const client = await enter();
-    client.write(wsFrame(text, '[49,7,"lobby"]', { lengthBytes }));
-    expect(await client.answerTo(7)).toEqual([5, 7, 0]);
-    await client.destroy();
-  });
+  test.each([2, 8] as const)(
+    'W12 is understood when its length takes %d bytes for no reason',
+    async (lengthBytes) => {
+      const client = await enter();
+      client.write(wsFrame(text, '[49,7,"lobby"]', { lengthBytes }));
+      expect(await client.answerTo(7)).toEqual([5, 7, 0]);
+      await client.destroy();
+    },
+  );
 
   // W14: a message that never ends keeps its client from answering pings, which are messages of ours: 4013 comes
   // sooner than a deadline for the assembly would, and what is held is at most one frame of the limit.
@@ -146,7 +159,10 @@ describe('a WebSocket frame', () => {
         fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 12 }),
         fc.integer({ min: 1, max: 1_000_000 }),
         async (sizes, ref) => {
-          const bytes = Buffer.concat([wsFrame(text, PONG), wsFrame(text, JSON.stringify([49, ref, 'lobby']))]);
+          const bytes = Buffer.concat([
+            wsFrame(text, PONG),
+            wsFrame(text, JSON.stringify([49, ref, 'lobby'])),
+          ]);
           client.socket.setNoDelay(true);
           for (let at = 0, i = 0; at < bytes.length; i++) {
             const size = sizes[i % sizes.length] ?? 1;
@@ -232,12 +248,20 @@ describe('a frame of ours', () => {
     ['E3 has the number 2^53', [16, 5, 2 ** 53, {}, 'bob', 'e', 'none', null], [6, 5, 'bad_parameter']],
     ['E3 has a fraction as number', [16, 5, 1.5, {}, 'bob', 'e', 'none', null], [6, 5, 'bad_parameter']],
     ['E4 goes to nobody', [16, 5, 1, {}, 'nobody', 'e', 'none', null], [6, 5, 'not_found']],
-    ['E4 goes to a session that is not', [19, 5, 1000, {}, `alice#${'A'.repeat(22)}`, 'e', 'none', null], [6, 5, 'not_found']],
+    [
+      'E4 goes to a session that is not',
+      [19, 5, 1000, {}, `alice#${'A'.repeat(22)}`, 'e', 'none', null],
+      [6, 5, 'not_found'],
+    ],
     ['E7 joins a room without a name', [32, 5, ''], [6, 5, 'bad_parameter']],
     ['E7 joins a room of 129 characters', [32, 5, 'a'.repeat(129)], [6, 5, 'bad_parameter']],
     ['E7 joins a room of 200,000 characters', [32, 5, 'a'.repeat(200_000)], [6, 5, 'bad_parameter']],
     ...['a\u0001', '*', 'a?', '[a]', '{a}', 'a b', 'a\n', '\u202eabc', 'a\u200bb', 'ä'].map(
-      (room): [string, unknown, unknown[]] => [`E7 joins the room ${JSON.stringify(room)}`, [32, 5, room], [6, 5, 'bad_parameter']],
+      (room): [string, unknown, unknown[]] => [
+        `E7 joins the room ${JSON.stringify(room)}`,
+        [32, 5, room],
+        [6, 5, 'bad_parameter'],
+      ],
     ),
     // A name like any other: rooms are keys of maps and stores, never of objects.
     ['E7 joins the room __proto__', [32, 5, '__proto__'], [5, 5, { count: 1 }]],
@@ -247,17 +271,24 @@ describe('a frame of ours', () => {
     ['E13 waits ten years', [19, 5, 315_360_000_000, {}, 'bob', 'e', 'none', null], [6, 5, 'bad_parameter']],
     ['has a ref that is no number', [32, 'five', 'lobby'], [6, 0, 'bad_parameter']],
     ['has nothing but its type', [32], [6, 0, 'bad_parameter']],
-    ['has options with __proto__', [16, 5, 1, { ['__proto__']: { self: false } }, 'nobody', 'e', 'none', null], [6, 5, 'not_found']],
+    [
+      'has options with __proto__',
+      [16, 5, 1, { ['__proto__']: { self: false } }, 'nobody', 'e', 'none', null],
+      [6, 5, 'not_found'],
+    ],
     ['refreshes with no token', [4, 5, 'rubbish'], [6, 5, 'invalid_token']],
-  ] as [string, unknown, unknown[]][])('is answered, and the connection stays, when it %s', async (_name, frame, answer) => {
-    const client = await enter('tester');
-    client.say(frame);
-    client.say([49, 77, 'other']);
-    const first = await client.next();
-    expect(first.slice(0, answer.length)).toEqual(answer);
-    expect(await client.answerTo(77)).toEqual([5, 77, 0]);
-    await client.destroy();
-  });
+  ] as [string, unknown, unknown[]][])(
+    'is answered, and the connection stays, when it %s',
+    async (_name, frame, answer) => {
+      const client = await enter('tester');
+      client.say(frame);
+      client.say([49, 77, 'other']);
+      const first = await client.next();
+      expect(first.slice(0, answer.length)).toEqual(answer);
+      expect(await client.answerTo(77)).toEqual([5, 77, 0]);
+      await client.destroy();
+    },
+  );
 
   test('is answered with 4500 when it is nested too deeply', async () => {
     const client = await RawWebSocket.open(gateway.port, { 'Sec-WebSocket-Protocol': MSGPACK_PROTOCOL });
@@ -267,7 +298,16 @@ describe('a frame of ours', () => {
 
   test('E3 is stored once when its number comes twice', async () => {
     const [alice, bob] = [await enter('e3-alice'), await enter('e3-bob')];
-    const send = (ref: number, seq: number, data: string): unknown => [16, ref, seq, {}, 'e3-bob', 'e', 'json', data];
+    const send = (ref: number, seq: number, data: string): unknown => [
+      16,
+      ref,
+      seq,
+      {},
+      'e3-bob',
+      'e',
+      'json',
+      data,
+    ];
     alice.say(send(1, 1, 'first'));
     alice.say(send(2, 1, 'again'));
     expect((await alice.answerTo(1))[0]).toBe(5);
@@ -378,7 +418,11 @@ describe('a frame of ours', () => {
 
 /** A frame with some bytes changed, put in or left out. */
 function mutated(frame: fc.Arbitrary<Uint8Array>): fc.Arbitrary<Uint8Array> {
-  const edit = fc.record({ at: fc.nat(), byte: fc.integer({ min: 0, max: 255 }), kind: fc.constantFrom('set', 'insert', 'cut') });
+  const edit = fc.record({
+    at: fc.nat(),
+    byte: fc.integer({ min: 0, max: 255 }),
+    kind: fc.constantFrom('set', 'insert', 'cut'),
+  });
   return fc.tuple(frame, fc.array(edit, { minLength: 1, maxLength: 4 })).map(([bytes, edits]) => {
     let out = [...bytes];
     for (const { at, byte, kind } of edits) {
@@ -395,34 +439,46 @@ describe('fuzzing', () => {
   test.each([
     ['MessagePack', MSGPACK_PROTOCOL, msgpackCodec],
     ['JSON', 'signalbox.v1.json', createJsonCodec()],
-  ] as const)('ends in a code of the table, and harms nobody else, when frames of %s are mutated', async (_name, protocol, codec) => {
-    const { log } = { log: [] as unknown[] };
-    const honest = await enter('honest');
-    let lastPing = 0;
-    const bytesOf = clientFrame.map((frame) => Buffer.from(codec.encodeClient(frame)));
-    await fc.assert(
-      fc.asyncProperty(fc.array(mutated(bytesOf), { minLength: 20, maxLength: 40 }), async (frames) => {
-        const client = await RawWebSocket.open(gateway.port, {
-          'Sec-WebSocket-Protocol': `${protocol}, bearer.${tokenOf('fuzzer')}`,
-        });
-        const opcode = codec.binary ? binary : text;
-        client.write(wsFrame(opcode, Buffer.from(codec.encodeClient({ type: 'hello', version: 1, token: null, resume: null, agent: null }))));
-        for (const frame of frames) client.write(wsFrame(opcode, frame));
-        client.write(closeFrame(1000));
-        const { code } = await client.ended;
-        log.push(code);
-        expect(codeOfClose(code)).not.toBeNull();
-        for (const message of client.messages) codec.decodeGateway(codec.binary ? message : message.toString());
-        honest.say([49, ++lastPing, 'lobby']);
-        expect((await honest.answerTo(lastPing))[0]).toBe(5);
-        honest.say([3]);
-      }),
-      { numRuns: 40 },
-    );
-    expect(log.length).toBeGreaterThanOrEqual(40);
-    await honest.destroy();
-    expect((await gateway.workers()).map(({ pid }) => pid)).toEqual(pids);
-  }, 60_000);
+  ] as const)(
+    'ends in a code of the table, and harms nobody else, when frames of %s are mutated',
+    async (_name, protocol, codec) => {
+      const { log } = { log: [] as unknown[] };
+      const honest = await enter('honest');
+      let lastPing = 0;
+      const bytesOf = clientFrame.map((frame) => Buffer.from(codec.encodeClient(frame)));
+      await fc.assert(
+        fc.asyncProperty(fc.array(mutated(bytesOf), { minLength: 20, maxLength: 40 }), async (frames) => {
+          const client = await RawWebSocket.open(gateway.port, {
+            'Sec-WebSocket-Protocol': `${protocol}, bearer.${tokenOf('fuzzer')}`,
+          });
+          const opcode = codec.binary ? binary : text;
+          client.write(
+            wsFrame(
+              opcode,
+              Buffer.from(
+                codec.encodeClient({ type: 'hello', version: 1, token: null, resume: null, agent: null }),
+              ),
+            ),
+          );
+          for (const frame of frames) client.write(wsFrame(opcode, frame));
+          client.write(closeFrame(1000));
+          const { code } = await client.ended;
+          log.push(code);
+          expect(codeOfClose(code)).not.toBeNull();
+          for (const message of client.messages)
+            codec.decodeGateway(codec.binary ? message : message.toString());
+          honest.say([49, ++lastPing, 'lobby']);
+          expect((await honest.answerTo(lastPing))[0]).toBe(5);
+          honest.say([3]);
+        }),
+        { numRuns: 40 },
+      );
+      expect(log.length).toBeGreaterThanOrEqual(40);
+      await honest.destroy();
+      expect((await gateway.workers()).map(({ pid }) => pid)).toEqual(pids);
+    },
+    60_000,
+  );
 
   test('never takes a worker down when the bytes on the socket are no frames at all', async () => {
     await fc.assert(

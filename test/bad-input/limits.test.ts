@@ -82,7 +82,9 @@ describe('a limit', () => {
   test('CONNECTIONS_PER_ADDRESS_LIMIT counts the addresses that a trusted proxy names', async () => {
     await start({ CONNECTIONS_PER_ADDRESS_LIMIT: '1', TRUSTED_PROXIES: '127.0.0.0/8' });
     const one = await RawWebSocket.enter(gateway.port, tokenOf('one'), { 'X-Forwarded-For': '192.0.2.1' });
-    const two = await RawWebSocket.enter(gateway.port, tokenOf('two'), { 'X-Forwarded-For': '9.9.9.9, 192.0.2.2' });
+    const two = await RawWebSocket.enter(gateway.port, tokenOf('two'), {
+      'X-Forwarded-For': '9.9.9.9, 192.0.2.2',
+    });
     const again = await RawWebSocket.open(gateway.port, { 'X-Forwarded-For': '8.8.8.8, 192.0.2.2' });
     expect((await again.ended).code).toBe(4505);
     await Promise.all([one.destroy(), two.destroy()]);

@@ -47,7 +47,11 @@ describe('parseToPrimary', () => {
   test('takes what workers say', () => {
     expect(parseToPrimary({ type: 'ready', port: 80, more: 1 })).toEqual({ type: 'ready', port: 80 });
     expect(parseToPrimary({ type: 'alive' })).toEqual({ type: 'alive' });
-    expect(parseToPrimary({ type: 'located', id: 1, places: null })).toEqual({ type: 'located', id: 1, places: null });
+    expect(parseToPrimary({ type: 'located', id: 1, places: null })).toEqual({
+      type: 'located',
+      id: 1,
+      places: null,
+    });
   });
 });
 

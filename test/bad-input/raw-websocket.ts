@@ -222,7 +222,11 @@ export class RawWebSocket {
       const head = short === 126 ? 4 : short === 127 ? 10 : 2;
       if (this.unread.length < head) return;
       const length =
-        short === 126 ? this.unread.readUInt16BE(2) : short === 127 ? Number(this.unread.readBigUInt64BE(2)) : short;
+        short === 126
+          ? this.unread.readUInt16BE(2)
+          : short === 127
+            ? Number(this.unread.readBigUInt64BE(2))
+            : short;
       if (this.unread.length < head + length) return;
       this.take((this.unread[0] ?? 0) & 0x0f, this.unread.subarray(head, head + length));
       this.unread = this.unread.subarray(head + length);

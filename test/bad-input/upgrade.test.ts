@@ -43,7 +43,11 @@ describe('a handshake', () => {
     ['H9 has no key', handshake({ 'Sec-WebSocket-Key': null }), 400],
     ['H9 has a short key', handshake({ 'Sec-WebSocket-Key': 'AAAA' }), 400],
     ['H9 has two keys', handshake().replace('\r\n', `\r\nSec-WebSocket-Key: ${key}\r\n`), 400],
-    ['H13 has Content-Length and Transfer-Encoding', handshake({ 'Content-Length': '1', 'Transfer-Encoding': 'chunked' }), 400],
+    [
+      'H13 has Content-Length and Transfer-Encoding',
+      handshake({ 'Content-Length': '1', 'Transfer-Encoding': 'chunked' }),
+      400,
+    ],
     ['H13 has a body', `${handshake({ 'Content-Length': '3' })}abc`, 400],
     ['H14 has a header of more than 16 KiB', handshake({ Cookie: 'a'.repeat(20_000) }), 431],
     [
@@ -54,12 +58,20 @@ describe('a handshake', () => {
     ['H16 begins with garbage', 'garbage\r\n\r\n', 400],
     ['H19 comes from a foreign origin', handshake({ Origin: 'https://evil.example' }), 403],
     ['H19 comes from the origin null', handshake({ Origin: 'null' }), 403],
-    ['H19 comes from an origin that begins like a good one', handshake({ Origin: 'https://good.com.evil.com' }), 403],
+    [
+      'H19 comes from an origin that begins like a good one',
+      handshake({ Origin: 'https://good.com.evil.com' }),
+      403,
+    ],
     ['H19 comes from a good origin in upper case', handshake({ Origin: 'https://GOOD.com' }), 403],
     ['H19 comes from a good origin with a dot at its end', handshake({ Origin: 'https://good.com.' }), 403],
     ['H19 comes from another port of a good origin', handshake({ Origin: 'https://good.com:8443' }), 403],
     ['H19 comes from another scheme of a good origin', handshake({ Origin: 'http://good.com' }), 403],
-    ['H19 has two origins', handshake({ Origin: 'https://good.com' }).replace('\r\n', '\r\nOrigin: https://evil.example\r\n'), 403],
+    [
+      'H19 has two origins',
+      handshake({ Origin: 'https://good.com' }).replace('\r\n', '\r\nOrigin: https://evil.example\r\n'),
+      403,
+    ],
     ['H20 has a token in its URL', handshake({}, `GET /v1/connect?token=${tokenOf('alice')} HTTP/1.1`), 400],
     ['H20 has an access_token in its URL', handshake({}, `GET /v1/connect?a=1&access_token=x HTTP/1.1`), 400],
     // The table says "destroy": the gateway answers before it does.
@@ -67,7 +79,11 @@ describe('a handshake', () => {
     ['H25 asks for /metrics', handshake({}, 'GET /metrics HTTP/1.1'), 404],
     ['H25 asks for /admin', handshake({}, 'GET /admin HTTP/1.1'), 404],
     ['N1 offers no subprotocol', handshake({ 'Sec-WebSocket-Protocol': null }), 400],
-    ['N3 offers a subprotocol twice', handshake({ 'Sec-WebSocket-Protocol': `${JSON_PROTOCOL}, ${JSON_PROTOCOL}` }), 400],
+    [
+      'N3 offers a subprotocol twice',
+      handshake({ 'Sec-WebSocket-Protocol': `${JSON_PROTOCOL}, ${JSON_PROTOCOL}` }),
+      400,
+    ],
     ['N3 offers an empty element', handshake({ 'Sec-WebSocket-Protocol': `${JSON_PROTOCOL},,` }), 400],
     ['N3 offers an illegal token', handshake({ 'Sec-WebSocket-Protocol': `${JSON_PROTOCOL}, gw@v1` }), 400],
   ];
@@ -80,11 +96,14 @@ describe('a handshake', () => {
     expect(headers.upgrade).toBe('websocket');
   });
 
-  test.each([null, '8', '12', '13, 13', ''])('H10 H11 is told version 13 when it says %j', async (version) => {
-    const { status, headers } = await ask(gateway.port, handshake({ 'Sec-WebSocket-Version': version }));
-    expect(status).toBe(426);
-    expect(headers['sec-websocket-version']).toBe('13');
-  });
+  test.each([null, '8', '12', '13, 13', ''])(
+    'H10 H11 is told version 13 when it says %j',
+    async (version) => {
+      const { status, headers } = await ask(gateway.port, handshake({ 'Sec-WebSocket-Version': version }));
+      expect(status).toBe(426);
+      expect(headers['sec-websocket-version']).toBe('13');
+    },
+  );
 
   test('H16 is refused and counted when it is a TLS hello', async () => {
     const before = await gateway.metric('handshakes_total', { outcome: 'bad_request' });
@@ -174,7 +193,10 @@ describe('the choice of a subprotocol', () => {
     ['N7 an unknown extension', 'x-unknown; q=1'],
     ['N8 permessage-deflate', 'permessage-deflate'],
   ])('declines %s', async (_name, extensions) => {
-    const { status, headers } = await ask(gateway.port, handshake({ 'Sec-WebSocket-Extensions': extensions }));
+    const { status, headers } = await ask(
+      gateway.port,
+      handshake({ 'Sec-WebSocket-Extensions': extensions }),
+    );
     expect(status).toBe(101);
     expect(headers['sec-websocket-extensions']).toBeUndefined();
   });
@@ -182,7 +204,10 @@ describe('the choice of a subprotocol', () => {
 
 describe('a plain request', () => {
   test.each(['PUT', 'DELETE', 'TRACE', 'POST'])('gets 405 with Allow when it is a %s', async (method) => {
-    const { status, headers } = await ask(gateway.port, `${method} /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+    const { status, headers } = await ask(
+      gateway.port,
+      `${method} /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n`,
+    );
     expect(status).toBe(405);
     expect(headers.allow).toBe('GET, HEAD');
   });

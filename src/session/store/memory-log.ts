@@ -1,10 +1,13 @@
 // The logs of the embedded store: capped by entries, bytes, time without appends and one budget for all.
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import type { SessionId } from '../../protocol/ids.js';
+import { parseEntryId } from './entry-id.js';
 import type { AppendRequest, AppendResult, Entry, ReadResult, StoreSettings } from './store.js';
 
-/** Counted beside the body for each entry: object, id, array slot. */
+/** Counted in the budget beside the body of each entry: object, id, array slot. */
 const ENTRY_OVERHEAD_BYTES = 200;
+/** The table of senders is pruned once it holds this many times the entries of a full log. */
+const SENDERS_PER_ENTRY = 2;
 
 interface Log {
   epoch: string;
@@ -12,8 +15,8 @@ interface Log {
   top: number;
   entries: Entry[];
   bytes: number;
-  /** Last number of each sender; the one that appended least recently stands first. */
-  senders: Map<SessionId, number>;
+  /** Last number of each sender, and the offset of its entry. */
+  senders: Map<SessionId, { seq: number; offset: number }>;
   touchedAt: number;
 }
 
@@ -21,6 +24,7 @@ export class MemoryLogs {
   /** The least recently appended first. */
   private readonly logs = new Map<string, Log>();
   private bytes = 0;
+  private entries = 0;
 
   constructor(
     private readonly settings: StoreSettings,
@@ -36,18 +40,17 @@ export class MemoryLogs {
     const { sender, seq, only, skip, body } = request;
     const log = this.logs.get(key) ?? this.create();
     if (seq !== null) {
-      // A sender that the table does not know (any more) may begin anywhere.
-      const expected = (log.senders.get(sender) ?? seq - 1) + 1;
+      // A sender that the table does not know may begin anywhere: the table is pruned with the log.
+      const expected = (log.senders.get(sender)?.seq ?? seq - 1) + 1;
       if (seq < expected) return { status: 'duplicate' };
       if (seq > expected) return { status: 'out_of_order', expected };
-      log.senders.delete(sender);
-      log.senders.set(sender, seq);
+      log.senders.set(sender, { seq, offset: log.top + 1 });
     }
     log.top++;
     // A copy: the bytes came in a larger buffer that must not live as long as the log.
     const entry = { id: idOf(log.epoch, log.top), only, skip, body: Uint8Array.from(body) };
     log.entries.push(entry);
-    this.grow(log, sizeOf(entry));
+    this.grow(log, 1, body.length);
     log.touchedAt = this.now();
     this.logs.delete(key);
     this.logs.set(key, log);
@@ -61,10 +64,9 @@ export class MemoryLogs {
     if (log === undefined) return after === null ? NOTHING : { status: 'lost', epoch: '' };
     const oldest = log.top - log.entries.length + 1;
     if (after === null) return this.entriesFrom(log, oldest, limit);
-    const [epoch, place = ''] = after.split(':');
-    const offset = Number(place.split('-', 1)[0]);
-    if (epoch !== log.epoch || !Number.isSafeInteger(offset) || offset > log.top)
-      return { status: 'lost', epoch: log.epoch };
+    const place = parseEntryId(after);
+    if (place?.epoch !== log.epoch || place.offset > log.top) return { status: 'lost', epoch: log.epoch };
+    const { offset } = place;
     const known = log.entries[offset - oldest];
     if (known !== undefined && known.id !== after) return { status: 'lost', epoch: log.epoch };
     if (offset + 1 >= oldest) return this.entriesFrom(log, offset + 1, limit);
@@ -95,24 +97,22 @@ export class MemoryLogs {
     };
   }
 
+  /** One entry stays even where it alone is over the limit: it was accepted. */
   private trim(log: Log): void {
     const { logLimitEntries, logLimitBytes } = this.settings;
-    while (log.entries.length > logLimitEntries || log.bytes > logLimitBytes) {
-      const oldest = log.entries.shift();
-      if (oldest === undefined) return;
-      this.grow(log, -sizeOf(oldest));
+    while (log.entries.length > 1 && (log.entries.length > logLimitEntries || log.bytes > logLimitBytes)) {
+      this.grow(log, -1, -(log.entries.shift()?.body.length ?? 0));
     }
-    // The senders' table lives with the log; past this many it would outgrow it.
-    if (log.senders.size > logLimitEntries * 4) {
-      const first = log.senders.keys().next();
-      if (first.done !== true) log.senders.delete(first.value);
+    if (log.senders.size <= SENDERS_PER_ENTRY * logLimitEntries) return;
+    for (const [sender, { offset }] of log.senders) {
+      if (offset <= log.top - logLimitEntries) log.senders.delete(sender);
     }
   }
 
   /** Over the budget, the logs that were quiet longest go; `current` stays. */
   private trimAll(current: Log): void {
     for (const [key, log] of this.logs) {
-      if (this.bytes <= this.settings.logBudgetBytes) return;
+      if (this.bytes + this.entries * ENTRY_OVERHEAD_BYTES <= this.settings.logBudgetBytes) return;
       if (log !== current) this.drop(key, log);
     }
   }
@@ -120,20 +120,19 @@ export class MemoryLogs {
   private drop(key: string, log: Log): void {
     this.logs.delete(key);
     this.bytes -= log.bytes;
+    this.entries -= log.entries.length;
   }
 
-  private grow(log: Log, bytes: number): void {
+  private grow(log: Log, entries: number, bytes: number): void {
     log.bytes += bytes;
     this.bytes += bytes;
+    this.entries += entries;
   }
 }
 
 const NOTHING: ReadResult = { status: 'entries', entries: [], more: false };
 
+/** The tag is no secret: it only has to differ from what a store that lost the entry gives out at the same offset. */
 function idOf(epoch: string, offset: number): string {
-  return `${epoch}:${String(offset)}-${randomBytes(3).toString('base64url')}`;
-}
-
-function sizeOf(entry: Entry): number {
-  return entry.body.length + ENTRY_OVERHEAD_BYTES;
+  return `${epoch}:${offset}-${randomInt(2 ** 32)}`;
 }

@@ -33,7 +33,7 @@ interface Record extends SessionPlace {
 
 export interface MemoryStoreOptions {
   settings: StoreSettings;
-  deliver(worker: WorkerId, event: StoreEvent): void;
+  deliver: (worker: WorkerId, event: StoreEvent) => void;
   /** Monotonic ms. */
   now?: () => number;
 }
@@ -75,7 +75,9 @@ export class MemoryStore implements Store {
     if (request.duplicates === 'replace') for (const other of others) this.replace(other);
     else if (resumed === null && others.length >= request.sessionsLimit) {
       // Page reloads leave waiting sessions behind: the oldest of them makes room.
-      const waiting = others.find(({ connected }) => !connected);
+      const [waiting] = others
+        .filter(({ connected }) => !connected)
+        .sort((a, b) => a.attachedAt - b.attachedAt);
       if (waiting === undefined) return Promise.resolve({ status: 'refused', code: 'limit_exceeded' });
       this.remove(waiting);
     }
@@ -144,7 +146,7 @@ export class MemoryStore implements Store {
   join(request: JoinRequest): Promise<JoinResult> {
     const { room } = request;
     const record = this.current(request);
-    if (record === null) return Promise.resolve({ status: 'refused', code: 'superseded' });
+    if (record?.connected !== true) return Promise.resolve({ status: 'refused', code: 'superseded' });
     if (!record.rooms.has(room)) {
       if (record.rooms.size >= request.roomsLimit)
         return Promise.resolve({ status: 'refused', code: 'limit' });

@@ -7,8 +7,8 @@ import { GatewayError } from '../../protocol/errors.js';
 const COMMAND_TIMEOUT_MS = 2_000;
 /** Commands of one worker that may be under way; past it calls are refused at once. */
 const PENDING_LIMIT = 20_000;
-/** After a time-out calls are refused until a probe succeeds; a probe is sent this often, ms. */
-const PROBE_INTERVAL_MS = 250;
+/** Both connections are asked for a sign of life this often, ms; a dead peer may never say that it is dead. */
+const PROBE_INTERVAL_MS = 1_000;
 
 type Command = (...args: (string | number | Buffer)[]) => Promise<unknown>;
 
@@ -28,6 +28,10 @@ function optionsOf(): RedisOptions {
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     connectTimeout: 2_000,
+    commandTimeout: COMMAND_TIMEOUT_MS,
+    // A peer that hangs does not answer a FIN either.
+    disconnectTimeout: 50,
+    autoResubscribe: false,
     keepAlive: 10_000,
     retryStrategy: (attempt) =>
       Math.round(Math.random() * Math.min(2_000, 50 * 2 ** Math.min(attempt, 6))) + 20,
@@ -39,39 +43,39 @@ export class RedisConnection {
   private readonly data: Redis;
   private readonly subscriber: Redis;
   private readonly scripts = new Map<string, Command>();
-  private readonly listeners: ((channel: string, bytes: Buffer) => void)[] = [];
+  private readonly listeners = new Map<string, (channel: string, bytes: Buffer) => void>();
   private readonly prober: NodeJS.Timeout;
   private pending = 0;
-  private suspect = false;
-  private subscribed = false;
-  private cut = false;
+  /** Connections that were ended and are not closed yet. */
+  private readonly ending = new Set<Redis>();
+  /** Whether every channel is subscribed to on the present connection. */
+  private listening = true;
 
   private constructor(private readonly options: RedisConnectionOptions) {
-    this.data = new Redis(options.url, {
-      ...optionsOf(),
-      commandTimeout: COMMAND_TIMEOUT_MS,
-      enableAutoPipelining: true,
-    });
-    this.subscriber = new Redis(options.url, { ...optionsOf(), autoResubscribe: true });
+    this.data = new Redis(options.url, { ...optionsOf(), enableAutoPipelining: true });
+    this.subscriber = new Redis(options.url, optionsOf());
     for (const connection of [this.data, this.subscriber]) {
       connection.on('error', () => {
         options.count('connection');
       });
+      connection.on('close', () => {
+        this.ending.delete(connection);
+      });
     }
     this.subscriber.on('close', () => {
-      this.cut = this.subscribed;
+      this.listening = this.listeners.size === 0;
     });
     this.subscriber.on('ready', () => {
-      if (!this.cut) return;
-      this.cut = false;
-      options.reconnected();
+      if (!this.listening) void this.resubscribe();
     });
-    this.subscriber.on('messageBuffer', (channel: Buffer, bytes: Buffer) => {
-      const name = channel.toString('utf8');
-      for (const listener of this.listeners) listener(name, bytes);
+    this.subscriber.on('messageBuffer', (name: Buffer, bytes: Buffer) => {
+      const channel = name.toString('utf8');
+      this.listeners.get(channel)?.(channel, bytes);
     });
     this.defineScripts();
-    this.prober = setInterval(() => void this.probe(), PROBE_INTERVAL_MS);
+    this.prober = setInterval(() => {
+      this.probe();
+    }, PROBE_INTERVAL_MS);
     this.prober.unref();
   }
 
@@ -88,7 +92,12 @@ export class RedisConnection {
   }
 
   get ready(): boolean {
-    return this.data.status === 'ready' && this.subscriber.status === 'ready' && !this.suspect;
+    return (
+      this.data.status === 'ready' &&
+      this.subscriber.status === 'ready' &&
+      this.listening &&
+      this.ending.size === 0
+    );
   }
 
   /** The setting that decides whether Redis may throw away what it has accepted. */
@@ -130,12 +139,8 @@ export class RedisConnection {
   }
 
   async subscribe(channels: string[], listener: (channel: string, bytes: Buffer) => void): Promise<void> {
-    this.listeners.push((channel, bytes) => {
-      if (wanted.has(channel)) listener(channel, bytes);
-    });
-    const wanted = new Set(channels);
+    for (const channel of channels) this.listeners.set(channel, listener);
     await this.subscriber.subscribe(...channels);
-    this.subscribed = true;
   }
 
   close(): Promise<void> {
@@ -188,17 +193,35 @@ export class RedisConnection {
     }
     if (message.includes("isn't writeable")) return new GatewayError('unavailable', undefined, { cause });
     this.options.count('unknown_outcome');
-    if (message === 'Command timed out') this.suspect = true;
+    if (message === 'Command timed out') this.hangUp(this.data);
     return new GatewayError('unknown_outcome', undefined, { cause });
   }
 
-  private async probe(): Promise<void> {
-    if (!this.suspect || this.data.status !== 'ready') return;
-    try {
-      await this.data.ping();
-      this.suspect = false;
-    } catch {
-      // Still hanging: the next probe asks again.
+  private probe(): void {
+    for (const connection of [this.data, this.subscriber]) {
+      if (connection.status !== 'ready') continue;
+      connection.ping().catch(() => {
+        this.hangUp(connection);
+      });
     }
+  }
+
+  /** Only once every channel is heard again is it time to ask what was missed. */
+  private async resubscribe(): Promise<void> {
+    try {
+      await this.subscriber.subscribe(...this.listeners.keys());
+    } catch {
+      this.hangUp(this.subscriber);
+      return;
+    }
+    this.listening = true;
+    this.options.reconnected();
+  }
+
+  /** Ends a connection that hangs; a new one is made. */
+  private hangUp(connection: Redis): void {
+    if (connection.status !== 'ready' || this.ending.has(connection)) return;
+    this.ending.add(connection);
+    connection.disconnect(true);
   }
 }

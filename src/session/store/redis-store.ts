@@ -11,6 +11,7 @@ import {
   type SessionId,
   type WorkerId,
 } from '../../protocol/ids.js';
+import { parseEntryId } from './entry-id.js';
 import { PARTITIONS, partitionOf, partitionTags } from './partition.js';
 import { RedisConnection } from './redis-connection.js';
 import { readEntries, readEvent } from './redis-records.js';
@@ -40,7 +41,7 @@ export interface RedisStoreOptions {
   listener: StoreListener;
   log: Pick<Logger, 'warn'>;
   /** Counts failures and messages that are none of ours. */
-  count(kind: string): void;
+  count: (kind: string) => void;
 }
 
 /** Keys that nothing touches live at least this long, ms; a live session's are renewed every five minutes. */
@@ -50,6 +51,12 @@ const WATCH_MS = 60_000;
 /** One worker at a time sweeps, this often, ms. */
 const SWEEP_EVERY_MS = 900;
 const TASKS_PER_SWEEP = 200;
+/** Sessions that are renewed at once. */
+const SESSIONS_PER_STEP = 200;
+/** Past it a session that ended while Redis was away is found by its missing renewals. */
+const UNFINISHED_LIMIT = 100_000;
+/** An id that no log gave out. */
+const NOWHERE = { epoch: '-', offset: 0, tag: '0' };
 /** Partitions that a page of clients asks at once. */
 const PARTITIONS_PER_STEP = 32;
 
@@ -57,6 +64,10 @@ type RoomChange = 'enter' | 'disconnect' | 'away' | 'leave';
 
 export class RedisStore implements Store {
   private readonly tags = partitionTags();
+  /** Ends that Redis does not know of yet. */
+  private readonly unfinished = new Map<SessionId, { what: 'detach' | 'end'; ref: SessionRef }>();
+  /** Whether this worker has said that it lives. */
+  private leased = false;
   private readonly ttl: number;
 
   private constructor(
@@ -123,9 +134,10 @@ export class RedisStore implements Store {
     const ref = { client, session, generation: Number(generation) };
     const names = rooms.filter(isRoomName);
     await Promise.all([
-      ...names.map((room) => this.enter(room, ref, worker)),
+      ...names.map((room) => this.change('enter', room, ref, worker)),
       ...triples(left).map(([other, otherGeneration, room]) =>
-        this.leaveLater(
+        this.settle(
+          'leave',
           { client, session: other as SessionId, generation: Number(otherGeneration) },
           room as RoomName,
         ),
@@ -134,15 +146,19 @@ export class RedisStore implements Store {
     return { status: 'attached', session, generation: ref.generation, resumed: resumed === 1, rooms: names };
   }
 
-  async detach(ref: SessionRef): Promise<void> {
-    const { resumeWindowMs, presenceGraceMs } = this.options.settings;
-    const rooms = await this.run('detach', ref.client, ...wordsOf(ref), resumeWindowMs, presenceGraceMs);
-    await Promise.all(roomsOf(rooms).map((room) => this.change('disconnect', room, ref)));
+  detach(ref: SessionRef): Promise<void> {
+    return this.finishing('detach', ref, async () => {
+      const { resumeWindowMs, presenceGraceMs } = this.options.settings;
+      const rooms = await this.run('detach', ref.client, ...wordsOf(ref), resumeWindowMs, presenceGraceMs);
+      await Promise.all(roomsOf(rooms).map((room) => this.change('disconnect', room, ref)));
+    });
   }
 
-  async end(ref: SessionRef): Promise<void> {
-    const rooms = await this.run('finish', ref.client, ...wordsOf(ref));
-    await Promise.all(roomsOf(rooms).map((room) => this.leaveLater(ref, room)));
+  end(ref: SessionRef): Promise<void> {
+    return this.finishing('end', ref, async () => {
+      const rooms = await this.run('finish', ref.client, ...wordsOf(ref));
+      await Promise.all(roomsOf(rooms).map((room) => this.settle('leave', ref, room)));
+    });
   }
 
   async locate(client: ClientId, watcher: WorkerId | null): Promise<SessionPlace[]> {
@@ -200,13 +216,14 @@ export class RedisStore implements Store {
     const { room, worker, roomsLimit } = request;
     const status = await this.run('membership', request.client, ...wordsOf(request), room, 'add', roomsLimit);
     if (status === 'superseded' || status === 'limit') return { status: 'refused', code: status };
-    return { status: 'joined', count: await this.enter(room, request, worker) };
+    const { count } = await this.change('enter', room, request, worker);
+    return { status: 'joined', count };
   }
 
   async leave(ref: SessionRef, room: RoomName): Promise<boolean> {
     const status = await this.run('membership', ref.client, ...wordsOf(ref), room, 'remove', 0);
     if (status !== 'removed') return false;
-    await this.change('leave', room, ref);
+    await this.settle('leave', ref, room);
     return true;
   }
 
@@ -265,136 +282,140 @@ export class RedisStore implements Store {
     limit: number;
   }): Promise<ReadResult> {
     const name = nameOf(channel);
-    const [epoch = '', place = ''] = (after ?? '').split(':');
-    const [offset = '0', tag = '0'] = place.split('-');
-    if (after !== null && !/^\d{1,15}-\d{1,10}$/.test(place)) return { status: 'lost', epoch: '' };
+    const place = after === null ? null : (parseEntryId(after) ?? NOWHERE);
     const reply = await this.redis.scriptBuffer(
       'read',
       this.base(partitionOf(name)),
       ...this.common(),
       channel.kind,
       name,
-      epoch,
-      offset,
-      tag,
+      place?.epoch ?? '',
+      place?.offset ?? 0,
+      place?.tag ?? '0',
       limit,
     );
-    return readEntries(reply, Number(offset), limit);
+    return readEntries(reply, place?.offset ?? 0, limit);
   }
 
   async renew(worker: WorkerId, sessions: readonly SessionRef[]): Promise<void> {
-    const [isNew] = await this.lease('renew', worker);
-    if (isNew === '1') this.options.listener({ type: 'reset' });
-    const rooms = await Promise.all(sessions.map((ref) => this.renewSession(worker, ref)));
-    await Promise.all([...new Set(rooms.flat())].map((room) => this.run('keep', room, room)));
-  }
-
-  private async renewSession(worker: WorkerId, ref: SessionRef): Promise<RoomName[]> {
-    const [status, names] = (await this.run('renew', ref.client, ...wordsOf(ref), worker)) as unknown[];
-    const rooms = roomsOf(names);
-    if (status === 'again') await Promise.all(rooms.map((room) => this.enter(room, ref, worker)));
-    if (status === 'superseded' || status === 'session_ended_elsewhere') {
-      const { client, session, generation } = ref;
-      this.options.listener({ type: 'fence', client, session, generation, code: status });
+    const alive = (await this.lease('renew', worker)) === 1;
+    if (!alive && this.leased) this.options.listener({ type: 'reset' });
+    this.leased = true;
+    for (let at = 0; at < sessions.length; at += SESSIONS_PER_STEP) {
+      const step = sessions.slice(at, at + SESSIONS_PER_STEP);
+      const rooms = await Promise.all(step.map((ref) => this.renewSession(worker, ref)));
+      await Promise.all([...new Set(rooms.flat())].map((room) => this.run('keep', room, room)));
     }
-    return rooms;
+    await settleAll([...this.unfinished.values()].map(({ what, ref }) => this[what](ref)));
   }
 
   async retire(worker: WorkerId): Promise<void> {
     const { resumeWindowMs, presenceGraceMs } = this.options.settings;
-    await Promise.all(
-      this.tags.map(async (_, partition) => {
-        const base = this.base(partition);
-        const found = await this.redis.script(
-          'retire',
-          base,
-          ...this.common(),
-          worker,
-          resumeWindowMs,
-          presenceGraceMs,
-        );
-        for (const [client, session, generation, rooms] of found as [
-          ClientId,
-          SessionId,
-          string,
-          unknown,
-        ][]) {
-          const ref = { client, session, generation: Number(generation) };
-          await Promise.all(roomsOf(rooms).map((room) => this.change('disconnect', room, ref)));
-        }
-      }),
-    );
+    if (worker === this.options.worker) this.leased = false;
+    await this.everywhere(async (base) => {
+      const found = await this.redis.script(
+        'retire',
+        base,
+        ...this.common(),
+        worker,
+        resumeWindowMs,
+        presenceGraceMs,
+      );
+      for (const [client, session, generation, rooms] of found as [ClientId, SessionId, string, unknown][]) {
+        const ref = { client, session, generation: Number(generation) };
+        await Promise.all(roomsOf(rooms).map((room) => this.change('disconnect', room, ref)));
+      }
+    });
     await this.lease('drop', worker);
   }
 
   async sweep(): Promise<void> {
     if (!(await this.redis.lock(`${this.options.prefix}:{workers}:sweep`, SWEEP_EVERY_MS))) return;
-    for (const worker of await this.lease('expired', '')) await this.retire(worker as WorkerId);
-    await Promise.all(
-      this.tags.map(async (_, partition) => {
-        const base = this.base(partition);
+    const dead = await this.lease('expired', this.options.worker);
+    await settleAll([
+      ...(dead as WorkerId[]).map((worker) => this.retire(worker)),
+      this.everywhere(async (base) => {
         const tasks = await this.redis.script('due', base, ...this.common(), TASKS_PER_SWEEP);
-        for (const task of tasks as string[]) {
-          await this.perform(task);
-          await this.redis.strike(`${base}due`, task);
-        }
+        await settleAll(
+          (tasks as string[]).map(async (task) => {
+            await this.perform(task);
+            await this.redis.strike(`${base}due`, task);
+          }),
+        );
       }),
-    );
+    ]);
   }
 
   close(): Promise<void> {
     return this.redis.close();
   }
 
-  /** A planned task: `depart|client|session|generation`, `end|…`, `away|…|room` or `leave|…|room`. */
+  /** A planned task: `depart|client|session|generation`, `end|…`, `lapse|…`, `away|…|room` or `leave|…|room`. */
   private async perform(task: string): Promise<void> {
     const [kind, client, session, generation, room] = task.split('|');
     if (!isClientId(client) || !isSessionId(session)) return;
     const ref = { client, session, generation: Number(generation) };
     if (kind === 'end') await this.end(ref);
+    else if (kind === 'lapse') await this.detach(ref);
     else if (kind === 'depart') await this.depart(ref);
     else if ((kind === 'away' || kind === 'leave') && isRoomName(room)) await this.change(kind, room, ref);
   }
 
   private async depart(ref: SessionRef): Promise<void> {
     const rooms = await this.run('depart', ref.client, ...wordsOf(ref));
-    await Promise.all(
-      roomsOf(rooms).map(async (room) => {
-        await this.change('away', room, ref);
-        await this.strikeTask('away', ref, room);
-      }),
-    );
+    await Promise.all(roomsOf(rooms).map((room) => this.settle('away', ref, room)));
   }
 
-  /** Leaves a room of a session whose record is gone; the plan to do so is struck off once it is done. */
-  private async leaveLater(ref: SessionRef, room: RoomName): Promise<void> {
-    await this.change('leave', room, ref);
-    await this.strikeTask('leave', ref, room);
-  }
-
-  private strikeTask(kind: 'away' | 'leave', ref: SessionRef, room: RoomName): Promise<unknown> {
-    return this.redis.strike(
+  /**
+   * Tells a room what was planned already and strikes the plan off. Where the room did not know the session the plan
+   * stays: its entrance may still be on the way from another worker.
+   */
+  private async settle(kind: 'away' | 'leave', ref: SessionRef, room: RoomName): Promise<void> {
+    const { known } = await this.change(kind, room, ref);
+    if (!known) return;
+    await this.redis.strike(
       `${this.base(partitionOf(ref.client))}due`,
       [kind, ...wordsOf(ref), room].join('|'),
     );
   }
 
-  /** The room may live in another partition than the session: one that ended meanwhile must not stay behind in it. */
-  private async enter(room: RoomName, ref: SessionRef, worker: WorkerId): Promise<number> {
-    const count = await this.change('enter', room, ref, worker);
-    if ((await this.run('membership', ref.client, ...wordsOf(ref), room, 'check', 0)) === 'in') return count;
-    return this.change('leave', room, ref);
+  /** What Redis was not told because it was away is told with the next sign of life: nobody else would. */
+  private async finishing(
+    what: 'detach' | 'end',
+    ref: SessionRef,
+    finish: () => Promise<void>,
+  ): Promise<void> {
+    try {
+      await finish();
+      this.unfinished.delete(ref.session);
+    } catch (error) {
+      if (this.unfinished.size < UNFINISHED_LIMIT) this.unfinished.set(ref.session, { what, ref });
+      throw error;
+    }
   }
 
-  /** @returns how many clients are in the room now */
+  /** @returns its rooms */
+  private async renewSession(worker: WorkerId, ref: SessionRef): Promise<RoomName[]> {
+    const [back, names] = (await this.run('renew', ref.client, ...wordsOf(ref), worker)) as unknown[];
+    const rooms = roomsOf(names);
+    if (back === 1) await Promise.all(rooms.map((room) => this.change('enter', room, ref, worker)));
+    return rooms;
+  }
+
+  /** Does the same in every partition; one that fails keeps none of the others from it. */
+  private everywhere(work: (base: string) => Promise<void>): Promise<void> {
+    return settleAll(this.tags.map((_, partition) => work(this.base(partition))));
+  }
+
+  /** @returns whether the session was in the room, and how many clients are in it now */
   private async change(
     change: RoomChange,
     room: RoomName,
     ref: SessionRef,
     worker: WorkerId | '' = '',
-  ): Promise<number> {
-    const reply = await this.run('room', room, change, room, ...wordsOf(ref), worker);
-    return Number((reply as unknown[])[1]);
+  ): Promise<{ known: boolean; count: number }> {
+    const [known, count] = (await this.run('room', room, change, room, ...wordsOf(ref), worker)) as unknown[];
+    return { known: known === 1, count: Number(count) };
   }
 
   private async onlineIn(
@@ -406,20 +427,15 @@ export class RedisStore implements Store {
     // Names are ASCII: nothing sorts behind the prefix followed by 0xff, and nothing before it has the prefix.
     const from = after !== null ? `(${after}` : prefix === '' ? '-' : `[${prefix}`;
     const to = prefix === '' ? '+' : `[${prefix}\u{7f}`;
-    return (await this.redis.lexRange(`${this.base(partition)}online`, from, to, limit)).filter(isClientId);
+    const names = await this.redis.lexRange(`${this.base(partition)}online`, from, to, limit);
+    // A cursor made up by a client may begin before the prefix.
+    return names.filter(isClientId).filter((name) => name.startsWith(prefix));
   }
 
-  private async lease(what: 'renew' | 'expired' | 'drop', worker: WorkerId | ''): Promise<string[]> {
+  private lease(what: 'renew' | 'expired' | 'drop', worker: WorkerId): Promise<unknown> {
     const base = `${this.options.prefix}:{workers}:`;
     const { workerLeaseMs } = this.options.settings;
-    return (await this.redis.script(
-      'lease',
-      base,
-      ...this.common(),
-      what,
-      worker,
-      workerLeaseMs,
-    )) as string[];
+    return this.redis.script('lease', base, ...this.common(), what, worker, workerLeaseMs);
   }
 
   /** Runs a script on the partition of a client or room. */
@@ -460,4 +476,9 @@ function parseCursor(cursor: string | null): [number, string | null] {
   const partition = Number(match?.[1] ?? 0);
   const after = match?.[2];
   return partition < PARTITIONS && isClientId(after) ? [partition, after] : [0, null];
+}
+
+/** Waits for all, then rejects with the first failure. */
+async function settleAll(work: Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(work)) if (result.status === 'rejected') throw result.reason;
 }

@@ -146,7 +146,7 @@ export interface Store {
   /** Clients that are online, by prefix, in an order that stays the same between pages. */
   clients(query: { prefix: string; cursor: string | null; limit: number }): Promise<Page<ClientId>>;
 
-  /** Idempotent. `count` is the number of clients in the room. */
+  /** Idempotent; only for a connected session. `count` is the number of clients in the room. */
   join(request: JoinRequest): Promise<JoinResult>;
   /** Idempotent: leaving a room that the session is not in changes nothing. Returns whether it was in it. */
   leave(ref: SessionRef, room: RoomName): Promise<boolean>;

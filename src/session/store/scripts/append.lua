@@ -37,9 +37,9 @@ end
 if redis.call('EXISTS', meta) == 0 then redis.call('DEL', log, senders) end
 if seq ~= '' then
   local number = tonumber(seq)
-  -- A sender's value: last number:offset of its entry. One that the table does not know (any more) may begin anywhere.
-  local last = string.match(redis.call('HGET', senders, sender) or '', '^(%d+):')
-  local expected = last and tonumber(last) + 1 or number
+  -- A sender that the table does not know may begin anywhere: the table is pruned with the log.
+  local last = string.match(redis.call('HGET', senders, sender) or '', '^%d+')
+  local expected = (tonumber(last) or number - 1) + 1
   if number < expected then return { 'duplicate' } end
   if number > expected then return { 'out_of_order', tostring(expected) } end
 end
@@ -48,6 +48,7 @@ local epoch, top, bytes = state[1] or ARGV[13], tonumber(state[2] or '0') + 1, t
 local place = string.format('%d-%s', top, ARGV[14])
 redis.call('XADD', log, place, 'o', only, 'k', skip, 'b', body)
 local length = redis.call('XLEN', log)
+if length == 1 then bytes = #body end
 while length > 1 and (length > most_entries or bytes > most_bytes) do
   local oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
   bytes = bytes - #oldest[2][6]
@@ -56,13 +57,12 @@ while length > 1 and (length > most_entries or bytes > most_bytes) do
 end
 redis.call('HSET', meta, 'epoch', epoch, 'top', top, 'bytes', bytes)
 if seq ~= '' then
-  redis.call('HSET', senders, sender, seq .. ':' .. top)
-  -- Senders whose newest entry the count has trimmed go, once they are as many as those that may be left.
+  redis.call('HSET', senders, sender, seq .. ' ' .. top)
   if redis.call('HLEN', senders) > 2 * most_entries then
-    local all = redis.call('HGETALL', senders)
-    for i = 1, #all, 2 do
-      local offset = tonumber(string.match(all[i + 1], ':(%d+)$') or '0')
-      if offset <= top - most_entries then redis.call('HDEL', senders, all[i]) end
+    local known = redis.call('HGETALL', senders)
+    for i = 1, #known, 2 do
+      local offset = tonumber(string.match(known[i + 1], '%d+$'))
+      if not offset or offset <= top - most_entries then redis.call('HDEL', senders, known[i]) end
     end
   end
 end

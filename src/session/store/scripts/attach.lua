@@ -44,9 +44,8 @@ elseif not resumed and #others >= limit then
   local oldest, since = nil, nil
   for _, other in ipairs(others) do
     local record = redis.call('HMGET', session_key(other), 'connected', 'attachedAt')
-    if record[1] ~= '1' and (not since or tonumber(record[2]) < since) then
-      oldest, since = other, tonumber(record[2])
-    end
+    local at = tonumber(record[2]) or 0
+    if record[1] ~= '1' and (not since or at < since) then oldest, since = other, at end
   end
   if not oldest then return { 'limit_exceeded' } end
   end_session(oldest)
@@ -60,16 +59,16 @@ if resumed then
     tell(record[2], { type = 'fence', client = client, session = session, generation = tonumber(record[3]), code = 'superseded' })
     redis.call('SREM', base .. 'w:' .. record[2], client .. '|' .. session)
   end
-  strike('depart', client, session, record[3])
-  strike('end', client, session, record[3])
+  strike_all(client, session, record[3])
   -- The key that was used now stays good once more: its successor may get lost on the way.
   redis.call('HSET', session_key(session), 'previousKey', hash)
 end
 redis.call('HSET', session_key(session), 'client', client, 'generation', generation, 'worker', worker,
-  'connected', '1', 'present', '1', 'key', key, 'attachedAt', now())
+  'connected', '1', 'present', '1', 'key', key, 'attachedAt', now_micros())
 redis.call('SADD', client_key(client), session)
 redis.call('SADD', base .. 'w:' .. worker, client .. '|' .. session)
 touch(session_key(session), rooms_key(session), client_key(client), base .. 'w:' .. worker)
+plan(ttl / 4, 'lapse', client, session, generation)
 update_online(client)
 tell_route(client)
 return { 'attached', session, generation, resumed and 1 or 0, redis.call('SMEMBERS', rooms_key(session)), left }

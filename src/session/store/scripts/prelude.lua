@@ -2,10 +2,11 @@
 -- a script touches one slot only. ARGV[1] is the publish command, ARGV[2] how long untouched keys live (ms).
 local base, publish_command, ttl = KEYS[1], ARGV[1], tonumber(ARGV[2])
 
-local function now()
+local function now_micros()
   local time = redis.call('TIME')
-  return time[1] * 1000 + math.floor(time[2] / 1000)
+  return time[1] * 1000000 + time[2]
 end
+local function now() return math.floor(now_micros() / 1000) end
 
 local function touch(...)
   for _, key in ipairs({...}) do redis.call('PEXPIRE', key, ttl) end
@@ -37,6 +38,11 @@ local function strike(...)
   redis.call('ZREM', base .. 'due', table.concat({...}, '|'))
 end
 
+-- What waits for a session, whatever its state.
+local function strike_all(client, session, generation)
+  for _, kind in ipairs({ 'depart', 'end', 'lapse' }) do strike(kind, client, session, generation) end
+end
+
 -- Whether the reference is of the session's newest connection.
 local function is_current(client, session, generation)
   local record = redis.call('HMGET', session_key(session), 'client', 'generation')
@@ -66,8 +72,7 @@ local function remove(client, session)
   redis.call('DEL', session_key(session), rooms_key(session))
   redis.call('SREM', client_key(client), session)
   redis.call('SREM', base .. 'w:' .. worker, client .. '|' .. session)
-  strike('depart', client, session, generation)
-  strike('end', client, session, generation)
+  strike_all(client, session, generation)
   update_online(client)
   tell_route(client)
   if redis.call('SCARD', client_key(client)) == 0 then redis.call('DEL', base .. 'cw:' .. client) end
@@ -76,6 +81,7 @@ end
 
 local function disconnect(client, session, generation, window, grace)
   redis.call('HSET', session_key(session), 'connected', '0')
+  strike('lapse', client, session, generation)
   plan(grace, 'depart', client, session, generation)
   plan(window, 'end', client, session, generation)
   local worker = redis.call('HGET', session_key(session), 'worker')

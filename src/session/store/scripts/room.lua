@@ -21,10 +21,8 @@ if change == 'enter' then
   after = { generation = generation, worker = worker, connected = true, present = true }
 elseif change == 'disconnect' then
   after = { generation = generation, worker = before.worker, connected = false, present = before.present }
-elseif change == 'away' and not before.connected then
-  after = { generation = generation, worker = before.worker, connected = false, present = false }
 elseif change == 'away' then
-  after = before
+  after = { generation = generation, worker = before.worker, connected = false, present = false }
 end
 
 if after then

@@ -1,0 +1,244 @@
+// One connection's life: greeted, attached to a session, served, gone.
+import { createHash, randomBytes } from 'node:crypto';
+import { CODES, type CloseCode, codeOfClose } from '../protocol/codes.js';
+import { GatewayError, ProtocolError } from '../protocol/errors.js';
+import { type ClientFrame, type HelloFrame, PROTOCOL_VERSION } from '../protocol/frame.js';
+import type { SessionId } from '../protocol/ids.js';
+import type { Identity } from '../session/authenticator.js';
+import type { Connection, ConnectionHandlers } from '../session/connection.js';
+import { mayJoin } from '../session/permissions.js';
+import { Session } from '../session/session.js';
+import type { SessionRef } from '../session/store/store.js';
+import type { Deadline } from '../session/wheel.js';
+import { type GatewayOptions, RETRY_SPREAD_MS } from './gateway.js';
+
+/** Frames that may come between hello and welcome: a client that does not wait is still served in order. */
+const EARLY_FRAMES_LIMIT = 64;
+/** The same in bytes: nobody has shown a token yet. */
+const EARLY_LIMIT_BYTES = 512 * 1024;
+
+/** What a visit needs of the gateway that it is part of. */
+interface Host {
+  readonly draining: boolean;
+  tell(ref: SessionRef, ended: boolean): void;
+}
+
+/** Nobody yet, being attached, a session, gone. */
+type Phase = 'greeting' | 'attaching' | 'open' | 'closed';
+
+/** What matters only until the welcome; idle connections are many, so it goes with it. */
+interface Arrival {
+  token: string | null;
+  early: ClientFrame[];
+  earlyBytes: number;
+  deadline: Deadline;
+}
+
+export class Visit implements ConnectionHandlers {
+  private phase: Phase = 'greeting';
+  private session: Session | null = null;
+  private arrival: Arrival | null;
+
+  constructor(
+    private readonly connection: Connection,
+    token: string | null,
+    private readonly options: GatewayOptions,
+    private readonly host: Host,
+  ) {
+    options.metrics.connections.inc();
+    // Absolute: neither pings nor half a frame move it.
+    const deadline = options.wheel.in(options.config.sessions.helloTimeoutMs, () => {
+      this.close('auth_timeout');
+    });
+    this.arrival = { token, early: [], earlyBytes: 0, deadline };
+  }
+
+  frame(bytes: Uint8Array | string): void {
+    const { metrics, throttle } = this.options;
+    metrics.bytesIn.inc(bytes.length);
+    let frame: ClientFrame;
+    try {
+      frame = this.connection.codec.decodeClient(bytes);
+    } catch (error) {
+      this.refuseFrame(error);
+      return;
+    }
+    metrics.framesIn.inc({ type: frame.type });
+    const { session } = this;
+    if (this.phase === 'open' && session !== null) {
+      throttle.take(session, bytes.length);
+      session.lastHeardAt = performance.now();
+      this.options.verbs.handle(session, frame);
+    } else if (this.phase === 'greeting' && frame.type === 'hello') {
+      this.greet(frame);
+    } else if (this.phase === 'attaching' && frame.type !== 'hello' && this.keep(frame, bytes.length)) {
+      return;
+    } else {
+      this.close('bad_frame');
+    }
+  }
+
+  /** Keeps a frame until the welcome; false when there are too many of them. */
+  private keep(frame: ClientFrame, bytes: number): boolean {
+    const { arrival } = this;
+    if (arrival === null || arrival.early.length >= EARLY_FRAMES_LIMIT) return false;
+    arrival.earlyBytes += bytes;
+    arrival.early.push(frame);
+    return arrival.earlyBytes <= EARLY_LIMIT_BYTES;
+  }
+
+  /** Undecodable bytes end the connection; a decodable frame with a wrong field only its call. */
+  private refuseFrame(error: unknown): void {
+    if (!(error instanceof ProtocolError)) throw error;
+    if (error.code === 'bad_frame' || this.session === null) {
+      this.close('bad_frame');
+    } else {
+      this.session.lastHeardAt = performance.now();
+      this.options.throttle.take(this.session, 0);
+      this.options.verbs.refuse(this.session, error.ref, error.code, error.message);
+    }
+  }
+
+  private greet(hello: HelloFrame): void {
+    this.phase = 'attaching';
+    this.attach(hello).catch((error: unknown) => {
+      if (error instanceof ProtocolError && error.code === 'invalid_token') {
+        this.close('invalid_token');
+      } else if (error instanceof GatewayError) {
+        this.options.metrics.storeErrors.inc({ kind: error.code });
+        this.close('overloaded');
+      } else {
+        this.options.log.error({ err: error }, 'attach failed');
+        this.close('internal_error');
+      }
+    });
+  }
+
+  private async attach(hello: HelloFrame): Promise<void> {
+    const { options } = this;
+    const { config, store, worker } = options;
+    if (hello.version !== PROTOCOL_VERSION) {
+      this.close('unsupported_version');
+      return;
+    }
+    if (this.host.draining) {
+      this.close('restart');
+      return;
+    }
+    const token = hello.token ?? this.arrival?.token ?? null;
+    if (token === null) throw new ProtocolError('invalid_token');
+    const identity = await options.authenticator.verify(token);
+    const resumeKey = randomBytes(32).toString('base64url');
+    const result = await store.attach({
+      client: identity.client,
+      worker,
+      resume:
+        hello.resume === null ? null : { session: hello.resume.session, keyHash: hashOf(hello.resume.key) },
+      fresh: randomBytes(16).toString('base64url') as SessionId,
+      keyHash: hashOf(resumeKey),
+      duplicates: config.sessions.duplicateClient,
+      sessionsLimit: config.sessions.sessionsPerClientLimit,
+    });
+    if (result.status === 'refused') {
+      this.close(result.code);
+      return;
+    }
+    const ref = { client: identity.client, session: result.session, generation: result.generation };
+    if (this.cannotStay()) {
+      // The client went away, or the worker is about to, while the store worked: the session waits.
+      this.host.tell(ref, false);
+      this.close('restart');
+      return;
+    }
+    const session = new Session(ref, identity, this.connection, config.limits.outboxLimitBytes, options.log);
+    for (const room of result.rooms) {
+      // Permissions are those of the token of now: a room that it no longer permits is left.
+      if (mayJoin(identity.permissions, room)) session.enter(room);
+      else void store.leave(ref, room).catch(() => undefined);
+    }
+    this.open(session, resumeKey, result.resumed, identity, hello.agent);
+  }
+
+  private open(
+    session: Session,
+    resumeKey: string,
+    resumed: boolean,
+    identity: Identity,
+    agent: string | null,
+  ): void {
+    const { config, metrics, registry, verbs, version } = this.options;
+    this.phase = 'open';
+    this.session = session;
+    session.lastHeardAt = performance.now();
+    const older = registry.get(session.ref.session);
+    registry.add(session);
+    if (older !== undefined) older.close('superseded', CODES.superseded.close, 0);
+    metrics.sessions.set(registry.size);
+    metrics.attachments.inc({ kind: resumed ? 'resumed' : 'fresh' });
+    verbs.watchOver(session);
+    session.send({
+      type: 'welcome',
+      info: {
+        server: version,
+        client: session.ref.client,
+        session: session.ref.session,
+        resumeKey,
+        resumed,
+        rooms: [...session.rooms],
+        resumeWindowMs: config.sessions.resumeWindowMs,
+        pingIntervalMs: config.sessions.pingIntervalMs,
+        tokenExpiresInMs: Math.max(0, identity.expiresAtMs - Date.now()),
+        frameLimitBytes: config.limits.frameLimitBytes,
+        iceServers: config.iceServers,
+      },
+    });
+    if (session.logs('debug')) session.log.debug({ agent, resumed }, 'session attached');
+    const early = this.arrival?.early ?? [];
+    this.endArrival();
+    for (const frame of early) verbs.handle(session, frame);
+  }
+
+  closed(number: number): void {
+    const { metrics, registry, router, left } = this.options;
+    const { session } = this;
+    this.phase = 'closed';
+    this.endArrival();
+    left(this.connection);
+    metrics.connections.dec();
+    // A client may close with any number from 3000 on: each would be a time series of its own.
+    metrics.closes.inc({ code: codeOfClose(number) === null ? 'other' : number });
+    if (session === null) return;
+    session.stopDeadlines();
+    router.drop(session);
+    if (!registry.remove(session)) return;
+    metrics.sessions.set(registry.size);
+    if (session.logs('debug')) session.log.debug({ code: number }, 'connection closed');
+    // 1000 is the client's own word that the session is over; everything else may come back.
+    this.host.tell(session.ref, session.ended || number === 1000);
+  }
+
+  private endArrival(): void {
+    this.arrival?.deadline.cancel();
+    this.arrival = null;
+  }
+
+  private cannotStay(): boolean {
+    return this.phase === 'closed' || this.host.draining;
+  }
+
+  private close(code: CloseCode): void {
+    const { connection } = this;
+    const comeBack = CODES[code].then === 'resume';
+    if (this.phase !== 'closed') {
+      const retryAfterMs = comeBack ? Math.round(RETRY_SPREAD_MS * (1 + Math.random())) : 0;
+      connection.send(
+        connection.codec.encodeGateway({ type: 'goaway', close: CODES[code].close, retryAfterMs }),
+      );
+    }
+    connection.close(code);
+  }
+}
+
+function hashOf(resumeKey: string): string {
+  return createHash('sha256').update(resumeKey).digest('base64url');
+}

@@ -1,0 +1,205 @@
+// The store when Redis hangs, dies, forgets, or holds what is none of ours.
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { Redis } from 'ioredis';
+import { type RedisServer, startRedis } from '../../redis-server.js';
+import { type RedisHarness, startRedisHarness, until } from './redis-harness.js';
+import {
+  appendRequest,
+  attach,
+  attachRequest,
+  client,
+  inbox,
+  room,
+  SETTINGS,
+  W1,
+  W2,
+} from './store-contract.js';
+
+/** What a call ended with, and after how long. */
+async function outcome(call: Promise<unknown>): Promise<{ code: string; ms: number }> {
+  const started = performance.now();
+  const code = await call.then(
+    () => 'done',
+    (error: unknown) => (error instanceof Error && 'code' in error ? String(error.code) : String(error)),
+  );
+  return { code, ms: performance.now() - started };
+}
+
+let server: RedisServer;
+let harness: RedisHarness;
+let admin: Redis;
+beforeEach(async () => {
+  server = await startRedis();
+  harness = await startRedisHarness(
+    server.url,
+    { ...SETTINGS, workerLeaseMs: 60_000, resumeWindowMs: 60_000 },
+    'trouble',
+  );
+  admin = new Redis(server.url, { retryStrategy: () => 50 });
+  admin.on('error', () => {});
+});
+afterEach(async () => {
+  server.resume();
+  admin.disconnect();
+  await harness.close();
+  await server.stop();
+});
+
+const resets = (worker = W1) => harness.events(worker).filter(({ type }) => type === 'reset').length;
+
+describe('RedisStore', () => {
+  test('refuses calls at once when Redis hangs, and recovers by itself', async () => {
+    const store = harness.store(W1);
+    await attach(store, attachRequest('alice', W1));
+    server.pause();
+    const calls = Array.from({ length: 20 }, () => outcome(store.append(appendRequest(inbox('alice')))));
+    // Some that wait behind the first ones.
+    await new Promise(setImmediate);
+    calls.push(outcome(store.count(room('lobby'))), outcome(store.locate(client('alice'), null)));
+    for (const { code } of await Promise.all(calls))
+      expect(['unknown_outcome', 'unavailable']).toContain(code);
+    await until('the store knows', () => !store.ready);
+    const late = await outcome(store.append(appendRequest(inbox('alice'))));
+    expect(late.code).toBe('unavailable');
+    server.resume();
+    await until('the store is ready', () => store.ready);
+    await expect(store.append(appendRequest(inbox('alice')))).resolves.toMatchObject({ status: 'accepted' });
+    await harness.settle();
+    expect(harness.events(W1).filter(({ type }) => type === 'entry').length).toBeGreaterThan(0);
+  });
+
+  test('tells a reset and hears its channels again when Redis was killed and restarted', async () => {
+    const store = harness.store(W1);
+    const old = await attach(store, attachRequest('alice', W1));
+    await server.stop();
+    await until('the store knows', () => !store.ready && !harness.store(W2).ready);
+    expect((await outcome(store.append(appendRequest(inbox('alice'))))).code).toBe('unavailable');
+    server = await startRedis(server.port);
+    await until('both are ready', () => store.ready && harness.store(W2).ready);
+    expect([resets(W1), resets(W2)]).toEqual([1, 1]);
+    // The sessions are lost with the memory of Redis: whoever still holds one is told.
+    await store.renew(W1, [{ client: old.client, session: old.session, generation: 1 }]);
+    await harness.settle();
+    expect(harness.events(W1)).toContainEqual({
+      type: 'fence',
+      client: 'alice',
+      session: old.session,
+      generation: 1,
+      code: 'session_ended_elsewhere',
+    });
+    await attach(store, attachRequest('alice', W1));
+    await harness.store(W2).append(appendRequest(inbox('alice')));
+    await harness.settle();
+    expect(harness.events(W1).at(-1)).toMatchObject({ type: 'entry' });
+  });
+
+  test('tells later of a connection that ended while Redis was away', async () => {
+    const store = harness.store(W1);
+    const ref = await attach(store, attachRequest('alice', W1));
+    server.pause();
+    const calls = [outcome(store.detach({ client: ref.client, session: ref.session, generation: 1 }))];
+    expect((await Promise.all(calls))[0]?.code).toBe('unknown_outcome');
+    await until('the store knows', () => !store.ready);
+    server.resume();
+    await until('the store is ready', () => store.ready);
+    await store.renew(W1, []);
+    await expect(store.locate(client('alice'), null)).resolves.toMatchObject([{ connected: false }]);
+  });
+
+  test('connects a session again that was taken for lost', async () => {
+    const store = harness.store(W1);
+    const { session } = await attach(store, attachRequest('alice', W1));
+    const ref = { client: client('alice'), session, generation: 1 };
+    await store.join({ ...ref, room: room('lobby'), worker: W1, roomsLimit: 9 });
+    await store.renew(W1, []);
+    await harness.store(W2).retire(W1);
+    await expect(store.locate(ref.client, null)).resolves.toMatchObject([{ connected: false }]);
+    await store.renew(W1, [ref]);
+    expect(resets()).toBe(1);
+    await expect(store.locate(ref.client, null)).resolves.toMatchObject([{ connected: true }]);
+    await store.append(appendRequest({ kind: 'room', room: room('lobby') }));
+    await harness.settle();
+    expect(harness.events(W1).at(-1)).toMatchObject({ type: 'entry' });
+    expect(harness.events(W1).filter(({ type }) => type === 'presence')).toHaveLength(1);
+  });
+
+  test('fences a session whose newer connection it missed', async () => {
+    const first = await attach(harness.store(W1), attachRequest('alice', W1));
+    await attach(
+      harness.store(W2),
+      attachRequest('alice', W2, { resume: { session: first.session, keyHash: 'key-1' } }),
+    );
+    await harness.settle();
+    harness.events(W1).length = 0;
+    await harness.store(W1).renew(W1, [{ client: first.client, session: first.session, generation: 1 }]);
+    await harness.settle();
+    expect(harness.events(W1)).toMatchObject([{ type: 'fence', generation: 1, code: 'superseded' }]);
+  });
+
+  test('works on when the server forgot the scripts', async () => {
+    const store = harness.store(W1);
+    await attach(store, attachRequest('alice', W1));
+    await admin.script('FLUSH');
+    const calls = Array.from({ length: 5 }, () => store.append(appendRequest(inbox('alice'))));
+    for (const result of await Promise.all(calls)) expect(result.status).toBe('accepted');
+  });
+
+  test('counts what is no event, and stays', async () => {
+    const [channel = ''] = (await admin.pubsub('CHANNELS', `trouble:*:to:${W1}`)) as string[];
+    const garbage = ['', '\n', 'x', '{}\n', 'null\n', '[]\nx', '{"type":"entry"}\n', '{"type":"reset"}\n'];
+    garbage.push('{"type":"fence","client":"a","session":"b","generation":1,"code":"superseded"}\n');
+    garbage.push(
+      '{"type":"presence","room":"r","client":"a","change":"x","count":1}\n',
+      '{"__proto__":1,"type":"x"}\n',
+    );
+    for (const text of garbage) await admin.publish(channel, text);
+    await admin.publish(channel, Buffer.from([0xff, 0x0a, 0x00]));
+    await harness.settle();
+    expect(harness.counted.filter((kind) => kind === 'bad_message')).toHaveLength(garbage.length + 1);
+    expect(harness.events(W1)).toEqual([]);
+  });
+
+  test('refuses what needs a key of a wrong type, and does all the rest', async () => {
+    const store = harness.store(W1);
+    const bad = await attach(store, attachRequest('alice', W1));
+    const ref = { client: bad.client, session: bad.session, generation: 1 };
+    const other = await attach(store, attachRequest('bob', W1));
+    const [key = ''] = await admin.keys(`trouble:{*}:s:${bad.session}`);
+    for (const session of [ref, { client: other.client, session: other.session, generation: 1 }])
+      await store.detach(session);
+    await admin.multi().del(key).set(key, 'text', 'PX', 60_000).exec();
+    expect((await outcome(store.end(ref))).code).toBe('unavailable');
+    expect((await outcome(store.locate(client('alice'), null))).code).toBe('unavailable');
+    await harness.advance(SETTINGS.presenceGraceMs);
+    expect((await outcome(harness.sweep())).code).toBe('unavailable');
+    await expect(store.online(client('bob'))).resolves.toBe(false);
+  });
+
+  test('takes nobody for dead when Redis was away for all', async () => {
+    const short = await startRedisHarness(server.url, { ...SETTINGS, workerLeaseMs: 300 }, 'tlease');
+    try {
+      for (const worker of [W1, W2]) await short.store(worker).renew(worker, []);
+      await attach(short.store(W2), attachRequest('alice', W2));
+      await short.advance(400);
+      await short.sweep();
+      const places = () => short.store(W1).locate(client('alice'), null);
+      await expect(places()).resolves.toMatchObject([{ connected: true }]);
+      // The first lives, the second stays away.
+      await until('the second counts as dead', async () => {
+        await short.store(W1).renew(W1, []);
+        await short.sweep();
+        return (await places())[0]?.connected === false;
+      });
+    } finally {
+      await short.close();
+    }
+  });
+
+  test('warns when Redis may evict what it accepted', async () => {
+    expect(harness.warnings).toEqual([]);
+    await admin.config('SET', 'maxmemory-policy', 'allkeys-lru');
+    const evicting = await startRedisHarness(server.url, SETTINGS, 'tevict');
+    await evicting.close();
+    expect(evicting.warnings[0]).toContain('noeviction');
+  });
+});

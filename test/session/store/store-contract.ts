@@ -1,0 +1,828 @@
+// What every store must do, whatever it is made of: one suite, run on each implementation.
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { randomBytes } from 'node:crypto';
+import type { ClientId, RoomName, SessionId, WorkerId } from '../../../src/protocol/ids.js';
+import type {
+  AppendRequest,
+  AttachRequest,
+  Channel,
+  ReadResult,
+  SessionRef,
+  Store,
+  StoreEvent,
+  StoreSettings,
+} from '../../../src/session/store/store.js';
+
+export const W1 = 'n1.1' as WorkerId;
+export const W2 = 'n1.2' as WorkerId;
+
+export const SETTINGS: StoreSettings = {
+  resumeWindowMs: 600,
+  presenceGraceMs: 250,
+  logLimitEntries: 5,
+  logLimitBytes: 1_000,
+  logTtlMs: 60_000,
+  logBudgetBytes: 1_000_000,
+  workerLeaseMs: 500,
+};
+
+/** A store as two workers see it, with what each was told. */
+export interface Harness {
+  store(worker: WorkerId): Store;
+  events(worker: WorkerId): StoreEvent[];
+  /** Lets time pass. */
+  advance(ms: number): Promise<void>;
+  /** Resolves when all events that are on their way have arrived. */
+  settle(): Promise<void>;
+  /** Does what is due, once. */
+  sweep(): Promise<void>;
+  /** Throws where something is left that nothing will ever remove. */
+  expectNothingLeft(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export function client(name: string): ClientId {
+  return name as ClientId;
+}
+export function room(name: string): RoomName {
+  return name as RoomName;
+}
+export function newSession(): SessionId {
+  return randomBytes(16).toString('base64url') as SessionId;
+}
+export function inbox(name: string): Channel {
+  return { kind: 'inbox', client: client(name) };
+}
+export function roomLog(name: string): Channel {
+  return { kind: 'room', room: room(name) };
+}
+
+export function attachRequest(
+  name: string,
+  worker: WorkerId,
+  more: Partial<AttachRequest> = {},
+): AttachRequest {
+  return {
+    client: client(name),
+    worker,
+    resume: null,
+    fresh: newSession(),
+    keyHash: 'key-1',
+    duplicates: 'allow',
+    sessionsLimit: 10,
+    ...more,
+  };
+}
+
+export function appendRequest(channel: Channel, more: Partial<AppendRequest> = {}): AppendRequest {
+  return {
+    channel,
+    sender: newSession(),
+    seq: null,
+    only: null,
+    skip: [],
+    body: Buffer.from('body'),
+    ...more,
+  };
+}
+
+/** Attaches where it is expected to succeed. */
+export async function attach(
+  store: Store,
+  request: AttachRequest,
+): Promise<SessionRef & { resumed: boolean; rooms: RoomName[] }> {
+  const result = await store.attach(request);
+  if (result.status !== 'attached') throw new Error(`attach was refused: ${result.code}`);
+  const { session, generation, resumed, rooms } = result;
+  return { client: request.client, session, generation, resumed, rooms };
+}
+
+function refOf({ client: of, session, generation }: SessionRef): SessionRef {
+  return { client: of, session, generation };
+}
+
+function joining(ref: SessionRef, name: string, worker: WorkerId, roomsLimit = 10) {
+  return { ...refOf(ref), room: room(name), worker, roomsLimit };
+}
+
+async function append(store: Store, request: AppendRequest): Promise<string> {
+  const result = await store.append(request);
+  if (result.status !== 'accepted' || result.id === null) throw new Error(`append: ${result.status}`);
+  return result.id;
+}
+
+function bodies(result: ReadResult): string[] {
+  if (result.status === 'lost') throw new Error('lost');
+  const entries = result.status === 'gap' ? result.next : result.entries;
+  return entries.map(({ body }) => Buffer.from(body).toString());
+}
+
+function ofType<Type extends StoreEvent['type']>(
+  events: StoreEvent[],
+  type: Type,
+): Extract<StoreEvent, { type: Type }>[] {
+  return events.filter((event): event is Extract<StoreEvent, { type: Type }> => event.type === type);
+}
+
+export function testStore(name: string, start: (settings: StoreSettings) => Promise<Harness>): void {
+  describe(name, () => {
+    let harness: Harness;
+    let one: Store;
+    let two: Store;
+    beforeEach(async () => {
+      harness = await start(SETTINGS);
+      one = harness.store(W1);
+      two = harness.store(W2);
+    });
+    afterEach(() => harness.close());
+
+    const presence = (worker: WorkerId): string[] =>
+      ofType(harness.events(worker), 'presence').map(
+        (event) => `${event.client} ${event.change} ${event.count}`,
+      );
+    const fences = (worker: WorkerId) => ofType(harness.events(worker), 'fence');
+
+    describe('attach', () => {
+      test('begins a session of generation 1 when nothing is resumed', async () => {
+        const fresh = newSession();
+        await expect(one.attach(attachRequest('alice', W1, { fresh }))).resolves.toEqual({
+          status: 'attached',
+          session: fresh,
+          generation: 1,
+          resumed: false,
+          rooms: [],
+        });
+        await expect(two.locate(client('alice'), null)).resolves.toEqual([
+          { client: 'alice', session: fresh, generation: 1, worker: W1, connected: true },
+        ]);
+      });
+
+      test('continues a session with its rooms on another worker, and fences the older connection', async () => {
+        const first = await attach(one, attachRequest('alice', W1));
+        await one.join(joining(first, 'lobby', W1));
+        const resume = { session: first.session, keyHash: 'key-1' };
+        const second = await attach(two, attachRequest('alice', W2, { resume, keyHash: 'key-2' }));
+        expect(second).toEqual({ ...first, generation: 2, resumed: true, rooms: ['lobby'] });
+        await harness.settle();
+        expect(fences(W1)).toEqual([
+          { type: 'fence', client: 'alice', session: first.session, generation: 1, code: 'superseded' },
+        ]);
+        expect(fences(W2)).toEqual([]);
+      });
+
+      test('tells no fence when the older connection is gone', async () => {
+        const first = await attach(one, attachRequest('alice', W1));
+        await one.detach(refOf(first));
+        await attach(
+          two,
+          attachRequest('alice', W2, { resume: { session: first.session, keyHash: 'key-1' } }),
+        );
+        await harness.settle();
+        expect([...fences(W1), ...fences(W2)]).toEqual([]);
+      });
+
+      test('takes the key before the newest until the newest is used', async () => {
+        const { session } = await attach(one, attachRequest('alice', W1, { keyHash: 'k1' }));
+        const resumeWith = (used: string, next: string) =>
+          attach(two, attachRequest('alice', W2, { resume: { session, keyHash: used }, keyHash: next }));
+        expect(await resumeWith('k1', 'k2')).toMatchObject({ session, generation: 2 });
+        expect(await resumeWith('k1', 'k3')).toMatchObject({ session, generation: 3 });
+        expect(await resumeWith('k3', 'k4')).toMatchObject({ session, generation: 4 });
+        expect((await resumeWith('k1', 'k5')).session).not.toBe(session);
+      });
+
+      test('begins another session when the key is wrong, the client another or the session unknown', async () => {
+        const first = await attach(one, attachRequest('alice', W1));
+        await one.join(joining(first, 'lobby', W1));
+        const attempts = [
+          attachRequest('alice', W2, { resume: { session: first.session, keyHash: 'wrong' } }),
+          attachRequest('alice', W2, { resume: { session: first.session, keyHash: '' } }),
+          attachRequest('mallory', W2, { resume: { session: first.session, keyHash: 'key-1' } }),
+          attachRequest('alice', W2, { resume: { session: newSession(), keyHash: 'key-1' } }),
+        ];
+        for (const attempt of attempts) {
+          await expect(two.attach(attempt)).resolves.toEqual({
+            status: 'attached',
+            session: attempt.fresh,
+            generation: 1,
+            resumed: false,
+            rooms: [],
+          });
+        }
+        await harness.settle();
+        expect(fences(W1)).toEqual([]);
+        expect((await one.locate(client('alice'), null)).at(-1)).toMatchObject({
+          generation: 1,
+          connected: true,
+        });
+      });
+
+      test('keeps several sessions of a client, the last attached first, when duplicates are allowed', async () => {
+        const a = await attach(one, attachRequest('alice', W1));
+        const b = await attach(two, attachRequest('alice', W2));
+        const order = async () => (await one.locate(client('alice'), null)).map(({ session }) => session);
+        await expect(order()).resolves.toEqual([b.session, a.session]);
+        await attach(two, attachRequest('alice', W2, { resume: { session: a.session, keyHash: 'key-1' } }));
+        await expect(order()).resolves.toEqual([a.session, b.session]);
+      });
+
+      test('ends the other sessions when duplicates are replaced', async () => {
+        const first = await attach(one, attachRequest('alice', W1));
+        await one.join(joining(first, 'lobby', W1));
+        const second = await attach(two, attachRequest('alice', W2, { duplicates: 'replace' }));
+        await harness.settle();
+        expect(fences(W1)).toEqual([
+          { type: 'fence', client: 'alice', session: first.session, generation: 1, code: 'replaced' },
+        ]);
+        expect((await one.locate(client('alice'), null)).map(({ session }) => session)).toEqual([
+          second.session,
+        ]);
+        await expect(one.count(room('lobby'))).resolves.toBe(0);
+        await expect(one.join(joining(first, 'lobby', W1))).resolves.toEqual({
+          status: 'refused',
+          code: 'superseded',
+        });
+      });
+
+      test('is refused when duplicates are rejected and another session is connected', async () => {
+        const first = await attach(one, attachRequest('alice', W1));
+        const again = attachRequest('alice', W2, { duplicates: 'reject' });
+        await expect(two.attach(again)).resolves.toEqual({ status: 'refused', code: 'duplicate_client' });
+        const resume = { session: first.session, keyHash: 'key-1' };
+        const same = await attach(two, attachRequest('alice', W2, { duplicates: 'reject', resume }));
+        expect(same).toMatchObject({ session: first.session, generation: 2 });
+        await two.detach(refOf(same));
+        await expect(two.attach(again)).resolves.toMatchObject({ status: 'attached', session: again.fresh });
+      });
+
+      test('is refused when the client has its most sessions connected, and resumes all the same', async () => {
+        const first = await attach(one, attachRequest('alice', W1, { sessionsLimit: 2 }));
+        await attach(one, attachRequest('alice', W1, { sessionsLimit: 2 }));
+        await expect(one.attach(attachRequest('alice', W1, { sessionsLimit: 2 }))).resolves.toEqual({
+          status: 'refused',
+          code: 'limit_exceeded',
+        });
+        const resume = { session: first.session, keyHash: 'key-1' };
+        const resumed = await attach(one, attachRequest('alice', W1, { sessionsLimit: 2, resume }));
+        expect(resumed.session).toBe(first.session);
+        await one.end(refOf(resumed));
+        await expect(one.attach(attachRequest('alice', W1, { sessionsLimit: 2 }))).resolves.toMatchObject({
+          status: 'attached',
+        });
+      });
+
+      test('gives ten resumes at once ten generations, and only the highest can act', async () => {
+        const { session } = await attach(one, attachRequest('alice', W1));
+        const resume = { session, keyHash: 'key-1' };
+        const all = await Promise.all(
+          Array.from({ length: 10 }, (_, i) =>
+            attach(i % 2 === 0 ? one : two, attachRequest('alice', i % 2 === 0 ? W1 : W2, { resume })),
+          ),
+        );
+        const refs = all.map(refOf).sort((a, b) => a.generation - b.generation);
+        expect(refs.map(({ generation }) => generation)).toEqual([2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+        const newest = refs.pop();
+        if (newest === undefined) throw new Error('no session');
+        await one.join(joining(newest, 'lobby', W1));
+        for (const old of refs) {
+          await expect(one.join(joining(old, 'other', W1))).resolves.toEqual({
+            status: 'refused',
+            code: 'superseded',
+          });
+          await expect(one.leave(old, room('lobby'))).resolves.toBe(false);
+          await one.detach(old);
+          await one.end(old);
+        }
+        await expect(one.locate(client('alice'), null)).resolves.toMatchObject([
+          { session, generation: 11, connected: true },
+        ]);
+        await expect(one.count(room('lobby'))).resolves.toBe(1);
+        await harness.settle();
+        const fenced = [...fences(W1), ...fences(W2)]
+          .map(({ generation }) => generation)
+          .sort((a, b) => a - b);
+        expect(fenced).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+      });
+    });
+
+    describe('a session without connection', () => {
+      test('makes room for a new one when the client has its most sessions, the oldest first', async () => {
+        const refs = [];
+        for (let i = 0; i < 3; i++)
+          refs.push(await attach(one, attachRequest('alice', W1, { sessionsLimit: 3 })));
+        const [a, b, c] = refs;
+        if (a === undefined || b === undefined || c === undefined) throw new Error('no session');
+        const resume = { session: a.session, keyHash: 'key-1' };
+        const again = await attach(one, attachRequest('alice', W1, { resume }));
+        await one.join(joining(b, 'lobby', W1));
+        await one.detach(refOf(b));
+        await one.detach(refOf(again));
+        const fresh = await attach(one, attachRequest('alice', W1, { sessionsLimit: 3 }));
+        expect((await one.locate(client('alice'), null)).map(({ session }) => session)).toEqual([
+          fresh.session,
+          a.session,
+          c.session,
+        ]);
+        await expect(one.count(room('lobby'))).resolves.toBe(0);
+      });
+
+      test('is located as not connected, and its client is present for the grace only', async () => {
+        const ref = await attach(one, attachRequest('alice', W1));
+        await one.detach(refOf(ref));
+        await expect(two.locate(client('alice'), null)).resolves.toMatchObject([
+          { connected: false, worker: W1 },
+        ]);
+        await expect(two.online(client('alice'))).resolves.toBe(true);
+        await expect(two.clients({ prefix: 'al', cursor: null, limit: 9 })).resolves.toEqual({
+          rows: ['alice'],
+          cursor: null,
+        });
+        await harness.advance(SETTINGS.presenceGraceMs);
+        await harness.sweep();
+        await expect(two.online(client('alice'))).resolves.toBe(false);
+        expect((await two.clients({ prefix: '', cursor: null, limit: 9 })).rows).toEqual([]);
+        await expect(two.locate(client('alice'), null)).resolves.toHaveLength(1);
+      });
+
+      test('cannot join, and can leave', async () => {
+        const ref = await attach(one, attachRequest('alice', W1));
+        await one.join(joining(ref, 'lobby', W1));
+        await one.detach(refOf(ref));
+        await expect(one.join(joining(ref, 'other', W1))).resolves.toEqual({
+          status: 'refused',
+          code: 'superseded',
+        });
+        await expect(one.leave(refOf(ref), room('lobby'))).resolves.toBe(true);
+        await expect(one.count(room('lobby'))).resolves.toBe(0);
+      });
+
+      test('ends when nobody resumes it in time', async () => {
+        const ref = await attach(one, attachRequest('alice', W1));
+        await one.join(joining(ref, 'lobby', W1));
+        await one.detach(refOf(ref));
+        await harness.advance(SETTINGS.resumeWindowMs);
+        await harness.sweep();
+        await expect(one.locate(client('alice'), null)).resolves.toEqual([]);
+        const resume = { session: ref.session, keyHash: 'key-1' };
+        expect(await attach(one, attachRequest('alice', W1, { resume }))).toMatchObject({
+          resumed: false,
+          rooms: [],
+        });
+      });
+
+      test('does not end when it was resumed in time', async () => {
+        const ref = await attach(one, attachRequest('alice', W1));
+        await one.detach(refOf(ref));
+        await attach(two, attachRequest('alice', W2, { resume: { session: ref.session, keyHash: 'key-1' } }));
+        await harness.advance(SETTINGS.resumeWindowMs);
+        await harness.sweep();
+        await expect(one.locate(client('alice'), null)).resolves.toMatchObject([
+          { generation: 2, connected: true },
+        ]);
+        await expect(one.online(client('alice'))).resolves.toBe(true);
+      });
+    });
+
+    describe('presence', () => {
+      const watcherIn = async (name: string) => {
+        const watcher = await attach(two, attachRequest('watcher', W2));
+        await two.join(joining(watcher, name, W2));
+      };
+
+      test('tells joined and left once when a client comes and goes', async () => {
+        await watcherIn('lobby');
+        const ref = await attach(one, attachRequest('alice', W1));
+        await one.join(joining(ref, 'lobby', W1));
+        await one.leave(refOf(ref), room('lobby'));
+        await harness.settle();
+        expect(presence(W2)).toEqual(['watcher joined 1', 'alice joined 2', 'alice left 1']);
+        // The worker of alice heard of it only while it had a member.
+        expect(presence(W1)).toEqual(['alice joined 2']);
+      });
+
+      test('tells nothing when a page is loaded again within the grace', async () => {
+        await watcherIn('lobby');
+        const old = await attach(one, attachRequest('alice', W1));
+        await one.join(joining(old, 'lobby', W1));
+        await one.detach(refOf(old));
+        const fresh = await attach(one, attachRequest('alice', W1));
+        await one.join(joining(fresh, 'lobby', W1));
+        await harness.advance(SETTINGS.resumeWindowMs);
+        await harness.sweep();
+        await harness.settle();
+        expect(presence(W2)).toEqual(['watcher joined 1', 'alice joined 2']);
+        await expect(one.count(room('lobby'))).resolves.toBe(2);
+      });
+
+      test('tells left once when the last of two sessions departs', async () => {
+        await watcherIn('lobby');
+        const [a, b] = [
+          await attach(one, attachRequest('alice', W1)),
+          await attach(two, attachRequest('alice', W2)),
+        ];
+        await one.join(joining(a, 'lobby', W1));
+        await two.join(joining(b, 'lobby', W2));
+        await expect(one.members({ room: room('lobby'), cursor: null, limit: 9 })).resolves.toEqual({
+          rows: [
+            { client: 'alice', sessions: 2 },
+            { client: 'watcher', sessions: 1 },
+          ],
+          cursor: null,
+          count: 2,
+        });
+        await one.end(refOf(a));
+        await two.detach(refOf(b));
+        await harness.advance(SETTINGS.presenceGraceMs);
+        await harness.sweep();
+        await harness.settle();
+        expect(presence(W2)).toEqual(['watcher joined 1', 'alice joined 2', 'alice left 1']);
+        await harness.advance(SETTINGS.resumeWindowMs);
+        await harness.sweep();
+        await harness.settle();
+        expect(presence(W2)).toHaveLength(3);
+      });
+
+      test('tells joined again when a session is resumed after its departure', async () => {
+        await watcherIn('lobby');
+        const ref = await attach(one, attachRequest('alice', W1));
+        await one.join(joining(ref, 'lobby', W1));
+        await one.detach(refOf(ref));
+        await harness.advance(SETTINGS.presenceGraceMs);
+        await harness.sweep();
+        await attach(one, attachRequest('alice', W1, { resume: { session: ref.session, keyHash: 'key-1' } }));
+        await harness.settle();
+        expect(presence(W2)).toEqual([
+          'watcher joined 1',
+          'alice joined 2',
+          'alice left 1',
+          'alice joined 2',
+        ]);
+      });
+    });
+
+    describe('rooms', () => {
+      test('join and leave can be repeated', async () => {
+        const ref = await attach(one, attachRequest('alice', W1));
+        for (let i = 0; i < 2; i++) {
+          await expect(one.join(joining(ref, 'lobby', W1))).resolves.toEqual({ status: 'joined', count: 1 });
+        }
+        await expect(one.leave(refOf(ref), room('lobby'))).resolves.toBe(true);
+        await expect(one.leave(refOf(ref), room('lobby'))).resolves.toBe(false);
+        await harness.settle();
+        expect(presence(W1)).toEqual(['alice joined 1']);
+      });
+
+      test('join is refused past the most rooms of a session, but not for a room that it is in', async () => {
+        const ref = await attach(one, attachRequest('alice', W1));
+        await one.join(joining(ref, 'a', W1, 2));
+        await one.join(joining(ref, 'b', W1, 2));
+        await expect(one.join(joining(ref, 'c', W1, 2))).resolves.toEqual({
+          status: 'refused',
+          code: 'limit',
+        });
+        await expect(one.join(joining(ref, 'b', W1, 2))).resolves.toEqual({ status: 'joined', count: 1 });
+        await one.leave(refOf(ref), room('a'));
+        await expect(one.join(joining(ref, 'c', W1, 2))).resolves.toEqual({ status: 'joined', count: 1 });
+      });
+
+      test('members are given page by page in the order of their ids', async () => {
+        const names = ['zoe', 'Bob', 'a/1', 'a-1', 'carl', 'eve~'];
+        for (const name of names) {
+          await one.join(joining(await attach(one, attachRequest(name, W1)), 'lobby', W1));
+        }
+        const seen: string[] = [];
+        let cursor: string | null = null;
+        do {
+          const page = await two.members({ room: room('lobby'), cursor, limit: 4 });
+          expect(page.count).toBe(6);
+          seen.push(...page.rows.map((member) => member.client));
+          cursor = page.cursor;
+        } while (cursor !== null);
+        expect(seen).toEqual(names.sort());
+        await expect(two.members({ room: room('none'), cursor: null, limit: 4 })).resolves.toEqual({
+          rows: [],
+          cursor: null,
+          count: 0,
+        });
+      });
+
+      test('clients are given page by page, each once, by prefix', async () => {
+        const names = Array.from({ length: 60 }, (_, i) => `user-${i}`);
+        await Promise.all([...names, 'other'].map((name) => attach(one, attachRequest(name, W1))));
+        for (const [prefix, expected] of [
+          ['user-', names],
+          ['user-1', names.filter((name) => name.startsWith('user-1'))],
+          ['nobody', []],
+          ['', [...names, 'other']],
+        ] as const) {
+          const seen: string[] = [];
+          let cursor: string | null = null;
+          do {
+            const page = await two.clients({ prefix, cursor, limit: 7 });
+            expect(page.rows.length).toBeLessThanOrEqual(7);
+            seen.push(...page.rows);
+            cursor = page.cursor;
+          } while (cursor !== null);
+          expect(seen.sort()).toEqual([...expected].sort());
+        }
+        // A cursor that somebody made up opens no view beyond the prefix.
+        for (const cursor of ['0:a', '255:a', 'a', '', '9999:x', 'user-']) {
+          const { rows } = await two.clients({ prefix: 'user-', cursor, limit: 100 });
+          expect(rows.every((name) => name.startsWith('user-'))).toBe(true);
+        }
+      });
+    });
+
+    describe('append', () => {
+      test('reaches exactly the workers that have connected readers', async () => {
+        const a = await attach(one, attachRequest('alice', W1));
+        await append(one, appendRequest(inbox('alice'), { body: Buffer.from('1') }));
+        const b = await attach(two, attachRequest('alice', W2));
+        await append(one, appendRequest(inbox('alice'), { body: Buffer.from('2') }));
+        await append(one, appendRequest(inbox('alice'), { body: Buffer.from('3'), only: b.session }));
+        await one.detach(refOf(a));
+        await append(one, appendRequest(inbox('alice'), { body: Buffer.from('4') }));
+        await append(one, appendRequest(inbox('alice'), { body: Buffer.from('5'), only: a.session }));
+        await harness.settle();
+        const got = (worker: WorkerId) =>
+          ofType(harness.events(worker), 'entry').map(({ entry }) => Buffer.from(entry.body).toString());
+        expect([got(W1), got(W2)]).toEqual([
+          ['1', '2'],
+          ['2', '3', '4'],
+        ]);
+      });
+
+      test('reaches the workers that have members in a room, once each', async () => {
+        const refs = [
+          await attach(one, attachRequest('alice', W1)),
+          await attach(one, attachRequest('bob', W1)),
+          await attach(two, attachRequest('carol', W2)),
+        ] as const;
+        await one.join(joining(refs[0], 'lobby', W1));
+        await one.join(joining(refs[1], 'lobby', W1));
+        await two.join(joining(refs[2], 'lobby', W2));
+        await append(one, appendRequest(roomLog('lobby'), { skip: ['bob', `carol#${refs[2].session}`] }));
+        await two.leave(refOf(refs[2]), room('lobby'));
+        await append(one, appendRequest(roomLog('lobby')));
+        // A session that moves takes the interest with it.
+        await one.end(refOf(refs[1]));
+        await attach(
+          two,
+          attachRequest('alice', W2, { resume: { session: refs[0].session, keyHash: 'key-1' } }),
+        );
+        await append(one, appendRequest(roomLog('lobby')));
+        await harness.settle();
+        const entries = (worker: WorkerId) => ofType(harness.events(worker), 'entry');
+        expect([entries(W1).length, entries(W2).length]).toEqual([2, 2]);
+        expect(entries(W2)[0]).toMatchObject({
+          channel: { kind: 'room', room: 'lobby' },
+          entry: { only: null, skip: ['bob', `carol#${refs[2].session}`] },
+        });
+      });
+
+      test('stores a number once, refuses one that overtakes, and takes an unknown sender at any number', async () => {
+        await attach(one, attachRequest('alice', W1));
+        const sender = newSession();
+        const send = (seq: number, from = sender) =>
+          two.append(appendRequest(inbox('alice'), { sender: from, seq }));
+        await expect(send(1)).resolves.toMatchObject({ status: 'accepted' });
+        await expect(send(1)).resolves.toEqual({ status: 'duplicate' });
+        await expect(send(3)).resolves.toEqual({ status: 'out_of_order', expected: 2 });
+        await expect(send(2)).resolves.toMatchObject({ status: 'accepted' });
+        await expect(send(1)).resolves.toEqual({ status: 'duplicate' });
+        await expect(send(7, newSession())).resolves.toMatchObject({ status: 'accepted' });
+        await harness.settle();
+        expect(ofType(harness.events(W1), 'entry')).toHaveLength(3);
+        const read = await one.read({ channel: inbox('alice'), after: null, limit: 9 });
+        expect(bodies(read)).toHaveLength(3);
+      });
+
+      test('forgets senders whose entries were trimmed', async () => {
+        await attach(one, attachRequest('alice', W1));
+        const first = newSession();
+        await append(one, appendRequest(inbox('alice'), { sender: first, seq: 1 }));
+        for (let i = 0; i < 2 * SETTINGS.logLimitEntries; i++) {
+          await append(one, appendRequest(inbox('alice'), { seq: 1 }));
+        }
+        await append(one, appendRequest(inbox('alice'), { sender: first, seq: 4 }));
+      });
+
+      test('is absent when the client has no session or not the named one', async () => {
+        const absent = { status: 'absent' };
+        await expect(one.append(appendRequest(inbox('alice')))).resolves.toEqual(absent);
+        await expect(one.append(appendRequest(inbox('alice'), { seq: 0 }))).resolves.toEqual(absent);
+        const ref = await attach(one, attachRequest('alice', W1));
+        await expect(one.append(appendRequest(inbox('alice'), { only: newSession() }))).resolves.toEqual(
+          absent,
+        );
+        await one.detach(refOf(ref));
+        await append(one, appendRequest(inbox('alice'), { only: ref.session }));
+        await one.end(refOf(ref));
+        await expect(one.append(appendRequest(inbox('alice')))).resolves.toEqual(absent);
+        await append(one, appendRequest(roomLog('empty')));
+      });
+
+      test('publishes a volatile message without storing it', async () => {
+        await attach(one, attachRequest('alice', W1));
+        const result = await two.append(appendRequest(inbox('alice'), { seq: 0 }));
+        expect(result).toEqual({ status: 'accepted', id: null });
+        await harness.settle();
+        expect(ofType(harness.events(W1), 'entry')).toMatchObject([
+          { entry: { id: null, skip: [], only: null } },
+        ]);
+        await expect(one.read({ channel: inbox('alice'), after: null, limit: 9 })).resolves.toEqual({
+          status: 'entries',
+          entries: [],
+          more: false,
+        });
+      });
+
+      test('keeps bodies of every byte value, `only` and `skip` as they are', async () => {
+        const ref = await attach(one, attachRequest('alice', W1));
+        const body = Uint8Array.from({ length: 512 }, (_, i) => i % 256);
+        const only = ref.session;
+        const id = await append(two, appendRequest(inbox('alice'), { body, only, skip: ['a', 'b#c'] }));
+        await append(two, appendRequest(inbox('alice'), { body: new Uint8Array(0) }));
+        await harness.settle();
+        const [pushed] = ofType(harness.events(W1), 'entry');
+        const read = await one.read({ channel: inbox('alice'), after: null, limit: 9 });
+        if (read.status !== 'entries') throw new Error(read.status);
+        for (const entry of [pushed?.entry, read.entries[0]]) {
+          expect(entry).toMatchObject({ id, only, skip: ['a', 'b#c'] });
+          expect([...(entry?.body ?? [])]).toEqual([...body]);
+        }
+        expect(read.entries[1]?.body).toHaveLength(0);
+      });
+
+      test('gives contiguous offsets from 1 in one epoch', async () => {
+        await attach(one, attachRequest('alice', W1));
+        const ids = await Promise.all(
+          Array.from({ length: 5 }, () => append(one, appendRequest(inbox('alice')))),
+        );
+        const parsed = ids.map((id) => /^([\w-]+):(\d+)-(\d+)$/.exec(id));
+        expect(new Set(parsed.map((match) => match?.[1])).size).toBe(1);
+        expect(parsed.map((match) => Number(match?.[2])).sort()).toEqual([1, 2, 3, 4, 5]);
+      });
+
+      test('keeps the newest entries within the caps of count and bytes, and always one', async () => {
+        const kept = async () => bodies(await one.read({ channel: roomLog('r'), after: null, limit: 99 }));
+        for (let i = 1; i <= 8; i++)
+          await append(one, appendRequest(roomLog('r'), { body: Buffer.from(`${i}`) }));
+        await expect(kept()).resolves.toEqual(['4', '5', '6', '7', '8']);
+        await append(one, appendRequest(roomLog('r'), { body: Buffer.alloc(998, 'x') }));
+        expect((await kept()).map((body) => body.length)).toEqual([1, 1, 998]);
+        await append(one, appendRequest(roomLog('r'), { body: Buffer.alloc(2_000, 'y') }));
+        expect((await kept()).map((body) => body.length)).toEqual([2_000]);
+        await append(one, appendRequest(roomLog('r'), { body: Buffer.from('z') }));
+        await expect(kept()).resolves.toEqual(['z']);
+      });
+    });
+
+    describe('read', () => {
+      const fill = async (count: number) => {
+        const ids: string[] = [];
+        for (let i = 1; i <= count; i++) {
+          ids.push(await append(one, appendRequest(roomLog('r'), { body: Buffer.from(`${i}`) })));
+        }
+        return ids;
+      };
+      const read = (after: string | null, limit = 99) => two.read({ channel: roomLog('r'), after, limit });
+
+      test('gives the entries after an id, page by page', async () => {
+        const ids = await fill(5);
+        const page = await read(ids[0] ?? '', 3);
+        expect(page).toMatchObject({
+          status: 'entries',
+          more: true,
+          entries: ids.slice(1, 4).map((id) => ({ id })),
+        });
+        expect(bodies(page)).toEqual(['2', '3', '4']);
+        await expect(read(ids[3] ?? '', 1)).resolves.toMatchObject({ status: 'entries', more: false });
+        await expect(read(ids[4] ?? '')).resolves.toEqual({ status: 'entries', entries: [], more: false });
+        expect(bodies(await read(null))).toEqual(['1', '2', '3', '4', '5']);
+      });
+
+      test('tells a gap when entries after the id were trimmed', async () => {
+        const ids = await fill(8);
+        const gap = await read(ids[0] ?? '', 2);
+        expect(gap).toMatchObject({ status: 'gap', from: 2, to: 3, more: true });
+        expect(bodies(gap)).toEqual(['4', '5']);
+        // Who has all that was trimmed missed nothing.
+        expect(await read(ids[2] ?? '')).toMatchObject({ status: 'entries', more: false });
+      });
+
+      test('is lost when the id is of another epoch, of another tag, in the future or none at all', async () => {
+        const ids = await fill(3);
+        const [epoch = '', place = ''] = (ids[1] ?? '').split(':');
+        const tag = Number(place.split('-')[1]);
+        const strange = [
+          `x:${place}`,
+          `${epoch}:2-${(tag + 1) % 2 ** 32}`,
+          `${epoch}:4-${tag}`,
+          '',
+          ':',
+          'a:b-c',
+        ];
+        strange.push(
+          `${epoch}:2`,
+          `${epoch}:-1-5`,
+          `:${place}`,
+          `${epoch}:99999999999999999999-1`,
+          `${epoch}:0x2-${tag}`,
+        );
+        for (const id of strange) await expect(read(id)).resolves.toEqual({ status: 'lost', epoch });
+        await expect(two.read({ channel: roomLog('none'), after: ids[0] ?? '', limit: 1 })).resolves.toEqual({
+          status: 'lost',
+          epoch: '',
+        });
+        await expect(two.read({ channel: roomLog('none'), after: null, limit: 1 })).resolves.toEqual({
+          status: 'entries',
+          entries: [],
+          more: false,
+        });
+      });
+    });
+
+    describe('workers', () => {
+      test('a retired worker leaves its sessions waiting, and those of others alone', async () => {
+        const a = await attach(one, attachRequest('alice', W1));
+        await one.join(joining(a, 'lobby', W1));
+        const b = await attach(two, attachRequest('bob', W2));
+        await two.join(joining(b, 'lobby', W2));
+        await two.retire(W1);
+        await two.retire(W1);
+        await expect(two.locate(client('alice'), null)).resolves.toMatchObject([{ connected: false }]);
+        await expect(two.locate(client('bob'), null)).resolves.toMatchObject([{ connected: true }]);
+        await append(two, appendRequest(roomLog('lobby')));
+        await harness.settle();
+        expect(ofType(harness.events(W1), 'entry')).toEqual([]);
+        expect(ofType(harness.events(W2), 'entry')).toHaveLength(1);
+        await expect(two.count(room('lobby'))).resolves.toBe(2);
+        await harness.advance(SETTINGS.presenceGraceMs);
+        await harness.sweep();
+        await harness.settle();
+        await expect(two.count(room('lobby'))).resolves.toBe(1);
+        expect(presence(W2).at(-1)).toBe('alice left 1');
+        const resume = { session: a.session, keyHash: 'key-1' };
+        expect(await attach(two, attachRequest('alice', W2, { resume }))).toMatchObject({ resumed: true });
+      });
+
+      test('a renewed session stays as it is', async () => {
+        const ref = await attach(one, attachRequest('alice', W1));
+        await one.join(joining(ref, 'lobby', W1));
+        await one.renew(W1, [refOf(ref)]);
+        await harness.settle();
+        expect(fences(W1)).toEqual([]);
+        await expect(one.locate(client('alice'), null)).resolves.toMatchObject([
+          { connected: true, generation: 1 },
+        ]);
+      });
+
+      test('who asked for a client is told when its places change', async () => {
+        const ref = await attach(one, attachRequest('alice', W1));
+        await two.locate(client('alice'), W2);
+        await two.locate(client('nobody'), W2);
+        const routes = async () => {
+          await harness.settle();
+          return ofType(harness.events(W2), 'route').map((event) => event.client);
+        };
+        await one.detach(refOf(ref));
+        await expect(routes()).resolves.toEqual(['alice']);
+        const again = await attach(
+          one,
+          attachRequest('alice', W1, { resume: { session: ref.session, keyHash: 'key-1' } }),
+        );
+        await expect(routes()).resolves.toEqual(['alice', 'alice']);
+        await one.end(refOf(again));
+        await expect(routes()).resolves.toEqual(['alice', 'alice', 'alice']);
+        await attach(one, attachRequest('nobody', W1));
+        await expect(routes()).resolves.toHaveLength(3);
+        expect(ofType(harness.events(W1), 'route')).toEqual([]);
+      });
+    });
+
+    test('nothing is left when every session has ended', async () => {
+      const a = await attach(one, attachRequest('alice', W1));
+      const b = await attach(two, attachRequest('bob', W2));
+      const c = await attach(two, attachRequest('bob', W2));
+      for (const [store, ref, worker] of [
+        [one, a, W1],
+        [two, b, W2],
+        [two, c, W2],
+      ] as const) {
+        await store.join(joining(ref, 'lobby', worker));
+        await store.join(joining(ref, `own-${ref.session}`, worker));
+      }
+      await one.locate(client('bob'), W1);
+      await append(one, appendRequest(inbox('bob'), { seq: 1 }));
+      await append(one, appendRequest(roomLog('lobby'), { seq: 1 }));
+      await one.renew(W1, [refOf(a)]);
+      await one.end(refOf(a));
+      await two.detach(refOf(b));
+      await two.retire(W2);
+      await harness.advance(SETTINGS.resumeWindowMs);
+      await harness.sweep();
+      await harness.expectNothingLeft();
+    });
+  });
+}
