@@ -35,9 +35,9 @@ export class ServerProcess {
   }
 
   constructor(system, port) {
-    const { script, args = [], env } = system.server(port);
+    const { script, nodeArgs = [], args = [], env } = system.server(port);
     this.port = port;
-    this.#child = spawn(process.execPath, [script, ...args], {
+    this.#child = spawn(process.execPath, [...nodeArgs, script, ...args], {
       env: { PATH: process.env.PATH, NODE_ENV: 'production', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

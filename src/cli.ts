@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=2
 // The command line: signalbox start | token | config.
 import cluster from 'node:cluster';
 import { Command, InvalidArgumentError } from 'commander';
@@ -91,17 +91,31 @@ function printToken({ sub, ttl, perm }: { sub: string; ttl: number; perm: unknow
   process.stdout.write(`${signToken(config.tokens, { sub, ttlS: ttl, perm })}\n`);
 }
 
+const HELP = `
+Try it:
+  signalbox                              development mode: this machine only, prints a token and a page to open
+  JWT_SECRET=… signalbox start           for real; the secret has at least 32 bytes
+  JWT_SECRET=… signalbox token --sub alice --ttl 1h --perm '{"send":["*"],"rooms":{"join":["lobby"]}}'
+  signalbox config                       every setting, with its default and its reason`;
+
 function program(): Command {
   const signalbox = new Command('signalbox')
     .description('Self-hosted realtime gateway and WebRTC signaling server.')
     .version(VERSION)
     .showHelpAfterError('(signalbox --help shows what there is)')
+    .addHelpText('after', HELP)
     // commander would exit with 1, which here means that a right call failed.
     .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : EXIT_USAGE));
   signalbox
     .command('start', { isDefault: true })
-    .description('run the gateway on all cores; settings are environment variables (docs/configuration.md)')
-    .action(start);
+    .description('run the gateway on all cores (also without a command); settings are environment variables')
+    // Of the default command, so a mistyped command arrives here as its argument.
+    .allowExcessArguments()
+    .action((_options: unknown, command: Command) => {
+      const [unknown] = command.args;
+      if (unknown !== undefined) command.error(`error: unknown command '${unknown}'`);
+      return start();
+    });
   signalbox
     .command('token')
     .description('print an access token, signed with JWT_SECRET')

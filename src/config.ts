@@ -34,7 +34,7 @@ export interface Config {
     workers: number;
     scheduling: 'rr' | 'none';
     workerMaxOldSpaceMb: number | null;
-    workerMaxSemiSpaceMb: number | null;
+    workerMaxSemiSpaceMb: number;
     nodeName: string | null;
     logLevel: string;
     headerLimitBytes: number;
@@ -181,7 +181,7 @@ function readServer(read: SettingReader, development: boolean): Config['server']
     workers,
     scheduling: read.choice('SCHEDULING', ['rr', 'none']),
     workerMaxOldSpaceMb: read.optionalNumber('WORKER_MAX_OLD_SPACE_MB'),
-    workerMaxSemiSpaceMb: read.optionalNumber('WORKER_MAX_SEMI_SPACE_MB'),
+    workerMaxSemiSpaceMb: read.number('WORKER_MAX_SEMI_SPACE_MB'),
     nodeName,
     logLevel: read.choice('LOG_LEVEL', ['info', 'trace', 'debug', 'warn', 'error', 'fatal', 'silent']),
     headerLimitBytes: read.number('HEADER_LIMIT_BYTES'),

@@ -340,10 +340,8 @@ class Supervisor implements Primary {
 }
 
 function memoryFlags({ server }: Config): string[] {
-  const flags: string[] = [];
+  const flags = [`--max-semi-space-size=${String(server.workerMaxSemiSpaceMb)}`];
   if (server.workerMaxOldSpaceMb !== null)
     flags.push(`--max-old-space-size=${String(server.workerMaxOldSpaceMb)}`);
-  if (server.workerMaxSemiSpaceMb !== null)
-    flags.push(`--max-semi-space-size=${String(server.workerMaxSemiSpaceMb)}`);
   return flags;
 }

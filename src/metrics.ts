@@ -1,23 +1,61 @@
 // The numbers of one worker, in Prometheus' terms; the primary adds them up over its workers.
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { ClientFrame } from './protocol/frame.js';
+import type { RelayOutcome, RelayPath } from './relay/relay.js';
 import type { Outcome } from './session/session.js';
-import type { RelayPath } from './relay/relay.js';
+import type { Channel } from './session/store/store.js';
+
+/**
+ * A counter for what happens with every message: adding is one map entry, and prom-client, which would hash the labels
+ * each time, sees the sums when somebody asks.
+ */
+class Tally<Key extends string> {
+  private readonly counts = new Map<Key, number>();
+
+  constructor(registry: Registry, name: string, help: string, labelNames: string[]) {
+    const { counts } = this;
+    new Counter({
+      name: `signalbox_${name}`,
+      help,
+      labelNames,
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const [key, count] of counts) {
+          const values = key.split(' ');
+          this.inc(Object.fromEntries(labelNames.map((label, i) => [label, values[i] ?? ''])), count);
+        }
+      },
+    });
+  }
+
+  /** @param key the labels' values, in their order, separated by spaces */
+  add(key: Key, count = 1): void {
+    this.counts.set(key, (this.counts.get(key) ?? 0) + count);
+  }
+}
 
 export class Metrics {
   readonly registry = new Registry();
 
   readonly connections = this.gauge('connections', 'Live connections.');
   readonly sessions = this.gauge('sessions', 'Sessions with a live connection on a worker.');
-  readonly framesIn = this.counter('frames_received_total', 'Frames from clients.', ['type']);
-  readonly bytesIn = this.counter('received_bytes_total', 'Bytes of frames from clients.', []);
-  readonly deliveries = this.counter('deliveries_total', 'Messages handed to connections, by outcome.', [
+  readonly framesIn = this.tally<ClientFrame['type']>('frames_received_total', 'Frames from clients.', [
+    'type',
+  ]);
+  readonly bytesIn = this.tally<''>('received_bytes_total', 'Bytes of frames from clients.', []);
+  readonly deliveries = this.tally<Outcome>('deliveries_total', 'Messages handed to connections.', [
     'outcome',
   ]);
   readonly dropped = this.counter('volatile_dropped_total', 'Volatile messages that reached nobody.', [
     'reason',
   ]);
-  readonly relayed = this.counter('relay_envelopes_total', 'Envelopes between places.', ['path', 'outcome']);
-  readonly entries = this.counter('store_entries_total', 'Entries that the store told this worker of.', [
+  readonly relayed = this.tally<`${RelayPath} ${RelayOutcome}`>(
+    'relay_envelopes_total',
+    'Envelopes between places.',
+    ['path', 'outcome'],
+  );
+  readonly entries = this.tally<Channel['kind']>('store_entries_total', 'Entries that the store told of.', [
     'channel',
   ]);
   readonly closes = this.counter('closes_total', 'Connections that ended, by close code.', ['code']);
@@ -40,12 +78,8 @@ export class Metrics {
     registers: [this.registry],
   });
 
-  countDelivery(outcome: Outcome, receivers: number): void {
-    this.deliveries.inc({ outcome }, receivers);
-  }
-
-  countRelay(path: RelayPath, outcome: 'sent' | 'failed' | 'bad'): void {
-    this.relayed.inc({ path, outcome });
+  private tally<Key extends string>(name: string, help: string, labelNames: string[]): Tally<Key> {
+    return new Tally(this.registry, name, help, labelNames);
   }
 
   private counter<Label extends string>(name: string, help: string, labelNames: Label[]): Counter<Label> {

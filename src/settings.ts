@@ -38,7 +38,7 @@ export const SETTINGS = {
   WORKERS: { ...count(1, 1, 256, 'processes', ''), default: null, text: 'Worker processes. Default: one per core.' },
   SCHEDULING: { default: 'rr', unit: 'rr or none', text: '`rr`: the primary hands connections out in turn; `none`: the kernel decides.' },
   WORKER_MAX_OLD_SPACE_MB: { ...count(0, 64, 1_048_576, 'MiB', ''), default: null, text: "V8's old space of each worker. Default: V8's own." },
-  WORKER_MAX_SEMI_SPACE_MB: { ...count(0, 1, 1024, 'MiB', ''), default: null, text: "V8's young generation of each worker: larger ones collect less often under load. Default: V8's own." },
+  WORKER_MAX_SEMI_SPACE_MB: count(4, 1, 1024, 'MiB', "V8's semi-space of each worker. 4 takes half the memory per idle connection of V8's own 16, which in turn saves about a tenth of the CPU under full load (ADR 0004)."),
   NODE_NAME: { default: null, unit: 'text', text: 'Name of this machine in ids and logs; unique in a cluster, also across restarts. Default: random.' },
   WATCHDOG_TIMEOUT_MS: count(5000, 1500, 600_000, 'ms', 'A worker that is silent for this long is killed: its clients are served again in seconds.'),
   CRASH_LOOP_LIMIT: count(0, 0, 1000, 'deaths', 'After so many early deaths in a row the gateway gives up and exits with 1; 0: never, it backs off up to 30 s.'),

@@ -25,6 +25,7 @@ const GROUND = [
   'setting-reader.ts',
   'settings.ts',
   'log.ts',
+  'log-writer.ts',
   'metrics.ts',
   'version.ts',
 ];

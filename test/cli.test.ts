@@ -48,6 +48,8 @@ describe('signalbox token', () => {
     ['with no time at all', ['token', '--sub', 'a', '--ttl', '0s'], {}],
     ['with a longer time than the gateway takes', ['token', '--sub', 'a', '--ttl', '7d'], {}],
     ['with permissions that are no JSON', ['token', '--sub', 'a', '--perm', '{'], {}],
+    ['with permissions that would permit nothing', ['token', '--sub', 'a', '--perm', '{"send":"*"}'], {}],
+    ['with permissions that are not there', ['token', '--sub', 'a', '--perm', '{"sends":["*"]}'], {}],
     ['with an unknown option', ['token', '--sub', 'a', '--admin'], {}],
     ['without a key', ['token', '--sub', 'a'], { JWT_SECRET: '' }],
     [
@@ -85,6 +87,10 @@ describe('signalbox config', () => {
 });
 
 describe('signalbox start', () => {
+  test('takes a mistyped command for no command of its own', async () => {
+    expect((await run(['strat'])).stderr).toContain("unknown command 'strat'");
+  });
+
   test('ends with 2 before it forks anything when the environment is wrong', async () => {
     const { stdout, stderr, code } = await run(['start'], { HOST: '0.0.0.0' });
     expect([stdout, code]).toEqual(['', 2]);

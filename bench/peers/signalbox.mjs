@@ -94,6 +94,8 @@ export function signalbox(workers) {
     notes: [`signalbox with raised limits: ${raised.join(' ')}`],
     server: (port) => ({
       script,
+      // As `npm start` and the shebang of dist/cli.js run it.
+      nodeArgs: ['--max-semi-space-size=2'],
       args: ['start'],
       env: {
         ...RAISED,

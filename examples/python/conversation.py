@@ -110,12 +110,15 @@ async def conversation(url: str, token_a: str, token_b: str) -> None:
     check("count", await a.count(room), 2)
     check("members", await a.members(room), {alice: 1, bob: 1})
     check("publish tells an id", "id" in await a.publish(room, "chat", "hello"))
-    check("the room gets it", [(m.data, m.room) for m in (await rooms_a.next(), await rooms_b.next())], [("hello", room)] * 2)
+    check("the room gets it: alice", (await rooms_a.next()).data, "hello")
+    got = await rooms_b.next()
+    check("the room gets it: bob", (got.data, got.room, got.sender), ("hello", room, alice))
     await a.publish(room, "chat", "not me", to_self=False)
     check("publish without oneself: the others", (await rooms_b.next()).data, "not me")
     await a.publish(room, "chat", "not bob", except_=[bob])
     await a.publish(room, "chat", "volatile", volatile=True)
-    check("publish, except bob, and volatile: alice", [(await rooms_a.next()).data for _ in range(2)], ["not bob", "volatile"])
+    texts = [(await rooms_a.next()).data for _ in range(2)]
+    check("publish, except bob, and volatile: alice", texts, ["not bob", "volatile"])
     check("publish, except bob, and volatile: bob", (await rooms_b.next()).data, "volatile")
 
     # Who is there

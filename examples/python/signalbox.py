@@ -244,7 +244,8 @@ class Client:
             self._spawn(self._answer(frame))
         elif kind == "presence":
             if frame["room"] in self._watches:
-                self._deliver(self._watches[frame["room"]], Presence(*(frame[k] for k in ("room", "joined", "left", "count"))))
+                presence = Presence(frame["room"], frame["joined"], frame["left"], frame["count"])
+                self._deliver(self._watches[frame["room"]], presence)
         elif kind in ("message", "roomMessage"):
             handler = (self._messages if kind == "message" else self._room_messages).get(frame["event"])
             if handler is not None:
@@ -342,7 +343,8 @@ class Client:
                 raise
 
     async def send(
-        self, to: Union[str, list[str]], event: str, data: Any = NOTHING, *, volatile: bool = False, trace: Optional[str] = None
+        self, to: Union[str, list[str]], event: str, data: Any = NOTHING, *, volatile: bool = False,
+        trace: Optional[str] = None,
     ) -> Any:
         """Kept: `{"id"}` once it is stored, for a list of targets `{"absent"}`. Volatile: None, at once."""
         fields = {"options": {"trace": trace} if trace else {}, "to": to, "event": event, "payload": self._payload(data)}
@@ -369,7 +371,8 @@ class Client:
     async def request(self, to: str, event: str, data: Any = NOTHING, *, timeout: float = 10.0) -> Any:
         """The answer's data; CallError with the code of a reject, `no_handler`, `timeout` …"""
         milliseconds = max(1, min(120_000, int(timeout * 1000)))
-        return await self._call("request", timeoutMs=milliseconds, options={}, to=to, event=event, payload=self._payload(data))
+        fields = {"options": {}, "to": to, "event": event, "payload": self._payload(data)}
+        return await self._call("request", timeoutMs=milliseconds, **fields)
 
     async def join(self, room: str) -> int:
         result = await self._call("join", room=room)

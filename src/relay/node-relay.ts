@@ -4,7 +4,14 @@ import { join } from 'node:path';
 import type { WorkerId } from '../protocol/ids.js';
 import { decodeEnvelope, type Envelope, EnvelopeEncoder } from './envelope.js';
 import { connectLink, type Link, type LinkHandlers, listenLinks } from './link.js';
-import { type EnvelopeListener, type NodeBridge, nodeOf, type Relay, type RelayPath } from './relay.js';
+import {
+  type EnvelopeListener,
+  type NodeBridge,
+  nodeOf,
+  type Relay,
+  type RelayOutcome,
+  type RelayPath,
+} from './relay.js';
 
 export interface NodeRelayOptions {
   worker: WorkerId;
@@ -12,7 +19,7 @@ export interface NodeRelayOptions {
   directory: string;
   listener: EnvelopeListener;
   /** Counts what was sent, by path, and what could not be. */
-  count(path: RelayPath, outcome: 'sent' | 'failed' | 'bad'): void;
+  count: (path: RelayPath, outcome: RelayOutcome) => void;
 }
 
 export function socketPath(directory: string, worker: WorkerId): string {

@@ -5,6 +5,9 @@ import type { Envelope } from './envelope.js';
 /** Which way an envelope went; counted, so that tests and operators see where traffic flows. */
 export type RelayPath = 'local' | 'unix' | 'redis';
 
+/** `bad`: bytes that are no envelope. */
+export type RelayOutcome = 'sent' | 'failed' | 'bad';
+
 export interface Relay {
   /** Hands an envelope over; false when it surely does not arrive (queue full, no connection). Never waits. */
   send(to: WorkerId, envelope: Envelope): boolean;

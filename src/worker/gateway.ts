@@ -1,48 +1,19 @@
 // The sessions of one worker: takes connections in, fences and drains them.
-import type { Logger } from 'pino';
-import type { Config } from '../config.js';
-import type { Metrics } from '../metrics.js';
 import { CODES, type CloseCode } from '../protocol/codes.js';
-import type { WorkerId } from '../protocol/ids.js';
-import type { Router } from '../relay/router.js';
-import type { Authenticator } from '../session/authenticator.js';
 import type { Connection, ConnectionHandlers } from '../session/connection.js';
-import type { SessionRegistry } from '../session/registry.js';
 import type { Session } from '../session/session.js';
-import type { SessionRef, Store, StoreEvent } from '../session/store/store.js';
-import type { Throttle } from '../session/throttle.js';
-import type { TimerWheel } from '../session/wheel.js';
-import type { Verbs } from './verbs.js';
-import { Visit } from './visit.js';
+import type { SessionRef, StoreEvent } from '../session/store/store.js';
+import { RETRY_SPREAD_MS, Visit, type VisitOptions } from './visit.js';
 
-/** When a client that was told to come back should try at the latest, ms: spread, so that it is no storm. */
-export const RETRY_SPREAD_MS = 1000;
 /** A drain closes connections in this many steps. */
 const DRAIN_STEPS = 20;
 /** Longest pause between two of them, ms: a small drain stays quick. */
 const DRAIN_PAUSE_MS = 100;
 
-export interface GatewayOptions {
-  config: Config;
-  worker: WorkerId;
-  version: string;
-  store: Store;
-  registry: SessionRegistry;
-  router: Router;
-  verbs: Verbs;
-  wheel: TimerWheel;
-  throttle: Throttle;
-  authenticator: Authenticator;
-  metrics: Metrics;
-  log: Logger;
-  /** A connection that was accepted is gone. */
-  left: (connection: Connection) => void;
-}
-
 export class Gateway {
   draining = false;
 
-  constructor(private readonly options: GatewayOptions) {}
+  constructor(private readonly options: VisitOptions) {}
 
   /** Takes a new connection; `token` is the one that came with the handshake. */
   accept(connection: Connection, token: string | null): ConnectionHandlers {

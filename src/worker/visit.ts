@@ -1,16 +1,43 @@
 // One connection's life: greeted, attached to a session, served, gone.
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
+import type { Logger } from 'pino';
+import type { Config } from '../config.js';
+import type { Metrics } from '../metrics.js';
 import { CODES, type CloseCode, codeOfClose } from '../protocol/codes.js';
 import { GatewayError, ProtocolError } from '../protocol/errors.js';
 import { type ClientFrame, type HelloFrame, PROTOCOL_VERSION } from '../protocol/frame.js';
-import type { SessionId } from '../protocol/ids.js';
-import type { Identity } from '../session/authenticator.js';
+import type { SessionId, WorkerId } from '../protocol/ids.js';
+import type { Router } from '../relay/router.js';
+import type { Authenticator, Identity } from '../session/authenticator.js';
 import type { Connection, ConnectionHandlers } from '../session/connection.js';
 import { mayJoin } from '../session/permissions.js';
+import type { SessionRegistry } from '../session/registry.js';
+import type { RandomPool } from '../session/random-pool.js';
 import { Session } from '../session/session.js';
-import type { SessionRef } from '../session/store/store.js';
-import type { Deadline } from '../session/wheel.js';
-import { type GatewayOptions, RETRY_SPREAD_MS } from './gateway.js';
+import type { SessionRef, Store } from '../session/store/store.js';
+import type { Deadline, TimerWheel } from '../session/wheel.js';
+import type { Throttle } from '../session/throttle.js';
+import type { Verbs } from './verbs.js';
+
+/** When a client that was told to come back should try at the latest, ms: spread, so that it is no storm. */
+export const RETRY_SPREAD_MS = 1000;
+export interface VisitOptions {
+  config: Config;
+  worker: WorkerId;
+  version: string;
+  store: Store;
+  registry: SessionRegistry;
+  router: Router;
+  verbs: Verbs;
+  wheel: TimerWheel;
+  throttle: Throttle;
+  authenticator: Authenticator;
+  random: RandomPool;
+  metrics: Metrics;
+  log: Logger;
+  /** A connection that was accepted is gone. */
+  left: (connection: Connection) => void;
+}
 
 /** Frames that may come between hello and welcome: a client that does not wait is still served in order. */
 const EARLY_FRAMES_LIMIT = 64;
@@ -42,7 +69,7 @@ export class Visit implements ConnectionHandlers {
   constructor(
     private readonly connection: Connection,
     token: string | null,
-    private readonly options: GatewayOptions,
+    private readonly options: VisitOptions,
     private readonly host: Host,
   ) {
     options.metrics.connections.inc();
@@ -55,7 +82,7 @@ export class Visit implements ConnectionHandlers {
 
   frame(bytes: Uint8Array | string): void {
     const { metrics, throttle } = this.options;
-    metrics.bytesIn.inc(bytes.length);
+    metrics.bytesIn.add('', bytes.length);
     let frame: ClientFrame;
     try {
       frame = this.connection.codec.decodeClient(bytes);
@@ -63,7 +90,7 @@ export class Visit implements ConnectionHandlers {
       this.refuseFrame(error);
       return;
     }
-    metrics.framesIn.inc({ type: frame.type });
+    metrics.framesIn.add(frame.type);
     const { session } = this;
     if (this.phase === 'open' && session !== null) {
       throttle.take(session, bytes.length);
@@ -128,13 +155,13 @@ export class Visit implements ConnectionHandlers {
     const token = hello.token ?? this.arrival?.token ?? null;
     if (token === null) throw new ProtocolError('invalid_token');
     const identity = await options.authenticator.verify(token);
-    const resumeKey = randomBytes(32).toString('base64url');
+    const resumeKey = options.random.text(32);
     const result = await store.attach({
       client: identity.client,
       worker,
       resume:
         hello.resume === null ? null : { session: hello.resume.session, keyHash: hashOf(hello.resume.key) },
-      fresh: randomBytes(16).toString('base64url') as SessionId,
+      fresh: options.random.text(16) as SessionId,
       keyHash: hashOf(resumeKey),
       duplicates: config.sessions.duplicateClient,
       sessionsLimit: config.sessions.sessionsPerClientLimit,

@@ -18,6 +18,7 @@ import { RouteCache } from '../relay/route-cache.js';
 import { Router } from '../relay/router.js';
 import { RemoteStore } from '../relay/store-link.js';
 import { createAuthenticator } from '../session/authenticator.js';
+import { RandomPool } from '../session/random-pool.js';
 import { SessionRegistry } from '../session/registry.js';
 import type { Session } from '../session/session.js';
 import type { Store, StoreEvent } from '../session/store/store.js';
@@ -52,7 +53,7 @@ export async function runWorker(
   const wheel = new TimerWheel();
   const registry = new SessionRegistry();
   const delivery = new Delivery(registry, msgpackCodec, (outcome, receivers) => {
-    metrics.countDelivery(outcome, receivers);
+    metrics.deliveries.add(outcome, receivers);
   });
   const presence = new PresenceFeed(registry, wheel);
   const authenticator = createAuthenticator(config.tokens, {
@@ -71,7 +72,7 @@ export async function runWorker(
       router.receive(envelope, path);
     },
     count: (path, outcome) => {
-      metrics.countRelay(path, outcome);
+      metrics.relayed.add(`${path} ${outcome}`);
     },
   });
 
@@ -80,7 +81,7 @@ export async function runWorker(
   const onStoreEvent = (event: StoreEvent): void => {
     switch (event.type) {
       case 'entry':
-        metrics.entries.inc({ channel: event.channel.kind });
+        metrics.entries.add(event.channel.kind);
         delivery.entry(event);
         return;
       case 'route':
@@ -143,6 +144,7 @@ export async function runWorker(
     wheel,
     throttle,
     authenticator,
+    random: new RandomPool(),
     metrics,
     log,
     left: ({ address }) => {
@@ -291,7 +293,7 @@ async function openStore(
       relay.receive(bytes, 'redis');
     },
     countLost: (envelopes) => {
-      metrics.relayed.inc({ path: 'redis', outcome: 'failed' }, envelopes);
+      metrics.relayed.add('redis failed', envelopes);
     },
   });
   await bridge.open();

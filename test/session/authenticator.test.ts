@@ -118,7 +118,8 @@ describe('verify', () => {
     for (const secret of [SECRET, PREVIOUS])
       expect(await refusalOf(hs256(CLAIMS, undefined, secret), both)).toBeNull();
     expect(await refusalOf(hs256(CLAIMS, undefined, `${PREVIOUS}x`), both)).toBe('signature');
-    // The previous key does not make an expired token good.
+    // Another key makes no expired token good, and hides its reason from nobody.
+    expect(await refusalOf(hs256({ ...CLAIMS, exp: NOW_S - 60 }), both)).toBe('expired');
     expect(await refusalOf(hs256({ ...CLAIMS, exp: NOW_S - 60 }, undefined, PREVIOUS), both)).toBe('expired');
   });
 
