@@ -5,6 +5,7 @@ import { availableParallelism } from 'node:os';
 import { createSecureContext } from 'node:tls';
 import { isLoopback, type KeySettings, looksLikePlaceholder, readKeys } from './key-settings.js';
 import type { Rate } from './session/rate-limit.js';
+import type { ThrottleRates } from './session/throttle.js';
 import type { StoreSettings } from './session/store/store.js';
 import type { OriginRules } from './transport/upgrade-check.js';
 import { type Environment, SettingReader } from './setting-reader.js';
@@ -64,7 +65,7 @@ export interface Config {
     roomsPerSessionLimit: number;
     requestsPendingLimit: number;
     errorsPerMinuteLimit: number;
-    rates: { messages: Rate; bytes: Rate; clientMessages: Rate; addressMessages: Rate };
+    rates: ThrottleRates;
   };
   store: { redisUrl: string | null; redisPrefix: string; settings: StoreSettings };
   iceServers: { urls: string[]; username?: string; credential?: string }[];
@@ -268,14 +269,18 @@ function isOrigin(text: string): boolean {
   }
 }
 
+/** What a client or an address may save up, in seconds of its rate. */
+const SHARED_BURST_S = 5;
+
 function readLimits(read: SettingReader): Config['limits'] {
-  const messages = read.number('MESSAGES_PER_SECOND_LIMIT');
-  const clientMessages = read.number('CLIENT_MESSAGES_PER_SECOND_LIMIT');
-  const addressMessages = read.number('ADDRESS_MESSAGES_PER_SECOND_LIMIT');
   const frameLimitBytes = read.number('FRAME_LIMIT_BYTES');
   if (read.number('LOG_LIMIT_BYTES') < frameLimitBytes) {
     read.wrong('LOG_LIMIT_BYTES', 'is below FRAME_LIMIT_BYTES: a log must have room for the largest message');
   }
+  const shared = (scope: 'CLIENT' | 'ADDRESS', of: 'MESSAGES' | 'BYTES'): Rate => {
+    const perSecond = read.number(`${scope}_${of}_PER_SECOND_LIMIT`);
+    return { perSecond, burst: perSecond * SHARED_BURST_S };
+  };
   return {
     frameLimitBytes,
     outboxLimitBytes: read.number('OUTBOX_LIMIT_BYTES'),
@@ -286,10 +291,15 @@ function readLimits(read: SettingReader): Config['limits'] {
     requestsPendingLimit: read.number('REQUESTS_PENDING_LIMIT'),
     errorsPerMinuteLimit: read.number('ERRORS_PER_MINUTE_LIMIT'),
     rates: {
-      messages: { perSecond: messages, burst: read.number('MESSAGES_BURST_LIMIT') },
-      bytes: { perSecond: read.number('BYTES_PER_SECOND_LIMIT'), burst: read.number('BYTES_BURST_LIMIT') },
-      clientMessages: { perSecond: clientMessages, burst: clientMessages * 5 },
-      addressMessages: { perSecond: addressMessages, burst: addressMessages * 5 },
+      connection: {
+        messages: {
+          perSecond: read.number('MESSAGES_PER_SECOND_LIMIT'),
+          burst: read.number('MESSAGES_BURST_LIMIT'),
+        },
+        bytes: { perSecond: read.number('BYTES_PER_SECOND_LIMIT'), burst: read.number('BYTES_BURST_LIMIT') },
+      },
+      client: { messages: shared('CLIENT', 'MESSAGES'), bytes: shared('CLIENT', 'BYTES') },
+      address: { messages: shared('ADDRESS', 'MESSAGES'), bytes: shared('ADDRESS', 'BYTES') },
     },
   };
 }

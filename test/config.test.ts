@@ -321,7 +321,7 @@ describe('parseConfig', () => {
 
   test('is frozen, all the way down', () => {
     const config = parseConfig(KEYED);
-    expect(() => Object.assign(config.limits.rates.messages, { burst: 1 })).toThrow(TypeError);
+    expect(() => Object.assign(config.limits.rates.connection.messages, { burst: 1 })).toThrow(TypeError);
   });
 
   test('comes out of a worker as it went in', () => {

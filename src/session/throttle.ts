@@ -2,11 +2,17 @@
 import type { Connection } from './connection.js';
 import { BucketMap, type Rate, TokenBucket } from './rate-limit.js';
 
-export interface ThrottleRates {
+/** Messages and bytes per second of one scope. */
+export interface Rates {
   messages: Rate;
   bytes: Rate;
-  clientMessages: Rate;
-  addressMessages: Rate;
+}
+export interface ThrottleRates {
+  connection: Rates;
+  /** All sessions of a client on this worker. */
+  client: Rates;
+  /** All connections from an address to this worker. */
+  address: Rates;
 }
 
 /** A debt that takes longer than this to pay is no burst: the connection ends, ms. */
@@ -26,38 +32,60 @@ export interface Throttled {
   readonly connection: Pick<Connection, 'address' | 'pause' | 'close'>;
 }
 
+/** The buckets of one scope that several connections share. */
+class Shared {
+  private readonly messages: BucketMap;
+  private readonly bytes: BucketMap;
+
+  constructor(rates: Rates) {
+    this.messages = new BucketMap(rates.messages);
+    this.bytes = new BucketMap(rates.bytes);
+  }
+
+  take(key: string, bytes: number, now: number): number {
+    return Math.max(this.messages.take(key, 1, now), this.bytes.take(key, bytes, now));
+  }
+
+  prune(now: number): void {
+    this.messages.prune(now);
+    this.bytes.prune(now);
+  }
+}
+
 export class Throttle {
-  private readonly clients: BucketMap;
-  private readonly addresses: BucketMap;
+  private readonly clients: Shared;
+  private readonly addresses: Shared;
 
   constructor(
     private readonly rates: ThrottleRates,
-    private readonly count: (scope: string) => void,
+    private readonly count: (scope: keyof ThrottleRates) => void,
     private readonly now: () => number = () => performance.now(),
   ) {
-    this.clients = new BucketMap(rates.clientMessages);
-    this.addresses = new BucketMap(rates.addressMessages);
+    this.clients = new Shared(rates.client);
+    this.addresses = new Shared(rates.address);
   }
 
   /** One message of a session: over a rate its connection is read more slowly, far over it is closed. */
   take(session: Throttled, bytes: number): void {
     const now = this.now();
-    const buckets = (session.buckets ??= {
-      messages: new TokenBucket(this.rates.messages, now),
-      bytes: new TokenBucket(this.rates.bytes, now),
+    const { messages, bytes: byteRate } = this.rates.connection;
+    const own = (session.buckets ??= {
+      messages: new TokenBucket(messages, now),
+      bytes: new TokenBucket(byteRate, now),
     });
-    this.slow(session, 'messages', buckets.messages.take(1, now));
-    this.slow(session, 'bytes', buckets.bytes.take(bytes, now));
-    this.slow(session, 'client', this.clients.take(session.ref.client, 1, now));
-    this.slow(session, 'address', this.addresses.take(session.connection.address, 1, now));
+    this.slow(session, 'connection', Math.max(own.messages.take(1, now), own.bytes.take(bytes, now)));
+    this.slow(session, 'client', this.clients.take(session.ref.client, bytes, now));
+    this.slow(session, 'address', this.addresses.take(session.connection.address, bytes, now));
   }
 
+  /** Forgets the clients and addresses that have been quiet. */
   prune(): void {
-    this.clients.prune(this.now());
-    this.addresses.prune(this.now());
+    const now = this.now();
+    this.clients.prune(now);
+    this.addresses.prune(now);
   }
 
-  private slow(session: Throttled, scope: string, waitMs: number): void {
+  private slow(session: Throttled, scope: keyof ThrottleRates, waitMs: number): void {
     if (waitMs < PAUSE_FROM_MS) return;
     this.count(scope);
     if (waitMs > DEBT_LIMIT_MS) session.connection.close('rate_limited');

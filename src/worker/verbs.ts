@@ -189,8 +189,14 @@ export class Verbs {
     registry.enter(session, room);
     try {
       const result = await store.join({ ...session.ref, room, worker, roomsLimit });
-      if (result.status === 'joined') {
+      if (result.status === 'joined' && mayJoin(session.identity.permissions, room)) {
         session.ok(ref, { count: result.count });
+        return;
+      }
+      if (result.status === 'joined') {
+        // A narrower token was accepted while the store worked.
+        await this.leaveRoom(session, room);
+        this.refuse(session, ref, 'forbidden', CODES.forbidden.text);
         return;
       }
       if (!wasIn) registry.exit(session, room);
