@@ -20,7 +20,7 @@ createServer((request, response) => {
   const options = JSON.stringify({ url, name, token: token(name, perm) });
   response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8', 'Cache-Control': 'no-store' });
   response.end(
-    page.replace('"%OPTIONS%"', options).replaceAll('%SDK%', `${url.replace(/^ws/, 'http')}/client.js`),
+    page.replace(/['"]%OPTIONS%['"]/, options).replaceAll('%SDK%', `${url.replace(/^ws/, 'http')}/client.js`),
   );
 }).listen(port, '127.0.0.1', () => {
   console.log(`Open ${origin}/ in two tabs. Ctrl-C ends.`);

@@ -8,8 +8,11 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const src = join(root, 'src');
 const out = join(root, 'dist', 'browser');
 
-/** Loaded by `import()`; each becomes a file of its own. */
-const LAZY = ['client/compression.ts', 'protocol/json-codec.ts'];
+/** Loaded by `import()`; each becomes a file of its own, with the names that are taken from it. */
+const LAZY = {
+  'client/compression.ts': ['deflate', 'inflate'],
+  'protocol/json-codec.ts': ['jsonClientCodec'],
+};
 
 /**
  * Modules of client.js that lazy files take from there, with the names that they take. esbuild's own code splitting would put
@@ -17,7 +20,7 @@ const LAZY = ['client/compression.ts', 'protocol/json-codec.ts'];
  */
 const SHARED = {
   'protocol/errors.ts': ['ProtocolError', 'GatewayError'],
-  'protocol/format.ts': ['formatFrame'],
+  'protocol/format-client-frame.ts': ['formatClientFrame'],
   'protocol/msgpack-reader.ts': ['decodeMsgpack'],
   'protocol/parse-gateway-frame.ts': ['parseGatewayFrame'],
 };
@@ -27,7 +30,16 @@ const fileOf = (name) => `./${name}.js`;
 const nameOf = (module) => basename(module, '.ts');
 const sourceOf = ({ path, resolveDir }) => resolve(resolveDir, path).replace(/\.js$/, '.ts');
 
-/** Error texts are for people who read docs/protocol.md too; browsers get the names alone (0.8 kB). */
+/**
+ * In browsers an error's text is its code, which docs/protocol.md explains: all texts together are 1.3 kB.
+ * Those of `TypeError`, for mistakes of a program, stay.
+ */
+const TEXT = /((?:new (?:Protocol|Gateway)Error\(\s*[^,()]+,|\b(?:fail|refuse)\()\s*)(['`])[^'`]*\2/g;
+
+function withoutTexts(path) {
+  return readFileSync(path, 'utf8').replace(TEXT, '$1undefined');
+}
+
 async function codesWithoutTexts(path) {
   const { outputFiles } = await build({ entryPoints: [path], bundle: true, format: 'esm', write: false });
   const { CODES } = await import(
@@ -40,7 +52,7 @@ async function codesWithoutTexts(path) {
       return [code, { close: close ? Number(close) : null, text: code }];
     }),
   );`;
-  const source = readFileSync(path, 'utf8');
+  const source = withoutTexts(path);
   const slim = source.replace(/export const CODES = [^]*? satisfies Record<string, Row>;/, table);
   if (slim === source) throw new Error('The table in src/protocol/codes.ts was not found.');
   return slim;
@@ -50,16 +62,20 @@ const forBrowsers = {
   name: 'for-browsers',
   setup({ onLoad, onResolve }) {
     onResolve({ filter: /\.js$/ }, (args) => {
-      const source = LAZY.find((module) => join(src, module) === sourceOf(args));
+      const source = Object.keys(LAZY).find((module) => join(src, module) === sourceOf(args));
       if (source !== undefined && args.kind === 'dynamic-import')
         return { path: fileOf(nameOf(source)), external: true };
     });
     // Browsers have a WebSocket of their own.
     onLoad({ filter: /[\\/]client[\\/]node-websocket\.ts$/ }, () => ({
-      contents: 'export const loadNodeWebSocket = async () => null;',
+      contents: 'export const loadNodeWebSocket = () => {};',
     }));
     onLoad({ filter: /[\\/]protocol[\\/]codes\.ts$/ }, async ({ path }) => ({
       contents: await codesWithoutTexts(path),
+      loader: 'ts',
+    }));
+    onLoad({ filter: /[\\/]src[\\/](client|protocol)[\\/]/ }, ({ path }) => ({
+      contents: withoutTexts(path),
       loader: 'ts',
     }));
   },
@@ -91,26 +107,24 @@ const options = {
 };
 
 async function buildEntry() {
-  const exports = Object.entries(SHARED).map(([module, names]) => `export { ${names} } from './${module}';`);
-  return build({
-    ...options,
-    stdin: {
-      contents: [`export { Client } from './client/index.ts';`, ...exports].join('\n'),
-      resolveDir: src,
-      loader: 'ts',
-    },
-    plugins: [forBrowsers],
-  });
+  const exports = { 'client/index.ts': ['Client'], ...SHARED };
+  return build({ ...options, stdin: reexporting(exports), plugins: [forBrowsers] });
 }
 
 async function buildLazy(module) {
-  return build({ ...options, entryPoints: [join('src', module)], plugins: [fromEntry, forBrowsers] });
+  const stdin = reexporting({ [module]: LAZY[module] });
+  return build({ ...options, stdin, plugins: [fromEntry, forBrowsers] });
+}
+
+function reexporting(exports) {
+  const lines = Object.entries(exports).map(([module, names]) => `export { ${names} } from './${module}';`);
+  return { contents: lines.join('\n'), resolveDir: src, loader: 'ts' };
 }
 
 /** The bundle in memory: text by file name, and the sources and packages that went into it. */
 export async function bundleClient() {
   const results = [['client', await buildEntry()]];
-  for (const module of LAZY) results.push([nameOf(module), await buildLazy(module)]);
+  for (const module of Object.keys(LAZY)) results.push([nameOf(module), await buildLazy(module)]);
   return {
     files: new Map(results.map(([name, { outputFiles }]) => [`${name}.js`, outputFiles[0].text])),
     inputs: [...new Set(results.flatMap(([, { metafile }]) => Object.keys(metafile.inputs)))],

@@ -1,9 +1,14 @@
 // Gets what the tests need and npm does not bring: from the distribution's packages where it may, otherwise it says what to install.
 import { spawnSync } from 'node:child_process';
-import { findChromium, findRedisServer } from './test-tools.mjs';
+import { findChromium, findPython, findRedisServer } from './test-tools.mjs';
 
 function missingPackages() {
-  return [...(findRedisServer() ? [] : ['redis-server']), ...(findChromium() ? [] : ['chromium'])];
+  return [
+    ...(findRedisServer() ? [] : ['redis-server']),
+    ...(findChromium() ? [] : ['chromium']),
+    // For examples/python, which proves that docs/protocol.md is enough to write a client from.
+    ...(findPython() ? [] : ['python3-msgpack', 'python3-websockets']),
+  ];
 }
 
 function apt(...args) {

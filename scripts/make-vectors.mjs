@@ -3,14 +3,18 @@ import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { deflateSync } from 'node:zlib';
+import { deflateSync, inflateSync } from 'node:zlib';
 import prettier from 'prettier';
 import { loadProtocol } from './load-protocol.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const protocol = await loadProtocol();
-const { msgpackCodec, encodeMsgpack, encodePayload, SDP_DICTIONARY } = protocol;
-const jsonCodec = protocol.createJsonCodec();
+const { msgpackCodec, encodeMsgpack, encodePayload, SDP_DICTIONARY, INFLATED_LIMIT_BYTES } = protocol;
+const inflate = protocol.inflateWith({
+  deflate: deflateSync,
+  inflate: (data, dictionary, maxOutputLength) => inflateSync(data, { dictionary, maxOutputLength }),
+});
+const jsonCodec = protocol.createJsonCodec({ inflate });
 
 const hex = (bytes) => Buffer.from(bytes).toString('hex');
 const bytes = (text) => new Uint8Array(Buffer.from(text.replaceAll(' ', ''), 'hex'));
@@ -230,6 +234,20 @@ const alsoValid = [
     msgpack: '96120481a56c61746572c3a46e65777302c4097b226869223a20317d',
     json: '[18,4,{"later":true},"news","json",{"hi": 1}]',
   },
+  {
+    name: 'broadcast: the key __proto__ in JSON',
+    from: 'client',
+    frame: 'broadcast',
+    msgpack: '96120480a46e65777302c4097b226869223a20317d',
+    json: '[18,4,{"__proto__":{"trace":"x"}},"news","json",{"hi": 1}]',
+  },
+  {
+    name: 'pong: a timestamp in an element of a later version',
+    from: 'client',
+    frame: 'pong',
+    msgpack: '9203d6ff65937a00',
+    json: '[3,"2024-01-02T02:53:36Z"]',
+  },
 ];
 
 const payloads = [
@@ -250,8 +268,17 @@ const payloads = [
   const { encoding, data } = encodePayload(value);
   return { name, encoding, hex: hex(data), ...(value === undefined ? {} : { value }) };
 });
-const json = encodePayload({ hi: [1, 'é'] }, { codec: 'json' });
+const json = encodePayload({ hi: [1, 'é'] }, protocol.asJson);
 payloads.push({ name: 'JSON', encoding: json.encoding, hex: hex(json.data), value: { hi: [1, 'é'] } });
+
+const timestamps = [
+  ['whole seconds', '2024-01-02T03:04:05.000Z'],
+  ['milliseconds', '2024-01-02T03:04:05.678Z'],
+  ['before 1970', '1969-12-31T23:59:59.500Z'],
+].map(([name, time]) => {
+  const { encoding, data } = encodePayload(new Date(time));
+  return { name, encoding, hex: hex(data), time };
+});
 
 const offer = JSON.parse(await readFile(join(root, 'test/protocol/samples/data-offer.json'), 'utf8'));
 const offerBytes = encodeMsgpack(offer);
@@ -276,6 +303,11 @@ const invalidCompression = [
   { name: 'a wrong checksum', encoding: 0x11, hex: hex(changed) },
   { name: 'gzip', encoding: 0x11, hex: hex(bytes('1f8b0800000000000003cb48040086a6103602000000')) },
   { name: 'a dictionary that the encoding does not name', encoding: 0x11, hex: compression[1].hex },
+  {
+    name: 'a byte more than may come out',
+    encoding: 0x11,
+    hex: hex(deflateSync(new Uint8Array(INFLATED_LIMIT_BYTES + 1), { level: 9 })),
+  },
 ];
 
 const shown = [
@@ -290,6 +322,12 @@ const shown = [
   ['bytes that only say that they are JSON', { encoding: 2, data: text('{broken') }],
   ['a codec of the application', { encoding: 9, data: bytes('01 02 03') }],
   ['an application codec, deflated', { encoding: 0x19, data: deflateSync(words) }],
+  ['JSON, deflated', { encoding: 0x12, data: deflateSync(text('{"big": 12345678901234567890}')) }],
+  [
+    'MessagePack, deflated with dictionary 1',
+    { encoding: 0x31, data: deflateSync(encodeMsgpack({ type: 'answer' }), { dictionary: SDP_DICTIONARY }) },
+  ],
+  ['JSON that only says that it is deflated', { encoding: 0x12, data: text('{}') }],
 ].map(([name, payload]) => {
   const frame = { type: 'response', ref: 1, payload };
   return {
@@ -390,6 +428,13 @@ const invalid = [
     1,
   ),
   fromClient(
+    'send with a number to a list',
+    '98 10 01 01 80 91 a3 626f62 a1 65 00 c400',
+    '[16,1,1,{},["bob"],"e","none",null]',
+    'bad_parameter',
+    1,
+  ),
+  fromClient(
     'send without options',
     '98 10 01 c0 c0 a3 626f62 a1 65 00 c400',
     '[16,1,null,null,"bob","e","none",null]',
@@ -468,6 +513,7 @@ const vectors = {
   frames,
   alsoValid,
   payloads,
+  timestamps,
   compression,
   invalidCompression,
   shownToJsonClients: shown,

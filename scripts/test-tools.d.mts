@@ -2,3 +2,5 @@
 export function findRedisServer(): string | null;
 /** Name or path of a Chromium or Chrome; CHROMIUM_BIN goes first; null where there is none. */
 export function findChromium(): string | null;
+/** A Python with msgpack and websockets; PYTHON_BIN goes first; null where there is none. */
+export function findPython(): string | null;

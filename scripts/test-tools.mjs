@@ -20,6 +20,15 @@ function named(variable) {
   return value ? [value] : [];
 }
 
+const PYTHON = ['/usr/bin/python3', 'python3'];
+
+/** A Python that has what the example client needs; PYTHON_BIN goes first; null where there is none. */
+export function findPython() {
+  const has = (name) =>
+    spawnSync(name, ['-c', 'import msgpack, websockets'], { stdio: 'ignore' }).status === 0;
+  return [...named('PYTHON_BIN'), ...PYTHON].find(has) ?? null;
+}
+
 /** Name or path of redis-server; REDIS_SERVER_BIN goes first; null where there is none. */
 export function findRedisServer() {
   return firstThatRuns([...named('REDIS_SERVER_BIN'), ...REDIS]);

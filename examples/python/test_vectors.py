@@ -5,6 +5,7 @@ import base64
 import hashlib
 import json
 import sys
+from datetime import datetime
 from typing import Any, Callable
 
 import wire
@@ -78,6 +79,10 @@ def main(file: str) -> int:
         encoded = wire.encode_payload(value, as_json=vector["encoding"] == 2)
         check(f"payload: {vector['name']}: encoded", encoded.encoding, vector["encoding"])
         check(f"payload: {vector['name']}: there and back", outcome(lambda: wire.decode_payload(encoded)), value)
+
+    for vector in vectors["timestamps"]:
+        time = datetime.fromisoformat(vector["time"].replace("Z", "+00:00"))
+        check(f"timestamp: {vector['name']}", outcome(lambda: wire.decode_payload(to_payload(vector))), time)
 
     for vector in vectors["compression"]:
         check(f"compression: {vector['name']}", outcome(lambda: wire.inflate(to_payload(vector)).hex()), vector["inflated"])

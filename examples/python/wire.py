@@ -291,6 +291,8 @@ def _read_fields(elements: list[Any], table: dict[int, FrameType]) -> Frame:
         if kind == "options":
             value = {key: inner for key, inner in value.items() if key in _OPTIONS}  # what we do not know is ignored
         frame[name] = value
+    if row.name == "send" and isinstance(frame["to"], list) and frame["seq"]:
+        raise FrameError("bad_parameter", ref, "send: seq")  # a number counts in one channel
     return frame
 
 

@@ -1,12 +1,30 @@
 // All calls without an answer: numbers them, queues them while they cannot be written, and settles each exactly once.
 import { GatewayError } from '../protocol/errors.js';
-import type { ClientFrame } from '../protocol/frame.js';
-import { abortedBy } from './aborted.js';
-import { type CallFrame, type CallOptions, type LoadingPayload, onLossOf, type PendingCall } from './call.js';
+import type { ClientFrame, Payload } from '../protocol/frame.js';
 import type { Environment } from './environment.js';
-import type { Settings } from './options.js';
-import { Outbox } from './outbox.js';
+import type { Settings, WhenOffline } from './options.js';
 import type { State } from './state.js';
+
+/** What each call of the public API takes. */
+export interface CallOptions {
+  /** Gives up waiting with `aborted`; a call that is still queued is then never sent. */
+  signal?: AbortSignal | undefined;
+  /** While there is no connection: wait in the queue, or fail with `offline`. */
+  whenOffline?: WhenOffline | undefined;
+}
+
+/** For calls that nobody made, and that nobody could make again. */
+export const PATIENT: CallOptions = { whenOffline: 'queue' };
+
+/** A frame that is numbered when it is written: `ref`, and of a request the time that is left, are set then. */
+export type CallFrame = Exclude<ClientFrame, { type: 'hello' | 'pong' | 'bye' }>;
+
+/** A payload that waits for the code that compresses it. */
+export interface LoadingPayload {
+  /** Its size before compression. */
+  bytes: number;
+  ready: Promise<Payload>;
+}
 
 /** The way to the gateway, as far as calls need it. */
 export interface Wire {
@@ -18,6 +36,41 @@ export interface Wire {
   write(frame: ClientFrame): void;
 }
 
+/**
+ * What becomes of a written call whose answer the lost connection took along:
+ * `unknown` rejects with `unknown_outcome`, because writing it again could do it twice; `repeat` is harmless to write again;
+ * `wait` hopes for the answer on the next connection of the same session; `forget` has no answer: writing settles it.
+ */
+type OnLoss = 'unknown' | 'repeat' | 'wait' | 'forget';
+
+const ON_LOSS: { [T in CallFrame['type']]?: OnLoss } = {
+  send: 'unknown',
+  publish: 'unknown',
+  broadcast: 'unknown',
+  request: 'wait',
+  reply: 'forget',
+  reject: 'forget',
+};
+
+interface PendingCall {
+  readonly frame: CallFrame;
+  readonly onLoss: OnLoss;
+  /** False where it fails with `offline` rather than wait for a connection. */
+  readonly patient: boolean;
+  /** Bytes that it counts for in the queue. */
+  readonly bytes: number;
+  readonly startedAt: number;
+  /** False while its payload is being compressed. */
+  ready: boolean;
+  settled: boolean;
+  succeed(answer?: unknown): void;
+  fail(error: unknown): void;
+}
+
+/** What a call weighs beside the bytes of its payload. */
+const OVERHEAD_BYTES = 64;
+/** Most calls without an answer; further ones wait in the queue. */
+const IN_FLIGHT_LIMIT_CALLS = 10_000;
 /** The number after it belongs to the link's probe; 0 wants no answer. */
 const LAST_REF = 0xffff_fffe;
 /** How often a full socket is looked at: WebSockets have no event for it. */
@@ -27,90 +80,111 @@ export class Calls {
   readonly #wire: Wire;
   readonly #settings: Settings;
   readonly #environment: Environment;
-  readonly #outbox: Outbox;
+  /** In order; a Set lets a call leave from the middle at once. */
+  readonly #queue = new Set<PendingCall>();
+  #queuedBytes = 0;
   readonly #inFlight = new Map<number, PendingCall>();
   #ref = 0;
-  #cancelPoll: (() => void) | null = null;
+  #cancelPoll = (): void => {};
 
   constructor(wire: Wire, settings: Settings, environment: Environment) {
     this.#wire = wire;
     this.#settings = settings;
     this.#environment = environment;
-    this.#outbox = new Outbox(settings.offlineQueueLimitMessages, settings.offlineQueueLimitBytes);
   }
 
   /** `parse` makes the result of the answer; it throws where the answer has not the expected shape. */
   start<Result>(
     frame: CallFrame,
     parse: (answer: unknown) => Result,
-    options: CallOptions = {},
+    { signal, whenOffline }: CallOptions = {},
     loading?: LoadingPayload,
   ): Promise<Result> {
-    return new Promise((resolve, reject) => {
-      const call = this.#newCall(frame, parse, options, loading, resolve, reject);
-      const refusal = this.#refusal(call, options);
-      if (refusal !== null) call.fail(refusal);
-      else if (this.#canWrite && this.#outbox.empty && call.ready) this.#write(call);
-      else this.#enqueue(call);
+    const answered = new Promise<unknown>((resolve, reject) => {
+      // What is volatile and waits is no longer what it was.
+      const isVolatile = 'seq' in frame && frame.seq === 0;
+      const settle = (): boolean => {
+        if (call.settled) return false;
+        this.#dequeue(call);
+        cancelTimer();
+        signal?.removeEventListener('abort', abort);
+        return (call.settled = true);
+      };
+      const call: PendingCall = {
+        frame,
+        onLoss: isVolatile ? 'forget' : (ON_LOSS[frame.type] ?? 'repeat'),
+        patient: (whenOffline ?? (isVolatile ? 'fail' : this.#settings.whenOffline)) === 'queue',
+        bytes: OVERHEAD_BYTES + (loading?.bytes ?? ('payload' in frame ? frame.payload.data.length : 0)),
+        startedAt: this.#environment.now(),
+        ready: loading === undefined,
+        settled: false,
+        succeed: (answer) => settle() && resolve(answer),
+        // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- what failed is passed on as it is
+        fail: (error) => settle() && reject(error),
+      };
+      // A call in flight keeps its number until its answer came, so that it stays counted.
+      const withdraw = (error: unknown): void => {
+        call.fail(error);
+        this.flush();
+      };
+      const abort = (): void => withdraw(abortedBy(signal));
+      signal?.addEventListener('abort', abort);
+      const cancelTimer =
+        frame.type === 'request'
+          ? this.#environment.after(frame.timeoutMs, () => withdraw(new GatewayError('timeout')))
+          : () => {};
+      loading?.ready.then((payload) => {
+        if ('payload' in frame) frame.payload = payload;
+        call.ready = true;
+        this.flush();
+      }, withdraw);
+      this.#admit(call, signal);
     });
+    return answered.then(parse);
   }
 
-  /** Ahead of everything that waits; for what a new session must know first. Not written before `flush()`. */
-  startFirst<Result>(
-    frames: readonly CallFrame[],
-    parse: (answer: unknown) => Result,
-    options: CallOptions,
-  ): Promise<Result>[] {
-    const calls: PendingCall[] = [];
-    const results = frames.map(
-      (frame) =>
-        new Promise<Result>((resolve, reject) => {
-          calls.push(this.#newCall(frame, parse, options, undefined, resolve, reject));
-        }),
-    );
-    this.#outbox.putFirst(calls);
-    return results;
+  /** What `run` starts goes ahead of everything that waits. */
+  ahead(run: () => void): void {
+    const waiting = this.#takeQueue();
+    run();
+    for (const call of waiting) this.#enqueue(call);
+    this.flush();
   }
 
-  succeed(ref: number, answer: unknown): void {
-    this.#inFlight.get(ref)?.succeed(answer);
-    this.#landed(ref);
-  }
-
-  fail(ref: number, error: unknown): void {
-    this.#inFlight.get(ref)?.fail(error);
-    this.#landed(ref);
+  /** The call whose answer came; undefined where it was given up long ago. */
+  land(ref: number): PendingCall | undefined {
+    const call = this.#inFlight.get(ref);
+    this.#inFlight.delete(ref);
+    this.flush();
+    return call;
   }
 
   /** Writes what waits, as far as the connection takes it. */
   flush(): void {
-    while (this.#canWrite) {
-      const call = this.#outbox.first;
-      if (!call?.ready) return;
-      this.#outbox.delete(call);
+    this.#cancelPoll();
+    for (const call of this.#queue) {
+      if (!call.ready || !this.#canWrite) break;
+      this.#dequeue(call);
       this.#write(call);
     }
-    if (!this.#wire.open || !this.#wire.congested || this.#outbox.empty) return;
-    this.#cancelPoll ??= this.#environment.after(CONGESTION_POLL_MS, () => {
-      this.#cancelPoll = null;
-      this.flush();
-    });
+    if (this.#queue.size > 0 && this.#wire.congested) {
+      this.#cancelPoll = this.#environment.after(CONGESTION_POLL_MS, () => this.flush());
+    }
   }
 
   /** The connection is gone: settles what cannot be repeated, puts the rest in front of the queue. */
   lost(): void {
-    const again: PendingCall[] = [];
+    const waiting = this.#takeQueue();
     for (const [ref, call] of this.#inFlight) {
       if (call.onLoss === 'wait' && !call.settled) continue;
       this.#inFlight.delete(ref);
       if (call.onLoss !== 'repeat') call.fail(new GatewayError('unknown_outcome'));
-      else if (!call.settled) again.push(call);
+      else if (!call.settled) this.#enqueue(call);
     }
-    for (const call of this.#outbox.takeAll()) {
-      if (call.patient) again.push(call);
+    for (const call of waiting) {
+      if (call.patient) this.#enqueue(call);
       else call.fail(new GatewayError('offline'));
     }
-    this.#outbox.putFirst(again);
   }
 
   /** A new session began instead of the old one: answers to the old one's requests will not come. */
@@ -120,86 +194,48 @@ export class Calls {
   }
 
   end(error: GatewayError): void {
-    this.#cancelPoll?.();
-    this.#cancelPoll = null;
-    for (const call of [...this.#inFlight.values(), ...this.#outbox.takeAll()]) call.fail(error);
+    this.#cancelPoll();
+    for (const call of [...this.#inFlight.values(), ...this.#takeQueue()]) call.fail(error);
     this.#inFlight.clear();
   }
 
   get #canWrite(): boolean {
-    const { open, congested } = this.#wire;
-    return open && !congested && this.#inFlight.size < this.#settings.inFlightLimitCalls;
+    return this.#wire.open && !this.#wire.congested && this.#inFlight.size < IN_FLIGHT_LIMIT_CALLS;
   }
 
-  #refusal(call: PendingCall, { signal }: CallOptions): GatewayError | null {
-    if (signal?.aborted) return abortedBy(signal);
-    if (this.#wire.state === 'closed') return new GatewayError('closed');
-    return this.#wire.open || call.patient ? null : new GatewayError('offline');
-  }
-
-  #newCall<Result>(
-    frame: CallFrame,
-    parse: (answer: unknown) => Result,
-    { signal, whenOffline }: CallOptions,
-    loading: LoadingPayload | undefined,
-    resolve: (result: Result) => void,
-    reject: (error: unknown) => void,
-  ): PendingCall {
-    const onLoss = onLossOf(frame);
-    // What is volatile and waits is no longer what it was; a reply is neither, and has nobody who could choose.
-    const fallback = onLoss === 'forget' && 'seq' in frame ? 'fail' : this.#settings.whenOffline;
-    let cancelTimer = (): void => {};
-    const settle = (finish: () => void): void => {
-      if (call.settled) return;
-      call.settled = true;
-      cancelTimer();
-      signal?.removeEventListener('abort', abort);
-      try {
-        finish();
-      } catch (error) {
-        reject(error);
-      }
-    };
-    const call: PendingCall = {
-      frame,
-      onLoss,
-      patient: (whenOffline ?? fallback) === 'queue',
-      bytes: loading?.bytes ?? ('payload' in frame ? frame.payload.data.byteLength : 0),
-      startedAt: this.#environment.now(),
-      ready: loading === undefined,
-      settled: false,
-      succeed: (answer) => settle(() => resolve(parse(answer))),
-      fail: (error) => settle(() => reject(error)),
-    };
-    // A withdrawn call leaves the queue; one in flight keeps its number until its answer came, so that it stays counted.
-    const withdraw = (error: unknown): void => {
-      this.#outbox.delete(call);
-      call.fail(error);
+  #admit(call: PendingCall, signal: AbortSignal | undefined): void {
+    const { frame, bytes } = call;
+    const { offlineQueueLimitMessages, offlineQueueLimitBytes } = this.#settings;
+    if (signal?.aborted) call.fail(abortedBy(signal));
+    else if (this.#wire.state === 'closed') call.fail(new GatewayError('closed'));
+    else if (!this.#wire.open && !call.patient) call.fail(new GatewayError('offline'));
+    else if (this.#canWrite && this.#queue.size === 0 && call.ready) this.#write(call);
+    else if (
+      this.#queue.size >= offlineQueueLimitMessages ||
+      this.#queuedBytes + bytes > offlineQueueLimitBytes
+    ) {
+      call.fail(new GatewayError('queue_full'));
+    } else {
+      // The application may write into its bytes again before the call is written.
+      if ('payload' in frame) frame.payload = { ...frame.payload, data: frame.payload.data.slice() };
+      this.#enqueue(call);
       this.flush();
-    };
-    const abort = (): void => withdraw(abortedBy(signal));
-    signal?.addEventListener('abort', abort);
-    if (frame.type === 'request') {
-      cancelTimer = this.#environment.after(frame.timeoutMs, () => withdraw(new GatewayError('timeout')));
     }
-    loading?.ready.then((payload) => {
-      if ('payload' in frame) frame.payload = payload;
-      call.ready = true;
-      this.flush();
-    }, withdraw);
-    return call;
   }
 
   #enqueue(call: PendingCall): void {
-    if (!this.#outbox.fits(call.bytes)) {
-      call.fail(new GatewayError('queue_full'));
-      return;
-    }
-    const { frame } = call;
-    // The application may write into its bytes again before the call is written.
-    if ('payload' in frame) frame.payload = { ...frame.payload, data: frame.payload.data.slice() };
-    this.#outbox.add(call);
-    this.flush();
+    this.#queue.add(call);
+    this.#queuedBytes += call.bytes;
+  }
+
+  #dequeue(call: PendingCall): void {
+    if (this.#queue.delete(call)) this.#queuedBytes -= call.bytes;
+  }
+
+  #takeQueue(): PendingCall[] {
+    const calls = [...this.#queue];
+    for (const call of calls) this.#dequeue(call);
+    return calls;
   }
 
   #write(call: PendingCall): void {
@@ -217,16 +253,16 @@ export class Calls {
       return;
     }
     if (answered) this.#inFlight.set(ref, call);
-    else call.succeed(undefined);
+    else call.succeed();
   }
 
   #nextRef(): number {
-    do this.#ref = this.#ref < LAST_REF ? this.#ref + 1 : 1;
+    do this.#ref = (this.#ref % LAST_REF) + 1;
     while (this.#inFlight.has(this.#ref));
     return this.#ref;
   }
+}
 
-  #landed(ref: number): void {
-    if (this.#inFlight.delete(ref) && !this.#outbox.empty) this.flush();
-  }
+export function abortedBy(signal: AbortSignal | undefined): GatewayError {
+  return new GatewayError('aborted', undefined, { cause: signal?.reason });
 }

@@ -9,19 +9,18 @@ import {
 import type { Payload, RequestedFrame, RoomMessageFrame, Welcome } from '../protocol/frame.js';
 import { type ClientId, type EventName, isEventName, isRoomName } from '../protocol/ids.js';
 import { REQUEST_TIMEOUT_LIMIT_MS } from '../protocol/limits.js';
-import { type CallOptions, type LoadingPayload, NO_PAYLOAD, PATIENT } from './call.js';
-import { Calls } from './calls.js';
+import { type Carrier, NO_PAYLOAD } from './caller.js';
+import { type CallOptions, Calls, type LoadingPayload, PATIENT } from './calls.js';
 import { type Environment, REAL_ENVIRONMENT } from './environment.js';
-import type { DataOf, DefaultEvents, EventOf, MessageHandler, MessageInfo } from './events.js';
-import type { RequestHandler, ResultOf, Sender } from './events.js';
+import type { DataOf, DefaultEvents, EventOf, MessageHandler, RequestHandler, ResultOf } from './events.js';
 import { type Beginning, Link } from './link.js';
-import { Listeners } from './listeners.js';
+import { emitMessage, Listeners, type MessageEvents } from './listeners.js';
 import { type ClientOptions, connectUrl, type Settings, settingsOf } from './options.js';
 import { Payloads } from './payloads.js';
 import { Responder } from './responder.js';
 import { type ClientsPage, clientsPage, nothing, onlineOf } from './results.js';
 import { type SendResult, sendResult, tokenLifetime } from './results.js';
-import { type Carrier, type MessageCallOptions, Room, type RoomPort, wireOptions } from './room.js';
+import { type MessageCallOptions, Room, type RoomPort, wireOptions } from './room.js';
 import type { State, StateInfo } from './state.js';
 
 /** What `client.on` tells of. */
@@ -47,21 +46,19 @@ export interface RequestOptions extends CallOptions {
 
 export class Client<Events extends object = DefaultEvents> {
   readonly #settings: Settings;
-  readonly #environment: Environment;
-  readonly #listeners = new Listeners<ClientEvents>((error) => this.#report(error));
-  readonly #messages = new Listeners<Record<string, [unknown, Sender, MessageInfo]>>((error) =>
-    this.#report(error),
-  );
+  readonly #report = (error: unknown, printed = error): void => this.#tell(error, printed);
+  readonly #listeners = new Listeners<ClientEvents>(this.#report);
+  readonly #messages = new Listeners<MessageEvents>(this.#report);
   readonly #rooms = new Map<string, Room<Events>>();
   readonly #payloads: Payloads;
   readonly #responder: Responder;
   readonly #link: Link;
   readonly #calls: Calls;
-  readonly #roomPort: RoomPort = {
+  readonly #port: RoomPort = {
+    rooms: this.#rooms,
     call: (...call) => this.#calls.start(...call),
-    callFirst: (frames) => this.#calls.startFirst(frames, nothing, PATIENT),
     callWith: (...call) => this.#callWith(...call),
-    onFailure: (error) => this.#report(error),
+    report: this.#report,
   };
   #reporting = false;
 
@@ -73,18 +70,8 @@ export class Client<Events extends object = DefaultEvents> {
   constructor(url: string, options: ClientOptions, environment: Environment = REAL_ENVIRONMENT) {
     const settings = settingsOf(options);
     this.#settings = settings;
-    this.#environment = environment;
-    this.#payloads = new Payloads(settings);
-    this.#responder = new Responder(
-      {
-        reply: (handle, result) =>
-          this.#callWith(result, { type: 'reply', handle, payload: NO_PAYLOAD }, nothing, PATIENT),
-        reject: (handle, code, text) =>
-          this.#calls.start({ type: 'reject', handle, code, text }, nothing, PATIENT),
-        onFailure: (error) => this.#report(error),
-      },
-      settings.exposeErrors,
-    );
+    this.#payloads = new Payloads(settings.compressAboveBytes);
+    this.#responder = new Responder(this.#port, settings.exposeErrors);
     this.#link = new Link(
       connectUrl(url),
       settings,
@@ -93,8 +80,8 @@ export class Client<Events extends object = DefaultEvents> {
         onWelcome: (previous, welcome, beginning) => this.#welcomed(previous, welcome, beginning),
         onFrame: (frame) => this.#receive(frame),
         onLost: () => this.#calls.lost(),
-        onEnd: (error) => this.#ended(error),
-        onError: (error) => this.#report(error),
+        onEnd: (error, isTold) => this.#ended(error, isTold),
+        onError: this.#report,
       },
       environment,
     );
@@ -208,7 +195,7 @@ export class Client<Events extends object = DefaultEvents> {
   room(name: string): Room<Events> {
     if (!isRoomName(name)) throw new TypeError('Room names are 1–128 characters of A-Za-z0-9._~@:/+-');
     let room = this.#rooms.get(name);
-    if (room === undefined) this.#rooms.set(name, (room = new Room<Events>(name, this.#roomPort)));
+    if (room === undefined) this.#rooms.set(name, (room = new Room<Events>(name, this.#port)));
     return room;
   }
 
@@ -254,49 +241,56 @@ export class Client<Events extends object = DefaultEvents> {
   #welcomed(previous: string | null, welcome: Welcome, beginning: Beginning): void {
     if (beginning === 'lost') this.#calls.sessionLost();
     const kept = beginning === 'resumed' ? welcome.rooms : [];
-    for (const room of this.#rooms.values()) room.restore(kept);
-    this.#calls.flush();
+    this.#calls.ahead(() => {
+      for (const room of this.#rooms.values()) room.restore(kept);
+    });
     if (beginning === 'lost')
       this.#listeners.emit('stateLost', { previous: previous ?? '', current: welcome.session });
   }
 
-  #ended(error: GatewayError): void {
+  #ended(error: GatewayError, isTold: boolean): void {
     for (const room of this.#rooms.values()) room.forget();
     // Whoever is sent away does not know what became of the calls in flight; whoever closes does not ask.
     if (error.code !== 'closed') this.#calls.lost();
     this.#calls.end(error);
     if (error.code === 'unsupported_version') this.#listeners.emit('upgrade', { version: PROTOCOL_VERSION });
-    if (error.code !== 'closed') this.#report(error);
+    if (error.code !== 'closed' && !isTold) this.#report(error);
   }
 
   #receive(frame: GatewayFrame): void {
     switch (frame.type) {
       case 'message':
-        return this.#deliver(frame, null, (data, from, info) => {
-          this.#messages.emit(info.event, data, from, info);
-          this.#messages.emit('*', data, from, info);
-        });
+        return this.#deliver(frame, null, (...message) => emitMessage(this.#messages, ...message));
       case 'roomMessage':
-        return this.#deliver(frame, frame.room, (data, from, info) =>
-          this.#rooms.get(frame.room)?.receive(data, from, info),
+        return this.#deliver(frame, frame.room, (...message) =>
+          this.#rooms.get(frame.room)?.receive(...message),
         );
       case 'presence': {
         const { room, joined, left, count } = frame;
         return this.#payloads.inOrder(() => this.#rooms.get(room)?.receivePresence({ joined, left, count }));
       }
-      case 'requested':
-        return this.#answer(frame);
+      case 'requested': {
+        const { handle } = frame;
+        if (!this.#responder.accept(handle)) return;
+        return this.#deliver(
+          frame,
+          null,
+          (...message) => void this.#responder.answer(handle, ...message),
+          (error) => void this.#responder.refuse(handle, error),
+        );
+      }
       case 'response':
-        return this.#payloads.decode(frame.payload, {
-          onData: (data) => this.#calls.succeed(frame.ref, data),
-          onFailure: (error) => this.#calls.fail(frame.ref, error),
-        });
+        return this.#payloads.decode(
+          frame.payload,
+          (data) => this.#calls.land(frame.ref)?.succeed(data),
+          (error) => this.#calls.land(frame.ref)?.fail(error),
+        );
       case 'ok':
-        return this.#calls.succeed(frame.ref, frame.result);
+        return this.#calls.land(frame.ref)?.succeed(frame.result);
       case 'error': {
         const error = new GatewayError(frame.code, frame.text);
         // Of a volatile message, or of no call at all.
-        return frame.ref === 0 ? this.#report(error) : this.#calls.fail(frame.ref, error);
+        return frame.ref === 0 ? this.#report(error) : this.#calls.land(frame.ref)?.fail(error);
       }
       case 'expiring':
         return void this.#refreshToken();
@@ -311,24 +305,13 @@ export class Client<Events extends object = DefaultEvents> {
   }
 
   #deliver(
-    frame: MessageFrame | RoomMessageFrame,
+    { from: client, session, event, options, payload }: MessageFrame | RoomMessageFrame | RequestedFrame,
     room: string | null,
-    handle: (data: unknown, from: Sender, info: MessageInfo) => void,
+    handle: (...message: MessageEvents[string]) => void,
+    onFailure = this.#report,
   ): void {
-    const { from, info } = originOf(frame, room);
-    this.#payloads.decode(frame.payload, {
-      onData: (data) => handle(data, from, info),
-      onFailure: (error) => this.#report(error),
-    });
-  }
-
-  #answer(frame: RequestedFrame): void {
-    const { handle } = frame;
-    if (!this.#responder.accept(handle)) return;
-    this.#payloads.decode(frame.payload, {
-      onData: (data) => void this.#responder.answer({ handle, ...originOf(frame, null) }, data),
-      onFailure: (error) => void this.#responder.refuse(handle, error),
-    });
+    const info = { event, room, trace: options.trace ?? null };
+    this.#payloads.decode(payload, (data) => handle(data, { client, session }, info), onFailure);
   }
 
   async #refreshToken(): Promise<void> {
@@ -343,9 +326,9 @@ export class Client<Events extends object = DefaultEvents> {
   }
 
   /** Nobody awaits what went wrong here; a mistake in a handler must not vanish because nobody listens either. */
-  #report(error: unknown): void {
+  #tell(error: unknown, printed: unknown): void {
     if (this.#reporting || !this.#listeners.has('error')) {
-      console.error('signalbox:', error);
+      console.error('signalbox:', printed);
       return;
     }
     this.#reporting = true;
@@ -364,11 +347,4 @@ function message<T extends 'send' | 'broadcast' | 'request'>(
 ): { type: T; ref: number; options: MessageOptions; event: EventName; payload: Payload } {
   // The name is checked where the call is made, so that a wrong one rejects.
   return { type, ref: 0, options: wireOptions(options), event: event as EventName, payload: NO_PAYLOAD };
-}
-
-function originOf(
-  { from, session, event, options }: MessageFrame | RoomMessageFrame | RequestedFrame,
-  room: string | null,
-): { from: { client: ClientId; session: string }; info: MessageInfo } {
-  return { from: { client: from, session }, info: { event, room, trace: options.trace ?? null } };
 }

@@ -19,7 +19,6 @@ const PROBE_MS = 5_000;
 export class Connection {
   #frameLimitBytes = Infinity;
   #lastHeard: number;
-  #framesHeard = 0;
   #stopWatching: () => void = () => {};
   #stopProbing: () => void = () => {};
   #finish: () => void = () => {};
@@ -85,12 +84,9 @@ export class Connection {
 
   /** Asks something that the gateway answers in any case; no sign of life within 5 s means that the connection is dead. */
   probe(question: ClientFrame): void {
-    const heardBefore = this.#framesHeard;
     this.write(question);
     this.#stopProbing();
-    this.#stopProbing = this.#environment.after(PROBE_MS, () => {
-      if (this.#framesHeard === heardBefore) this.#lose();
-    });
+    this.#stopProbing = this.#environment.after(PROBE_MS, () => this.#lose());
   }
 
   /** Forgets the socket at once, without `onClose`: nothing of it is heard any more. */
@@ -120,7 +116,7 @@ export class Connection {
 
   #receive(data: unknown): void {
     this.#lastHeard = this.#environment.now();
-    this.#framesHeard++;
+    this.#stopProbing();
     const frame = this.#decode(data);
     if (frame === null) return;
     if (frame.type === 'ping') this.write({ type: 'pong' });
@@ -129,7 +125,8 @@ export class Connection {
 
   #decode(data: unknown): GatewayFrame | null {
     try {
-      return this.#codec.decodeGateway(bytesOf(data, this.#codec.binary));
+      // The codec refuses text where it wants bytes.
+      return this.#codec.decodeGateway(typeof data === 'string' ? data : new Uint8Array(data as ArrayBuffer));
     } catch (error) {
       // A newer gateway may say things that this version does not know; they are not for it.
       if (error instanceof ProtocolError && error.code === 'unknown_type') return null;
@@ -139,12 +136,6 @@ export class Connection {
       return null;
     }
   }
-}
-
-function bytesOf(data: unknown, binary: boolean): Uint8Array | string {
-  if (binary && data instanceof ArrayBuffer) return new Uint8Array(data);
-  if (!binary && typeof data === 'string') return data;
-  throw new ProtocolError('bad_frame', 'Text arrived on the binary subprotocol, or the reverse.');
 }
 
 function sizeOf(bytes: Uint8Array | string): number {

@@ -10,8 +10,8 @@ export interface Environment {
 
 export const REAL_ENVIRONMENT: Environment = {
   // The wall clock, because the monotonic one stands still in some browsers while a laptop sleeps.
-  now: () => Date.now(),
-  random: () => Math.random(),
+  now: Date.now,
+  random: Math.random,
   after(ms, run) {
     const timer = setTimeout(run, ms);
     return () => clearTimeout(timer);

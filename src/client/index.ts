@@ -2,7 +2,7 @@
 export type { Code } from '../protocol/codes.js';
 export { GatewayError, ProtocolError } from '../protocol/errors.js';
 export type { BackoffRange } from './backoff.js';
-export type { CallOptions } from './call.js';
+export type { CallOptions } from './calls.js';
 export { Client, type ClientEvents, type RequestOptions } from './client.js';
 export type {
   Call,

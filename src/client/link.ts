@@ -12,7 +12,7 @@ import {
 import { msgpackClientCodec } from '../protocol/msgpack-codec.js';
 import { offerSubprotocols } from '../protocol/subprotocol.js';
 import { backoff } from './backoff.js';
-import { abortedBy } from './aborted.js';
+import { abortedBy } from './calls.js';
 import { Connection } from './connection.js';
 import type { Environment } from './environment.js';
 import { findWebSocket } from './find-websocket.js';
@@ -32,22 +32,22 @@ export interface LinkPort {
   onFrame(frame: GatewayFrame): void;
   /** The connection is gone and another one will be tried. */
   onLost(): void;
-  /** For good: `closed` by the application, or the code with which the gateway sent the client away. */
-  onEnd(error: GatewayError): void;
+  /** For good: `closed` by the application, or the code with which the gateway sent the client away; told to who waits for `connect()`. */
+  onEnd(error: GatewayError, isTold: boolean): void;
   onError(error: unknown): void;
 }
 
-interface Waiter {
-  resolve(): void;
-  reject(error: GatewayError): void;
-}
+/** A caller of `connect()`, to be told how it went. */
+type Waiter = (error?: GatewayError) => void;
 
 /** A connection that lived so long makes the next wait a short one again, ms. */
 const STABLE_MS = 10_000;
 /** How long `close()` waits for the gateway to close after bye, ms. */
 const FAREWELL_MS = 1_000;
+/** Most bytes that the socket may hold before calls wait in the queue. */
+const SOCKET_BUFFER_LIMIT_BYTES = 1024 * 1024;
 /** Belongs to no call, so that the answer is heard and then ignored. */
-export const PROBE_REF = 0xffff_ffff;
+const PROBE_REF = 0xffff_ffff;
 const NOTHING: StateInfo = { code: null, close: null, retryInMs: null };
 
 export class Link {
@@ -95,7 +95,7 @@ export class Link {
   }
 
   get congested(): boolean {
-    return (this.#connection?.bufferedBytes ?? 0) > this.#settings.socketBufferLimitBytes;
+    return (this.#connection?.bufferedBytes ?? 0) > SOCKET_BUFFER_LIMIT_BYTES;
   }
 
   /** @throws ProtocolError where the frame cannot be written; only while `open` */
@@ -109,20 +109,14 @@ export class Link {
     if (this.open) return Promise.resolve();
     return new Promise((resolve, reject) => {
       const abort = (): void => {
-        this.#waiters.delete(waiter);
-        reject(abortedBy(signal));
+        waiter(abortedBy(signal));
         if (this.#waiters.size === 0 && this.#state === 'connecting') this.#giveUp('idle', NOTHING);
       };
-      const settled = (): void => signal?.removeEventListener('abort', abort);
-      const waiter: Waiter = {
-        resolve: () => {
-          settled();
-          resolve();
-        },
-        reject: (error) => {
-          settled();
-          reject(error);
-        },
+      const waiter: Waiter = (error) => {
+        this.#waiters.delete(waiter);
+        signal?.removeEventListener('abort', abort);
+        if (error === undefined) resolve();
+        else reject(error);
       };
       signal?.addEventListener('abort', abort);
       this.#waiters.add(waiter);
@@ -161,7 +155,8 @@ export class Link {
       offline: () => (this.#offline = true),
       visible: () => this.#hurry(),
     });
-    this.#move('connecting', NOTHING);
+    this.#move('connecting');
+    this.#port.onState('connecting', NOTHING);
     void this.#dial();
   }
 
@@ -243,14 +238,13 @@ export class Link {
     this.#connectedAt = this.#environment.now();
     this.#connection?.watch(2 * welcome.pingIntervalMs, welcome.frameLimitBytes);
     this.tokens.learn(welcome.tokenExpiresInMs);
-    if (!canMove(this.#state, 'connected')) return;
-    this.#state = 'connected';
+    if (!this.#move('connected')) return;
     // Before the event: what waited goes out ahead of what its listeners send.
     this.#port.onWelcome(previous, welcome, previous === null ? 'new' : welcome.resumed ? 'resumed' : 'lost');
     // What it told may have made a listener close the client.
     if (!this.open) return;
     this.#port.onState('connected', NOTHING);
-    this.#settleWaiters((waiter) => waiter.resolve());
+    this.#settleWaiters();
   }
 
   /** The connection, or a try to get one, ended without the application's doing. */
@@ -258,8 +252,7 @@ export class Link {
     const wasOpen = this.open;
     const { close, code } = this.#reason(closeSeen);
     if (!comesBack(close) || (code === 'token_expired' && !this.tokens.renewable)) {
-      const error = new GatewayError(code, codeOfClose(close) === null ? `Closed with ${close}.` : undefined);
-      this.#stop(error, { code, close, retryInMs: null });
+      this.#stop(new GatewayError(code), { code, close, retryInMs: null });
       return;
     }
     if (code === 'token_expired') this.tokens.forget();
@@ -269,7 +262,7 @@ export class Link {
     this.#abandon();
     this.#cancelRetry = this.#environment.after(retryInMs, () => void this.#dial());
     if (wasOpen) {
-      this.#state = 'reconnecting';
+      this.#move('reconnecting');
       this.#port.onLost();
     }
     this.#port.onState(this.#state, { code, close, retryInMs });
@@ -291,18 +284,16 @@ export class Link {
 
   #stop(error: GatewayError, info: StateInfo): void {
     this.#giveUp('closed', info, () => {
-      this.#port.onEnd(error);
-      this.#settleWaiters((waiter) => waiter.reject(error));
+      this.#port.onEnd(error, this.#waiters.size > 0);
+      this.#settleWaiters(error);
     });
   }
 
   #giveUp(state: 'idle' | 'closed', info: StateInfo, before: () => void = () => {}): void {
     this.#abandon();
     this.#stopHints();
-    this.#stopHints = () => {};
     this.#resume = null;
-    if (!canMove(this.#state, state)) return;
-    this.#state = state;
+    if (!this.#move(state)) return;
     before();
     this.#port.onState(state, info);
   }
@@ -321,16 +312,14 @@ export class Link {
     this.#cancelRetry = null;
   }
 
-  #settleWaiters(settle: (waiter: Waiter) => void): void {
-    const waiters = [...this.#waiters];
-    this.#waiters.clear();
-    for (const waiter of waiters) settle(waiter);
+  #settleWaiters(error?: GatewayError): void {
+    for (const waiter of [...this.#waiters]) waiter(error);
   }
 
-  #move(state: State, info: StateInfo): void {
-    if (!canMove(this.#state, state)) return;
+  #move(state: State): boolean {
+    if (!canMove(this.#state, state)) return false;
     this.#state = state;
-    this.#port.onState(state, info);
+    return true;
   }
 }
 
@@ -338,5 +327,5 @@ export class Link {
 async function loadCodec(name: Settings['codec']): Promise<ClientSideCodec> {
   return name === 'msgpack'
     ? msgpackClientCodec
-    : (await import('../protocol/json-codec.js')).createJsonCodec();
+    : (await import('../protocol/json-codec.js')).jsonClientCodec;
 }

@@ -1,11 +1,19 @@
 // Named lists of functions: who listens to what. One that throws does not keep the others from hearing.
+import type { MessageInfo, Sender } from './events.js';
 
 type Listener<Arguments extends unknown[]> = (...args: Arguments) => unknown;
 
 export class Listeners<Events extends Record<string, unknown[]>> {
   readonly #lists = new Map<keyof Events, Listener<never>[]>();
+  readonly #onFailure: (error: unknown) => void;
 
-  constructor(private readonly onFailure: (error: unknown) => void) {}
+  constructor(onFailure: (error: unknown) => void) {
+    this.#onFailure = (error) => onFailure(error);
+  }
+
+  get empty(): boolean {
+    return this.#lists.size === 0;
+  }
 
   /** Returns a function that removes the listener; the same function may be added twice. */
   add<E extends keyof Events>(event: E, listener: Listener<Events[E]>): () => void {
@@ -23,19 +31,23 @@ export class Listeners<Events extends Record<string, unknown[]>> {
     return this.#lists.has(event);
   }
 
-  /** Calls every listener of `event`; returns whether there was one. */
-  emit<E extends keyof Events>(event: E, ...args: Events[E]): boolean {
-    const list = this.#lists.get(event) as Listener<Events[E]>[] | undefined;
-    if (list === undefined) return false;
-    for (const listener of list) {
+  emit<E extends keyof Events>(event: E, ...args: Events[E]): void {
+    for (const listener of (this.#lists.get(event) ?? []) as Listener<Events[E]>[]) {
       try {
         // A handler that is an async function fails through its promise.
         const result = listener(...args);
-        if (result instanceof Promise) result.catch(this.onFailure);
+        if (result instanceof Promise) result.catch(this.#onFailure);
       } catch (error) {
-        this.onFailure(error);
+        this.#onFailure(error);
       }
     }
-    return true;
   }
+}
+
+/** Messages by event. */
+export type MessageEvents = Record<string, [data: unknown, from: Sender, info: MessageInfo]>;
+
+export function emitMessage(listeners: Listeners<MessageEvents>, ...message: MessageEvents[string]): void {
+  listeners.emit(message[2].event, ...message);
+  listeners.emit('*', ...message);
 }

@@ -24,10 +24,6 @@ export interface ClientOptions {
   offlineQueueLimitBytes?: number;
   /** Most calls that wait to be written; beyond it calls fail with `queue_full`. Default 1000. */
   offlineQueueLimitMessages?: number;
-  /** Most calls without an answer yet; further ones wait in the queue. Default 10 000. */
-  inFlightLimitCalls?: number;
-  /** Most bytes that the socket may hold before calls wait in the queue. Default 1 MiB. */
-  socketBufferLimitBytes?: number;
   /** Default time-out of a request, ms, its time in the queue included. Default 10 000. */
   requestTimeoutMs?: number;
   /** Longest time from the start of one try (getting a token included) to the welcome, ms. Default 15 000. */
@@ -52,8 +48,6 @@ const DEFAULTS = {
   whenOffline: 'queue',
   offlineQueueLimitBytes: 1024 * 1024,
   offlineQueueLimitMessages: 1000,
-  inFlightLimitCalls: 10_000,
-  socketBufferLimitBytes: 1024 * 1024,
   requestTimeoutMs: 10_000,
   connectTimeoutMs: 15_000,
   compressAboveBytes: 1024,

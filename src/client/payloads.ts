@@ -3,22 +3,10 @@ import { DEFLATED } from '../protocol/encoding.js';
 import { GatewayError } from '../protocol/errors.js';
 import type { Payload } from '../protocol/frame.js';
 import { decodePayload, encodePayload } from '../protocol/payload.js';
-import type { LoadingPayload } from './call.js';
+import type { LoadingPayload } from './calls.js';
 import type * as compression from './compression.js';
 
 type Compression = Pick<typeof compression, 'deflate' | 'inflate'>;
-
-export interface PayloadSettings {
-  codec: 'msgpack' | 'json';
-  compressAboveBytes: number;
-}
-
-/** What to do with one received payload; both run in the order of arrival. */
-export interface Receiver {
-  onData(data: unknown): void;
-  /** Always with a `code`: `bad_payload`, `too_big`, `queue_full`. */
-  onFailure(error: unknown): void;
-}
 
 /** Below this an SDP or a candidate is not worth the dictionary, bytes. */
 const SDP_THRESHOLD_BYTES = 100;
@@ -26,23 +14,29 @@ const SDP_THRESHOLD_BYTES = 100;
 const WAITING_LIMIT_BYTES = 8 * 1024 * 1024;
 
 export class Payloads {
+  readonly #compressAboveBytes: number;
   #compression: Compression | null = null;
   #loading: Promise<Compression> | null = null;
   /** Received payloads behind the first that could not be inflated yet. */
-  #waiting: (() => void)[] = [];
+  readonly #waiting: (() => void)[] = [];
   #waitingBytes = 0;
 
-  constructor(private readonly settings: PayloadSettings) {}
+  constructor(compressAboveBytes: number) {
+    this.#compressAboveBytes = compressAboveBytes;
+  }
 
   /** @throws GatewayError `bad_payload` */
   encode(data: unknown): Payload | LoadingPayload {
-    const payload = encodePayload(data, { codec: this.settings.codec });
-    if (!this.#worthCompressing(data, payload)) return payload;
+    const payload = encodePayload(data);
+    const bytes = payload.data.length;
+    const threshold = this.#compressAboveBytes;
+    const isWorthIt = bytes >= threshold || (bytes >= SDP_THRESHOLD_BYTES && isDescription(data));
+    if (threshold === Infinity || !isWorthIt) return payload;
     if (this.#compression !== null) return this.#compression.deflate(payload);
     // The application may write into its bytes again before the code is there.
-    const kept: Payload = { encoding: payload.encoding, data: payload.data.slice() };
+    const kept: Payload = { ...payload, data: payload.data.slice() };
     return {
-      bytes: kept.data.byteLength,
+      bytes,
       // Where the code cannot be loaded, the payload goes out as it is.
       ready: this.#load().then(
         ({ deflate }) => deflate(kept),
@@ -51,20 +45,24 @@ export class Payloads {
     };
   }
 
-  decode(payload: Payload, receiver: Receiver): void {
-    if (this.#waiting.length === 0 && (this.#compression !== null || (payload.encoding & DEFLATED) === 0)) {
-      this.#deliver(payload, receiver);
-      return;
-    }
-    const bytes = payload.data.byteLength;
-    if (this.#waitingBytes + bytes > WAITING_LIMIT_BYTES) {
-      receiver.onFailure(
-        new GatewayError('queue_full', 'Received too much while the compression code loads.'),
-      );
-      return;
-    }
-    this.#waitingBytes += bytes;
-    this.#wait(() => this.#deliver(payload, receiver));
+  /** Calls one of both, in the order of arrival; errors have the codes `bad_payload`, `too_big`, `queue_full`. */
+  decode(payload: Payload, onData: (data: unknown) => void, onFailure: (error: unknown) => void): void {
+    const deliver = (): void => {
+      let data: unknown;
+      try {
+        data = decodePayload(payload, this.#compression ?? {});
+      } catch (error) {
+        onFailure(error);
+        return;
+      }
+      onData(data);
+    };
+    const isLoaded = this.#compression !== null || (payload.encoding & DEFLATED) === 0;
+    if (isLoaded && this.#waiting.length === 0) return deliver();
+    const bytes = this.#waitingBytes + payload.data.length;
+    if (bytes > WAITING_LIMIT_BYTES) return onFailure(new GatewayError('queue_full'));
+    this.#waitingBytes = bytes;
+    this.#wait(deliver);
   }
 
   /** Runs after the payloads that arrived before. */
@@ -77,30 +75,10 @@ export class Payloads {
     // While the queue runs it is not empty, so that what arrives in between stays behind it.
     if (this.#waiting.push(run) > 1) return;
     const proceed = (): void => {
-      for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
-        next();
-        this.#waiting.shift();
-      }
+      for (; this.#waiting.length > 0; this.#waiting.shift()) this.#waiting[0]?.();
       this.#waitingBytes = 0;
     };
     this.#load().then(proceed, proceed);
-  }
-
-  #deliver(payload: Payload, receiver: Receiver): void {
-    let data: unknown;
-    try {
-      data = decodePayload(payload, this.#compression === null ? {} : { inflate: this.#compression.inflate });
-    } catch (error) {
-      receiver.onFailure(error);
-      return;
-    }
-    receiver.onData(data);
-  }
-
-  #worthCompressing(data: unknown, { data: { byteLength } }: Payload): boolean {
-    const { compressAboveBytes } = this.settings;
-    if (compressAboveBytes === Infinity) return false;
-    return byteLength >= compressAboveBytes || (byteLength >= SDP_THRESHOLD_BYTES && isDescription(data));
   }
 
   #load(): Promise<Compression> {
@@ -118,9 +96,5 @@ export class Payloads {
 
 /** An `RTCSessionDescription` or `RTCIceCandidate` by its fields. */
 function isDescription(data: unknown): boolean {
-  if (typeof data !== 'object' || data === null) return false;
-  return (
-    ('sdp' in data && typeof data.sdp === 'string') ||
-    ('candidate' in data && typeof data.candidate === 'string')
-  );
+  return typeof data === 'object' && data !== null && ('sdp' in data || 'candidate' in data);
 }

@@ -1,19 +1,10 @@
 // Answers requests of other clients: one handler per event, each request executed at most once.
 import { CODES, type Code } from '../protocol/codes.js';
 import { GatewayError, ProtocolError } from '../protocol/errors.js';
+import { type Caller, NO_PAYLOAD } from './caller.js';
+import { PATIENT } from './calls.js';
 import type { MessageInfo, RequestHandler, Sender } from './events.js';
-
-export interface ResponderPort {
-  reply(handle: string, result: unknown): Promise<void>;
-  reject(handle: string, code: Code, text: string): Promise<void>;
-  onFailure(error: unknown): void;
-}
-
-export interface IncomingRequest {
-  handle: string;
-  from: Sender;
-  info: MessageInfo;
-}
+import { nothing } from './results.js';
 
 /** Handles that are remembered so that a request delivered again is not executed again. */
 const HANDLES_LIMIT = 10_000;
@@ -21,13 +12,15 @@ const HANDLES_LIMIT = 10_000;
 const TEXT_LIMIT_CHARACTERS = 200;
 
 export class Responder {
+  readonly #caller: Caller;
+  readonly #exposeErrors: boolean;
   readonly #handlers = new Map<string, RequestHandler<unknown, unknown>>();
   readonly #seen = new Set<string>();
 
-  constructor(
-    private readonly port: ResponderPort,
-    private readonly exposeErrors: boolean,
-  ) {}
+  constructor(caller: Caller, exposeErrors: boolean) {
+    this.#caller = caller;
+    this.#exposeErrors = exposeErrors;
+  }
 
   /** @throws TypeError where the event has a handler: two answers to one question make no sense */
   handle(event: string, handler: RequestHandler<unknown, unknown>): () => void {
@@ -42,20 +35,17 @@ export class Responder {
   accept(handle: string): boolean {
     if (this.#seen.has(handle)) return false;
     this.#seen.add(handle);
-    if (this.#seen.size > HANDLES_LIMIT) {
-      for (const oldest of this.#seen) {
-        this.#seen.delete(oldest);
-        break;
-      }
-    }
+    const [oldest = ''] = this.#seen;
+    if (this.#seen.size > HANDLES_LIMIT) this.#seen.delete(oldest);
     return true;
   }
 
-  async answer({ handle, from, info }: IncomingRequest, data: unknown): Promise<void> {
+  async answer(handle: string, data: unknown, from: Sender, info: MessageInfo): Promise<void> {
     const handler = this.#handlers.get(info.event);
     try {
       if (handler === undefined) throw new GatewayError('no_handler');
-      await this.port.reply(handle, await handler(data, from, info));
+      const result = await handler(data, from, info);
+      await this.#caller.callWith(result, { type: 'reply', handle, payload: NO_PAYLOAD }, nothing, PATIENT);
     } catch (error) {
       await this.refuse(handle, error);
     }
@@ -64,13 +54,12 @@ export class Responder {
   async refuse(handle: string, error: unknown): Promise<void> {
     const { code, text } = this.#rejection(error);
     // What a handler did not mean to throw is for this application's developer.
-    if (code === 'rejected' && !isTyped(error)) this.port.onFailure(error);
-    try {
-      await this.port.reject(handle, code, text.slice(0, TEXT_LIMIT_CHARACTERS));
-    } catch (failure) {
+    if (!isTyped(error)) this.#caller.report(error, `request rejected: ${String(error)}`);
+    const frame = { type: 'reject', handle, code, text: text.slice(0, TEXT_LIMIT_CHARACTERS) } as const;
+    await this.#caller.call(frame, nothing, PATIENT).catch((failure: unknown) => {
       // Closed before the answer: the asking side gets its time-out.
-      if (!isTyped(failure) || failure.code !== 'closed') this.port.onFailure(failure);
-    }
+      if (!isTyped(failure) || failure.code !== 'closed') this.#caller.report(failure);
+    });
   }
 
   /** The text of an unforeseen error may tell a stranger about this application's inside: it stays here unless asked for. */
@@ -78,7 +67,7 @@ export class Responder {
     if (isTyped(error)) {
       return { code: CODES[error.code].close === null ? error.code : 'rejected', text: error.message };
     }
-    const text = this.exposeErrors && error instanceof Error ? error.message : CODES.rejected.text;
+    const text = this.#exposeErrors && error instanceof Error ? error.message : CODES.rejected.text;
     return { code: 'rejected', text };
   }
 }

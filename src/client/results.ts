@@ -1,5 +1,6 @@
 // What the gateway answers to questions, checked before the application sees it.
 import { ProtocolError } from '../protocol/errors.js';
+import { isBoolean, isList, isText, isUint, pick } from '../protocol/fields.js';
 
 export interface ClientsPage {
   /** Ids of clients that are online. */
@@ -25,58 +26,52 @@ export interface SendResult {
 }
 
 export function clientsPage(answer: unknown): ClientsPage {
-  const clients = field(answer, 'clients');
-  if (!Array.isArray(clients) || !clients.every((id): id is string => typeof id === 'string'))
-    return unusable();
-  return { clients, cursor: cursorOf(answer) };
+  return pick<ClientsPage>(answer, { clients: isTexts, cursor: isTextOrNull }) ?? unusable();
 }
 
 export function membersPage(answer: unknown): MembersPage {
-  const members = field(answer, 'members');
-  if (!Array.isArray(members)) return unusable();
-  return { members: members.map(memberOf), cursor: cursorOf(answer), count: countOf(field(answer, 'count')) };
+  return pick<MembersPage>(answer, { members: isMembers, cursor: isTextOrNull, count: isUint }) ?? unusable();
 }
 
 export function countOf(answer: unknown): number {
-  return typeof answer === 'number' ? answer : unusable();
+  return isUint(answer) ? answer : unusable();
 }
 
 export function onlineOf(answer: unknown): boolean {
-  return typeof answer === 'boolean' ? answer : unusable();
+  return isBoolean(answer) ? answer : unusable();
 }
 
 /** One target has no list: it was reached, or the call was refused. */
 export function sendResult(answer: unknown): SendResult {
-  const absent = field(answer, 'absent') ?? [];
-  if (!Array.isArray(absent) || !absent.every((to): to is string => typeof to === 'string'))
-    return unusable();
+  const { absent = [] } = pick<Partial<SendResult>>(answer ?? {}, { absent: isTextsOrNone }) ?? unusable();
   return { absent };
 }
 
 /** New life time of a refreshed token, ms; null from a gateway that does not say. */
 export function tokenLifetime(answer: unknown): number | null {
-  const expiresInMs = field(answer, 'expiresInMs');
-  return typeof expiresInMs === 'number' ? expiresInMs : null;
+  return pick<{ expiresInMs: number }>(answer, { expiresInMs: isUint })?.expiresInMs ?? null;
 }
 
 /** Calls that are only done or refused. */
 export function nothing(): void {}
 
-function memberOf(row: unknown): Member {
-  const client = field(row, 'client');
-  const sessions = field(row, 'sessions');
-  return typeof client === 'string' && typeof sessions === 'number' ? { client, sessions } : unusable();
+function isTexts(value: unknown): value is string[] {
+  return isList(value, isText);
 }
 
-function cursorOf(answer: unknown): string | null {
-  const cursor = field(answer, 'cursor') ?? null;
-  return cursor === null || typeof cursor === 'string' ? cursor : unusable();
+function isTextsOrNone(value: unknown): value is string[] | undefined {
+  return value === undefined || isTexts(value);
 }
 
-function field(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null && Object.hasOwn(value, name)
-    ? Reflect.get(value, name)
-    : undefined;
+function isTextOrNull(value: unknown): value is string | null {
+  return value === null || isText(value);
+}
+
+function isMembers(value: unknown): value is Member[] {
+  return isList(
+    value,
+    (row): row is Member => pick<Member>(row, { client: isText, sessions: isUint }) !== null,
+  );
 }
 
 function unusable(): never {

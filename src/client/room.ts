@@ -1,9 +1,10 @@
 // One room as the application sees it: join, publish, listen, and who is in it.
-import type { MessageOptions, Payload } from '../protocol/frame.js';
+import type { MessageOptions } from '../protocol/frame.js';
 import type { ClientId, EventName, RoomName } from '../protocol/ids.js';
-import { type CallFrame, type CallOptions, NO_PAYLOAD, PATIENT } from './call.js';
+import { type Caller, type Carrier, NO_PAYLOAD } from './caller.js';
+import { type CallOptions, PATIENT } from './calls.js';
 import type { DataOf, EventOf, MessageHandler, MessageInfo, PresenceChange, Sender } from './events.js';
-import { Listeners } from './listeners.js';
+import { emitMessage, Listeners, type MessageEvents } from './listeners.js';
 import { countOf, type MembersPage, membersPage, nothing } from './results.js';
 
 export interface MessageCallOptions extends CallOptions {
@@ -19,32 +20,28 @@ export interface PublishOptions extends MessageCallOptions {
   self?: boolean;
 }
 
-/** A frame that carries data of the application. */
-export type Carrier = Extract<CallFrame, { payload: Payload; event?: EventName }>;
-
-export interface RoomPort {
-  call<Result>(frame: CallFrame, parse: (answer: unknown) => Result, options?: CallOptions): Promise<Result>;
-  /** Ahead of all calls that wait. */
-  callFirst(frames: readonly CallFrame[]): Promise<void>[];
-  /** A call that carries data. */
-  callWith<Result>(
-    data: unknown,
-    frame: Carrier,
-    parse: (answer: unknown) => Result,
-    options?: CallOptions,
-  ): Promise<Result>;
-  onFailure(error: unknown): void;
+/** What a room has of its client. */
+export interface RoomPort extends Caller {
+  /** Rooms that are joined or listened to, or were never left, by name. */
+  readonly rooms: Map<string, RoomEvents>;
 }
 
-export class Room<Events extends object = Record<string, unknown>> {
+/** What a room is told. @internal */
+export interface RoomEvents {
+  receive(data: unknown, from: Sender, info: MessageInfo): void;
+  receivePresence(change: PresenceChange): void;
+  forget(): void;
+  restore(kept: readonly string[]): void;
+}
+
+export class Room<Events extends object = Record<string, unknown>> implements RoomEvents {
   readonly #port: RoomPort;
   #joined = false;
   /** Counts joins and leaves, so that a late answer does not undo what was asked after it. */
   #turn = 0;
   /** What the gateway was last told about presence events. */
   #watched = false;
-  #watchers = 0;
-  readonly #messages: Listeners<Record<string, [unknown, Sender, MessageInfo]>>;
+  readonly #messages: Listeners<MessageEvents>;
   readonly #presence: Listeners<{ presence: [PresenceChange] }>;
 
   /** @internal made by `client.room(name)` */
@@ -53,8 +50,8 @@ export class Room<Events extends object = Record<string, unknown>> {
     port: RoomPort,
   ) {
     this.#port = port;
-    this.#messages = new Listeners((error) => port.onFailure(error));
-    this.#presence = new Listeners((error) => port.onFailure(error));
+    this.#messages = new Listeners(port.report);
+    this.#presence = new Listeners(port.report);
   }
 
   /** Whether this session is in the room as far as the client knows. */
@@ -65,11 +62,15 @@ export class Room<Events extends object = Record<string, unknown>> {
   /** Idempotent. After a lost session the client joins again by itself. Rejects with `forbidden` or `not_found`, `limit`, `unavailable`. */
   async join(options?: CallOptions): Promise<void> {
     const turn = ++this.#turn;
-    await this.#port.call(this.#frame('join'), nothing, options);
-    if (turn !== this.#turn) return;
-    this.#joined = true;
-    this.#watched = false;
-    this.#syncWatch();
+    this.#keep();
+    try {
+      await this.#port.call(this.#frame('join'), nothing, options);
+      if (turn !== this.#turn) return;
+      this.#joined = true;
+      this.#watched = false;
+    } finally {
+      this.#sync();
+    }
   }
 
   /** Idempotent. */
@@ -103,22 +104,12 @@ export class Room<Events extends object = Record<string, unknown>> {
   onMessage<E extends EventOf<Events>>(event: E, handler: MessageHandler<DataOf<Events, E>>): () => void;
   onMessage(event: '*', handler: MessageHandler<unknown>): () => void;
   onMessage(event: string, handler: MessageHandler<never>): () => void {
-    return this.#messages.add(event, handler as MessageHandler<unknown>);
+    return this.#listen(this.#messages.add(event, handler as MessageHandler<unknown>));
   }
 
   /** Calls `handler` when clients came or went, while this session is in the room. Returns a function that removes it. */
   onPresence(handler: (change: PresenceChange) => void): () => void {
-    const remove = this.#presence.add('presence', handler);
-    this.#watchers++;
-    this.#syncWatch();
-    let removed = false;
-    return () => {
-      if (removed) return;
-      removed = true;
-      remove();
-      this.#watchers--;
-      this.#syncWatch();
-    };
+    return this.#listen(this.#presence.add('presence', handler));
   }
 
   /** One page of the clients in the room, in the order of their ids; 100 unless `limit` (at most 1000) says otherwise. */
@@ -134,8 +125,7 @@ export class Room<Events extends object = Record<string, unknown>> {
 
   /** @internal */
   receive(data: unknown, from: Sender, info: MessageInfo): void {
-    this.#messages.emit(info.event, data, from, info);
-    this.#messages.emit('*', data, from, info);
+    emitMessage(this.#messages, data, from, info);
   }
 
   /** @internal */
@@ -148,34 +138,47 @@ export class Room<Events extends object = Record<string, unknown>> {
     this.#turn++;
     this.#joined = false;
     this.#watched = false;
+    this.#sync();
   }
 
   /** @internal Brings a new connection to where the old one was, given the rooms that the gateway still knows of. */
   restore(kept: readonly string[]): void {
     if (!this.#joined) return;
     const turn = this.#turn;
-    const frames: CallFrame[] = kept.includes(this.name) ? [] : [this.#frame('join')];
-    this.#watched = this.#watchers > 0;
-    if (this.#watched) frames.push(this.#watch());
-    for (const restored of this.#port.callFirst(frames)) {
-      restored.catch((error: unknown) => {
-        // Left, closed or joined again meanwhile: then nobody needs to know.
-        if (turn !== this.#turn) return;
-        this.#joined = kept.includes(this.name);
-        this.#port.onFailure(error);
-      });
+    const isKept = kept.includes(this.name);
+    const failed = (error: unknown): void => {
+      // Left, closed or joined again meanwhile: then nobody needs to know.
+      if (turn !== this.#turn) return;
+      this.#joined = isKept;
+      this.#port.report(error);
+    };
+    if (!isKept) this.#port.call(this.#frame('join'), nothing, PATIENT).catch(failed);
+    this.#watched = false;
+    this.#sync(failed);
+  }
+
+  #listen(remove: () => void): () => void {
+    this.#keep();
+    this.#sync();
+    return () => {
+      remove();
+      this.#sync();
+    };
+  }
+
+  #keep(): void {
+    if (!this.#port.rooms.has(this.name)) this.#port.rooms.set(this.name, this);
+  }
+
+  /** Has the gateway tell of presence while somebody listens, and the client forget a room that is left and not listened to. */
+  #sync(failed: (error: unknown) => void = this.#port.report): void {
+    const wanted = !this.#presence.empty;
+    if (!this.#joined) {
+      if (!wanted && this.#messages.empty) this.#port.rooms.delete(this.name);
+    } else if (wanted !== this.#watched) {
+      this.#watched = wanted;
+      this.#port.call({ ...this.#frame('watch'), on: wanted }, nothing, PATIENT).catch(failed);
     }
-  }
-
-  #syncWatch(): void {
-    const wanted = this.#watchers > 0;
-    if (!this.#joined || wanted === this.#watched) return;
-    this.#watched = wanted;
-    this.#port.call(this.#watch(), nothing, PATIENT).catch((error: unknown) => this.#port.onFailure(error));
-  }
-
-  #watch(): CallFrame {
-    return { ...this.#frame('watch'), on: this.#watched };
   }
 
   #frame<T extends 'join' | 'leave' | 'count' | 'members' | 'watch'>(

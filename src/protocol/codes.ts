@@ -113,20 +113,15 @@ export function isCode(value: unknown): value is Code {
   return typeof value === 'string' && Object.hasOwn(CODES, value);
 }
 
-const BY_NUMBER = new Map<number, CloseCode>(
-  (Object.keys(CODES) as Code[]).flatMap((code): [number, CloseCode][] => {
-    const { close } = CODES[code];
-    return close === null ? [] : [[close, code as CloseCode]];
-  }),
-);
-
 /** Name of a WebSocket close code; null for a number that the table does not have. */
 export function codeOfClose(number: number): CloseCode | null {
-  return BY_NUMBER.get(number) ?? null;
+  return (Object.keys(CODES) as CloseCode[]).find((code) => CODES[code].close === number) ?? null;
 }
 
-/** Whether a client comes back after this close: by range, so that an old SDK treats new codes rightly. */
+/**
+ * Whether a client comes back after this close: by range, so that an old SDK treats new codes rightly. A code that no
+ * range has is the network's or a proxy's, and passes.
+ */
 export function comesBack(number: number): boolean {
-  if (number >= 4000 && number <= 4499) return true;
-  return number === 1001 || number === 1005 || number === 1006 || (number >= 1011 && number <= 1013);
+  return !(number >= 4500 && number <= 4999) && ![1000, 1002, 1003, 1007, 1008, 1009].includes(number);
 }

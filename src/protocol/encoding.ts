@@ -27,6 +27,5 @@ export function unpackEncoding(byte: number): Encoding {
 /** A byte that this version understands well enough to pass on: a dictionary only with deflate, and one it knows. */
 export function isEncoding(value: unknown): value is number {
   if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > 255) return false;
-  const { deflated, dictionary } = unpackEncoding(value);
-  return dictionary === 0 || (deflated && dictionary <= SDP_DICTIONARY_ID);
+  return value >> DICTIONARY_SHIFT <= ((value & DEFLATED) === 0 ? 0 : SDP_DICTIONARY_ID);
 }

@@ -1,7 +1,7 @@
 // The fields of one frame, read in their order and checked: what passes here has the type that it claims.
 import { isEncoding } from './encoding.js';
 import { ProtocolError } from './errors.js';
-import type { MessageOptions, Payload } from './frame.js';
+import type { Payload } from './frame.js';
 import {
   isClientId,
   isEventName,
@@ -12,7 +12,7 @@ import {
   type RoomName,
   type SessionId,
 } from './ids.js';
-import { OPAQUE_LIMIT_CHARACTERS, TARGETS_LIMIT } from './limits.js';
+import { OPAQUE_LIMIT_CHARACTERS } from './limits.js';
 
 /** The elements of one frame in their order, as a codec finds them. */
 export interface Elements {
@@ -25,16 +25,15 @@ export interface Elements {
 }
 
 const REF_LIMIT = 0xffff_ffff;
-const TRACE = /^[A-Za-z0-9._~@:/+-]{1,64}$/;
 
 /** Throws `bad_parameter`, with the frame's ref, at the first field that is wrong. */
 export class Fields {
-  private callRef = 0;
+  #callRef = 0;
 
   constructor(readonly elements: Elements) {}
 
   refuse(field: string): never {
-    throw new ProtocolError('bad_parameter', `bad ${field}`, { ref: this.callRef });
+    throw new ProtocolError('bad_parameter', `bad ${field}`, { ref: this.#callRef });
   }
 
   unknownType(type: number): never {
@@ -57,7 +56,7 @@ export class Fields {
 
   /** 0 where the caller wants no answer, which only some frames allow. */
   ref(from: 0 | 1 = 1): number {
-    return (this.callRef = this.uint('ref', from, REF_LIMIT));
+    return (this.#callRef = this.uint('ref', from, REF_LIMIT));
   }
 
   string(field: string, limit: number): string {
@@ -90,23 +89,6 @@ export class Fields {
     return this.value('room', isRoomName);
   }
 
-  options(): MessageOptions {
-    const value = this.value('options', isRecord);
-    const trace = own(value, 'trace');
-    const except = own(value, 'except');
-    const self = own(value, 'self');
-    const options: MessageOptions = {};
-    if (trace !== undefined) {
-      options.trace = isText(trace) && TRACE.test(trace) ? trace : this.refuse('trace');
-    }
-    if (except !== undefined) {
-      const fits = isList(except, isClientId) && except.length <= TARGETS_LIMIT;
-      options.except = fits ? except : this.refuse('except');
-    }
-    if (self !== undefined) options.self = typeof self === 'boolean' ? self : this.refuse('self');
-    return options;
-  }
-
   payload(): Payload {
     const payload = this.elements.payload();
     if (payload === null || !isEncoding(payload.encoding)) return this.refuse('payload');
@@ -131,4 +113,28 @@ export function isRecord(value: unknown): value is object {
 /** What a map itself holds under a name, nothing that it inherits: `{}` has no `constructor` here. */
 export function own(value: object, name: string): unknown {
   return Object.hasOwn(value, name) ? Reflect.get(value, name) : undefined;
+}
+
+export function isUint(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+export function isBoolean(value: unknown): value is boolean {
+  return typeof value === 'boolean';
+}
+
+/** The fields of a record that are asked for, nothing else of it; null unless each is what it should be. */
+export function pick<Shape extends object>(
+  value: unknown,
+  shape: { [Name in keyof Shape]: (field: unknown) => field is Shape[Name] },
+): Shape | null {
+  if (!isRecord(value)) return null;
+  const picked: Partial<Shape> = {};
+  for (const name in shape) {
+    const field = own(value, name);
+    if (!shape[name](field)) return null;
+    if (field !== undefined) picked[name] = field;
+  }
+  // Each field that it has was found right above.
+  return picked as Shape;
 }

@@ -204,6 +204,28 @@ export type ClientFrame =
   | OnlineFrame
   | WatchFrame;
 
+/** Fields of each frame in their order on the wire, after the type number; a `payload` comes last, as two elements. */
+export const CLIENT_FIELDS = {
+  hello: ['version', 'token', 'resume', 'agent'],
+  pong: [],
+  token: ['ref', 'token'],
+  bye: [],
+  send: ['ref', 'seq', 'options', 'to', 'event', 'payload'],
+  broadcast: ['ref', 'options', 'event', 'payload'],
+  request: ['ref', 'timeoutMs', 'options', 'to', 'event', 'payload'],
+  reply: ['handle', 'payload'],
+  reject: ['handle', 'code', 'text'],
+  join: ['ref', 'room'],
+  leave: ['ref', 'room'],
+  leaveAll: ['ref'],
+  publish: ['ref', 'seq', 'options', 'room', 'event', 'payload'],
+  members: ['ref', 'room', 'cursor', 'limit'],
+  count: ['ref', 'room'],
+  clients: ['ref', 'prefix', 'cursor', 'limit'],
+  online: ['ref', 'client'],
+  watch: ['ref', 'room', 'on'],
+} as const satisfies FieldsOf<ClientFrame>;
+
 // ── gateway → client ────────────────────────────────────────────────────────────────────────────
 
 /** What a client learns when its session begins or continues. */
@@ -312,6 +334,26 @@ export type GatewayFrame =
   | ResponseFrame
   | RoomMessageFrame
   | PresenceFrame;
+
+/** As `CLIENT_FIELDS`. */
+export const GATEWAY_FIELDS = {
+  welcome: ['info'],
+  ping: [],
+  ok: ['ref', 'result'],
+  error: ['ref', 'code', 'text'],
+  expiring: ['inMs'],
+  goaway: ['close', 'retryAfterMs'],
+  message: ['id', 'options', 'from', 'session', 'event', 'payload'],
+  requested: ['handle', 'options', 'from', 'session', 'event', 'payload'],
+  response: ['ref', 'payload'],
+  roomMessage: ['id', 'options', 'room', 'from', 'session', 'event', 'payload'],
+  presence: ['room', 'joined', 'left', 'count'],
+} as const satisfies FieldsOf<GatewayFrame>;
+
+/** Which fields frames have, by type. */
+type FieldsOf<Frame extends { type: string }> = {
+  [T in Frame['type']]: readonly Exclude<keyof Extract<Frame, { type: T }>, 'type'>[];
+};
 
 interface WireFormat {
   readonly subprotocol: string;

@@ -16,7 +16,7 @@ export {
 } from './msgpack-codec.js';
 export { createJsonCodec, type JsonCodecOptions } from './json-codec.js';
 export { decodeMsgpack, type ReadLimits } from './msgpack-reader.js';
-export { encodeMsgpack, type Extension } from './msgpack-writer.js';
+export { encodeMsgpack } from './msgpack-writer.js';
 export {
   DEFLATE_SDP_THRESHOLD_BYTES,
   DEFLATE_THRESHOLD_BYTES,
@@ -24,11 +24,5 @@ export {
   inflateWith,
   type Compressor,
 } from './compression.js';
-export {
-  decodePayload,
-  encodePayload,
-  type DecodePayloadOptions,
-  type EncodePayloadOptions,
-  type Inflate,
-} from './payload.js';
+export { asJson, decodePayload, encodePayload, type DecodePayloadOptions, type Inflate } from './payload.js';
 export { SDP_DICTIONARY } from './sdp-dictionary.js';

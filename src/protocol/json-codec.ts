@@ -2,8 +2,9 @@
 import { DEFLATED, DICTIONARY_SHIFT, PAYLOAD_CODECS, isEncoding } from './encoding.js';
 import { ProtocolError } from './errors.js';
 import type { Elements } from './fields.js';
-import { formatFrame } from './format.js';
-import type { ClientFrame, FrameCodec, GatewayFrame, Payload } from './frame.js';
+import { formatClientFrame, type Outline } from './format-client-frame.js';
+import { formatGatewayFrame } from './format-gateway-frame.js';
+import type { ClientSideCodec, FrameCodec, Payload } from './frame.js';
 import { elementText, isJsonSafe } from './json-text.js';
 import { FRAME_LIMIT_BYTES, PAYLOAD_DEPTH_LIMIT } from './limits.js';
 import { decodeMsgpack } from './msgpack-reader.js';
@@ -184,11 +185,18 @@ function readable(inflate: JsonCodecOptions['inflate']): WritePayload {
   };
 }
 
-function encode(frame: ClientFrame | GatewayFrame, writePayload: WritePayload): string {
-  const { fields, payload } = formatFrame(frame);
+function encode({ fields, payload }: Outline, writePayload: WritePayload): string {
   const text = JSON.stringify(fields);
   return payload === null ? text : `${text.slice(0, -1)},${writePayload(payload)}]`;
 }
+
+/** The SDK's half: it writes MessagePack payloads as JSON wherever JSON can carry them, for people who look at the frames. */
+export const jsonClientCodec: ClientSideCodec = {
+  subprotocol: JSON_SUBPROTOCOL,
+  binary: false,
+  encodeClient: (frame) => encode(formatClientFrame(frame), readable(undefined)),
+  decodeGateway: (bytes) => decode(bytes, parseGatewayFrame),
+};
 
 /** What a client writes keeps its payload's encoding; what a gateway writes is JSON wherever JSON can carry it. */
 export function createJsonCodec(options: JsonCodecOptions = {}): FrameCodec {
@@ -196,8 +204,8 @@ export function createJsonCodec(options: JsonCodecOptions = {}): FrameCodec {
   return {
     subprotocol: JSON_SUBPROTOCOL,
     binary: false,
-    encodeClient: (frame) => encode(frame, asSent),
-    encodeGateway: (frame) => encode(frame, forReading),
+    encodeClient: (frame) => encode(formatClientFrame(frame), asSent),
+    encodeGateway: (frame) => encode(formatGatewayFrame(frame), forReading),
     decodeClient: (bytes) => decode(bytes, parseClientFrame),
     decodeGateway: (bytes) => decode(bytes, parseGatewayFrame),
   };

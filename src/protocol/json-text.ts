@@ -39,17 +39,10 @@ export function elementText(text: string, index: number): string {
   return '';
 }
 
-/** Whether JSON text nests deeper than `limit`; the text need not be valid. */
-export function nestsDeeper(text: string, limit: number): boolean {
-  let depth = 0;
-  for (let at = 0; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code === QUOTE) at = afterString(text, at) - 1;
-    else if (code === 0x5b || code === 0x7b) {
-      if (++depth > limit) return true;
-    } else if (code === 0x5d || code === 0x7d) depth--;
-  }
-  return false;
+/** Whether a parsed value nests deeper than `limit`. */
+export function nestsDeeper(value: unknown, limit: number): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return limit === 0 || Object.values(value).some((item) => nestsDeeper(item, limit - 1));
 }
 
 /** Whether JSON carries a value without changing it: no bytes, dates, maps, big integers, NaN, -0 or holes. */

@@ -1,7 +1,8 @@
 // Frames as MessagePack: the binary subprotocol, and the pieces of it that fan-out puts together.
 import { ProtocolError } from './errors.js';
 import type { Elements } from './fields.js';
-import { formatFrame } from './format.js';
+import { formatClientFrame, type Outline } from './format-client-frame.js';
+import { formatGatewayFrame } from './format-gateway-frame.js';
 import { TYPES } from './frame.js';
 import type { ClientFrame, ClientSideCodec, FrameCodec, GatewayFrame } from './frame.js';
 import type { EntryId, MessageFrame, Payload, RoomMessageFrame } from './frame.js';
@@ -19,42 +20,42 @@ const writer = new Writer();
 /** One frame's array, element by element. */
 class FrameReader implements Elements {
   readonly type: number;
-  private readonly reader: Reader;
-  private left: number;
+  readonly #reader: Reader;
+  #left: number;
 
   constructor(bytes: Uint8Array | string, items: number) {
     if (typeof bytes === 'string') throw new ProtocolError('bad_frame', 'text on the binary subprotocol');
-    this.reader = new Reader(bytes, { fault: 'bad_frame', depth: HEADER_DEPTH_LIMIT, items });
-    const length = this.reader.arrayHeader();
-    if (length < 1) this.reader.fail('a frame is an array with a type number');
-    this.left = length;
+    this.#reader = new Reader(bytes, { fault: 'bad_frame', depth: HEADER_DEPTH_LIMIT, items });
+    const length = this.#reader.arrayHeader();
+    if (length < 1) this.#reader.fail('a frame is an array with a type number');
+    this.#left = length;
     this.type = this.uint() ?? -1;
-    if (this.type < 0) this.reader.fail('the first element of a frame is its type number');
+    if (this.type < 0) this.#reader.fail('the first element of a frame is its type number');
   }
 
   uint(): number | null {
-    return this.take() ? this.reader.uint() : null;
+    return this.#take() ? this.#reader.uint() : null;
   }
 
   value(): unknown {
-    return this.take() ? this.reader.value(1) : null;
+    return this.#take() ? this.#reader.value(1) : null;
   }
 
   payload(): Payload | null {
     const encoding = this.uint();
-    if (!this.take()) return null;
-    const data = this.reader.bin();
+    if (!this.#take()) return null;
+    const data = this.#reader.bin();
     return encoding === null || data === null ? null : { encoding, data };
   }
 
-  private take(): boolean {
-    return this.left > 0 && this.left-- > 0;
+  #take(): boolean {
+    return this.#left > 0 && this.#left-- > 0;
   }
 
   /** Passes over what a newer version may have added. @throws ProtocolError `bad_frame` where the rest is broken */
   end(): void {
-    while (this.left > 0) this.value();
-    this.reader.end();
+    while (this.#left > 0) this.value();
+    this.#reader.end();
   }
 }
 
@@ -81,12 +82,15 @@ function writePayload(payload: Payload): void {
   writer.bin(payload.data);
 }
 
-function encode(frame: ClientFrame | GatewayFrame): Uint8Array {
-  const { fields, payload } = formatFrame(frame);
+function encode({ fields, payload }: Outline): Uint8Array {
   writer.reset().array(payload === null ? fields.length : fields.length + 2);
   for (const field of fields) writer.value(field);
   if (payload !== null) writePayload(payload);
   return writer.take();
+}
+
+function encodeClient(frame: ClientFrame): Uint8Array {
+  return encode(formatClientFrame(frame));
 }
 
 function decodeClient(bytes: Uint8Array | string): ClientFrame {
@@ -101,7 +105,7 @@ function decodeGateway(bytes: Uint8Array | string): GatewayFrame {
 export const msgpackClientCodec: ClientSideCodec = {
   subprotocol: MSGPACK_SUBPROTOCOL,
   binary: true,
-  encodeClient: encode,
+  encodeClient,
   decodeGateway,
 };
 
@@ -112,8 +116,8 @@ export const msgpackClientCodec: ClientSideCodec = {
 export const msgpackCodec: FrameCodec = {
   subprotocol: MSGPACK_SUBPROTOCOL,
   binary: true,
-  encodeClient: encode,
-  encodeGateway: encode,
+  encodeClient,
+  encodeGateway: (frame) => encode(formatGatewayFrame(frame)),
   decodeClient,
   decodeGateway,
 };

@@ -1,8 +1,9 @@
 // The step from a client's decoded array to a typed frame, the same for every codec.
 import { CODES, isCode, type Code } from './codes.js';
-import { Fields, isList, isText, type Elements } from './fields.js';
-import { PROTOCOL_VERSION, TYPES, type ClientFrame, type HelloFrame, type Sequence } from './frame.js';
-import { isName, isSessionId, parseAddress } from './ids.js';
+import { Fields, isBoolean, isList, isRecord, isText, own, type Elements } from './fields.js';
+import { PROTOCOL_VERSION, TYPES } from './frame.js';
+import type { ClientFrame, HelloFrame, MessageOptions, SendFrame, Sequence } from './frame.js';
+import { isClientId, isName, isSessionId, parseAddress } from './ids.js';
 import {
   OPAQUE_LIMIT_CHARACTERS,
   PAGE_LIMIT,
@@ -11,6 +12,25 @@ import {
   TEXT_LIMIT_CHARACTERS,
   TOKEN_LIMIT_BYTES,
 } from './limits.js';
+
+const TRACE = /^[A-Za-z0-9._~@:/+-]{1,64}$/;
+
+function options(fields: Fields): MessageOptions {
+  const value = fields.value('options', isRecord);
+  const trace = own(value, 'trace');
+  const except = own(value, 'except');
+  const self = own(value, 'self');
+  const options: MessageOptions = {};
+  if (trace !== undefined) {
+    options.trace = isText(trace) && TRACE.test(trace) ? trace : fields.refuse('trace');
+  }
+  if (except !== undefined) {
+    const fits = isList(except, isClientId) && except.length <= TARGETS_LIMIT;
+    options.except = fits ? except : fields.refuse('except');
+  }
+  if (self !== undefined) options.self = isBoolean(self) ? self : fields.refuse('self');
+  return options;
+}
 
 function seq(fields: Fields): Sequence {
   const value = fields.elements.uint();
@@ -48,12 +68,23 @@ function isTargets(value: unknown): value is string | string[] {
   return value.length > 0 && value.length <= TARGETS_LIMIT && isList(value, isAddress);
 }
 
-function isPrefix(value: unknown): value is string {
-  return value === '' || isName(value);
+function send(fields: Fields): SendFrame {
+  const frame: SendFrame = {
+    type: 'send',
+    ref: fields.ref(0),
+    seq: seq(fields),
+    options: options(fields),
+    to: fields.value('to', isTargets),
+    event: fields.event(),
+    payload: fields.payload(),
+  };
+  // A number counts within one channel; each target of a list is a channel of its own.
+  if (Array.isArray(frame.to) && frame.seq !== null && frame.seq > 0) return fields.refuse('seq');
+  return frame;
 }
 
-function isBoolean(value: unknown): value is boolean {
-  return typeof value === 'boolean';
+function isPrefix(value: unknown): value is string {
+  return value === '' || isName(value);
 }
 
 /** Only what a handler can have an opinion on: a peer must not say that a token or a connection ended. */
@@ -67,21 +98,13 @@ export function parseClientFrame(type: number, elements: Elements): ClientFrame 
   // Object literals evaluate their fields in order, and that is the order on the wire.
   switch (type) {
     case TYPES.send:
-      return {
-        type: 'send',
-        ref: fields.ref(0),
-        seq: seq(fields),
-        options: fields.options(),
-        to: fields.value('to', isTargets),
-        event: fields.event(),
-        payload: fields.payload(),
-      };
+      return send(fields);
     case TYPES.publish:
       return {
         type: 'publish',
         ref: fields.ref(0),
         seq: seq(fields),
-        options: fields.options(),
+        options: options(fields),
         room: fields.room(),
         event: fields.event(),
         payload: fields.payload(),
@@ -90,7 +113,7 @@ export function parseClientFrame(type: number, elements: Elements): ClientFrame 
       return {
         type: 'broadcast',
         ref: fields.ref(0),
-        options: fields.options(),
+        options: options(fields),
         event: fields.event(),
         payload: fields.payload(),
       };
@@ -99,7 +122,7 @@ export function parseClientFrame(type: number, elements: Elements): ClientFrame 
         type: 'request',
         ref: fields.ref(),
         timeoutMs: fields.uint('timeoutMs', 1, REQUEST_TIMEOUT_LIMIT_MS),
-        options: fields.options(),
+        options: options(fields),
         to: fields.value('to', isAddress),
         event: fields.event(),
         payload: fields.payload(),

@@ -1,12 +1,44 @@
 // The step from a gateway's decoded array to a typed frame, the same for every codec.
-import { isCode } from './codes.js';
-import { Fields, isList, isRecord, isText, own, type Elements } from './fields.js';
-import { TYPES, type GatewayFrame, type Welcome } from './frame.js';
-import { isClientId, isName, isRoomName, isSessionId } from './ids.js';
+import { isCode, type Code } from './codes.js';
+import { Fields, isBoolean, isList, isText, isUint, pick, type Elements } from './fields.js';
+import { GATEWAY_FIELDS, TYPES, type GatewayFrame, type MessageOptions, type Welcome } from './frame.js';
+import { isClientId, isName, isSessionId } from './ids.js';
 import { OPAQUE_LIMIT_CHARACTERS, TEXT_LIMIT_CHARACTERS } from './limits.js';
 
-function isUint(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+type FieldOf<Frame, Name> = Frame extends unknown ? (Name extends keyof Frame ? Frame[Name] : never) : never;
+type FieldName = (typeof GATEWAY_FIELDS)[keyof typeof GATEWAY_FIELDS][number];
+
+/** What reads each field; a field of one name is of one kind in all frames. */
+const READ: { [Name in FieldName]: (fields: Fields) => FieldOf<GatewayFrame, Name> } = {
+  close: (fields) => fields.uint('close', 1000, 4999),
+  code,
+  count: (fields) => fields.uint('count'),
+  event: (fields) => fields.event(),
+  from: (fields) => fields.client('from'),
+  handle: (fields) => fields.opaque('handle'),
+  id: (fields) => fields.stringOrNull('id', OPAQUE_LIMIT_CHARACTERS),
+  inMs: (fields) => fields.uint('inMs'),
+  info: welcome,
+  joined: (fields) => fields.value('joined', isNames),
+  left: (fields) => fields.value('left', isNames),
+  options,
+  payload: (fields) => fields.payload(),
+  ref: (fields) => fields.ref(0),
+  result: (fields) => fields.elements.value(),
+  retryAfterMs: (fields) => fields.uint('retryAfterMs'),
+  room: (fields) => fields.room(),
+  session: (fields) => fields.session(),
+  text: (fields) => fields.string('text', TEXT_LIMIT_CHARACTERS),
+};
+
+const BY_NUMBER = new Map<number, GatewayFrame['type']>(
+  (Object.keys(GATEWAY_FIELDS) as GatewayFrame['type'][]).map((name) => [TYPES[name], name]),
+);
+
+/** A newer gateway may refuse for a reason that this side has no name for. */
+function code(fields: Fields): Code {
+  const value = fields.string('code', OPAQUE_LIMIT_CHARACTERS);
+  return isCode(value) ? value : 'internal_error';
 }
 
 function isNames(value: unknown): value is string[] {
@@ -17,126 +49,48 @@ function isTextOrNone(value: unknown): value is string | undefined {
   return value === undefined || isText(value);
 }
 
-function isIceServer(value: unknown): value is Welcome['iceServers'][number] {
-  if (!isRecord(value)) return false;
-  const urls = own(value, 'urls');
-  return (
-    (isText(urls) || isList(urls, isText)) &&
-    isTextOrNone(own(value, 'username')) &&
-    isTextOrNone(own(value, 'credential'))
+function isUrls(value: unknown): value is string | string[] {
+  return isText(value) || isList(value, isText);
+}
+
+/** Only what a receiver learns of them. */
+function options(fields: Fields): MessageOptions {
+  return pick<MessageOptions>(fields.elements.value(), { trace: isTextOrNone }) ?? fields.refuse('options');
+}
+
+type IceServer = Welcome['iceServers'][number];
+
+function isIceServers(value: unknown): value is IceServer[] {
+  return isList(
+    value,
+    (server): server is IceServer =>
+      pick<IceServer>(server, { urls: isUrls, username: isTextOrNone, credential: isTextOrNone }) !== null,
   );
 }
 
 function welcome(fields: Fields): Welcome {
-  const info = fields.value('welcome', isRecord);
-  const server = own(info, 'server');
-  const client = own(info, 'client');
-  const session = own(info, 'session');
-  const resumeKey = own(info, 'resumeKey');
-  const resumed = own(info, 'resumed');
-  const rooms = own(info, 'rooms');
-  const resumeWindowMs = own(info, 'resumeWindowMs');
-  const pingIntervalMs = own(info, 'pingIntervalMs');
-  const tokenExpiresInMs = own(info, 'tokenExpiresInMs');
-  const frameLimitBytes = own(info, 'frameLimitBytes');
-  const iceServers = own(info, 'iceServers');
-  if (
-    isText(server) &&
-    isClientId(client) &&
-    isSessionId(session) &&
-    isText(resumeKey) &&
-    typeof resumed === 'boolean' &&
-    isList(rooms, isRoomName) &&
-    isUint(resumeWindowMs) &&
-    isUint(pingIntervalMs) &&
-    isUint(tokenExpiresInMs) &&
-    isUint(frameLimitBytes) &&
-    isList(iceServers, isIceServer)
-  ) {
-    return {
-      server,
-      client,
-      session,
-      resumeKey,
-      resumed,
-      rooms,
-      resumeWindowMs,
-      pingIntervalMs,
-      tokenExpiresInMs,
-      frameLimitBytes,
-      iceServers,
-    };
-  }
-  return fields.refuse('welcome');
+  const info = pick<Welcome>(fields.elements.value(), {
+    server: isText,
+    client: isClientId,
+    session: isSessionId,
+    resumeKey: isText,
+    resumed: isBoolean,
+    rooms: isNames,
+    resumeWindowMs: isUint,
+    pingIntervalMs: isUint,
+    tokenExpiresInMs: isUint,
+    frameLimitBytes: isUint,
+    iceServers: isIceServers,
+  });
+  return info ?? fields.refuse('welcome');
 }
 
 /** @throws ProtocolError `unknown_type` (a newer gateway's: to be ignored) or `bad_parameter` */
 export function parseGatewayFrame(type: number, elements: Elements): GatewayFrame {
   const fields = new Fields(elements);
-  switch (type) {
-    case TYPES.message:
-      return {
-        type: 'message',
-        id: fields.stringOrNull('id', OPAQUE_LIMIT_CHARACTERS),
-        options: fields.options(),
-        from: fields.client('from'),
-        session: fields.session(),
-        event: fields.event(),
-        payload: fields.payload(),
-      };
-    case TYPES.roomMessage:
-      return {
-        type: 'roomMessage',
-        id: fields.stringOrNull('id', OPAQUE_LIMIT_CHARACTERS),
-        options: fields.options(),
-        room: fields.room(),
-        from: fields.client('from'),
-        session: fields.session(),
-        event: fields.event(),
-        payload: fields.payload(),
-      };
-    case TYPES.requested:
-      return {
-        type: 'requested',
-        handle: fields.opaque('handle'),
-        options: fields.options(),
-        from: fields.client('from'),
-        session: fields.session(),
-        event: fields.event(),
-        payload: fields.payload(),
-      };
-    case TYPES.ok:
-      return { type: 'ok', ref: fields.ref(), result: fields.elements.value() };
-    case TYPES.error: {
-      const ref = fields.ref(0);
-      const code = fields.string('code', OPAQUE_LIMIT_CHARACTERS);
-      // A newer gateway may refuse for a reason that this side has no name for.
-      const known = isCode(code) ? code : 'internal_error';
-      return { type: 'error', ref, code: known, text: fields.string('text', TEXT_LIMIT_CHARACTERS) };
-    }
-    case TYPES.response:
-      return { type: 'response', ref: fields.ref(), payload: fields.payload() };
-    case TYPES.ping:
-      return { type: 'ping' };
-    case TYPES.welcome:
-      return { type: 'welcome', info: welcome(fields) };
-    case TYPES.expiring:
-      return { type: 'expiring', inMs: fields.uint('inMs') };
-    case TYPES.goaway:
-      return {
-        type: 'goaway',
-        close: fields.uint('close', 1000, 4999),
-        retryAfterMs: fields.uint('retryAfterMs'),
-      };
-    case TYPES.presence:
-      return {
-        type: 'presence',
-        room: fields.room(),
-        joined: fields.value('joined', isNames),
-        left: fields.value('left', isNames),
-        count: fields.uint('count'),
-      };
-    default:
-      return fields.unknownType(type);
-  }
+  const name = BY_NUMBER.get(type) ?? fields.unknownType(type);
+  const frame: Record<string, unknown> = { type: name };
+  for (const field of GATEWAY_FIELDS[name]) frame[field] = READ[field](fields);
+  // The two tables' types say that these are the fields of that frame.
+  return frame as unknown as GatewayFrame;
 }

@@ -5,48 +5,43 @@ import type { Payload } from './frame.js';
 import { isJsonSafe, nestsDeeper } from './json-text.js';
 import { INFLATED_LIMIT_BYTES, PAYLOAD_DEPTH_LIMIT } from './limits.js';
 import { decodeMsgpack } from './msgpack-reader.js';
-import { encodeMsgpack, type Extension } from './msgpack-writer.js';
+import { encodeMsgpack } from './msgpack-writer.js';
 
 /** Inflates one zlib stream that was made with this dictionary; throws `too_big` past the limit, else `bad_payload`. */
 export type Inflate = (data: Uint8Array, dictionary: number, limitBytes: number) => Uint8Array;
 
-export interface EncodePayloadOptions {
-  /** How values are encoded; `json` only where JSON can carry the value, MessagePack otherwise. */
-  codec?: 'msgpack' | 'json';
-  extensions?: readonly Extension[];
-}
-
 export interface DecodePayloadOptions {
   /** Without it a deflated payload is refused. */
   inflate?: Inflate;
-  extensions?: readonly Extension[];
 }
 
-const ENCODE = new TextEncoder();
 const DECODE = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
  * `undefined` is no data at all, bytes are sent as they are, the rest is encoded.
  * @throws GatewayError `bad_payload` where no codec can carry the value
  */
-export function encodePayload(data: unknown, options: EncodePayloadOptions = {}): Payload {
+export function encodePayload(data: unknown, encodeValue = asMsgpack): Payload {
   if (data === undefined) return { encoding: PAYLOAD_CODECS.none, data: new Uint8Array() };
   if (data instanceof Uint8Array) return { encoding: PAYLOAD_CODECS.bytes, data };
   if (data instanceof ArrayBuffer) return { encoding: PAYLOAD_CODECS.bytes, data: new Uint8Array(data) };
   try {
-    return encodeValue(data, options);
+    return encodeValue(data);
   } catch (cause) {
     if (cause instanceof GatewayError) throw cause;
-    // A getter, a toJSON or an extension of the application threw.
+    // A getter, or a toJSON of the application threw.
     throw new GatewayError('bad_payload', 'the data cannot be encoded', { cause });
   }
 }
 
-function encodeValue(data: unknown, { codec, extensions }: EncodePayloadOptions): Payload {
-  if (codec === 'json' && isJsonSafe(data, PAYLOAD_DEPTH_LIMIT)) {
-    return { encoding: PAYLOAD_CODECS.json, data: ENCODE.encode(JSON.stringify(data)) };
-  }
-  return { encoding: PAYLOAD_CODECS.msgpack, data: encodeMsgpack(data, extensions) };
+function asMsgpack(data: unknown): Payload {
+  return { encoding: PAYLOAD_CODECS.msgpack, data: encodeMsgpack(data) };
+}
+
+/** For `encodePayload`: JSON where it can carry the value, MessagePack otherwise. */
+export function asJson(data: unknown): Payload {
+  if (!isJsonSafe(data, PAYLOAD_DEPTH_LIMIT)) return asMsgpack(data);
+  return { encoding: PAYLOAD_CODECS.json, data: new TextEncoder().encode(JSON.stringify(data)) };
 }
 
 /**
@@ -66,7 +61,6 @@ export function decodePayload(payload: Payload, options: DecodePayloadOptions = 
         depth: PAYLOAD_DEPTH_LIMIT,
         // Each value is a byte at least, and the bytes are bounded.
         items: INFLATED_LIMIT_BYTES,
-        extensions: options.extensions ?? [],
       });
     case PAYLOAD_CODECS.json:
       return parseJson(data);
@@ -86,8 +80,8 @@ function inflated(payload: Payload, inflate: Inflate | undefined): Uint8Array {
 
 function parseJson(data: Uint8Array): unknown {
   try {
-    const text = DECODE.decode(data);
-    if (!nestsDeeper(text, PAYLOAD_DEPTH_LIMIT)) return JSON.parse(text);
+    const value: unknown = JSON.parse(DECODE.decode(data));
+    if (!nestsDeeper(value, PAYLOAD_DEPTH_LIMIT)) return value;
   } catch (cause) {
     throw new ProtocolError('bad_payload', 'the payload is not JSON', { cause });
   }

@@ -1,6 +1,7 @@
 // Calls while the connection comes and goes: the queue, its limits, aborts, and what becomes of calls in flight.
 import { describe, expect, test } from '@jest/globals';
-import { codeOf, EAGER, ManualEnvironment, until, useScriptedGateways } from './fixture.js';
+import { Client } from '../../src/client/client.js';
+import { codeOf, EAGER, ManualEnvironment, TOKEN, until, useScriptedGateways } from './fixture.js';
 import { OTHER_SESSION, textOf } from './scripted-gateway.js';
 
 const { gateway, client, pair } = useScriptedGateways();
@@ -83,15 +84,16 @@ describe('the offline queue', () => {
   });
 
   test('takes what exceeds the calls in flight, and goes on with each answer', async () => {
-    const { client: made, peer } = await pair({ inFlightLimitCalls: 1 });
-    const sent = [1, 2, 3].map((data) => made.send('bob', 'n', data));
-    for (const data of [1, 2, 3]) {
-      const frame = await peer.next('send');
-      expect(textOf(frame.payload)).toBe(data);
+    const { client: made, peer } = await pair();
+    const limit = 10_000;
+    const refs: number[] = [];
+    for (let i = 0; i < limit + 2; i++) ignore(made.send('bob', 'n', i));
+    for (let i = 0; i < limit; i++) refs.push((await peer.next('send')).ref);
+    for (const [i, ref] of refs.slice(0, 2).entries()) {
       expect(peer.unread).toBe(0);
-      peer.ok(frame.ref);
+      peer.ok(ref);
+      expect(textOf((await peer.next('send')).payload)).toBe(limit + i);
     }
-    await Promise.all(sent);
   });
 
   test('refuses with aborted at once when the signal has fired already', async () => {
@@ -287,6 +289,31 @@ describe('onRequest()', () => {
     expect(code).toBe('rejected');
     expect(text).not.toContain('1234');
     expect(errors).toMatchObject([{ message: 'password is 1234' }]);
+  });
+
+  test('prints one line when a handler throws and nobody listens to error', async () => {
+    const opened = await gateway();
+    const made = new Client(opened.url, { token: TOKEN }, EAGER);
+    const printed: unknown[][] = [];
+    const { error } = console;
+    console.error = (...args) => printed.push(args);
+    try {
+      const connected = made.connect();
+      const peer = await opened.accept();
+      await peer.welcome();
+      await connected;
+      made.onRequest('add', () => {
+        throw new Error('no memory');
+      });
+      peer.requested('h-1', 'add', 1);
+      await peer.next('reject');
+      const closing = made.close();
+      peer.close(1000);
+      await closing;
+    } finally {
+      console.error = error;
+    }
+    expect(printed).toEqual([['signalbox:', 'request rejected: Error: no memory']]);
   });
 
   test('passes on code and text of a GatewayError, and any text with exposeErrors', async () => {

@@ -90,11 +90,7 @@ class SocketInMemory implements WebSocketLike {
 describe('an injected WebSocket class', () => {
   test('is used, and nothing is written into it beyond the limit of its buffer', async () => {
     const environment = new ManualEnvironment();
-    const made = client(
-      'ws://gateway.test',
-      { WebSocket: SocketInMemory, socketBufferLimitBytes: 1000 },
-      environment,
-    );
+    const made = client('ws://gateway.test', { WebSocket: SocketInMemory }, environment);
     const connected = made.connect();
     await until(() => SocketInMemory.last !== null);
     const socket = SocketInMemory.last;
@@ -118,7 +114,7 @@ describe('an injected WebSocket class', () => {
     });
     socket.onmessage?.({ data: Uint8Array.from(welcome as Uint8Array).buffer });
     await connected;
-    socket.bufferedAmount = 1001;
+    socket.bufferedAmount = 1024 * 1024 + 1;
     const first = codeOf(made.send('bob', 'a', 1));
     const second = made.send('bob', 'b', 2, { volatile: true });
     environment.advance(100);

@@ -74,6 +74,8 @@ describe('a close by the gateway', () => {
     (await opened.accept()).close(4501);
     expect(await connected).toBe('invalid_token');
     expect(made.state).toBe('closed');
+    // It has reached the caller.
+    expect(made.errors).toEqual([]);
   });
 
   test('tells upgrade when the gateway does not speak this version', async () => {

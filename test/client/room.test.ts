@@ -83,6 +83,27 @@ describe('room()', () => {
     expect(heard).toEqual([['hello', 'bob', 'lobby']]);
   });
 
+  test('is forgotten when it was left and nobody listens, and works again when it is joined', async () => {
+    const { client: made, peer, room } = await joinedPair();
+    const remove = room.onMessage('chat', () => {});
+    const left = room.leave();
+    await answer(peer, 'leave');
+    await left;
+    expect(made.room('lobby')).toBe(room);
+    remove();
+    const joined = room.join();
+    await answer(peer, 'join');
+    await joined;
+    expect(made.room('lobby')).toBe(room);
+    const heard = new Promise((resolve) => room.onMessage('chat', resolve));
+    peer.roomMessage('lobby', 'chat', 'hello');
+    expect(await heard).toBe('hello');
+
+    const other = made.room('other');
+    void other.leave().catch(() => {});
+    expect(made.room('other')).not.toBe(other);
+  });
+
   test('is left when leave() was called while join() was in flight', async () => {
     const { client: made, peer } = await pair();
     const room = made.room('lobby');

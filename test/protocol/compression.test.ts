@@ -8,7 +8,7 @@ import { pakoCompressor } from '../../src/client/pako-compressor.js';
 import { deflatePayload, inflateWith, type Compressor } from '../../src/protocol/compression.js';
 import { PAYLOAD_CODECS, unpackEncoding } from '../../src/protocol/encoding.js';
 import { ProtocolError } from '../../src/protocol/errors.js';
-import { decodePayload, encodePayload } from '../../src/protocol/payload.js';
+import { asJson, decodePayload, encodePayload } from '../../src/protocol/payload.js';
 import { SDP_DICTIONARY } from '../../src/protocol/sdp-dictionary.js';
 import { zlibCompressor } from '../../src/session/zlib-compressor.js';
 
@@ -139,7 +139,7 @@ describe('deflatePayload', () => {
     async (name) => {
       const data = await sample(name);
       for (const codec of ['msgpack', 'json'] as const) {
-        const payload = encodePayload(data, { codec });
+        const payload = encodePayload(data, codec === 'json' ? asJson : undefined);
         const deflated = deflatePayload(payload, pakoCompressor);
         expect(unpackEncoding(deflated.encoding)).toEqual({
           codec: payload.encoding,

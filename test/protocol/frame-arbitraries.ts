@@ -61,6 +61,8 @@ const options: fc.Arbitrary<MessageOptions> = fc
     { requiredKeys: [] },
   )
   .map((record) => ({ ...record }));
+/** Those that a receiver learns. */
+const originOptions = options.map(({ trace }): MessageOptions => (trace === undefined ? {} : { trace }));
 
 /** Any JSON text, with the spaces and the large numbers that a parser would not give back. */
 const jsonText = fc.oneof(
@@ -111,7 +113,16 @@ export const clientFrame: fc.Arbitrary<ClientFrame> = fc.oneof(
     ref: refOrNone,
     seq,
     options,
-    to: fc.oneof(address, fc.array(address, { minLength: 1, maxLength: 5 })),
+    to: address,
+    event: eventName,
+    payload,
+  }),
+  fc.record({
+    type: fc.constant('send'),
+    ref: refOrNone,
+    seq: fc.constantFrom(null, 0),
+    options,
+    to: fc.array(address, { minLength: 1, maxLength: 5 }),
     event: eventName,
     payload,
   }),
@@ -180,7 +191,13 @@ const iceServer = fc.oneof(
 /** Gateway frames whose payloads come from `payloads`. */
 export function gatewayFrameWith(payloads: fc.Arbitrary<Payload>): fc.Arbitrary<GatewayFrame> {
   const id = fc.option(opaque, { nil: null });
-  const origin = { options, from: clientId, session: sessionId, event: eventName, payload: payloads };
+  const origin = {
+    options: originOptions,
+    from: clientId,
+    session: sessionId,
+    event: eventName,
+    payload: payloads,
+  };
   return fc.oneof(
     fc.record({
       type: fc.constant('welcome'),

@@ -185,7 +185,8 @@ test('elementText gives each element of an array as its own JSON', () => {
   );
 });
 
-test('nestsDeeper counts brackets outside of strings', () => {
-  expect(nestsDeeper('[{"[[[[\\"[[":[]}]', 3)).toBe(false);
-  expect(nestsDeeper('[{"[[[[\\"[[":[]}]', 2)).toBe(true);
+test('nestsDeeper counts lists and maps, not brackets in strings', () => {
+  const value: unknown = JSON.parse('[{"[[[[\\"[[":[]}]');
+  expect(nestsDeeper(value, 3)).toBe(false);
+  expect(nestsDeeper(value, 2)).toBe(true);
 });

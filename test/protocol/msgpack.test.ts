@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import msgpack5 from 'msgpack5';
 import { GatewayError, ProtocolError } from '../../src/protocol/errors.js';
 import { decodeMsgpack, type ReadLimits } from '../../src/protocol/msgpack-reader.js';
-import { encodeMsgpack, Writer, type Extension } from '../../src/protocol/msgpack-writer.js';
+import { encodeMsgpack, Writer } from '../../src/protocol/msgpack-writer.js';
 
 const LIMITS: ReadLimits = { fault: 'bad_payload', depth: 64, items: 1_000_000 };
 const theirs = msgpack5();
@@ -192,24 +192,6 @@ describe('encodeMsgpack', () => {
     ['the key __proto__', JSON.parse('{"__proto__":1}')],
   ])('refuses %s with bad_payload', (_, value) => {
     expect(faultOf(() => encodeMsgpack(value))).toBe('bad_payload');
-  });
-
-  test('writes and reads ext types of the application', () => {
-    class Point {
-      constructor(readonly x: number) {}
-    }
-    const point: Extension = {
-      type: 5,
-      matches: (value) => value instanceof Point,
-      encode: (value) => new Uint8Array([value instanceof Point ? value.x : 0]),
-      decode: (data) => new Point(data[0] ?? 0),
-    };
-    const written = encodeMsgpack([new Point(9)], [point]);
-    expect(hex(written)).toBe('91d40509');
-    expect(decode(written, { extensions: [point] })).toEqual([new Point(9)]);
-    expect(faultOf(() => decode(written))).toBe('bad_payload');
-    const broken = { ...point, decode: () => JSON.parse('{') };
-    expect(faultOf(() => decode(written, { extensions: [broken] }))).toBe('bad_payload');
   });
 });
 

@@ -53,6 +53,8 @@ describe('a client frame', () => {
     ['a target with two #', [T.send, 9, null, {}, `bob#${SESSION}#`, 'e', payload]],
     ['a list with one wrong target', [T.send, 9, null, {}, ['bob', ''], 'e', payload]],
     ['an empty list of targets', [T.send, 9, null, {}, [], 'e', payload]],
+    ['a number for a list of targets', [T.send, 9, 1, {}, ['bob', 'carol'], 'e', payload]],
+    ['a number for a list of one target', [T.send, 9, 1, {}, ['bob'], 'e', payload]],
     ['257 targets', [T.send, 9, null, {}, many(257), 'e', payload]],
     ['a list within a list', [T.send, 9, null, {}, [['bob']], 'e', payload]],
     ['a list as target of a request', [T.request, 9, 100, {}, ['bob'], 'e', payload]],

@@ -8,8 +8,9 @@ import { DICTIONARY_SHIFT } from '../../src/protocol/encoding.js';
 import { ProtocolError } from '../../src/protocol/errors.js';
 import { TYPES, type FrameCodec } from '../../src/protocol/frame.js';
 import { createJsonCodec } from '../../src/protocol/json-codec.js';
+import { INFLATED_LIMIT_BYTES } from '../../src/protocol/limits.js';
 import { msgpackCodec } from '../../src/protocol/msgpack-codec.js';
-import { decodePayload, encodePayload } from '../../src/protocol/payload.js';
+import { asJson, decodePayload, encodePayload } from '../../src/protocol/payload.js';
 import { SDP_DICTIONARY } from '../../src/protocol/sdp-dictionary.js';
 import { zlibCompressor } from '../../src/session/zlib-compressor.js';
 
@@ -19,6 +20,7 @@ interface Vectors {
   frames: { name: string; from: Side; frame: Record<string, unknown>; msgpack: string; json: string }[];
   alsoValid: { name: string; from: Side; frame: string; msgpack: string; json: string }[];
   payloads: { name: string; encoding: number; hex: string; value?: unknown }[];
+  timestamps: { name: string; encoding: number; hex: string; time: string }[];
   compression: { name: string; encoding: number; hex: string; inflated: string }[];
   invalidCompression: { name: string; encoding: number; hex: string }[];
   shownToJsonClients: { name: string; encoding: number; hex: string; json: string }[];
@@ -27,7 +29,7 @@ interface Vectors {
 
 const file = new URL('../../docs/protocol-vectors.json', import.meta.url);
 const vectors: Vectors = JSON.parse(readFileSync(file, 'utf8'));
-const jsonCodec = createJsonCodec();
+const jsonCodec = createJsonCodec({ inflate: inflateWith(zlibCompressor) });
 const bytes = (hex: string) => Uint8Array.from(Buffer.from(hex, 'hex'));
 const hex = (data: Uint8Array | string) => Buffer.from(data).toString('hex');
 
@@ -70,21 +72,28 @@ describe('vectors', () => {
 
   test.each(vectors.payloads)('payload: $name', ({ encoding, hex: data, value }) => {
     expect(decodePayload({ encoding, data: bytes(data) })).toEqual(value);
-    const written = encodePayload(value, { codec: encoding === 2 ? 'json' : 'msgpack' });
+    const written = encodePayload(value, encoding === 2 ? asJson : undefined);
     expect([written.encoding, hex(written.data)]).toEqual([encoding, data]);
+  });
+
+  test.each(vectors.timestamps)('timestamp: $name', ({ encoding, hex: data, time }) => {
+    expect(decodePayload({ encoding, data: bytes(data) })).toEqual(new Date(time));
+    expect(hex(encodePayload(new Date(time)).data)).toBe(data);
   });
 
   test.each(vectors.compression)('compression: $name', ({ encoding, hex: data, inflated }) => {
     for (const compressor of [zlibCompressor, pakoCompressor]) {
       const inflate = inflateWith(compressor);
-      expect(hex(inflate(bytes(data), encoding >> DICTIONARY_SHIFT, 100_000))).toBe(inflated);
+      expect(hex(inflate(bytes(data), encoding >> DICTIONARY_SHIFT, INFLATED_LIMIT_BYTES))).toBe(inflated);
     }
   });
 
   test.each(vectors.invalidCompression)('invalid compression: $name', ({ encoding, hex: data }) => {
     for (const compressor of [zlibCompressor, pakoCompressor]) {
       const inflate = inflateWith(compressor);
-      expect(() => inflate(bytes(data), encoding >> DICTIONARY_SHIFT, 100_000)).toThrow(ProtocolError);
+      expect(() => inflate(bytes(data), encoding >> DICTIONARY_SHIFT, INFLATED_LIMIT_BYTES)).toThrow(
+        ProtocolError,
+      );
     }
   });
 

@@ -1,0 +1,22 @@
+// What rooms and the responder have of the client: to make calls, and to tell what no promise can.
+import type { Payload } from '../protocol/frame.js';
+import type { EventName } from '../protocol/ids.js';
+import type { CallFrame, CallOptions } from './calls.js';
+
+/** A frame that carries data of the application. */
+export type Carrier = Extract<CallFrame, { payload: Payload; event?: EventName }>;
+
+export const NO_PAYLOAD: Payload = { encoding: 0, data: new Uint8Array() };
+
+export interface Caller {
+  call<Result>(frame: CallFrame, parse: (answer: unknown) => Result, options?: CallOptions): Promise<Result>;
+  /** A call that carries data. */
+  callWith<Result>(
+    data: unknown,
+    frame: Carrier,
+    parse: (answer: unknown) => Result,
+    options?: CallOptions,
+  ): Promise<Result>;
+  /** `printed` goes to the console where nobody listens to `error`. */
+  readonly report: (error: unknown, printed?: unknown) => void;
+}

@@ -1,0 +1,44 @@
+// The step back from a gateway's typed frame to the elements of the array on the wire: the mirror of parse.
+import type { Outline } from './format-client-frame.js';
+import { TYPES, type GatewayFrame, type Payload } from './frame.js';
+
+function outline(fields: unknown[], payload: Payload | null = null): Outline {
+  return { fields, payload };
+}
+
+/** Written out, for it is on the gateway's hot path. */
+export function formatGatewayFrame(frame: GatewayFrame): Outline {
+  const type = TYPES[frame.type];
+  switch (frame.type) {
+    case 'message':
+      return outline([type, frame.id, frame.options, frame.from, frame.session, frame.event], frame.payload);
+    case 'roomMessage':
+      return outline(
+        [type, frame.id, frame.options, frame.room, frame.from, frame.session, frame.event],
+        frame.payload,
+      );
+    case 'requested':
+      return outline(
+        [type, frame.handle, frame.options, frame.from, frame.session, frame.event],
+        frame.payload,
+      );
+    case 'ping':
+      return outline([type]);
+    case 'ok':
+      return outline([type, frame.ref, frame.result]);
+    case 'error':
+      return outline([type, frame.ref, frame.code, frame.text]);
+    case 'response':
+      return outline([type, frame.ref], frame.payload);
+    case 'welcome':
+      return outline([type, frame.info]);
+    case 'expiring':
+      return outline([type, frame.inMs]);
+    case 'goaway':
+      return outline([type, frame.close, frame.retryAfterMs]);
+    case 'presence':
+      return outline([type, frame.room, frame.joined, frame.left, frame.count]);
+    default:
+      return frame satisfies never;
+  }
+}

@@ -1,0 +1,112 @@
+// Every example runs, as its first line says.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { afterEach, expect, test } from '@jest/globals';
+import { findPython } from '../scripts/test-tools.mjs';
+import { launchChromium } from './browser/chromium.js';
+import { startGateway, tokenOf, until } from './gateway-process.js';
+import { freePort } from './redis-server.js';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const children: ChildProcess[] = [];
+
+interface Example {
+  child: ChildProcess;
+  output(): string;
+  ended: Promise<number | null>;
+}
+
+/** Starts a program in the project's folder; everything it prints is collected. */
+function run(command: string, args: string[], env: Record<string, string> = {}): Example {
+  const child = spawn(command, args, { cwd: root, env: { ...process.env, ...env } });
+  children.push(child);
+  let output = '';
+  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  return { child, output: () => output, ended: once(child, 'exit').then(([code]) => code as number | null) };
+}
+
+afterEach(async () => {
+  for (const child of children.splice(0)) {
+    if (child.exitCode !== null || child.signalCode !== null) continue;
+    const ended = once(child, 'exit');
+    child.kill('SIGTERM');
+    await ended;
+  }
+});
+
+test('request-reply.mjs answers between two processes', async () => {
+  const example = run(process.execPath, ['examples/request-reply.mjs'], { PORT: String(await freePort()) });
+  expect(await example.ended).toBe(0);
+  expect(example.output()).toContain('1 + 2 + … + 100 = 5050');
+  expect(example.output()).toContain('somebody-else is not_found');
+  expect(example.output()).toContain('product has no_handler');
+});
+
+test('chat.mjs carries lines between two terminals', async () => {
+  const PORT = String(await freePort());
+  const alice = run(process.execPath, ['examples/chat.mjs', 'alice'], { PORT });
+  await until(() => alice.output().includes('you are alice in lobby'));
+  const bob = run(process.execPath, ['examples/chat.mjs', 'bob'], { PORT });
+  await until(() => bob.output().includes('you are bob in lobby with alice'));
+  await until(() => alice.output().includes('* bob came'));
+  bob.child.stdin?.write('hello from the other terminal\n');
+  await until(() => alice.output().includes('bob: hello from the other terminal'));
+  bob.child.stdin?.write('\n');
+  await until(() => alice.output().includes('* bob left'));
+  alice.child.stdin?.write('\n');
+  expect([await alice.ended, await bob.ended]).toEqual([0, 0]);
+});
+
+test('call.mjs connects the cameras of two tabs', async () => {
+  const env = { PORT: String(await freePort()), PAGE_PORT: String(await freePort()) };
+  const example = run(process.execPath, ['examples/call.mjs'], env);
+  await until(() => example.output().includes('in two tabs'));
+  const browser = await launchChromium([
+    '--use-fake-device-for-media-stream',
+    '--use-fake-ui-for-media-stream',
+  ]);
+  try {
+    const pages = await Promise.all([browser.newPage(), browser.newPage()]);
+    for (const page of pages) await page.goto(`http://127.0.0.1:${env.PAGE_PORT}/`);
+    for (const page of pages) {
+      await page.waitForFunction('document.getElementById("other").videoWidth > 0');
+      await page.getByText(/guest-\w+: connected/).waitFor();
+    }
+    if (process.env.SCREENSHOTS !== undefined)
+      await pages[0].screenshot({ path: `${process.env.SCREENSHOTS}/call.png` });
+  } finally {
+    await browser.close();
+  }
+});
+
+test('the Python client passes the vectors of the protocol', async () => {
+  const example = run(python(), ['examples/python/test_vectors.py', 'docs/protocol-vectors.json']);
+  expect(await example.ended).toBe(0);
+  expect(example.output()).toMatch(/\d{3} passed, 0 failed/);
+});
+
+test('the Python client holds a live conversation', async () => {
+  const gateway = await startGateway();
+  try {
+    const args = [
+      'examples/python/conversation.py',
+      `${gateway.url}/v1/connect`,
+      tokenOf('alice'),
+      tokenOf('bob'),
+    ];
+    const example = run(python(), args);
+    await example.ended;
+    expect(example.output()).toMatch(/\d+ passed, 0 failed/);
+  } finally {
+    await gateway.stop();
+  }
+});
+
+function python(): string {
+  const found = findPython();
+  if (found === null)
+    throw new Error('no Python with msgpack and websockets: npm test installs them where it may');
+  return found;
+}
