@@ -41,7 +41,9 @@ export class PresenceFeed {
     const pending = this.pending.get(room);
     if (pending === undefined) return;
     this.pending.delete(room);
-    const detail = pending.count <= PRESENCE_DETAIL_LIMIT_MEMBERS;
+    // A large room that empties at once has few members and many names: a client refuses so long a frame.
+    const changes = pending.joined.size + pending.left.size;
+    const detail = Math.max(pending.count, changes) <= PRESENCE_DETAIL_LIMIT_MEMBERS;
     const joined = detail ? [...pending.joined] : [];
     const left = detail ? [...pending.left] : [];
     if (detail && joined.length === 0 && left.length === 0) return;

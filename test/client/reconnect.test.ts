@@ -59,7 +59,7 @@ describe('a close by the gateway', () => {
   test.each([
     [4234, 'reconnecting'],
     [4777, 'closed'],
-    [3000, 'closed'],
+    [3000, 'reconnecting'],
   ] as const)('goes by the range when %i is not in the table: %s', async (close, expected) => {
     const { client: made, peer } = await pair({}, REAL_ENVIRONMENT);
     const moved = new Promise((resolve) => made.on('state', resolve));
