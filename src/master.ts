@@ -19,6 +19,8 @@ import { EXIT_CANNOT_LISTEN } from './worker/worker.js';
 
 /** How long a worker may take from fork to listening, ms. */
 const START_TIMEOUT_MS = 20_000;
+/** How often the watchdog looks, ms. */
+const WATCH_INTERVAL_MS = 1000;
 /** How long the admin port waits for a worker's answer, ms. */
 const QUESTION_TIMEOUT_MS = 2_000;
 
@@ -56,8 +58,11 @@ class Supervisor implements Primary {
   private readonly forked = new Map<number, Forked>();
   private readonly questions = new Map<number, (answer: unknown) => void>();
   private readonly store: { memory: MemoryStore; server: StoreServer } | null;
-  private readonly timers: NodeJS.Timeout[] = [];
+  private readonly timers = new Set<NodeJS.Timeout>();
   private admin: { close(): void } | null = null;
+  /** The worker whose successor a roll has forked already. */
+  private replacing: Forked | null = null;
+  private watchedAt = performance.now();
   private lastNumber = 0;
   private lastQuestion = 0;
   private fate: Fate = { failures: 0 };
@@ -100,13 +105,14 @@ class Supervisor implements Primary {
     process.on('SIGHUP', () => {
       this.rolling = this.rolling.then(() => this.roll());
     });
+    this.watchedAt = performance.now();
     await this.store?.server.listen(this.storePath);
-    this.timers.push(
+    this.timers.add(
       setInterval(() => {
         this.watch();
-      }, 1000),
+      }, WATCH_INTERVAL_MS),
     );
-    if (this.store !== null) this.timers.push(setInterval(() => void this.store?.memory.sweep(), 100));
+    if (this.store !== null) this.timers.add(setInterval(() => void this.store?.memory.sweep(), 100));
     const listening = new Promise<void>((resolve, reject) => {
       let waiting = server.workers;
       this.onReady = () => {
@@ -136,6 +142,9 @@ class Supervisor implements Primary {
     this.log.info('rolling the workers');
     for (const old of [...this.forked.values()].filter(({ state }) => state === 'ready')) {
       if (this.draining !== null) return;
+      // It may have died since: what took its place is new already.
+      if (this.forked.get(old.process.id) !== old) continue;
+      this.replacing = old;
       await new Promise<void>((resolve) => {
         // Not only this one: should it die before it listens, it is another that takes its place.
         this.onReady = () => {
@@ -144,6 +153,7 @@ class Supervisor implements Primary {
         this.fork();
       });
       this.onReady = null;
+      this.replacing = null;
       await this.drainWorker(old);
     }
     this.log.info('rolled');
@@ -166,9 +176,15 @@ class Supervisor implements Primary {
         server.deliver(worker, event);
       },
     });
-    const server = new StoreServer(memory, () => {
-      this.log.warn('a worker sent something that is no store call');
-    });
+    const server = new StoreServer(
+      memory,
+      () => {
+        this.log.warn('a worker sent something that is no store call');
+      },
+      (error) => {
+        this.log.error({ err: error }, 'a store call failed');
+      },
+    );
     return { memory, server };
   }
 
@@ -196,7 +212,6 @@ class Supervisor implements Primary {
       case 'ready':
         forked.state = 'ready';
         this.port = message.port;
-        this.fate = { failures: 0 };
         this.tellSiblings();
         this.onReady?.();
         return;
@@ -217,10 +232,11 @@ class Supervisor implements Primary {
     const forked = this.forked.get(worker.id);
     if (forked === undefined) return;
     this.forked.delete(worker.id);
-    void this.store?.memory.retire(forked.id);
+    this.retire(forked.id);
     this.tellSiblings();
     if (this.draining !== null || forked.state === 'draining') return;
     this.log.error({ worker: forked.id, code, signal }, 'a worker ended');
+    if (this.replacing === forked) return;
     const hopeless = code === EXIT_CANNOT_LISTEN;
     this.fate = nextFate(this.fate, performance.now() - forked.startedAt);
     const { crashLoopLimit } = this.config.server;
@@ -237,17 +253,32 @@ class Supervisor implements Primary {
     }
     const timer = setTimeout(
       () => {
+        this.timers.delete(timer);
         if (this.draining === null) this.fork();
       },
       backoffMs(this.fate.failures, Math.random()),
     );
-    this.timers.push(timer);
+    this.timers.add(timer);
+  }
+
+  /** Its sessions wait from now on: the embedded store knows at once, Redis by way of a sibling (else by the lease). */
+  private retire(worker: WorkerId): void {
+    void this.store?.memory.retire(worker);
+    const sibling = [...this.forked.values()].find(({ state }) => state === 'ready');
+    if (this.store === null && sibling !== undefined) this.tell(sibling, { type: 'retire', worker });
   }
 
   /** Kills workers that gave no sign of life: a hung process would keep its clients for ever. */
   private watch(): void {
     const now = performance.now();
     const { watchdogTimeoutMs, drainTimeoutMs } = this.config.server;
+    const late = now - this.watchedAt > WATCH_INTERVAL_MS * 2;
+    this.watchedAt = now;
+    if (late) {
+      // The primary itself stood still (a frozen machine, a debugger): their signs of life are still to be read.
+      for (const forked of this.forked.values()) forked.heardAt = now;
+      return;
+    }
     for (const { id, process: worker, state, heardAt } of this.forked.values()) {
       const limit =
         state === 'starting' ? START_TIMEOUT_MS : state === 'draining' ? drainTimeoutMs : watchdogTimeoutMs;
@@ -269,6 +300,7 @@ class Supervisor implements Primary {
   }
 
   private drainWorker(forked: Forked): Promise<void> {
+    if (forked.process.isDead()) return Promise.resolve();
     const holdsNobody = forked.state === 'starting';
     forked.state = 'draining';
     const { drainTimeoutMs } = this.config.server;

@@ -69,7 +69,7 @@ export const SETTINGS = {
   HELLO_TIMEOUT_MS: count(5000, 500, 60_000, 'ms', 'From the handshake to an accepted hello.'),
 
   // Limits
-  FRAME_LIMIT_BYTES: count(262_144, 1024, 16_777_216, 'bytes', 'Largest frame: any SDP fits; memory per connection stays small.'),
+  FRAME_LIMIT_BYTES: count(262_144, 1024, 8_388_608, 'bytes', 'Largest frame: any SDP fits; memory per connection stays small.'),
   OUTBOX_LIMIT_BYTES: count(1_048_576, 65_536, 1_073_741_824, 'bytes', 'What may wait for a slow reader; half of it drops volatile messages, all of it ends the connection.'),
   CONNECTIONS_LIMIT: count(15_000, 1, 1_000_000, 'connections per worker', 'Below the usual limit of file descriptors; over it clients are sent away with a hint.'),
   CONNECTIONS_PER_ADDRESS_LIMIT: count(1000, 0, 1_000_000, 'connections per worker', 'Of one address (IPv6: one /64): an office behind NAT fits. 0: no limit.'),

@@ -3,7 +3,7 @@ import { createConnection, createServer, type Server, type Socket } from 'node:n
 
 /** Bytes that may wait for a process that does not read; past it messages are refused (a stopped worker must not fill us). */
 export const LINK_QUEUE_LIMIT_BYTES = 64 * 1024 * 1024;
-/** Largest message on a link: a frame, its targets and some room. */
+/** Largest message on a link: twice the largest frame that can be configured, for targets and what serialising adds. */
 export const LINK_MESSAGE_LIMIT_BYTES = 16 * 1024 * 1024;
 const HEADER_BYTES = 4;
 /** Up to this size messages of a tick are copied together: one write of 64 KiB beats many small ones. */
@@ -37,11 +37,12 @@ export class Link {
     });
   }
 
-  /** Queues a message; false when the link is closed or its queue is full. The bytes are copied or kept unchanged by the caller. */
+  /** Queues a message; false when it is too large, the link is closed or its queue is full. The bytes are copied or kept unchanged by the caller. */
   send(...parts: Uint8Array[]): boolean {
     if (this.closed || this.socket.writableLength + this.batched > LINK_QUEUE_LIMIT_BYTES) return false;
     let length = 0;
     for (const part of parts) length += part.length;
+    if (length > LINK_MESSAGE_LIMIT_BYTES) return false;
     if (this.batched + HEADER_BYTES + length > BATCH_BYTES) this.flush();
     if (HEADER_BYTES + length > BATCH_BYTES) {
       const header = Buffer.allocUnsafe(HEADER_BYTES);

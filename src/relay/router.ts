@@ -62,10 +62,13 @@ export class Router {
       return;
     }
     Promise.all(
-      to.map(async (target) => ({ target, result: await this.sendTo(session, frame, target, body) })),
+      [...new Set(to)].map(async (target) => ({
+        target,
+        result: await this.sendTo(session, frame, target, body),
+      })),
     ).then((results) => {
       const absent = results.filter(({ result }) => result === 'absent').map(({ target }) => target);
-      if (absent.length === to.length) session.refuse(frame.ref, 'not_found', CODES.not_found.text);
+      if (absent.length === results.length) session.refuse(frame.ref, 'not_found', CODES.not_found.text);
       else if (frame.seq !== 0) session.ok(frame.ref, { absent });
     }, report);
   }

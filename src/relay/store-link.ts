@@ -25,10 +25,14 @@ export class StoreServer {
   private readonly workers = new Map<WorkerId, Link>();
   private server: Server | null = null;
 
-  /** @param count calls that were no calls: a worker must not be able to take the primary down. */
+  /**
+   * @param count calls that were no calls: a worker must not be able to take the primary down
+   * @param failed told of errors that are nobody's refusal
+   */
   constructor(
     private readonly store: Store,
     private readonly count: (what: 'bad_call') => void,
+    private readonly failed: (error: unknown) => void,
   ) {}
 
   async listen(path: string): Promise<void> {
@@ -36,7 +40,9 @@ export class StoreServer {
   }
 
   deliver(worker: WorkerId, event: StoreEvent): void {
-    this.workers.get(worker)?.send(serialize({ event } satisfies Answer));
+    const link = this.workers.get(worker);
+    // A worker that misses an event would go on with a wrong picture: without its link it ends and starts anew.
+    if (link?.send(serialize({ event } satisfies Answer)) === false) link.close();
   }
 
   close(): void {
@@ -59,7 +65,10 @@ export class StoreServer {
         }
       },
       close: () => {
-        if (worker !== null && this.workers.get(worker) === link()) this.workers.delete(worker);
+        if (worker === null || this.workers.get(worker) !== link()) return;
+        this.workers.delete(worker);
+        // Whatever it still attached came before this: its sessions wait from now on.
+        void this.store.retire(worker);
       },
     };
   }
@@ -72,11 +81,10 @@ export class StoreServer {
       const result = await Reflect.apply(method, this.store, call.args);
       answer = { id: call.id, result };
     } catch (error) {
-      const code = error instanceof GatewayError ? error.code : 'internal_error';
-      answer = {
-        id: call.id,
-        error: { code, message: error instanceof Error ? error.message : String(error) },
-      };
+      const known = error instanceof GatewayError;
+      if (!known) this.failed(error);
+      const { code, message } = known ? error : new GatewayError('internal_error');
+      answer = { id: call.id, error: { code, message } };
     }
     link.send(serialize(answer));
   }
@@ -125,10 +133,12 @@ export class RemoteStore implements Store {
   private readonly pending = new Map<number, Pending>();
   private readonly link: Link;
   private readonly timer: NodeJS.Timeout;
+  private closing = false;
   private lastId = 0;
   ready = true;
 
-  constructor(path: string, worker: WorkerId, listener: StoreListener) {
+  /** @param lost the primary's store is gone for this worker: it cannot go on */
+  constructor(path: string, worker: WorkerId, listener: StoreListener, lost: () => void) {
     this.link = connectLink(path, {
       message: (bytes) => {
         // The primary is trusted: it is the process that started this one.
@@ -139,6 +149,7 @@ export class RemoteStore implements Store {
       close: () => {
         this.ready = false;
         this.failAll('unknown_outcome');
+        if (!this.closing) lost();
       },
     });
     this.link.send(serialize({ hello: worker } satisfies Call));
@@ -165,6 +176,7 @@ export class RemoteStore implements Store {
   sweep = this.method('sweep');
 
   close(): Promise<void> {
+    this.closing = true;
     clearInterval(this.timer);
     this.link.close();
     this.failAll('unavailable');

@@ -82,13 +82,18 @@ export class Session {
   deliver(frame: PreparedFrame, volatile: boolean): Outcome {
     const queued = this.connection.queuedBytes;
     if (volatile && queued > this.outboxLimitBytes / 2) return 'dropped';
-    return this.sendEncoded(frame.for(this.connection.codec)) ? 'queued' : 'cut_off';
+    return this.sendEncoded(frame.for(this.connection.codec));
   }
 
   /** Runs joins and leaves of this session one after the other, in the order they came. */
   inRoomOrder(work: () => Promise<void>): void {
     // Without work before it, it starts in this tick: a publish that follows a join must not overtake it.
-    const done = this.roomWork === null ? work() : this.roomWork.then(work);
+    // Whoever brings work answers for its failure; what slips through must neither stop the queue nor the process.
+    const guarded = (): Promise<void> =>
+      work().catch((error: unknown) => {
+        this.log.warn({ err: error }, 'room work failed');
+      });
+    const done = this.roomWork === null ? guarded() : this.roomWork.then(guarded);
     this.roomWork = done;
     void done.then(() => {
       if (this.roomWork === done) this.roomWork = null;
@@ -108,12 +113,11 @@ export class Session {
     this.pingDeadline = null;
   }
 
-  private sendEncoded(bytes: Uint8Array | string): boolean {
+  private sendEncoded(bytes: Uint8Array | string): Outcome {
     if (this.connection.queuedBytes > this.outboxLimitBytes) {
       this.connection.close('slow_consumer');
-      return false;
+      return 'cut_off';
     }
-    this.connection.send(bytes);
-    return true;
+    return this.connection.send(bytes) ? 'queued' : 'dropped';
   }
 }

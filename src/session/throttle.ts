@@ -42,8 +42,8 @@ class Shared {
     this.bytes = new BucketMap(rates.bytes);
   }
 
-  take(key: string, bytes: number, now: number): number {
-    return Math.max(this.messages.take(key, 1, now), this.bytes.take(key, bytes, now));
+  take(key: string, messages: number, bytes: number, now: number): number {
+    return Math.max(this.messages.take(key, messages, now), this.bytes.take(key, bytes, now));
   }
 
   prune(now: number): void {
@@ -65,17 +65,17 @@ export class Throttle {
     this.addresses = new Shared(rates.address);
   }
 
-  /** One message of a session: over a rate its connection is read more slowly, far over it is closed. */
-  take(session: Throttled, bytes: number): void {
+  /** One frame of a session, which counts as `cost` messages: over a rate its connection is read more slowly, far over it is closed. */
+  take(session: Throttled, bytes: number, cost = 1): void {
     const now = this.now();
     const { messages, bytes: byteRate } = this.rates.connection;
     const own = (session.buckets ??= {
       messages: new TokenBucket(messages, now),
       bytes: new TokenBucket(byteRate, now),
     });
-    this.slow(session, 'connection', Math.max(own.messages.take(1, now), own.bytes.take(bytes, now)));
-    this.slow(session, 'client', this.clients.take(session.ref.client, bytes, now));
-    this.slow(session, 'address', this.addresses.take(session.connection.address, bytes, now));
+    this.slow(session, 'connection', Math.max(own.messages.take(cost, now), own.bytes.take(bytes, now)));
+    this.slow(session, 'client', this.clients.take(session.ref.client, cost, bytes, now));
+    this.slow(session, 'address', this.addresses.take(session.connection.address, cost, bytes, now));
   }
 
   /** Forgets the clients and addresses that have been quiet. */

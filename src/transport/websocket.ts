@@ -41,13 +41,14 @@ export class WebSocketConnection implements Connection {
     return this.socket.writableLength;
   }
 
-  send(frame: Uint8Array | string): void {
-    if (this.closing) return;
+  send(frame: Uint8Array | string): boolean {
+    if (this.closing) return false;
     if (!this.corked.value) {
       this.corked.value = true;
       this.flusher.cork(this.socket, this.corked);
     }
     this.ws.send(frame);
+    return true;
   }
 
   pause(ms: number): void {

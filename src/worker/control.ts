@@ -7,6 +7,8 @@ export type ToWorker =
   | { type: 'siblings'; workers: WorkerId[] }
   /** Stop taking work, move the clients away, exit. */
   | { type: 'drain' }
+  /** A worker of this node is dead: its sessions wait from now on. */
+  | { type: 'retire'; worker: WorkerId }
   | { type: 'metrics'; id: number }
   | { type: 'locate'; id: number; client: ClientId };
 

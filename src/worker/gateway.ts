@@ -1,8 +1,9 @@
 // The sessions of one worker: takes connections in, fences and drains them.
 import { CODES, type CloseCode } from '../protocol/codes.js';
+import type { SessionId } from '../protocol/ids.js';
 import type { Connection, ConnectionHandlers } from '../session/connection.js';
 import type { Session } from '../session/session.js';
-import type { SessionRef, StoreEvent } from '../session/store/store.js';
+import type { AttachRequest, AttachResult, SessionRef, StoreEvent } from '../session/store/store.js';
 import { RETRY_SPREAD_MS, Visit, type VisitOptions } from './visit.js';
 
 /** A drain closes connections in this many steps. */
@@ -10,8 +11,13 @@ const DRAIN_STEPS = 20;
 /** Longest pause between two of them, ms: a small drain stays quick. */
 const DRAIN_PAUSE_MS = 100;
 
+type Fence = Extract<StoreEvent, { type: 'fence' }>;
+
 export class Gateway {
   draining = false;
+  /** Attaches under way, and the fences that came meanwhile: one may overtake the answer that it is about. */
+  private attaching = 0;
+  private readonly fences = new Map<SessionId, Fence>();
 
   constructor(private readonly options: VisitOptions) {}
 
@@ -21,10 +27,26 @@ export class Gateway {
   }
 
   /** The store says that a newer connection or session took over. */
-  fence(event: Extract<StoreEvent, { type: 'fence' }>): void {
+  fence(event: Fence): void {
+    if (this.attaching > 0) this.fences.set(event.session, event);
     const session = this.options.registry.get(event.session);
     if (session === undefined || session.ref.generation > event.generation) return;
     this.end(session, event.code);
+  }
+
+  /** Attaches a session; `fencedBy` says that a newer connection took it over before the answer was here. */
+  async attach(request: AttachRequest): Promise<{ result: AttachResult; fencedBy: Fence['code'] | null }> {
+    this.attaching++;
+    try {
+      const result = await this.options.store.attach(request);
+      const fence = result.status === 'attached' ? this.fences.get(result.session) : undefined;
+      const isOurs =
+        result.status === 'attached' && fence !== undefined && fence.generation >= result.generation;
+      return { result, fencedBy: isOurs ? fence.code : null };
+    } finally {
+      this.attaching--;
+      if (this.attaching === 0) this.fences.clear();
+    }
   }
 
   /** A connection is gone: the session waits, or is over. The store tells itself again what it could not hear now. */

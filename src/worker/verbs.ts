@@ -7,7 +7,7 @@ import type { RoomName, WorkerId } from '../protocol/ids.js';
 import { refusalOf } from '../relay/authorize.js';
 import type { Router } from '../relay/router.js';
 import type { Authenticator } from '../session/authenticator.js';
-import { mayJoin, mayList } from '../session/permissions.js';
+import { mayJoin, mayList, mayPresence } from '../session/permissions.js';
 import { TokenBucket } from '../session/rate-limit.js';
 import type { SessionRegistry } from '../session/registry.js';
 import type { Session } from '../session/session.js';
@@ -170,8 +170,13 @@ export class Verbs {
         this.refuse(session, frame.ref, 'forbidden', 'The token belongs to another client.');
         return;
       }
+      // The connection may have ended while the keys were fetched: then there is nothing to watch over.
+      if (this.options.registry.get(session.ref.session) !== session) return;
       session.identity = identity;
       this.armExpiry(session);
+      for (const room of session.watched ?? []) {
+        if (!mayPresence(identity.permissions, room)) session.watched?.delete(room);
+      }
       for (const room of session.rooms) {
         if (!mayJoin(identity.permissions, room))
           session.inRoomOrder(() => this.leaveRoom(session, room).then(() => undefined));

@@ -14,7 +14,7 @@ import { mayJoin } from '../session/permissions.js';
 import type { SessionRegistry } from '../session/registry.js';
 import type { RandomPool } from '../session/random-pool.js';
 import { Session } from '../session/session.js';
-import type { SessionRef, Store } from '../session/store/store.js';
+import type { AttachRequest, AttachResult, SessionRef, Store } from '../session/store/store.js';
 import type { Deadline, TimerWheel } from '../session/wheel.js';
 import type { Throttle } from '../session/throttle.js';
 import type { Verbs } from './verbs.js';
@@ -47,11 +47,12 @@ const EARLY_LIMIT_BYTES = 512 * 1024;
 /** What a visit needs of the gateway that it is part of. */
 interface Host {
   readonly draining: boolean;
+  attach(request: AttachRequest): Promise<{ result: AttachResult; fencedBy: CloseCode | null }>;
   tell(ref: SessionRef, ended: boolean): void;
 }
 
 /** Nobody yet, being attached, a session, gone. */
-type Phase = 'greeting' | 'attaching' | 'open' | 'closed';
+type Phase = 'greeting' | 'attaching' | 'open' | 'closing' | 'closed';
 
 /** What matters only until the welcome; idle connections are many, so it goes with it. */
 interface Arrival {
@@ -83,6 +84,7 @@ export class Visit implements ConnectionHandlers {
   frame(bytes: Uint8Array | string): void {
     const { metrics, throttle } = this.options;
     metrics.bytesIn.add('', bytes.length);
+    if (this.phase === 'closing') return;
     let frame: ClientFrame;
     try {
       frame = this.connection.codec.decodeClient(bytes);
@@ -93,7 +95,7 @@ export class Visit implements ConnectionHandlers {
     metrics.framesIn.add(frame.type);
     const { session } = this;
     if (this.phase === 'open' && session !== null) {
-      throttle.take(session, bytes.length);
+      throttle.take(session, bytes.length, costOf(frame));
       session.lastHeardAt = performance.now();
       this.options.verbs.handle(session, frame);
     } else if (this.phase === 'greeting' && frame.type === 'hello') {
@@ -156,7 +158,7 @@ export class Visit implements ConnectionHandlers {
     if (token === null) throw new ProtocolError('invalid_token');
     const identity = await options.authenticator.verify(token);
     const resumeKey = options.random.text(32);
-    const result = await store.attach({
+    const { result, fencedBy } = await this.host.attach({
       client: identity.client,
       worker,
       resume:
@@ -171,6 +173,10 @@ export class Visit implements ConnectionHandlers {
       return;
     }
     const ref = { client: identity.client, session: result.session, generation: result.generation };
+    if (fencedBy !== null) {
+      this.close(fencedBy);
+      return;
+    }
     if (this.cannotStay()) {
       // The client went away, or the worker is about to, while the store worked: the session waits.
       this.host.tell(ref, false);
@@ -250,13 +256,15 @@ export class Visit implements ConnectionHandlers {
   }
 
   private cannotStay(): boolean {
-    return this.phase === 'closed' || this.host.draining;
+    return this.phase === 'closing' || this.phase === 'closed' || this.host.draining;
   }
 
   private close(code: CloseCode): void {
     const { connection } = this;
     const comeBack = CODES[code].then === 'resume';
+    if (this.phase === 'closing') return;
     if (this.phase !== 'closed') {
+      this.phase = 'closing';
       const retryAfterMs = comeBack ? Math.round(RETRY_SPREAD_MS * (1 + Math.random())) : 0;
       connection.send(
         connection.codec.encodeGateway({ type: 'goaway', close: CODES[code].close, retryAfterMs }),
@@ -264,6 +272,11 @@ export class Visit implements ConnectionHandlers {
     }
     connection.close(code);
   }
+}
+
+/** What a frame counts against the rates: each target of a list is a message of its own. */
+function costOf(frame: ClientFrame): number {
+  return frame.type === 'send' && Array.isArray(frame.to) ? frame.to.length : 1;
 }
 
 function hashOf(resumeKey: string): string {

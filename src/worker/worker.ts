@@ -65,20 +65,22 @@ export async function runWorker(
     },
   });
 
+  // Nothing is meant for a worker that holds nobody yet, and its parts may not stand.
+  let live = false;
   const relay = new NodeRelay({
     worker,
     directory,
     listener: (envelope, path) => {
-      router.receive(envelope, path);
+      if (live) router.receive(envelope, path);
     },
     count: (path, outcome) => {
       metrics.relayed.add(`${path} ${outcome}`);
     },
   });
 
-  // Set once the parts that it needs stand; events before that find no session anyway.
   let renewAll = (): void => undefined;
   const onStoreEvent = (event: StoreEvent): void => {
+    if (!live) return;
     switch (event.type) {
       case 'entry':
         metrics.entries.add(event.channel.kind);
@@ -182,6 +184,7 @@ export async function runWorker(
     },
   });
 
+  live = true;
   await relay.open();
   const signs = keepAlive(settings, store, registry);
   renewAll = signs.renewAll;
@@ -238,6 +241,11 @@ export async function runWorker(
         case 'drain':
           void drain();
           return;
+        case 'retire':
+          store.retire(message.worker).catch(() => {
+            metrics.storeErrors.inc({ kind: 'retire' });
+          });
+          return;
         case 'metrics':
           void metrics.registry.getMetricsAsJSON().then((values) => {
             tell({ type: 'metrics', id: message.id, values });
@@ -270,7 +278,11 @@ async function openStore(
   metrics: Metrics,
   log: ReturnType<typeof createLog>,
 ): Promise<Store> {
-  if (config.store.redisUrl === null) return new RemoteStore(storePath, worker, listener);
+  if (config.store.redisUrl === null)
+    return new RemoteStore(storePath, worker, listener, () => {
+      log.fatal('the link to the primary is gone');
+      process.exit(1);
+    });
   // Loaded only where it is used: without Redis a worker saves the client library's memory.
   const { RedisStore } = await import('../session/store/redis-store.js');
   const store = await RedisStore.connect({

@@ -73,9 +73,13 @@ describe('StoreServer', () => {
         server.deliver(to, event);
       },
     });
-    server = new StoreServer(memory, () => {
-      bad++;
-    });
+    server = new StoreServer(
+      memory,
+      () => {
+        bad++;
+      },
+      () => undefined,
+    );
     await server.listen(path);
   });
 
@@ -108,7 +112,12 @@ describe('StoreServer', () => {
 
   async function expectService(): Promise<void> {
     await memory.sweep();
-    const store = new RemoteStore(path, worker, () => undefined);
+    const store = new RemoteStore(
+      path,
+      worker,
+      () => undefined,
+      () => undefined,
+    );
     await until(() => store.ready);
     expect(await store.count('lobby' as never)).toBe(0);
     await store.close();

@@ -158,6 +158,34 @@ async function helloAgain(
   return [welcome];
 }
 
+interface RawClient {
+  frames: unknown[][];
+  /** Sends a frame with a reference and waits for its answer. */
+  call(frame: unknown[]): Promise<unknown[]>;
+}
+
+/** A connected client of bare frames, over the JSON subprotocol. */
+async function rawClient(gateway: GatewayProcess, token: string): Promise<RawClient> {
+  const ws = new WebSocketClass(`${gateway.url}/v1/connect`, ['signalbox.v1.json', `bearer.${token}`]);
+  cleanups.push(() => {
+    ws.terminate();
+    return Promise.resolve();
+  });
+  const frames: unknown[][] = [];
+  ws.on('message', (bytes: Buffer) => frames.push(JSON.parse(bytes.toString('utf8')) as unknown[]));
+  ws.on('open', () => {
+    ws.send('[0,1]');
+  });
+  await until(() => frames.length > 0);
+  return {
+    frames,
+    call: (frame) => {
+      ws.send(JSON.stringify(frame));
+      return until(() => frames.find(([type, ref]) => (type === 5 || type === 6) && ref === frame[1]));
+    },
+  };
+}
+
 describe('workers', () => {
   test('a worker killed with -9: its clients are back, the others notice nothing, another worker is forked', async () => {
     const gateway = await gatewayFor();
@@ -222,7 +250,82 @@ describe('workers', () => {
   });
 });
 
+describe('supervision', () => {
+  test('CRASH_LOOP_LIMIT ends a gateway whose workers die again and again, with exit code 1', async () => {
+    const gateway = await gatewayFor({ CRASH_LOOP_LIMIT: '3', WORKERS: '1' });
+    const seen = new Set<number>();
+    while (gateway.process.exitCode === null) {
+      const [worker] = await gateway.workers().catch(() => []);
+      if (worker?.state === 'ready' && !seen.has(worker.pid)) {
+        seen.add(worker.pid);
+        process.kill(worker.pid, 'SIGKILL');
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect(seen.size).toBe(3);
+    expect(gateway.process.exitCode).toBe(1);
+  });
+
+  test('a worker that dies in the middle of a roll neither stops the roll nor leaves one too many', async () => {
+    const gateway = await gatewayFor({ WORKERS: '3' });
+    const last = (await gateway.workers()).at(-1)?.pid ?? 0;
+    gateway.process.kill('SIGHUP');
+    await until(async () => (await gateway.workers()).length > 3);
+    process.kill(last, 'SIGKILL');
+    await until(() => gateway.output().includes('"rolled"'));
+    await until(async () => {
+      const workers = await gateway.workers();
+      return workers.length === 3 && workers.every(({ state }) => state === 'ready');
+    });
+  });
+
+  test('a primary that stood still does not kill its workers for its own silence', async () => {
+    const gateway = await gatewayFor({ WATCHDOG_TIMEOUT_MS: '3000' });
+    const client = await connect(gateway, 'alice');
+    const states: string[] = [];
+    client.on('state', (state) => states.push(state));
+    const pids = (await gateway.workers()).map(({ pid }) => pid);
+    gateway.process.kill('SIGSTOP');
+    // The fault itself takes time: longer than the watchdog's limit.
+    await new Promise((resolve) => setTimeout(resolve, 4500));
+    gateway.process.kill('SIGCONT');
+    expect((await gateway.workers()).map(({ pid }) => pid)).toEqual(pids);
+    await client.send('alice', 'x', 1);
+    expect(states).toEqual([]);
+  });
+});
+
 describe('Redis trouble', () => {
+  test('a killed worker is out of the directory at once, not only when its lease ends', async () => {
+    const redis = await startRedis();
+    cleanups.push(() => redis.stop());
+    const gateway = await gatewayFor({ REDIS_URL: redis.url, WORKER_LEASE_MS: '600000' });
+    const [welcome] = await helloAgain(gateway, 'alice', null);
+    const [place] = await gateway.locate('alice');
+    const pid = (await gateway.workers()).find(({ id }) => id === place?.worker)?.pid ?? 0;
+    process.kill(pid, 'SIGKILL');
+    expect(await closeOf(welcome)).toBe(1006);
+    await until(async () => (await gateway.locate('alice')).every(({ connected }) => !connected));
+  });
+
+  test('a narrower token while Redis hangs neither crashes the worker nor blocks the session', async () => {
+    const redis = await startRedis();
+    cleanups.push(() => redis.stop());
+    const gateway = await gatewayFor({ REDIS_URL: redis.url, WORKER_LEASE_MS: '600000' });
+    const alice = await rawClient(gateway, tokenOf('alice'));
+    await alice.call([32, 1, 'lobby']);
+    await alice.call([52, 2, 'lobby', true]);
+    const pids = (await gateway.workers()).map(({ pid }) => pid);
+    redis.pause();
+    const narrow = tokenOf('alice', { send: ['*'] });
+    expect((await alice.call([4, 3, narrow]))[0]).toBe(5);
+    expect((await alice.call([33, 4, 'lobby']))[0]).toBe(6);
+    redis.resume();
+    let ref = 4;
+    await until(async () => (await alice.call([33, ++ref, 'lobby']))[0] === 5);
+    expect((await gateway.workers()).map(({ pid }) => pid)).toEqual(pids);
+  });
+
   test('Redis stopped for a while: clients stay, calls fail with a typed error, everything recovers by itself', async () => {
     const redis = await startRedis();
     cleanups.push(() => redis.stop());
@@ -313,7 +416,53 @@ describe('DUPLICATE_CLIENT', () => {
   });
 });
 
+describe.each(['embedded', 'redis'] as const)('two connections at the same moment, %s store', (store) => {
+  test('DUPLICATE_CLIENT=replace leaves exactly one of them', async () => {
+    const deployment = await deploy(store, { DUPLICATE_CLIENT: 'replace' });
+    cleanups.push(() => deployment.stop());
+    const [gateway] = deployment.gateways as [GatewayProcess];
+    for (let i = 0; i < 25; i++) {
+      const name = `twin-${String(i)}`;
+      const twins = await Promise.all([1, 2].map(() => rawSocket(gateway, tokenOf(name))));
+      await until(() => twins.some(({ readyState }) => readyState === WebSocketClass.CLOSED));
+      expect(twins.filter(({ readyState }) => readyState === WebSocketClass.OPEN)).toHaveLength(1);
+      expect(await gateway.locate(name)).toHaveLength(1);
+    }
+  });
+});
+
+/** Resolves when hello was sent. */
+async function rawSocket(
+  gateway: GatewayProcess,
+  token: string,
+): Promise<InstanceType<typeof WebSocketClass>> {
+  const ws = new WebSocketClass(`${gateway.url}/v1/connect`, ['signalbox.v1.json', `bearer.${token}`]);
+  cleanups.push(() => {
+    ws.terminate();
+    return Promise.resolve();
+  });
+  await new Promise((resolve) => ws.on('open', resolve));
+  ws.send('[0,1]');
+  return ws;
+}
+
 describe('tokens', () => {
+  test('a newer token without presence ends the presence events of rooms that are watched', async () => {
+    const gateway = await gatewayFor();
+    const alice = await rawClient(gateway, tokenOf('alice'));
+    await alice.call([32, 1, 'lobby']);
+    await alice.call([52, 2, 'lobby', true]);
+    await alice.call([4, 3, tokenOf('alice', { rooms: { join: ['lobby'] } })]);
+    const bob = await rawClient(gateway, tokenOf('bob'));
+    await bob.call([32, 1, 'lobby']);
+    await bob.call([35, 2, null, {}, 'lobby', 'chat', 'json', 1]);
+    await until(() => alice.frames.some(([type]) => type === 36));
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(alice.frames.filter(([type, , joined]) => type === 53 && String(joined).includes('bob'))).toEqual(
+      [],
+    );
+  });
+
   test('an expiring token is refreshed in band; without a new one the connection ends with 4010', async () => {
     const gateway = await gatewayFor({
       TOKEN_EXPIRY_WARNING_MS: '1000',

@@ -36,7 +36,7 @@ describe('the presence feed', () => {
       codec,
       address: '127.0.0.1',
       queuedBytes: 0,
-      send: (frame) => void frames.push(codec.decodeGateway(frame)),
+      send: (frame) => frames.push(codec.decodeGateway(frame)) > 0,
       pause: () => undefined,
       close: () => undefined,
       terminate: () => undefined,
