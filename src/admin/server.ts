@@ -1,6 +1,7 @@
 // The admin port: metrics of the node, and where a client is.
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { type ServerResponse, createServer } from 'node:http';
+import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
+import { isIP } from 'node:net';
 import Router from 'find-my-way';
 import { AggregatorRegistry } from 'prom-client';
 import type { Config } from '../config.js';
@@ -22,6 +23,8 @@ export async function startAdminServer(
   const { adminPort, adminHost, adminKey } = config.server;
   if (adminPort === null) return null;
   const router = Router({
+    // Longer than any id with every character escaped; the router's own limit is shorter than an id.
+    maxParamLength: 512,
     defaultRoute: (_request, response) => {
       reply(response, 404, { code: 'not_found' });
     },
@@ -66,7 +69,8 @@ export async function startAdminServer(
   const server = createServer(
     { maxHeaderSize: 8192, headersTimeout: 5000, requestTimeout: 10_000 },
     (request, response) => {
-      router.lookup(request, response);
+      if (isMeant(request, adminHost)) router.lookup(request, response);
+      else reply(response, 421, { code: 'bad_host' });
     },
   );
   await new Promise<void>((resolve, reject) => {
@@ -87,6 +91,19 @@ async function exposition(source: AdminSource): Promise<string> {
   const values = await source.metrics();
   // prom-client adds the workers' values up by each metric's own aggregator.
   return AggregatorRegistry.aggregate(values as Parameters<typeof AggregatorRegistry.aggregate>[0]).metrics();
+}
+
+/**
+ * A page whose name was made to point here (DNS rebinding) can ask this port from an operator's browser, and read the
+ * answer; its own name in `Host` gives it away. Programs without that field are no browsers.
+ */
+function isMeant({ headers: { host } }: IncomingMessage, adminHost: string): boolean {
+  if (host === undefined) return true;
+  const name = host
+    .replace(/:\d*$/, '')
+    .replace(/^\[(.*)\]$/, '$1')
+    .toLowerCase();
+  return isIP(name) !== 0 || name === 'localhost' || name === adminHost.toLowerCase();
 }
 
 /** Compares digests, so that neither time nor length tells anything about the key. */

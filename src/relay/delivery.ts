@@ -1,7 +1,7 @@
 // The last step of a message: into the connections of this worker, one encoding per codec.
 import type { FrameCodec } from '../protocol/frame.js';
-import type { ClientId, SessionId } from '../protocol/ids.js';
-import { matchesAny } from '../session/permissions.js';
+import { type ClientId, isClientId, type SessionId } from '../protocol/ids.js';
+import { compilePatterns, matches, type Patterns } from '../session/permissions.js';
 import { PreparedFrame } from '../session/prepared-frame.js';
 import type { SessionRegistry } from '../session/registry.js';
 import type { Outcome, Session } from '../session/session.js';
@@ -29,9 +29,8 @@ export class Delivery {
 
   toMatching(patterns: readonly string[], except: SessionId, body: Uint8Array): void {
     const frame = PreparedFrame.of('message', null, body, this.msgpack);
-    for (const session of this.registry.all()) {
-      if (session.ref.session === except || !matchesAny(patterns, session.ref.client)) continue;
-      this.count(session.deliver(frame, true), 1);
+    for (const session of this.matching(compilePatterns(patterns))) {
+      if (session.ref.session !== except) this.count(session.deliver(frame, true), 1);
     }
   }
 
@@ -56,6 +55,16 @@ export class Delivery {
       if (skip !== null && isSkipped(session, skip)) continue;
       this.count(session.deliver(frame, entry.id === null), 1);
     }
+  }
+
+  private *matching(patterns: Patterns): Iterable<Session> {
+    const { all, exact, prefixes } = patterns;
+    if (all || prefixes.length > 0) {
+      for (const session of this.registry.all()) if (matches(patterns, session.ref.client)) yield session;
+      return;
+    }
+    // Names alone need no look at everybody who is here.
+    for (const name of exact) if (isClientId(name)) yield* this.registry.ofClient(name);
   }
 }
 

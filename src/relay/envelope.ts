@@ -93,22 +93,27 @@ class Reader {
   private at = 2;
   constructor(private readonly bytes: Buffer) {}
   string(): string {
-    const length = this.bytes.readUInt16LE(this.at);
-    const start = this.at + 2;
+    const length = this.count();
+    const start = this.at;
     const end = start + length;
     if (end > this.bytes.length) throw new RangeError('envelope is cut short');
     this.at = end;
     return this.bytes.toString('utf8', start, end);
   }
   list(): string[] {
-    const count = this.bytes.readUInt16LE(this.at);
-    this.at += 2;
+    const count = this.count();
     const values: string[] = [];
     for (let i = 0; i < count; i++) values.push(this.string());
     return values;
   }
   rest(): Buffer {
     return this.bytes.subarray(this.at);
+  }
+  private count(): number {
+    if (this.at + 2 > this.bytes.length) throw new RangeError('envelope is cut short');
+    const count = this.bytes.readUInt16LE(this.at);
+    this.at += 2;
+    return count;
   }
 }
 

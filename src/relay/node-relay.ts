@@ -98,6 +98,13 @@ export class NodeRelay implements Relay {
     else this.options.listener(envelope, path);
   }
 
+  /** An envelope that nobody took, after `send` had said yes: told as its destination would, had it not the session. */
+  unreachable(envelope: Envelope): void {
+    if (envelope.kind !== 'deliver' && envelope.kind !== 'request') return;
+    const handle = envelope.kind === 'request' ? envelope.handle : '';
+    this.options.listener({ kind: 'missing', client: envelope.client, handle }, 'redis');
+  }
+
   async close(): Promise<void> {
     for (const link of this.links.values()) link.close();
     for (const link of this.incoming) link.close();

@@ -1,11 +1,12 @@
 // The bridge between nodes: volatile envelopes by Redis pub/sub, one publish per tick and destination.
 import type { WorkerId } from '../protocol/ids.js';
+import { decodeEnvelope, type Envelope } from './envelope.js';
 import type { NodeBridge } from './relay.js';
 
 /** What the bridge needs of Redis; the store's connections offer it, so that a worker opens no further ones. */
 export interface PubSub {
   readonly ready: boolean;
-  /** Resolves when Redis took it. */
+  /** Resolves with the number of subscribers that Redis passed it to. */
   publish(channel: string, bytes: Buffer): Promise<unknown>;
   subscribe(channels: string[], listener: (channel: string, bytes: Buffer) => void): Promise<void>;
 }
@@ -16,8 +17,10 @@ export interface RedisBridgeOptions {
   worker: WorkerId;
   node: string;
   receive(bytes: Buffer): void;
-  /** Counts envelopes whose publish failed after `send` had said yes. */
+  /** Counts envelopes that were lost after `send` had said yes: their publish failed, or nobody listened. */
   countLost(envelopes: number): void;
+  /** Hears each envelope that nobody listened to: it was surely not executed, unlike one whose publish failed. */
+  unreachable(envelope: Envelope): void;
 }
 
 /** Bytes that may wait for Redis in one worker; volatile traffic is refused past it. */
@@ -81,15 +84,27 @@ export class RedisBridge implements NodeBridge {
     await Promise.all(
       batches.map(async ([channel, envelopes]) => {
         const bytes = joinBatch(this.options.node, envelopes);
+        let lost: readonly Buffer[] = [];
         try {
-          await this.options.pubSub.publish(channel, bytes);
+          const receivers = await this.options.pubSub.publish(channel, bytes);
+          if (receivers === 0) lost = envelopes;
         } catch {
           this.options.countLost(envelopes.length);
         } finally {
           for (const envelope of envelopes) this.queuedBytes -= envelope.length;
         }
+        if (lost.length > 0) this.giveBack(lost);
       }),
     );
+  }
+
+  /** The destination is gone, or its subscription is. */
+  private giveBack(lost: readonly Buffer[]): void {
+    this.options.countLost(lost.length);
+    for (const bytes of lost) {
+      const envelope = decodeEnvelope(bytes);
+      if (envelope !== null) this.options.unreachable(envelope);
+    }
   }
 
   private receive(channel: string, bytes: Buffer): void {

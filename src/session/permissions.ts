@@ -74,13 +74,17 @@ function isPlainObject(value: unknown): value is object {
 }
 
 function parsePatterns(value: unknown): Patterns {
-  if (!isPatternList(value)) return NONE;
-  if (value.includes('*')) return ALL;
-  const exact = value.filter((entry) => !entry.endsWith('*'));
+  return isPatternList(value) ? compilePatterns(value) : NONE;
+}
+
+/** Reads patterns once, for many questions to `matches`. */
+export function compilePatterns(patterns: readonly string[]): Patterns {
+  if (patterns.includes('*')) return ALL;
+  const exact = patterns.filter((entry) => !entry.endsWith('*'));
   return {
     all: false,
     exact: exact.length === 0 ? NO_NAMES : new Set(exact),
-    prefixes: value.filter((entry) => entry.endsWith('*')).map((entry) => entry.slice(0, -1)),
+    prefixes: patterns.filter((entry) => entry.endsWith('*')).map((entry) => entry.slice(0, -1)),
   };
 }
 
@@ -127,7 +131,7 @@ function mistakesOf(path: string, value: unknown): string[] {
     : [`${path} must be a list of at most ${PATTERNS_LIMIT} names or beginnings like "team-*"`];
 }
 
-function matches({ all, exact, prefixes }: Patterns, name: string): boolean {
+export function matches({ all, exact, prefixes }: Patterns, name: string): boolean {
   if (all || exact.has(name)) return true;
   for (const prefix of prefixes) if (name.startsWith(prefix)) return true;
   return false;
@@ -160,13 +164,8 @@ export function mayListAnybody(permissions: Permissions): boolean {
   return !isEmpty(permissions.list);
 }
 
-/** The patterns of `send` as they travel with a broadcast to other workers; `matchesAny` reads them there. */
+/** The patterns of `send` as they travel with a broadcast to other workers; `compilePatterns` reads them there. */
 export function sendPatterns(permissions: Permissions): string[] {
   const { all, exact, prefixes } = permissions.send;
   return all ? ['*'] : [...exact, ...prefixes.map((prefix) => `${prefix}*`)];
-}
-export function matchesAny(patterns: readonly string[], name: string): boolean {
-  return patterns.some((pattern) =>
-    pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : pattern === name,
-  );
 }

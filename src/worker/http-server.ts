@@ -42,6 +42,7 @@ export function createHttpServer(options: HttpServerOptions): Server {
             cert: readFileSync(tls.certFile),
             key: readFileSync(tls.keyFile),
             minVersion: 'TLSv1.2',
+            handshakeTimeout: settings.headersTimeoutMs,
           },
           listener,
         );
@@ -56,6 +57,10 @@ export function createHttpServer(options: HttpServerOptions): Server {
     const status = STATUS_OF_ERROR[error.code ?? ''] ?? '400 Bad Request';
     if (!socket.writable) socket.destroy();
     else socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  });
+  // An answer would wait for the handshake that failed, and hold the socket for ever.
+  server.on('tlsClientError', (_error: Error, socket: Duplex) => {
+    socket.destroy();
   });
   return server;
 }

@@ -307,6 +307,9 @@ async function openStore(
     countLost: (envelopes) => {
       metrics.relayed.add('redis failed', envelopes);
     },
+    unreachable: (envelope) => {
+      relay.unreachable(envelope);
+    },
   });
   await bridge.open();
   relay.useBridge(bridge);

@@ -1,0 +1,113 @@
+// Delivery into the connections of one worker: who gets a message, and who does not.
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import type { ClientId, RoomName } from '../../src/protocol/ids.js';
+import { encodeMessageBody, encodeRoomMessageBody, msgpackCodec } from '../../src/protocol/msgpack-codec.js';
+import { Delivery } from '../../src/relay/delivery.js';
+import { SessionRegistry } from '../../src/session/registry.js';
+import { createReceiver, sessionId } from './receiver.js';
+
+const room = 'lobby' as RoomName;
+const message = {
+  options: {},
+  from: 'sender' as ClientId,
+  session: sessionId('sender'),
+  event: 'chat' as Parameters<typeof encodeMessageBody>[0]['event'],
+  payload: { encoding: 2, data: Buffer.from('1') } as Parameters<typeof encodeMessageBody>[0]['payload'],
+};
+const body = encodeMessageBody(message);
+const NAMES = ['alice', 'alice/2', 'bob', 'team-1', 'team-2'];
+
+describe('delivery', () => {
+  let receivers: Map<string, ReturnType<typeof createReceiver>>;
+  let delivery: Delivery;
+  let counted: number;
+  beforeEach(() => {
+    counted = 0;
+    const registry = new SessionRegistry();
+    receivers = new Map(
+      NAMES.map((name) => [name, createReceiver(name.split('/')[0] ?? '', name.replace('/', ''))]),
+    );
+    for (const { session } of receivers.values()) {
+      registry.add(session);
+      registry.enter(session, room);
+    }
+    delivery = new Delivery(registry, msgpackCodec, (_, count) => {
+      counted += count;
+    });
+  });
+  /** Who got something since the test began. */
+  const reached = () => {
+    const names = NAMES.filter((name) => (receivers.get(name)?.frames.length ?? 0) > 0);
+    const frames = [...receivers.values()].reduce((sum, each) => sum + each.frames.length, 0);
+    expect([frames, counted]).toEqual([names.length, names.length]);
+    return names;
+  };
+
+  test.each([
+    [['*'], ['alice/2', 'bob', 'team-1', 'team-2']],
+    [['bob'], ['bob']],
+    [['alice'], ['alice/2']],
+    [['bob', 'nobody', 'bob'], ['bob']],
+    [['team-*'], ['team-1', 'team-2']],
+    [
+      ['team-*', 'team-1', 'alice'],
+      ['alice/2', 'team-1', 'team-2'],
+    ],
+    [['ali'], []],
+    [['not a client id'], []],
+    [[], []],
+  ])('of a broadcast to %j reaches each match once, but not its sender', (patterns, expected) => {
+    delivery.toMatching(patterns, sessionId('alice'), body);
+    expect(reached()).toEqual(expected);
+  });
+
+  test('to sessions tells when one is not here or is somebody else’s', () => {
+    const alice = 'alice' as ClientId;
+    expect(delivery.toSessions(alice, [sessionId('alice'), sessionId('alice2')], body)).toBe(true);
+    expect(delivery.toSessions(alice, [sessionId('gone')], body)).toBe(false);
+    expect(delivery.toSessions(alice, [sessionId('bob')], body)).toBe(false);
+    expect(reached()).toEqual(['alice', 'alice/2']);
+  });
+
+  test('of a request goes to the one session, and says so when it is not here', () => {
+    const ask = (client: string, session: string) =>
+      delivery.requestTo({
+        kind: 'request',
+        origin: 'n.1' as never,
+        handle: 'n.1!1',
+        client: client as ClientId,
+        session: sessionId(session),
+        body,
+      });
+    expect([ask('bob', 'bob'), ask('bob', 'alice'), ask('bob', 'gone')]).toEqual([true, false, false]);
+    expect(receivers.get('bob')?.frames).toMatchObject([{ type: 'requested', handle: 'n.1!1' }]);
+    expect(reached()).toEqual(['bob']);
+  });
+
+  test.each([
+    ['everybody', [], ['alice', 'alice/2', 'bob', 'team-1', 'team-2']],
+    ['not to the clients to skip', ['alice', 'team-1'], ['bob', 'team-2']],
+    ['not to the session to skip', ['alice#' + sessionId('alice')], ['alice/2', 'bob', 'team-1', 'team-2']],
+  ])('of a room’s entry goes to %s', (_, skip, expected) => {
+    const roomBody = encodeRoomMessageBody({ ...message, room });
+    delivery.entry({
+      type: 'entry',
+      channel: { kind: 'room', room },
+      entry: { id: null, only: null, skip, body: roomBody },
+    });
+    expect(reached()).toEqual(expected);
+  });
+
+  test.each([
+    ['every session of the client', null, ['alice', 'alice/2']],
+    ['the one session it is for', sessionId('alice2'), ['alice/2']],
+    ['nobody when that session is another client’s', sessionId('bob'), []],
+  ])('of an inbox’s entry goes to %s', (_, only, expected) => {
+    delivery.entry({
+      type: 'entry',
+      channel: { kind: 'inbox', client: 'alice' as ClientId },
+      entry: { id: null, only, skip: [], body },
+    });
+    expect(reached()).toEqual(expected);
+  });
+});
