@@ -5,6 +5,7 @@ import { GatewayError, ProtocolError } from '../protocol/errors.js';
 import type { ClientFrame, JoinFrame, LeaveFrame, TokenFrame, WatchFrame } from '../protocol/frame.js';
 import type { RoomName, WorkerId } from '../protocol/ids.js';
 import { refusalOf } from '../relay/authorize.js';
+import { listClients } from '../relay/listing.js';
 import type { Router } from '../relay/router.js';
 import type { Authenticator } from '../session/authenticator.js';
 import { mayJoin, mayList, mayPresence } from '../session/permissions.js';
@@ -99,8 +100,8 @@ export class Verbs {
         return;
       case 'clients':
         this.answer(session, frame.ref, async () => {
-          const { rows, cursor } = await store.clients(frame);
-          return { clients: rows.filter((client) => mayList(session.identity.permissions, client)), cursor };
+          const { rows, cursor } = await listClients(store, session.identity.permissions.list, frame);
+          return { clients: rows, cursor };
         });
         return;
       case 'online':
