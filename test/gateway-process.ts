@@ -33,8 +33,8 @@ export interface GatewayProcess {
   stop(): Promise<number | null>;
 }
 
-/** Starts a gateway; resolves when every worker listens. Stop it in afterAll. */
-export async function startGateway(env: Record<string, string> = {}): Promise<GatewayProcess> {
+/** Starts a gateway, with `undefined` for variables that it must not have; resolves when every worker listens. Stop it in afterAll. */
+export async function startGateway(env: Record<string, string | undefined> = {}): Promise<GatewayProcess> {
   const child = spawn(process.execPath, [CLI, 'start'], {
     env: {
       PATH: process.env.PATH,
@@ -78,8 +78,12 @@ export async function startGateway(env: Record<string, string> = {}): Promise<Ga
     output: () => output,
     workers: async () =>
       (await api('/api/v1/workers')).workers as { id: string; pid: number; state: string }[],
-    locate: async (client) =>
-      (await api(`/api/v1/clients/${encodeURIComponent(client)}`)).sessions as Place[],
+    // Answered with 503 while no worker is ready or the store is away: asked again.
+    locate: (client) =>
+      until(
+        async () =>
+          (await api(`/api/v1/clients/${encodeURIComponent(client)}`)).sessions as Place[] | undefined,
+      ),
     metric: async (name, labels = {}) => {
       const response = await fetch(`http://127.0.0.1:${String(adminPort)}/metrics`);
       return sumOf(await response.text(), `signalbox_${name}`, labels);

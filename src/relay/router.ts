@@ -68,7 +68,8 @@ export class Router {
       })),
     ).then((results) => {
       const absent = results.filter(({ result }) => result === 'absent').map(({ target }) => target);
-      if (absent.length === results.length) session.refuse(frame.ref, 'not_found', CODES.not_found.text);
+      if (results.some(({ result }) => result === 'superseded')) refuseSuperseded(session, frame.ref);
+      else if (absent.length === results.length) session.refuse(frame.ref, 'not_found', CODES.not_found.text);
       else if (frame.seq !== 0) session.ok(frame.ref, { absent });
     }, report);
   }
@@ -93,10 +94,11 @@ export class Router {
     if (options.self === false) skip.push(`${client}#${id}`);
     const body = encodeRoomMessageBody({ ...messageOf(session, frame), room });
     this.options.store
-      .append({ channel: { kind: 'room', room }, sender: id, seq, only: null, skip, body })
+      .append({ channel: { kind: 'room', room }, sender: session.ref, seq, only: null, skip, body })
       .then(
         (result) => {
           if (result.status === 'out_of_order') refuseOrder(session, frame.ref, result.expected);
+          else if (result.status === 'superseded') refuseSuperseded(session, frame.ref);
           else if (seq !== 0) session.ok(frame.ref, result.status === 'accepted' ? { id: result.id } : null);
         },
         refuseLater(session, frame.ref),
@@ -189,19 +191,20 @@ export class Router {
   ): Promise<SendResult> {
     const result = await this.options.store.append({
       channel: { kind: 'inbox', client: address.client },
-      sender: session.ref.session,
+      sender: session.ref,
       seq,
       only: address.session,
       skip: [],
       body,
     });
-    if (result.status === 'absent') return 'absent';
+    if (result.status === 'absent' || result.status === 'superseded') return result.status;
     if (result.status === 'out_of_order') return { expected: result.expected };
     return { id: result.status === 'accepted' ? result.id : null };
   }
 
   private answerSend(session: Session, frame: SendFrame, result: SendResult): void {
     if (result === 'absent') session.refuse(frame.ref, 'not_found', CODES.not_found.text);
+    else if (result === 'superseded') refuseSuperseded(session, frame.ref);
     else if (result !== 'sent' && 'expected' in result) refuseOrder(session, frame.ref, result.expected);
     else if (frame.seq !== 0) session.ok(frame.ref, result === 'sent' ? null : result);
   }
@@ -271,7 +274,7 @@ export class Router {
   }
 }
 
-type SendResult = Routed | { id: string | null } | { expected: number };
+type SendResult = Routed | 'superseded' | { id: string | null } | { expected: number };
 
 const NO_BODY = new Uint8Array(0);
 
@@ -315,6 +318,11 @@ function groupByWorker(address: Address, places: readonly SessionPlace[]): Map<W
 
 function refuseOrder(session: Session, ref: number, expected: number): void {
   session.refuse(ref, 'out_of_order', `expected ${String(expected)}`);
+}
+
+/** A newer connection of the session took over: what this one sends is not taken any more. */
+function refuseSuperseded(session: Session, ref: number): void {
+  session.refuse(ref, 'superseded', CODES.superseded.text);
 }
 
 function refuseLater(session: Session, ref: number): (error: unknown) => void {

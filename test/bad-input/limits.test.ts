@@ -110,7 +110,7 @@ describe('a limit', () => {
     const client = await RawWebSocket.enter(gateway.port, tokenOf('alice'));
     for (let ref = 1; ref <= 60; ref++) client.say([49, ref, 'lobby']);
     expect(await client.answerTo(60)).toEqual([5, 60, 0]);
-    expect(await gateway.metric('throttled_total', { scope: 'messages' })).toBeGreaterThan(0);
+    expect(await gateway.metric('throttled_total', { scope: 'connection' })).toBeGreaterThan(0);
     await client.destroy();
   });
 

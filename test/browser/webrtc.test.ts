@@ -1,4 +1,6 @@
 // Two pages of a real Chromium find each other through the gateway and set up a data channel, wherever they are held.
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
 import { freePort, type RedisServer, startRedis } from '../redis-server.js';
@@ -35,6 +37,8 @@ async function openPage(
   fits: (place: Place) => boolean,
 ): Promise<{ page: Page; place: Place }> {
   for (let attempt = 0; attempt < 30; attempt++) {
+    // Workers take connections in turn: where a page opens two, every page would land on the same one.
+    if (attempt % 2 === 1) await touch(gateway.port);
     const page = await browser.newPage();
     await page.goto(`http://127.0.0.1:${String(gateway.port)}/healthz`);
     const session = await page.evaluate(CONNECT({ url: gateway.url, token: tokenOf(name), codec }));
@@ -44,6 +48,13 @@ async function openPage(
     await page.close();
   }
   throw new Error(`${name} never came to the wanted worker`);
+}
+
+/** Opens a connection and closes it. */
+async function touch(port: number): Promise<void> {
+  const socket = connect(port, '127.0.0.1');
+  await once(socket, 'connect');
+  socket.destroy();
 }
 
 interface ConnectArguments {
@@ -131,7 +142,7 @@ describe.each(CODECS)('%s to %s', (...codecs) => {
 
 describe('playground', () => {
   test('two tabs see each other, chat and connect directly, without a line written', async () => {
-    const gateway = await startGateway({ JWT_SECRET: '' });
+    const gateway = await startGateway({ JWT_SECRET: undefined });
     closers.push(() => gateway.stop());
     const errors: string[] = [];
     const open = async (): Promise<Page> => {
@@ -162,7 +173,7 @@ describe('playground', () => {
   });
 
   test('is not served to a page that reached this machine under another name', async () => {
-    const gateway = await startGateway({ JWT_SECRET: '' });
+    const gateway = await startGateway({ JWT_SECRET: undefined });
     closers.push(() => gateway.stop());
     const { request } = await import('node:http');
     const status = await new Promise((resolve) => {

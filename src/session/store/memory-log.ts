@@ -41,10 +41,10 @@ export class MemoryLogs {
     const log = this.logs.get(key) ?? this.create();
     if (seq !== null) {
       // A sender that the table does not know may begin anywhere: the table is pruned with the log.
-      const expected = (log.senders.get(sender)?.seq ?? seq - 1) + 1;
+      const expected = (log.senders.get(sender.session)?.seq ?? seq - 1) + 1;
       if (seq < expected) return { status: 'duplicate' };
       if (seq > expected) return { status: 'out_of_order', expected };
-      log.senders.set(sender, { seq, offset: log.top + 1 });
+      log.senders.set(sender.session, { seq, offset: log.top + 1 });
     }
     log.top++;
     // A copy: the bytes came in a larger buffer that must not live as long as the log.

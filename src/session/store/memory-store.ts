@@ -176,9 +176,10 @@ export class MemoryStore implements Store {
   }
 
   append(request: AppendRequest): Promise<AppendResult> {
-    const { channel, seq, only, skip, body } = request;
+    const { channel, sender, seq, only, skip, body } = request;
     const workers = this.readers(channel, only);
     if (workers === null) return Promise.resolve({ status: 'absent' });
+    if (this.current(sender) === null) return Promise.resolve({ status: 'superseded' });
     if (seq === 0) {
       this.publish(workers, { type: 'entry', channel, entry: { id: null, only, skip, body } });
       return Promise.resolve({ status: 'accepted', id: null });

@@ -255,7 +255,7 @@ export class RedisStore implements Store {
       name,
       channel.kind,
       name,
-      sender,
+      sender.session,
       seq === null ? '' : seq,
       only ?? '',
       skip.join(' '),
@@ -265,11 +265,12 @@ export class RedisStore implements Store {
       logTtlMs,
       randomBytes(6).toString('base64url'),
       randomInt(2 ** 32),
+      sender.generation,
     );
     const [status, detail] = reply as string[];
     if (status === 'accepted') return { status, id: detail === '' ? null : (detail ?? null) };
     if (status === 'out_of_order') return { status, expected: Number(detail) };
-    return { status: status === 'duplicate' ? 'duplicate' : 'absent' };
+    return { status: status === 'duplicate' || status === 'superseded' ? status : 'absent' };
   }
 
   async read({
@@ -425,10 +426,10 @@ export class RedisStore implements Store {
     limit: number,
   ): Promise<ClientId[]> {
     // Names are ASCII: nothing sorts behind the prefix followed by 0xff, and nothing before it has the prefix.
-    const from = after !== null ? `(${after}` : prefix === '' ? '-' : `[${prefix}`;
+    // A cursor made up by a client may lie before the prefix: names there must not even count.
+    const from = after !== null && after >= prefix ? `(${after}` : prefix === '' ? '-' : `[${prefix}`;
     const to = prefix === '' ? '+' : `[${prefix}\u{7f}`;
     const names = await this.redis.lexRange(`${this.base(partition)}online`, from, to, limit);
-    // A cursor made up by a client may begin before the prefix.
     return names.filter(isClientId).filter((name) => name.startsWith(prefix));
   }
 

@@ -57,8 +57,8 @@ export interface Member {
 
 export interface AppendRequest {
   channel: Channel;
-  /** Who sends; with `seq` it makes an append idempotent and ordered. */
-  sender: SessionId;
+  /** Who sends, and on which of its connections; the session makes an append with `seq` idempotent and ordered. */
+  sender: SessionRef;
   /** 0: volatile (published, never stored). null: stored without a number. 1…: stored once, in order, per sender and channel. */
   seq: number | null;
   /** Only this session of an inbox's client reads the entry. */
@@ -72,6 +72,8 @@ export type AppendResult =
   /** Stored (unless volatile) and published to the workers that hold readers. `id` is null for volatile. */
   | { status: 'accepted'; id: string | null }
   | { status: 'duplicate' }
+  /** The sender has a newer connection, or its session is over. */
+  | { status: 'superseded' }
   /** The client has no session, or not the named one. A room always exists. */
   | { status: 'absent' }
   | { status: 'out_of_order'; expected: number };
@@ -158,7 +160,13 @@ export interface Store {
   }): Promise<Page<Member> & { count: number }>;
   count(room: RoomName): Promise<number>;
 
-  /** Stores and publishes in one step. */
+  /**
+   * Stores and publishes in one step, for the newest connection of the sender only. The embedded store refuses every
+   * other. In Redis the sender's record is in another partition than the channel, which keeps the highest generation that
+   * it has seen of each recent sender: there an older connection still gets through where it is volatile, where the
+   * session is over, or where the newer connection has appended nothing to the channel yet (or so long ago that its
+   * entry was trimmed). The fence that ends the older connection closes this window.
+   */
   append(request: AppendRequest): Promise<AppendResult>;
   /** Entries after `after` (null: from the oldest kept). */
   read(query: { channel: Channel; after: string | null; limit: number }): Promise<ReadResult>;

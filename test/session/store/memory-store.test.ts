@@ -1,9 +1,20 @@
 // The embedded store against the contract, on a clock of the test.
 import { expect, test } from '@jest/globals';
-import type { WorkerId } from '../../../src/protocol/ids.js';
+import type { ClientId, WorkerId } from '../../../src/protocol/ids.js';
 import { MemoryStore } from '../../../src/session/store/memory-store.js';
-import type { StoreEvent, StoreSettings } from '../../../src/session/store/store.js';
-import { appendRequest, type Harness, roomLog, SETTINGS, testStore } from './store-contract.js';
+import type { SessionRef, StoreEvent, StoreSettings } from '../../../src/session/store/store.js';
+import {
+  appendRequest,
+  attach,
+  attachRequest,
+  type Harness,
+  inbox,
+  roomLog,
+  SETTINGS,
+  testStore,
+  W1,
+  W2,
+} from './store-contract.js';
 
 async function startMemory(settings: StoreSettings): Promise<Harness> {
   const told = new Map<WorkerId, StoreEvent[]>();
@@ -43,14 +54,47 @@ test('MemoryStore drops the logs that were quiet longest when all together are o
     deliver: () => {},
     now: () => 0,
   });
+  const sender = await attach(store, attachRequest('sender', W1));
   for (const name of ['a', 'b', 'c', 'a']) {
-    await store.append(appendRequest(roomLog(name), { body: new Uint8Array(700) }));
+    await store.append(appendRequest(roomLog(name), { sender, body: new Uint8Array(700) }));
   }
   const kept = async (name: string) => {
     const read = await store.read({ channel: roomLog(name), after: null, limit: 9 });
     return read.status === 'entries' ? read.entries.length : -1;
   };
   expect([await kept('a'), await kept('b'), await kept('c')]).toEqual([1, 1, 1]);
-  await store.append(appendRequest(roomLog('d'), { body: new Uint8Array(700) }));
+  await store.append(appendRequest(roomLog('d'), { sender, body: new Uint8Array(700) }));
   expect([await kept('a'), await kept('b'), await kept('c'), await kept('d')]).toEqual([1, 0, 1, 1]);
+});
+
+test('MemoryStore takes nothing from an older connection, a session that is over, or one of another client', async () => {
+  const told: StoreEvent[] = [];
+  const store = new MemoryStore({
+    settings: SETTINGS,
+    deliver: (_, event) => told.push(event),
+    now: () => 0,
+  });
+  await attach(store, attachRequest('alice', W1));
+  const older = await attach(store, attachRequest('bob', W1));
+  const newer = await attach(
+    store,
+    attachRequest('bob', W2, { resume: { session: older.session, keyHash: 'key-1' } }),
+  );
+  const refused = async (sender: SessionRef) => {
+    for (const channel of [inbox('alice'), roomLog('lobby')]) {
+      for (const seq of [0, null, 1]) {
+        const result = await store.append(appendRequest(channel, { sender, seq }));
+        expect(result).toEqual({ status: 'superseded' });
+      }
+    }
+  };
+  await refused(older);
+  await refused({ ...newer, client: 'mallory' as ClientId });
+  // Who waits for a new connection may have sent something just before.
+  await store.detach(newer);
+  const last = await store.append(appendRequest(inbox('alice'), { sender: newer }));
+  expect(last).toMatchObject({ status: 'accepted' });
+  await store.end(newer);
+  await refused(newer);
+  expect(told.filter(({ type }) => type === 'entry')).toHaveLength(1);
 });

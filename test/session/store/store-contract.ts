@@ -74,10 +74,11 @@ export function attachRequest(
   };
 }
 
+/** From a session that the store does not know, unless `more` says who sends: Redis takes it, the embedded store does not. */
 export function appendRequest(channel: Channel, more: Partial<AppendRequest> = {}): AppendRequest {
   return {
     channel,
-    sender: newSession(),
+    sender: { client: client('stranger'), session: newSession(), generation: 1 },
     seq: null,
     only: null,
     skip: [],
@@ -534,15 +535,22 @@ export function testStore(name: string, start: (settings: StoreSettings) => Prom
     });
 
     describe('append', () => {
+      let me: SessionRef;
+      beforeEach(async () => {
+        me = refOf(await attach(one, attachRequest('sender', W1)));
+      });
+      const sending = (channel: Channel, more: Partial<AppendRequest> = {}) =>
+        appendRequest(channel, { sender: me, ...more });
+
       test('reaches exactly the workers that have connected readers', async () => {
         const a = await attach(one, attachRequest('alice', W1));
-        await append(one, appendRequest(inbox('alice'), { body: Buffer.from('1') }));
+        await append(one, sending(inbox('alice'), { body: Buffer.from('1') }));
         const b = await attach(two, attachRequest('alice', W2));
-        await append(one, appendRequest(inbox('alice'), { body: Buffer.from('2') }));
-        await append(one, appendRequest(inbox('alice'), { body: Buffer.from('3'), only: b.session }));
+        await append(one, sending(inbox('alice'), { body: Buffer.from('2') }));
+        await append(one, sending(inbox('alice'), { body: Buffer.from('3'), only: b.session }));
         await one.detach(refOf(a));
-        await append(one, appendRequest(inbox('alice'), { body: Buffer.from('4') }));
-        await append(one, appendRequest(inbox('alice'), { body: Buffer.from('5'), only: a.session }));
+        await append(one, sending(inbox('alice'), { body: Buffer.from('4') }));
+        await append(one, sending(inbox('alice'), { body: Buffer.from('5'), only: a.session }));
         await harness.settle();
         const got = (worker: WorkerId) =>
           ofType(harness.events(worker), 'entry').map(({ entry }) => Buffer.from(entry.body).toString());
@@ -561,16 +569,16 @@ export function testStore(name: string, start: (settings: StoreSettings) => Prom
         await one.join(joining(refs[0], 'lobby', W1));
         await one.join(joining(refs[1], 'lobby', W1));
         await two.join(joining(refs[2], 'lobby', W2));
-        await append(one, appendRequest(roomLog('lobby'), { skip: ['bob', `carol#${refs[2].session}`] }));
+        await append(one, sending(roomLog('lobby'), { skip: ['bob', `carol#${refs[2].session}`] }));
         await two.leave(refOf(refs[2]), room('lobby'));
-        await append(one, appendRequest(roomLog('lobby')));
+        await append(one, sending(roomLog('lobby')));
         // A session that moves takes the interest with it.
         await one.end(refOf(refs[1]));
         await attach(
           two,
           attachRequest('alice', W2, { resume: { session: refs[0].session, keyHash: 'key-1' } }),
         );
-        await append(one, appendRequest(roomLog('lobby')));
+        await append(one, sending(roomLog('lobby')));
         await harness.settle();
         const entries = (worker: WorkerId) => ofType(harness.events(worker), 'entry');
         expect([entries(W1).length, entries(W2).length]).toEqual([2, 2]);
@@ -582,15 +590,14 @@ export function testStore(name: string, start: (settings: StoreSettings) => Prom
 
       test('stores a number once, refuses one that overtakes, and takes an unknown sender at any number', async () => {
         await attach(one, attachRequest('alice', W1));
-        const sender = newSession();
-        const send = (seq: number, from = sender) =>
-          two.append(appendRequest(inbox('alice'), { sender: from, seq }));
+        const other = refOf(await attach(two, attachRequest('other', W2)));
+        const send = (seq: number, from = me) => two.append(sending(inbox('alice'), { sender: from, seq }));
         await expect(send(1)).resolves.toMatchObject({ status: 'accepted' });
         await expect(send(1)).resolves.toEqual({ status: 'duplicate' });
         await expect(send(3)).resolves.toEqual({ status: 'out_of_order', expected: 2 });
         await expect(send(2)).resolves.toMatchObject({ status: 'accepted' });
         await expect(send(1)).resolves.toEqual({ status: 'duplicate' });
-        await expect(send(7, newSession())).resolves.toMatchObject({ status: 'accepted' });
+        await expect(send(7, other)).resolves.toMatchObject({ status: 'accepted' });
         await harness.settle();
         expect(ofType(harness.events(W1), 'entry')).toHaveLength(3);
         const read = await one.read({ channel: inbox('alice'), after: null, limit: 9 });
@@ -599,32 +606,54 @@ export function testStore(name: string, start: (settings: StoreSettings) => Prom
 
       test('forgets senders whose entries were trimmed', async () => {
         await attach(one, attachRequest('alice', W1));
-        const first = newSession();
-        await append(one, appendRequest(inbox('alice'), { sender: first, seq: 1 }));
+        await append(one, sending(inbox('alice'), { seq: 1 }));
         for (let i = 0; i < 2 * SETTINGS.logLimitEntries; i++) {
-          await append(one, appendRequest(inbox('alice'), { seq: 1 }));
+          const sender = refOf(await attach(one, attachRequest(`sender-${i}`, W1)));
+          await append(one, sending(inbox('alice'), { sender, seq: 1 }));
         }
-        await append(one, appendRequest(inbox('alice'), { sender: first, seq: 4 }));
+        await append(one, sending(inbox('alice'), { seq: 4 }));
+      });
+
+      test('refuses an older connection of the sender once the newer one has sent', async () => {
+        await attach(one, attachRequest('alice', W1));
+        await append(one, sending(inbox('alice'), { seq: 1 }));
+        await append(one, sending(roomLog('lobby')));
+        const resume = { session: me.session, keyHash: 'key-1' };
+        const newer = refOf(await attach(two, attachRequest('sender', W2, { resume })));
+        // Sent again, as after every lost connection: stored already, and enough to tell the older connection.
+        const again = sending(inbox('alice'), { sender: newer, seq: 1 });
+        await expect(two.append(again)).resolves.toEqual({ status: 'duplicate' });
+        await append(two, sending(roomLog('lobby'), { sender: newer }));
+        for (const channel of [inbox('alice'), roomLog('lobby')]) {
+          for (const seq of [null, 1, 2, 3]) {
+            await expect(one.append(sending(channel, { seq }))).resolves.toEqual({ status: 'superseded' });
+          }
+        }
+        await append(two, sending(inbox('alice'), { sender: newer, seq: 2 }));
+        await append(two, sending(inbox('alice'), { sender: newer }));
+        const early = sending(inbox('alice'), { sender: newer, seq: 4 });
+        await expect(two.append(early)).resolves.toEqual({ status: 'out_of_order', expected: 3 });
+        await harness.settle();
+        expect(ofType(harness.events(W1), 'entry')).toHaveLength(3);
+        expect(bodies(await one.read({ channel: roomLog('lobby'), after: null, limit: 9 }))).toHaveLength(2);
       });
 
       test('is absent when the client has no session or not the named one', async () => {
         const absent = { status: 'absent' };
-        await expect(one.append(appendRequest(inbox('alice')))).resolves.toEqual(absent);
-        await expect(one.append(appendRequest(inbox('alice'), { seq: 0 }))).resolves.toEqual(absent);
+        await expect(one.append(sending(inbox('alice')))).resolves.toEqual(absent);
+        await expect(one.append(sending(inbox('alice'), { seq: 0 }))).resolves.toEqual(absent);
         const ref = await attach(one, attachRequest('alice', W1));
-        await expect(one.append(appendRequest(inbox('alice'), { only: newSession() }))).resolves.toEqual(
-          absent,
-        );
+        await expect(one.append(sending(inbox('alice'), { only: newSession() }))).resolves.toEqual(absent);
         await one.detach(refOf(ref));
-        await append(one, appendRequest(inbox('alice'), { only: ref.session }));
+        await append(one, sending(inbox('alice'), { only: ref.session }));
         await one.end(refOf(ref));
-        await expect(one.append(appendRequest(inbox('alice')))).resolves.toEqual(absent);
-        await append(one, appendRequest(roomLog('empty')));
+        await expect(one.append(sending(inbox('alice')))).resolves.toEqual(absent);
+        await append(one, sending(roomLog('empty')));
       });
 
       test('publishes a volatile message without storing it', async () => {
         await attach(one, attachRequest('alice', W1));
-        const result = await two.append(appendRequest(inbox('alice'), { seq: 0 }));
+        const result = await two.append(sending(inbox('alice'), { seq: 0 }));
         expect(result).toEqual({ status: 'accepted', id: null });
         await harness.settle();
         expect(ofType(harness.events(W1), 'entry')).toMatchObject([
@@ -641,8 +670,8 @@ export function testStore(name: string, start: (settings: StoreSettings) => Prom
         const ref = await attach(one, attachRequest('alice', W1));
         const body = Uint8Array.from({ length: 512 }, (_, i) => i % 256);
         const only = ref.session;
-        const id = await append(two, appendRequest(inbox('alice'), { body, only, skip: ['a', 'b#c'] }));
-        await append(two, appendRequest(inbox('alice'), { body: new Uint8Array(0) }));
+        const id = await append(two, sending(inbox('alice'), { body, only, skip: ['a', 'b#c'] }));
+        await append(two, sending(inbox('alice'), { body: new Uint8Array(0) }));
         await harness.settle();
         const [pushed] = ofType(harness.events(W1), 'entry');
         const read = await one.read({ channel: inbox('alice'), after: null, limit: 9 });
@@ -656,9 +685,7 @@ export function testStore(name: string, start: (settings: StoreSettings) => Prom
 
       test('gives contiguous offsets from 1 in one epoch', async () => {
         await attach(one, attachRequest('alice', W1));
-        const ids = await Promise.all(
-          Array.from({ length: 5 }, () => append(one, appendRequest(inbox('alice')))),
-        );
+        const ids = await Promise.all(Array.from({ length: 5 }, () => append(one, sending(inbox('alice')))));
         const parsed = ids.map((id) => /^([\w-]+):(\d+)-(\d+)$/.exec(id));
         expect(new Set(parsed.map((match) => match?.[1])).size).toBe(1);
         expect(parsed.map((match) => Number(match?.[2])).sort()).toEqual([1, 2, 3, 4, 5]);
@@ -666,23 +693,29 @@ export function testStore(name: string, start: (settings: StoreSettings) => Prom
 
       test('keeps the newest entries within the caps of count and bytes, and always one', async () => {
         const kept = async () => bodies(await one.read({ channel: roomLog('r'), after: null, limit: 99 }));
-        for (let i = 1; i <= 8; i++)
-          await append(one, appendRequest(roomLog('r'), { body: Buffer.from(`${i}`) }));
+        for (let i = 1; i <= 8; i++) await append(one, sending(roomLog('r'), { body: Buffer.from(`${i}`) }));
         await expect(kept()).resolves.toEqual(['4', '5', '6', '7', '8']);
-        await append(one, appendRequest(roomLog('r'), { body: Buffer.alloc(998, 'x') }));
+        await append(one, sending(roomLog('r'), { body: Buffer.alloc(998, 'x') }));
         expect((await kept()).map((body) => body.length)).toEqual([1, 1, 998]);
-        await append(one, appendRequest(roomLog('r'), { body: Buffer.alloc(2_000, 'y') }));
+        await append(one, sending(roomLog('r'), { body: Buffer.alloc(2_000, 'y') }));
         expect((await kept()).map((body) => body.length)).toEqual([2_000]);
-        await append(one, appendRequest(roomLog('r'), { body: Buffer.from('z') }));
+        await append(one, sending(roomLog('r'), { body: Buffer.from('z') }));
         await expect(kept()).resolves.toEqual(['z']);
       });
     });
 
     describe('read', () => {
+      let me: SessionRef;
+      beforeEach(async () => {
+        me = refOf(await attach(one, attachRequest('sender', W1)));
+      });
+      const sending = (channel: Channel, more: Partial<AppendRequest> = {}) =>
+        appendRequest(channel, { sender: me, ...more });
+
       const fill = async (count: number) => {
         const ids: string[] = [];
         for (let i = 1; i <= count; i++) {
-          ids.push(await append(one, appendRequest(roomLog('r'), { body: Buffer.from(`${i}`) })));
+          ids.push(await append(one, sending(roomLog('r'), { body: Buffer.from(`${i}`) })));
         }
         return ids;
       };
@@ -753,7 +786,7 @@ export function testStore(name: string, start: (settings: StoreSettings) => Prom
         await two.retire(W1);
         await expect(two.locate(client('alice'), null)).resolves.toMatchObject([{ connected: false }]);
         await expect(two.locate(client('bob'), null)).resolves.toMatchObject([{ connected: true }]);
-        await append(two, appendRequest(roomLog('lobby')));
+        await append(two, appendRequest(roomLog('lobby'), { sender: refOf(b) }));
         await harness.settle();
         expect(ofType(harness.events(W1), 'entry')).toEqual([]);
         expect(ofType(harness.events(W2), 'entry')).toHaveLength(1);
@@ -814,8 +847,8 @@ export function testStore(name: string, start: (settings: StoreSettings) => Prom
         await store.join(joining(ref, `own-${ref.session}`, worker));
       }
       await one.locate(client('bob'), W1);
-      await append(one, appendRequest(inbox('bob'), { seq: 1 }));
-      await append(one, appendRequest(roomLog('lobby'), { seq: 1 }));
+      await append(one, appendRequest(inbox('bob'), { sender: refOf(a), seq: 1 }));
+      await append(one, appendRequest(roomLog('lobby'), { sender: refOf(a), seq: 1 }));
       await one.renew(W1, [refOf(a)]);
       await one.end(refOf(a));
       await two.detach(refOf(b));

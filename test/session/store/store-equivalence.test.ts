@@ -6,7 +6,17 @@ import { MemoryStore } from '../../../src/session/store/memory-store.js';
 import type { Channel, SessionRef, Store, StoreSettings } from '../../../src/session/store/store.js';
 import { type RedisServer, startRedis } from '../../redis-server.js';
 import { startRedisHarness } from './redis-harness.js';
-import { appendRequest, client, newSession, room, SETTINGS, W1, W2 } from './store-contract.js';
+import {
+  appendRequest,
+  attach,
+  attachRequest,
+  client,
+  newSession,
+  room,
+  SETTINGS,
+  W1,
+  W2,
+} from './store-contract.js';
 
 /** Windows so long that time plays no role. */
 const TIMELESS: StoreSettings = {
@@ -85,8 +95,17 @@ type Operation = typeof operation extends fc.Arbitrary<infer Value> ? Value : ne
 class Side {
   private readonly known: SessionRef[] = [];
   private readonly ids: string[] = [];
+  private readonly senders: SessionRef[] = [];
 
   constructor(private readonly storeOf: (worker: WorkerId) => Store) {}
+
+  /** Two sessions that send and are never ended: what Redis cannot know of a sender is not compared. */
+  async prepare(): Promise<void> {
+    for (const end of ['0', '1']) {
+      const fresh = `${'s'.repeat(21)}${end}` as SessionId;
+      this.senders.push(await attach(this.storeOf(W1), attachRequest(`sender-${end}`, W1, { fresh })));
+    }
+  }
 
   async perform(operation: Operation, fresh: SessionId): Promise<unknown> {
     const store = this.storeOf(W1);
@@ -145,9 +164,11 @@ class Side {
         return store.join({ ...ref, room: name, worker: place?.worker ?? W1, roomsLimit: 2 });
       }
       case 'append': {
+        const sender = at(this.senders, operation.sender);
+        if (sender === undefined) throw new Error('not prepared');
         const result = await store.append(
           appendRequest(this.channel(operation.to), {
-            sender: `${'s'.repeat(21)}${operation.sender % 2}` as SessionId,
+            sender,
             seq: operation.seq,
             only: operation.only === null ? null : (at(this.known, operation.only)?.session ?? null),
             body: new Uint8Array(operation.size).fill(operation.sender),
@@ -221,6 +242,8 @@ test('MemoryStore and RedisStore answer alike', async () => {
       try {
         const memory = new Side(() => memoryStore);
         const redis = new Side((worker) => harness.store(worker));
+        await memory.prepare();
+        await redis.prepare();
         for (const operation of operations) {
           const fresh = newSession();
           const answer = await redis.perform(operation, fresh);

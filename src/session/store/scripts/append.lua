@@ -1,8 +1,10 @@
 -- Stores an entry and publishes it. The stream write comes first: it is the only one that can fail (memory), and a script
--- is no transaction. ARGV: kind, name, sender, seq, only, skip, body, most entries, most bytes, log ttl, fresh epoch, tag
+-- is no transaction. ARGV: kind, name, sender, seq, only, skip, body, most entries, most bytes, log ttl, fresh epoch, tag,
+-- generation of the sender
 local kind, name, sender, seq = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local only, skip, body = ARGV[7], ARGV[8], ARGV[9]
 local most_entries, most_bytes, log_ttl = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
+local generation = tonumber(ARGV[15])
 local log = base .. 'l:' .. kind .. ':' .. name
 local meta, senders = log .. ':m', log .. ':q'
 
@@ -35,13 +37,21 @@ if seq == '0' then
 end
 
 if redis.call('EXISTS', meta) == 0 then redis.call('DEL', log, senders) end
+-- Of each sender: last number (none where it has sent none), offset of its last entry, newest generation seen. A sender
+-- that the table does not know may begin anywhere: the table is pruned with the log.
+local last, offset, newest = string.match(redis.call('HGET', senders, sender) or '', '^(%d*):(%d+):(%d+)$')
+if newest and generation < tonumber(newest) then return { 'superseded' } end
 if seq ~= '' then
   local number = tonumber(seq)
-  -- A sender that the table does not know may begin anywhere: the table is pruned with the log.
-  local last = string.match(redis.call('HGET', senders, sender) or '', '^%d+')
-  local expected = (tonumber(last) or number - 1) + 1
-  if number < expected then return { 'duplicate' } end
-  if number > expected then return { 'out_of_order', tostring(expected) } end
+  local expected = (tonumber(last or '') or number - 1) + 1
+  if number ~= expected then
+    -- Nothing is stored, but the older connection is refused from now on; without memory the answer matters more.
+    if generation > tonumber(newest) then
+      redis.pcall('HSET', senders, sender, last .. ':' .. offset .. ':' .. ARGV[15])
+    end
+    if number < expected then return { 'duplicate' } end
+    return { 'out_of_order', tostring(expected) }
+  end
 end
 local state = redis.call('HMGET', meta, 'epoch', 'top', 'bytes')
 local epoch, top, bytes = state[1] or ARGV[13], tonumber(state[2] or '0') + 1, tonumber(state[3] or '0') + #body
@@ -56,14 +66,13 @@ while length > 1 and (length > most_entries or bytes > most_bytes) do
   length = length - 1
 end
 redis.call('HSET', meta, 'epoch', epoch, 'top', top, 'bytes', bytes)
-if seq ~= '' then
-  redis.call('HSET', senders, sender, seq .. ' ' .. top)
-  if redis.call('HLEN', senders) > 2 * most_entries then
-    local known = redis.call('HGETALL', senders)
-    for i = 1, #known, 2 do
-      local offset = tonumber(string.match(known[i + 1], '%d+$'))
-      if not offset or offset <= top - most_entries then redis.call('HDEL', senders, known[i]) end
-    end
+if seq == '' then seq = last or '' end
+redis.call('HSET', senders, sender, string.format('%s:%d:%d', seq, top, generation))
+if redis.call('HLEN', senders) > 2 * most_entries then
+  local known = redis.call('HGETALL', senders)
+  for i = 1, #known, 2 do
+    local seen = tonumber(string.match(known[i + 1], '^%d*:(%d+):'))
+    if not seen or seen <= top - most_entries then redis.call('HDEL', senders, known[i]) end
   end
 end
 for _, key in ipairs({ log, meta, senders }) do redis.call('PEXPIRE', key, log_ttl) end
