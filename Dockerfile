@@ -28,7 +28,4 @@ EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=4s --start-period=30s --retries=3 CMD ["node", "/app/deploy/health-check.mjs"]
 # No init inside: the primary handles SIGTERM and collects its workers itself. `docker run --init` (`init: true` in the compose
 # file) puts the engine's tini in front, so that a SIGTERM during the start, before the handlers are there, ends it too.
-CMD ["node", "/app/deploy/health-check.mjs"]
-# No init inside: the primary handles SIGTERM and collects its workers itself. `docker run --init` (`init: true` in the compose
-# file) puts the engine's tini in front, which also takes a SIGTERM in the first milliseconds, before Node has a handler.
 CMD ["node", "--max-semi-space-size=2", "/app/dist/cli.js", "start"]

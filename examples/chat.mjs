@@ -11,9 +11,11 @@ const client = new Client(url, { token: () => token(name, { rooms }) });
 const room = client.room(roomName);
 const terminal = createInterface({ input: process.stdin, output: process.stdout, prompt: `${name}> ` });
 
+let over = false;
+
 function show(line) {
   process.stdout.write(`\r\x1b[K${line}\n`);
-  terminal.prompt(true);
+  if (!over) terminal.prompt(true);
 }
 
 client.on('state', (state, { error } = {}) => {
@@ -39,12 +41,15 @@ show(
 );
 
 terminal.on('line', (line) => {
-  if (line.trim() === '') terminal.close();
-  else
-    room.publish('chat', line, { self: false }).catch((error) => show(`! ${error.code}: ${error.message}`));
+  if (line.trim() === '') {
+    terminal.close();
+    return;
+  }
+  room.publish('chat', line, { self: false }).catch((error) => show(`! ${error.code}: ${error.message}`));
   terminal.prompt();
 });
 terminal.on('close', async () => {
+  over = true;
   await client.close();
   process.exit(0);
 });

@@ -131,14 +131,4 @@ describe('a limit', () => {
     flood.write(...Array.from({ length: 200 }, () => PONG));
     expect((await flood.ended).code).toBe(4014);
   });
-
-  test('frames before the welcome are bounded in bytes: 4500', async () => {
-    await start({});
-    const client = await RawWebSocket.open(gateway.port);
-    const frame = JSON.stringify([16, 1, 0, {}, 'bob', 'e', 'json', 'a'.repeat(200_000)]);
-    const early = Array.from({ length: 60 }, () => wsFrame(OPCODE.text, frame));
-    client.write(wsFrame(OPCODE.text, JSON.stringify([0, 1, tokenOf('alice'), null, null])), ...early);
-    // The store may be faster than the socket: then it is an open session that floods, and BYTES_PER_SECOND_LIMIT counts.
-    expect([4500, 4014]).toContain((await client.ended).code);
-  });
 });
