@@ -93,6 +93,7 @@ export const CODES = {
     text: 'The connection or the store failed before the answer: it may have happened or not.',
   },
   out_of_order: { close: null, then: 'call', text: 'The sequence number skips one that was not received.' },
+  expired: { close: null, then: 'call', text: 'The message was not delivered within its time to live.' },
   timeout: { close: null, then: 'call', text: 'No answer in time.' },
   rejected: { close: null, then: 'call', text: 'The handler of a request failed.' },
   no_handler: { close: null, then: 'call', text: 'The target has no handler for this event.' },

@@ -10,6 +10,9 @@ export interface Outline {
 export function formatClientFrame(frame: ClientFrame): Outline {
   const fields: unknown[] = [TYPES[frame.type]];
   for (const name of CLIENT_FIELDS[frame.type]) if (name !== 'payload') fields.push(Reflect.get(frame, name));
-  if (frame.type === 'hello' && frame.resume !== null) fields[3] = [frame.resume.session, frame.resume.key];
+  if (frame.type === 'hello' && frame.resume !== null) {
+    const { session, key, cursors } = frame.resume;
+    fields[3] = [session, key, cursors];
+  }
   return { fields, payload: 'payload' in frame ? frame.payload : null };
 }

@@ -27,7 +27,11 @@ export function formatGatewayFrame(frame: GatewayFrame): Outline {
     case 'ok':
       return outline([type, frame.ref, frame.result]);
     case 'error':
-      return outline([type, frame.ref, frame.code, frame.text]);
+      return outline(
+        frame.expected === null
+          ? [type, frame.ref, frame.code, frame.text]
+          : [type, frame.ref, frame.code, frame.text, frame.expected],
+      );
     case 'response':
       return outline([type, frame.ref], frame.payload);
     case 'welcome':
@@ -36,6 +40,14 @@ export function formatGatewayFrame(frame: GatewayFrame): Outline {
       return outline([type, frame.inMs]);
     case 'goaway':
       return outline([type, frame.close, frame.retryAfterMs]);
+    case 'delivered':
+      return outline([type, frame.by, frame.seq]);
+    case 'asked':
+      return outline([type, frame.from, frame.session, frame.seq]);
+    case 'gap':
+      return outline([type, frame.channel, frame.reason, frame.missing, frame.id]);
+    case 'position':
+      return outline([type, frame.channel, frame.id]);
     case 'presence':
       return outline([type, frame.room, frame.joined, frame.left, frame.count]);
     default:

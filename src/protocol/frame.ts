@@ -28,6 +28,13 @@ export const TYPES = {
   reply: 21,
   reject: 22,
   response: 23,
+  receipt: 24,
+  confirm: 25,
+  ack: 26,
+  delivered: 27,
+  asked: 28,
+  gap: 29,
+  position: 30,
 
   join: 32,
   leave: 33,
@@ -61,10 +68,26 @@ export interface MessageOptions {
   except?: ClientId[];
   /** Whether the publisher's own session gets it too; default true. */
   self?: boolean;
+  /** Numbers below this one will not come any more in this channel: their calls were refused. */
+  first?: number;
+  /** The sender wants a `delivered` frame once a session of the target has handed the message to a handler. */
+  delivered?: true;
+  /** The message is worth nothing after this time, ms: who has not got it by then does not get it. */
+  ttlMs?: number;
+  /** Keep the message for a client that has no session. */
+  offline?: 'keep';
+  /** To the receiver: the sender's number of the message in this channel; who knows it already has it twice. */
+  seq?: number;
 }
 
-/** Where in a channel a kept message stands: `<epoch>:<offset>-<tag>`; null for volatile ones. */
+/** Where in a channel a kept message stands: `<epoch>:<offset>-<tag>`; null for volatile ones, and before the first one. */
 export type EntryId = string;
+
+/** Up to where a session has read a channel: a room, or with null the client's inbox. */
+export type Cursor = [room: RoomName | null, id: EntryId | null];
+
+/** Where a joining session begins to read a room: null at its end, a number that many messages before it, an id after that one. */
+export type Since = null | number | EntryId;
 
 // ── client → gateway ────────────────────────────────────────────────────────────────────────────
 
@@ -74,8 +97,8 @@ export interface HelloFrame {
   version: number;
   /** Access token, unless the handshake carried it. */
   token: string | null;
-  /** Session to continue, with its latest resume key. */
-  resume: { session: SessionId; key: string } | null;
+  /** Session to continue, with its latest resume key; messages after the cursors are sent again. */
+  resume: { session: SessionId; key: string; cursors: Cursor[] } | null;
   /** Name and version of the client's library, for logs. */
   agent: string | null;
 }
@@ -129,10 +152,29 @@ export interface RejectFrame {
   code: Code;
   text: string;
 }
+/** A message of `to`, with this number in its sender's count, was handed to a handler. Only for messages with `delivered`. */
+export interface ReceiptFrame {
+  type: 'receipt';
+  /** `alice#<session>`: who sent the message. */
+  to: string;
+  seq: number;
+}
+/** Asks the sessions of `to` whether they have handed this session's message to a handler; the answer is `delivered`. */
+export interface ConfirmFrame {
+  type: 'confirm';
+  to: string;
+  seq: number;
+}
+/** Messages that were kept while the client had no session were handed over, up to this one: they need not be kept any more. */
+export interface AckFrame {
+  type: 'ack';
+  id: EntryId;
+}
 export interface JoinFrame {
   type: 'join';
   ref: number;
   room: RoomName;
+  since: Since;
 }
 export interface LeaveFrame {
   type: 'leave';
@@ -194,6 +236,9 @@ export type ClientFrame =
   | RequestFrame
   | ReplyFrame
   | RejectFrame
+  | ReceiptFrame
+  | ConfirmFrame
+  | AckFrame
   | JoinFrame
   | LeaveFrame
   | LeaveAllFrame
@@ -215,7 +260,10 @@ export const CLIENT_FIELDS = {
   request: ['ref', 'timeoutMs', 'options', 'to', 'event', 'payload'],
   reply: ['handle', 'payload'],
   reject: ['handle', 'code', 'text'],
-  join: ['ref', 'room'],
+  receipt: ['to', 'seq'],
+  confirm: ['to', 'seq'],
+  ack: ['id'],
+  join: ['ref', 'room', 'since'],
   leave: ['ref', 'room'],
   leaveAll: ['ref'],
   publish: ['ref', 'seq', 'options', 'room', 'event', 'payload'],
@@ -240,6 +288,10 @@ export interface Welcome {
   resumed: boolean;
   /** Rooms that the session is in. */
   rooms: string[];
+  /** Where the inbox stands: messages after this one follow. Null before the first message that it ever had. */
+  inbox: EntryId | null;
+  /** The last message that was kept for this client while it had no session, to be acknowledged by `ack`; null where none was. */
+  kept: EntryId | null;
   /** How long the session waits for a new connection, ms. */
   resumeWindowMs: number;
   /** The gateway pings after this much silence, ms; a client that hears nothing for twice as long is cut off. */
@@ -269,6 +321,8 @@ export interface ErrorFrame {
   ref: number;
   code: Code;
   text: string;
+  /** With `out_of_order`: the number that comes next in this channel; null with all others. */
+  expected: number | null;
 }
 export interface ExpiringFrame {
   type: 'expiring';
@@ -303,6 +357,40 @@ export interface ResponseFrame {
   ref: number;
   payload: Payload;
 }
+/** A session of `by` has handed this session's message to a handler. */
+export interface DeliveredFrame {
+  type: 'delivered';
+  by: ClientId;
+  seq: number;
+}
+/** Has this session handed the message of that number to a handler? If so, it answers with `receipt`. */
+export interface AskedFrame {
+  type: 'asked';
+  from: ClientId;
+  session: SessionId;
+  seq: number;
+}
+/**
+ * Messages are missing here, between what came before and what comes next. `trimmed`: a cap or a time to live of the log
+ * was passed. `lost`: the store lost what it had accepted, or the whole log; what is still there is sent again.
+ */
+export interface GapFrame {
+  type: 'gap';
+  /** Null: the inbox. */
+  channel: RoomName | null;
+  reason: GapReason;
+  /** How many are missing; null where nobody knows. */
+  missing: number | null;
+  /** Where the channel stands now; null where the next message tells. */
+  id: EntryId | null;
+}
+export type GapReason = 'trimmed' | 'lost';
+/** The channel stands here now, although this session got no message: what came was not for it. */
+export interface PositionFrame {
+  type: 'position';
+  channel: RoomName | null;
+  id: EntryId | null;
+}
 export interface RoomMessageFrame {
   type: 'roomMessage';
   id: EntryId | null;
@@ -332,6 +420,10 @@ export type GatewayFrame =
   | MessageFrame
   | RequestedFrame
   | ResponseFrame
+  | DeliveredFrame
+  | AskedFrame
+  | GapFrame
+  | PositionFrame
   | RoomMessageFrame
   | PresenceFrame;
 
@@ -340,12 +432,16 @@ export const GATEWAY_FIELDS = {
   welcome: ['info'],
   ping: [],
   ok: ['ref', 'result'],
-  error: ['ref', 'code', 'text'],
+  error: ['ref', 'code', 'text', 'expected'],
   expiring: ['inMs'],
   goaway: ['close', 'retryAfterMs'],
   message: ['id', 'options', 'from', 'session', 'event', 'payload'],
   requested: ['handle', 'options', 'from', 'session', 'event', 'payload'],
   response: ['ref', 'payload'],
+  delivered: ['by', 'seq'],
+  asked: ['from', 'session', 'seq'],
+  gap: ['channel', 'reason', 'missing', 'id'],
+  position: ['channel', 'id'],
   roomMessage: ['id', 'options', 'room', 'from', 'session', 'event', 'payload'],
   presence: ['room', 'joined', 'left', 'count'],
 } as const satisfies FieldsOf<GatewayFrame>;

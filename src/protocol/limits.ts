@@ -24,5 +24,11 @@ export const PAYLOAD_DEPTH_LIMIT = 64;
 export const PAGE_LIMIT = 1000;
 /** Longest time-out of a request, ms. */
 export const REQUEST_TIMEOUT_LIMIT_MS = 120_000;
+/** Most cursors of one hello: one for each room that a session may be in by any setting, and the inbox. */
+export const CURSORS_LIMIT = 257;
+/** Most messages of a room that a joining session may ask for. */
+export const HISTORY_LIMIT = 1000;
+/** Longest time to live of a message, ms: a day. */
+export const TTL_LIMIT_MS = 86_400_000;
 /** Above this many members a room tells counts only, not each join and leave. */
 export const PRESENCE_DETAIL_LIMIT_MEMBERS = 1000;

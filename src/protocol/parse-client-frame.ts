@@ -1,16 +1,19 @@
 // The step from a client's decoded array to a typed frame, the same for every codec.
 import { CODES, isCode, type Code } from './codes.js';
-import { Fields, isBoolean, isList, isRecord, isText, own, type Elements } from './fields.js';
+import { Fields, isBoolean, isList, isRecord, isText, isUint, own, type Elements } from './fields.js';
 import { PROTOCOL_VERSION, TYPES } from './frame.js';
-import type { ClientFrame, HelloFrame, MessageOptions, SendFrame, Sequence } from './frame.js';
-import { isClientId, isName, isSessionId, parseAddress } from './ids.js';
+import type { ClientFrame, Cursor, HelloFrame, MessageOptions, SendFrame, Sequence, Since } from './frame.js';
+import { isClientId, isName, isRoomName, isSessionId, parseAddress } from './ids.js';
 import {
+  CURSORS_LIMIT,
+  HISTORY_LIMIT,
   OPAQUE_LIMIT_CHARACTERS,
   PAGE_LIMIT,
   REQUEST_TIMEOUT_LIMIT_MS,
   TARGETS_LIMIT,
   TEXT_LIMIT_CHARACTERS,
   TOKEN_LIMIT_BYTES,
+  TTL_LIMIT_MS,
 } from './limits.js';
 
 const TRACE = /^[A-Za-z0-9._~@:/+-]{1,64}$/;
@@ -29,6 +32,23 @@ function options(fields: Fields): MessageOptions {
     options.except = fits ? except : fields.refuse('except');
   }
   if (self !== undefined) options.self = isBoolean(self) ? self : fields.refuse('self');
+  return Object.assign(options, keeping(fields, value));
+}
+
+/** The options of kept messages. */
+function keeping(fields: Fields, value: object): MessageOptions {
+  const [first, delivered, ttlMs, offline] = ['first', 'delivered', 'ttlMs', 'offline'].map((name) =>
+    own(value, name),
+  );
+  const options: MessageOptions = {};
+  if (first !== undefined) options.first = isUint(first) && first > 0 ? first : fields.refuse('first');
+  if (delivered === true) options.delivered = true;
+  else if (delivered !== undefined && delivered !== false) fields.refuse('delivered');
+  if (ttlMs !== undefined) {
+    options.ttlMs = isUint(ttlMs) && ttlMs > 0 && ttlMs <= TTL_LIMIT_MS ? ttlMs : fields.refuse('ttlMs');
+  }
+  if (offline === 'keep') options.offline = offline;
+  else if (offline !== undefined && offline !== 'refuse') fields.refuse('offline');
   return options;
 }
 
@@ -53,10 +73,27 @@ function hello(fields: Fields): HelloFrame {
 function resume(fields: Fields): HelloFrame['resume'] {
   const value = fields.elements.value();
   if (value === null) return null;
-  if (!isList(value, isText)) return fields.refuse('resume');
-  const [session, key] = value;
-  const isKey = key !== undefined && key !== '' && key.length <= OPAQUE_LIMIT_CHARACTERS;
-  return isSessionId(session) && isKey ? { session, key } : fields.refuse('resume');
+  if (!Array.isArray(value)) return fields.refuse('resume');
+  const [session, key, cursors = []] = value as unknown[];
+  const isKey = isText(key) && key !== '' && key.length <= OPAQUE_LIMIT_CHARACTERS;
+  const fits = isSessionId(session) && isKey && isList(cursors, isCursor) && cursors.length <= CURSORS_LIMIT;
+  return fits ? { session, key, cursors } : fields.refuse('resume');
+}
+
+function isId(value: unknown): value is string {
+  return isText(value) && value !== '' && value.length <= OPAQUE_LIMIT_CHARACTERS;
+}
+
+function isCursor(value: unknown): value is Cursor {
+  if (!Array.isArray(value)) return false;
+  const [room, id] = value as unknown[];
+  return (room === null || isRoomName(room)) && (id === null || isId(id));
+}
+
+function since(fields: Fields): Since {
+  const value = fields.elements.value();
+  if (value === null || isId(value)) return value;
+  return isUint(value) && value <= HISTORY_LIMIT ? value : fields.refuse('since');
 }
 
 function isAddress(value: unknown): value is string {
@@ -80,6 +117,10 @@ function send(fields: Fields): SendFrame {
   };
   // A number counts within one channel; each target of a list is a channel of its own.
   if (Array.isArray(frame.to) && frame.seq !== null && frame.seq > 0) return fields.refuse('seq');
+  const { delivered, ttlMs } = frame.options;
+  // A receipt names its message by its number; without one nobody could tell of which it is.
+  if (delivered === true && (frame.seq === null || frame.seq === 0)) return fields.refuse('delivered');
+  if (ttlMs !== undefined && frame.seq === 0) return fields.refuse('ttlMs');
   return frame;
 }
 
@@ -134,6 +175,15 @@ export function parseClientFrame(type: number, elements: Elements): ClientFrame 
       const code = fields.value('code', isRefusal);
       return { type: 'reject', handle, code, text: fields.string('text', TEXT_LIMIT_CHARACTERS) };
     }
+    case TYPES.receipt:
+    case TYPES.confirm:
+      return {
+        type: type === TYPES.receipt ? 'receipt' : 'confirm',
+        to: fields.value('to', isAddress),
+        seq: fields.uint('seq', 1),
+      };
+    case TYPES.ack:
+      return { type: 'ack', id: fields.value('id', isId) };
     case TYPES.pong:
       return { type: 'pong' };
     case TYPES.hello:
@@ -143,7 +193,7 @@ export function parseClientFrame(type: number, elements: Elements): ClientFrame 
     case TYPES.bye:
       return { type: 'bye' };
     case TYPES.join:
-      return { type: 'join', ref: fields.ref(), room: fields.room() };
+      return { type: 'join', ref: fields.ref(), room: fields.room(), since: since(fields) };
     case TYPES.leave:
       return { type: 'leave', ref: fields.ref(), room: fields.room() };
     case TYPES.leaveAll:

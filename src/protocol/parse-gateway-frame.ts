@@ -2,7 +2,7 @@
 import { isCode, type Code } from './codes.js';
 import { Fields, isBoolean, isList, isText, isUint, pick, type Elements } from './fields.js';
 import { GATEWAY_FIELDS, TYPES, type GatewayFrame, type MessageOptions, type Welcome } from './frame.js';
-import { isClientId, isName, isSessionId } from './ids.js';
+import { isClientId, isName, isRoomName, isSessionId, type RoomName } from './ids.js';
 import { OPAQUE_LIMIT_CHARACTERS, TEXT_LIMIT_CHARACTERS } from './limits.js';
 
 type FieldOf<Frame, Name> = Frame extends unknown ? (Name extends keyof Frame ? Frame[Name] : never) : never;
@@ -10,10 +10,13 @@ type FieldName = (typeof GATEWAY_FIELDS)[keyof typeof GATEWAY_FIELDS][number];
 
 /** What reads each field; a field of one name is of one kind in all frames. */
 const READ: { [Name in FieldName]: (fields: Fields) => FieldOf<GatewayFrame, Name> } = {
+  by: (fields) => fields.client('by'),
+  channel: (fields) => fields.value('channel', isRoomOrNull),
   close: (fields) => fields.uint('close', 1000, 4999),
   code,
   count: (fields) => fields.uint('count'),
   event: (fields) => fields.event(),
+  expected: (fields) => fields.elements.uint(),
   from: (fields) => fields.client('from'),
   handle: (fields) => fields.opaque('handle'),
   id: (fields) => fields.stringOrNull('id', OPAQUE_LIMIT_CHARACTERS),
@@ -21,12 +24,15 @@ const READ: { [Name in FieldName]: (fields: Fields) => FieldOf<GatewayFrame, Nam
   info: welcome,
   joined: (fields) => fields.value('joined', isNames),
   left: (fields) => fields.value('left', isNames),
+  missing: (fields) => fields.elements.uint(),
   options,
   payload: (fields) => fields.payload(),
+  reason: (fields) => (fields.elements.value() === 'trimmed' ? 'trimmed' : 'lost'),
   ref: (fields) => fields.ref(0),
   result: (fields) => fields.elements.value(),
   retryAfterMs: (fields) => fields.uint('retryAfterMs'),
   room: (fields) => fields.room(),
+  seq: (fields) => fields.uint('seq'),
   session: (fields) => fields.session(),
   text: (fields) => fields.string('text', TEXT_LIMIT_CHARACTERS),
 };
@@ -49,15 +55,33 @@ function isTextOrNone(value: unknown): value is string | undefined {
   return value === undefined || isText(value);
 }
 
+function isTextOrNullOrNone(value: unknown): value is string | null | undefined {
+  return value === null || isTextOrNone(value);
+}
+
+function isUintOrNone(value: unknown): value is number | undefined {
+  return value === undefined || isUint(value);
+}
+
+function isTrueOrNone(value: unknown): value is true | undefined {
+  return value === undefined || value === true;
+}
+
+function isRoomOrNull(value: unknown): value is RoomName | null {
+  return value === null || isRoomName(value);
+}
+
 function isUrls(value: unknown): value is string | string[] {
   return isText(value) || isList(value, isText);
 }
 
 /** Only what a receiver learns of them. */
 function options(fields: Fields): MessageOptions {
-  return pick<MessageOptions>(fields.elements.value(), { trace: isTextOrNone }) ?? fields.refuse('options');
+  const shape = { trace: isTextOrNone, seq: isUintOrNone, delivered: isTrueOrNone };
+  return pick<MessageOptions>(fields.elements.value(), shape) ?? fields.refuse('options');
 }
 
+type Optional<Shape, Name extends keyof Shape> = Omit<Shape, Name> & Partial<Pick<Shape, Name>>;
 type IceServer = Welcome['iceServers'][number];
 
 function isIceServers(value: unknown): value is IceServer[] {
@@ -69,20 +93,22 @@ function isIceServers(value: unknown): value is IceServer[] {
 }
 
 function welcome(fields: Fields): Welcome {
-  const info = pick<Welcome>(fields.elements.value(), {
+  const info = pick<Optional<Welcome, 'inbox' | 'kept'>>(fields.elements.value(), {
     server: isText,
     client: isClientId,
     session: isSessionId,
     resumeKey: isText,
     resumed: isBoolean,
     rooms: isNames,
+    inbox: isTextOrNullOrNone,
+    kept: isTextOrNullOrNone,
     resumeWindowMs: isUint,
     pingIntervalMs: isUint,
     tokenExpiresInMs: isUint,
     frameLimitBytes: isUint,
     iceServers: isIceServers,
   });
-  return info ?? fields.refuse('welcome');
+  return info === null ? fields.refuse('welcome') : { inbox: null, kept: null, ...info };
 }
 
 /** @throws ProtocolError `unknown_type` (a newer gateway's: to be ignored) or `bad_parameter` */
