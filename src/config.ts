@@ -322,6 +322,9 @@ function readStore(read: SettingReader): Config['store'] {
       'is below RESUME_WINDOW_MS: a session that comes back in time would find its log gone',
     );
   }
+  if (read.number('OFFLINE_TTL_MS') < read.number('LOG_TTL_MS')) {
+    read.wrong('OFFLINE_TTL_MS', 'is below LOG_TTL_MS: what an absent client waits for lives longer, not shorter');
+  }
   return {
     redisUrl,
     redisPrefix,
@@ -331,6 +334,7 @@ function readStore(read: SettingReader): Config['store'] {
       logLimitEntries: read.number('LOG_LIMIT_ENTRIES'),
       logLimitBytes: read.number('LOG_LIMIT_BYTES'),
       logTtlMs: read.number('LOG_TTL_MS'),
+      offlineTtlMs: read.number('OFFLINE_TTL_MS'),
       logBudgetBytes: read.number('LOG_BUDGET_BYTES'),
       workerLeaseMs: read.number('WORKER_LEASE_MS'),
     },

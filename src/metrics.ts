@@ -58,6 +58,14 @@ export class Metrics {
   readonly entries = this.tally<Channel['kind']>('store_entries_total', 'Entries that the store told of.', [
     'channel',
   ]);
+  readonly logReads = this.tally<'hole' | 'replay'>(
+    'log_reads_total',
+    'Reads of logs: `hole` where live entries left one or a first reader came, `replay` for one session.',
+    ['reason'],
+  );
+  readonly gaps = this.counter('gaps_told_total', 'Sessions told that messages are missing, by reason.', [
+    'reason',
+  ]);
   readonly closes = this.counter('closes_total', 'Connections that ended, by close code.', ['code']);
   readonly refusals = this.counter('refusals_total', 'Calls refused, by code.', ['code']);
   readonly handshakes = this.counter('handshakes_total', 'Handshakes, by outcome.', ['outcome']);

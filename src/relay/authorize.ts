@@ -11,8 +11,9 @@ import {
 } from '../session/permissions.js';
 
 /**
- * Null when the frame may go on. Targets of `send` and `request` are checked one by one by the router with
- * `maySend`, because a target that may not be reached must look like one that does not exist.
+ * Null when the frame may go on. Targets of `send`, `request` and `confirm` are checked one by one by the router with
+ * `maySend`, because a target that may not be reached must look like one that does not exist. A receipt reaches only a session
+ * that awaits it.
  */
 export function refusalOf(frame: ClientFrame, permissions: Permissions): Code | null {
   switch (frame.type) {
@@ -37,6 +38,9 @@ export function refusalOf(frame: ClientFrame, permissions: Permissions): Code | 
     case 'request':
     case 'reply':
     case 'reject':
+    case 'receipt':
+    case 'confirm':
+    case 'ack':
     case 'leave':
     case 'leaveAll':
       return null;

@@ -5,7 +5,6 @@ import { compilePatterns, matches, type Patterns } from '../session/permissions.
 import { PreparedFrame } from '../session/prepared-frame.js';
 import type { SessionRegistry } from '../session/registry.js';
 import type { Outcome, Session } from '../session/session.js';
-import type { StoreEvent } from '../session/store/store.js';
 import type { RequestEnvelope } from './envelope.js';
 
 export class Delivery {
@@ -42,21 +41,6 @@ export class Delivery {
     return true;
   }
 
-  /** An entry of a log, or a volatile publish to a room (no id). */
-  entry({ channel, entry }: Extract<StoreEvent, { type: 'entry' }>): void {
-    const type = channel.kind === 'inbox' ? 'message' : 'roomMessage';
-    const readers =
-      channel.kind === 'inbox' ? this.registry.ofClient(channel.client) : this.registry.inRoom(channel.room);
-    if (readers.size === 0) return;
-    const frame = PreparedFrame.of(type, entry.id, entry.body, this.msgpack);
-    const skip = entry.skip.length === 0 ? null : new Set(entry.skip);
-    for (const session of readers) {
-      if (entry.only !== null && session.ref.session !== entry.only) continue;
-      if (skip !== null && isSkipped(session, skip)) continue;
-      this.count(session.deliver(frame, entry.id === null), 1);
-    }
-  }
-
   private *matching(patterns: Patterns): Iterable<Session> {
     const { all, exact, prefixes } = patterns;
     if (all || prefixes.length > 0) {
@@ -66,9 +50,4 @@ export class Delivery {
     // Names alone need no look at everybody who is here.
     for (const name of exact) if (isClientId(name)) yield* this.registry.ofClient(name);
   }
-}
-
-function isSkipped(session: Session, skip: ReadonlySet<string>): boolean {
-  const { client, session: id } = session.ref;
-  return skip.has(client) || skip.has(`${client}#${id}`);
 }

@@ -45,10 +45,28 @@ export interface BroadcastEnvelope {
   except: SessionId;
   body: Uint8Array;
 }
+/** A small frame for one session. */
+export interface LetterEnvelope {
+  kind: 'letter';
+  origin: WorkerId;
+  client: ClientId;
+  session: SessionId;
+  letter:
+    | { kind: 'response'; ref: number; code: Code | ''; text: string; encoding: number; data: Uint8Array }
+    /** A session of `by` has handed the message over. */
+    | { kind: 'delivered'; by: ClientId; seq: number }
+    /** Has the session handed over the message with this number from that session? */
+    | { kind: 'asked'; from: ClientId; sender: SessionId; seq: number };
+}
 export type Envelope =
-  DeliverEnvelope | MissingEnvelope | RequestEnvelope | ResponseEnvelope | BroadcastEnvelope;
+  | DeliverEnvelope
+  | MissingEnvelope
+  | RequestEnvelope
+  | ResponseEnvelope
+  | BroadcastEnvelope
+  | LetterEnvelope;
 
-const KINDS = { deliver: 1, missing: 2, request: 3, response: 4, broadcast: 5 } as const;
+const KINDS = { deliver: 1, missing: 2, request: 3, response: 4, broadcast: 5, letter: 6 } as const;
 const VERSION = 1;
 
 /** Strings are UTF-8 with a two-byte length; lists have a two-byte count; the body is the rest. */
@@ -154,8 +172,29 @@ export class EnvelopeEncoder {
           .list(envelope.patterns)
           .string(envelope.except)
           .end(envelope.body);
+      case 'letter':
+        return this.letter(writer, envelope);
       default:
         return envelope satisfies never;
+    }
+  }
+
+  private letter(writer: Writer, { origin, client, session, letter }: LetterEnvelope): Buffer {
+    writer.string(origin).string(client).string(session).string(letter.kind);
+    switch (letter.kind) {
+      case 'response':
+        return writer
+          .string(String(letter.ref))
+          .string(letter.code)
+          .string(letter.text)
+          .string(String(letter.encoding))
+          .end(letter.data);
+      case 'delivered':
+        return writer.string(letter.by).string(String(letter.seq)).end(NOTHING);
+      case 'asked':
+        return writer.string(letter.from).string(letter.sender).string(String(letter.seq)).end(NOTHING);
+      default:
+        return letter satisfies never;
     }
   }
 }
@@ -205,11 +244,46 @@ export function decodeEnvelope(bytes: Buffer): Envelope | null {
           except: reader.string() as SessionId,
           body: reader.rest(),
         };
+      case KINDS.letter: {
+        const to = {
+          origin: reader.string() as WorkerId,
+          client: reader.string() as ClientId,
+          session: reader.string() as SessionId,
+        };
+        const letter = readLetter(reader);
+        return letter === null ? null : { kind: 'letter', ...to, letter };
+      }
       default:
         return null;
     }
   } catch (error) {
     if (error instanceof RangeError) return null;
     throw error;
+  }
+}
+
+function readLetter(reader: Reader): LetterEnvelope['letter'] | null {
+  const kind = reader.string();
+  switch (kind) {
+    case 'response':
+      return {
+        kind,
+        ref: Number(reader.string()),
+        code: reader.string() as Code | '',
+        text: reader.string(),
+        encoding: Number(reader.string()),
+        data: reader.rest(),
+      };
+    case 'delivered':
+      return { kind, by: reader.string() as ClientId, seq: Number(reader.string()) };
+    case 'asked':
+      return {
+        kind,
+        from: reader.string() as ClientId,
+        sender: reader.string() as SessionId,
+        seq: Number(reader.string()),
+      };
+    default:
+      return null;
   }
 }

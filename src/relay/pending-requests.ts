@@ -1,13 +1,18 @@
-// Requests that wait for their answer, in the worker of the one who asked.
+// Requests that wait for their answer, in the worker where they were asked; they outlive the connection of who asked.
 import { type Code, CODES } from '../protocol/codes.js';
 import type { Address, SessionId, WorkerId } from '../protocol/ids.js';
-import type { Session } from '../session/session.js';
+import type { Payload } from '../protocol/frame.js';
+import type { SessionRef } from '../session/store/store.js';
 import type { Deadline, TimerWheel } from '../session/wheel.js';
 import type { ResponseEnvelope } from './envelope.js';
 
-interface Pending {
-  session: Session;
+export interface Asked {
+  asker: Pick<SessionRef, 'client' | 'session'>;
   ref: number;
+}
+export type Answer = { payload: Payload } | { code: Code; text: string };
+
+interface Pending extends Asked {
   address: Address;
   body: Uint8Array;
   retried: boolean;
@@ -18,11 +23,15 @@ interface Pending {
 
 export class PendingRequests {
   private readonly pending = new Map<string, Pending>();
+  /** How many wait, by who asked. */
+  private readonly counts = new Map<SessionId, number>();
   private count = 0;
 
+  /** @param answer takes an answer to who asked, wherever its connection is now */
   constructor(
     private readonly worker: WorkerId,
     private readonly wheel: TimerWheel,
+    private readonly answer: (asked: Asked, answer: Answer) => void,
   ) {}
 
   /** The worker that waits for the answer to `handle`; null when it is none of ours. */
@@ -33,18 +42,19 @@ export class PendingRequests {
       : null;
   }
 
-  open(
-    session: Session,
-    ref: number,
-    timeoutMs: number,
-    request: { address: Address; body: Uint8Array; retried: boolean },
-  ): string {
+  /** How many requests of a session wait. */
+  countOf(session: SessionId): number {
+    return this.counts.get(session) ?? 0;
+  }
+
+  open(asked: Asked, timeoutMs: number, request: { address: Address; body: Uint8Array }): string {
     const handle = `${this.worker}!${String(++this.count)}`;
     const deadline = this.wheel.in(timeoutMs, () => {
       this.refuse(handle, 'timeout', CODES.timeout.text);
     });
-    session.pendingRequests++;
-    this.pending.set(handle, { ...request, session, ref, asked: null, deadline });
+    const { session } = asked.asker;
+    this.counts.set(session, this.countOf(session) + 1);
+    this.pending.set(handle, { ...asked, ...request, retried: false, asked: null, deadline });
     return handle;
   }
 
@@ -67,33 +77,24 @@ export class PendingRequests {
     if (pending === undefined || pending.asked !== session) return;
     this.remove(handle, pending);
     const encoding = body[0];
-    if (code !== '' || encoding === undefined) {
-      pending.session.refuse(pending.ref, code === '' ? 'rejected' : code, text);
-    } else {
-      pending.session.send({
-        type: 'response',
-        ref: pending.ref,
-        payload: { encoding, data: body.subarray(1) },
-      });
-    }
+    if (code !== '' || encoding === undefined)
+      this.answer(pending, { code: code === '' ? 'rejected' : code, text });
+    else this.answer(pending, { payload: { encoding, data: body.subarray(1) } });
   }
 
   refuse(handle: string, code: Code, text: string): void {
     const pending = this.pending.get(handle);
     if (pending === undefined) return;
     this.remove(handle, pending);
-    pending.session.refuse(pending.ref, code, text);
-  }
-
-  dropOf(session: Session): void {
-    if (session.pendingRequests === 0) return;
-    for (const [handle, pending] of this.pending)
-      if (pending.session === session) this.remove(handle, pending);
+    this.answer(pending, { code, text });
   }
 
   private remove(handle: string, pending: Pending): void {
     this.pending.delete(handle);
     pending.deadline.cancel();
-    pending.session.pendingRequests--;
+    const { session } = pending.asker;
+    const left = this.countOf(session) - 1;
+    if (left > 0) this.counts.set(session, left);
+    else this.counts.delete(session);
   }
 }

@@ -4,9 +4,11 @@ import { CODES } from '../protocol/codes.js';
 import { GatewayError } from '../protocol/errors.js';
 import type {
   BroadcastFrame,
+  ConfirmFrame,
   MessageOptions,
   Payload,
   PublishFrame,
+  ReceiptFrame,
   RejectFrame,
   ReplyFrame,
   RequestFrame,
@@ -15,18 +17,21 @@ import type {
 import { type Address, type ClientId, type SessionId, type WorkerId, parseAddress } from '../protocol/ids.js';
 import { encodeMessageBody, encodeRoomMessageBody } from '../protocol/msgpack-codec.js';
 import { maySend, sendPatterns } from '../session/permissions.js';
+import type { SessionRegistry } from '../session/registry.js';
 import type { Session } from '../session/session.js';
-import type { SessionPlace, Store } from '../session/store/store.js';
+import type { AppendResult, SessionPlace, Store } from '../session/store/store.js';
 import type { TimerWheel } from '../session/wheel.js';
 import type { Delivery } from './delivery.js';
 import type { Envelope } from './envelope.js';
 import type { Relay, RelayPath } from './relay.js';
 import { PendingRequests } from './pending-requests.js';
+import { type Letter, Postman } from './postman.js';
 import type { RouteCache } from './route-cache.js';
 
 export interface RouterOptions {
   worker: WorkerId;
   store: Store;
+  registry: SessionRegistry;
   relay: Relay;
   routes: RouteCache;
   delivery: Delivery;
@@ -36,13 +41,25 @@ export interface RouterOptions {
   countDropped(reason: 'unreachable' | 'away'): void;
 }
 
+/** Messages of one session whose delivery it may wait to hear of at once; about 100 bytes each. */
+const AWAITED_LIMIT = 10_000;
+
 type Routed = 'sent' | 'absent';
 
 export class Router {
   private readonly pending: PendingRequests;
+  private readonly postman: Postman;
 
   constructor(private readonly options: RouterOptions) {
-    this.pending = new PendingRequests(options.worker, options.wheel);
+    const { worker, registry, relay, routes, wheel, countDropped } = options;
+    this.postman = new Postman({ worker, registry, relay, routes, wheel, countDropped, receive: readLetter });
+    this.pending = new PendingRequests(worker, wheel, ({ asker, ref }, answer) => {
+      const letter: Letter =
+        'code' in answer
+          ? { kind: 'response', ref, ...answer, encoding: 0, data: NO_BODY }
+          : { kind: 'response', ref, code: '', text: '', ...answer.payload };
+      this.postman.send(asker.client, asker.session, letter, true);
+    });
   }
 
   send(session: Session, frame: SendFrame): void {
@@ -67,8 +84,9 @@ export class Router {
         result: await this.sendTo(session, frame, target, body),
       })),
     ).then((results) => {
-      const absent = results.filter(({ result }) => result === 'absent').map(({ target }) => target);
-      if (results.some(({ result }) => result === 'superseded')) refuseSuperseded(session, frame.ref);
+      const absent = results.filter(({ result }) => isAbsent(result)).map(({ target }) => target);
+      if (results.some(({ result }) => typeof result === 'object' && result.status === 'superseded'))
+        session.refuse(frame.ref, 'superseded', CODES.superseded.text);
       else if (absent.length === results.length) session.refuse(frame.ref, 'not_found', CODES.not_found.text);
       else if (frame.seq !== 0) session.ok(frame.ref, { absent });
     }, report);
@@ -93,20 +111,30 @@ export class Router {
     const skip: string[] = [...(options.except ?? [])];
     if (options.self === false) skip.push(`${client}#${id}`);
     const body = encodeRoomMessageBody({ ...messageOf(session, frame), room });
-    this.options.store
-      .append({ channel: { kind: 'room', room }, sender: session.ref, seq, only: null, skip, body })
+    session
+      .appending(
+        this.options.store.append({
+          channel: { kind: 'room', room },
+          sender: session.ref,
+          seq,
+          first: options.first ?? null,
+          ttlMs: null,
+          keep: false,
+          only: null,
+          skip,
+          body,
+        }),
+      )
       .then(
         (result) => {
-          if (result.status === 'out_of_order') refuseOrder(session, frame.ref, result.expected);
-          else if (result.status === 'superseded') refuseSuperseded(session, frame.ref);
-          else if (seq !== 0) session.ok(frame.ref, result.status === 'accepted' ? { id: result.id } : null);
+          this.answerAppend(session, frame, result);
         },
         refuseLater(session, frame.ref),
       );
   }
 
   request(session: Session, frame: RequestFrame): void {
-    if (session.pendingRequests >= this.options.requestsPendingLimit) {
+    if (this.pending.countOf(session.ref.session) >= this.options.requestsPendingLimit) {
       session.refuse(
         frame.ref,
         'limit',
@@ -120,7 +148,8 @@ export class Router {
       return;
     }
     const body = encodeMessageBody(messageOf(session, frame));
-    const handle = this.pending.open(session, frame.ref, frame.timeoutMs, { address, body, retried: false });
+    const asked = { asker: session.ref, ref: frame.ref };
+    const handle = this.pending.open(asked, frame.timeoutMs, { address, body });
     this.dispatchRequest(handle, address, body);
   }
 
@@ -136,9 +165,29 @@ export class Router {
     this.answerRequest(session, frame.handle, frame.code, frame.text, NO_BODY);
   }
 
-  /** The session's connection is gone: what it asked for has nobody to tell. */
-  drop(session: Session): void {
-    this.pending.dropOf(session);
+  /** A session has handed a message over: its sender hears of it, if it asked to. */
+  receipt(session: Session, { to, seq }: ReceiptFrame): void {
+    const address = parseAddress(to);
+    if (address === null || address.session === null) return;
+    const letter: Letter = { kind: 'delivered', by: session.ref.client, seq };
+    this.postman.send(address.client, address.session, letter, false);
+  }
+
+  /** Asks the sessions of a target whether they have handed a message over. */
+  confirm(session: Session, { to, seq }: ConfirmFrame): void {
+    const address = parseAddress(to);
+    if (address === null || !maySend(session.identity.permissions, address.client)) return;
+    awaitDelivery(session, address.client, seq);
+    const { client: from, session: sender } = session.ref;
+    const ask = (places: readonly SessionPlace[]): void => {
+      for (const place of places) {
+        if (!place.connected || (address.session !== null && place.session !== address.session)) continue;
+        this.postman.send(place.client, place.session, { kind: 'asked', from, sender, seq }, false);
+      }
+    };
+    const places = this.options.routes.peek(address.client);
+    if (places !== undefined) ask(places);
+    else this.options.routes.load(address.client).then(ask, () => undefined);
   }
 
   receive(envelope: Envelope, _path: RelayPath): void {
@@ -161,6 +210,9 @@ export class Router {
       case 'response':
         this.pending.settle(envelope);
         return;
+      case 'letter':
+        this.postman.deliver(envelope);
+        return;
       case 'broadcast':
         this.options.delivery.toMatching(envelope.patterns, envelope.except, envelope.body);
         return;
@@ -177,36 +229,59 @@ export class Router {
   ): Routed | Promise<SendResult> {
     const address = parseAddress(to);
     if (address === null || !maySend(session.identity.permissions, address.client)) return 'absent';
-    if (frame.seq !== 0) return this.append(session, frame.seq, address, body);
+    if (frame.seq !== 0) return this.append(session, frame, address, body);
     const places = this.options.routes.peek(address.client);
     if (places !== undefined) return this.deliver(address, places, body);
     return this.options.routes.load(address.client).then((loaded) => this.deliver(address, loaded, body));
   }
 
-  private async append(
+  private append(
     session: Session,
-    seq: number | null,
+    { seq, options }: SendFrame,
     address: Address,
     body: Uint8Array,
-  ): Promise<SendResult> {
-    const result = await this.options.store.append({
-      channel: { kind: 'inbox', client: address.client },
-      sender: session.ref,
-      seq,
-      only: address.session,
-      skip: [],
-      body,
-    });
-    if (result.status === 'absent' || result.status === 'superseded') return result.status;
-    if (result.status === 'out_of_order') return { expected: result.expected };
-    return { id: result.status === 'accepted' ? result.id : null };
+  ): Promise<AppendResult> {
+    if (options.delivered === true && seq !== null) awaitDelivery(session, address.client, seq);
+    return session.appending(
+      this.options.store.append({
+        channel: { kind: 'inbox', client: address.client },
+        sender: session.ref,
+        seq,
+        first: options.first ?? null,
+        ttlMs: options.ttlMs ?? null,
+        keep: options.offline === 'keep',
+        only: address.session,
+        skip: [],
+        body,
+      }),
+    );
   }
 
   private answerSend(session: Session, frame: SendFrame, result: SendResult): void {
     if (result === 'absent') session.refuse(frame.ref, 'not_found', CODES.not_found.text);
-    else if (result === 'superseded') refuseSuperseded(session, frame.ref);
-    else if (result !== 'sent' && 'expected' in result) refuseOrder(session, frame.ref, result.expected);
-    else if (frame.seq !== 0) session.ok(frame.ref, result === 'sent' ? null : result);
+    else if (result !== 'sent') this.answerAppend(session, frame, result);
+  }
+
+  private answerAppend(session: Session, { ref, seq }: SendFrame | PublishFrame, result: AppendResult): void {
+    switch (result.status) {
+      case 'accepted':
+        if (seq !== 0) session.ok(ref, { id: result.id });
+        return;
+      case 'duplicate':
+        session.ok(ref, { id: null });
+        return;
+      case 'absent':
+        session.refuse(ref, 'not_found', CODES.not_found.text);
+        return;
+      case 'superseded':
+        session.refuse(ref, 'superseded', CODES.superseded.text);
+        return;
+      case 'out_of_order':
+        session.refuse(ref, 'out_of_order', CODES.out_of_order.text, result.expected);
+        return;
+      default:
+        result satisfies never;
+    }
   }
 
   /** A volatile message: to every worker that holds a connected session of the target. */
@@ -274,7 +349,11 @@ export class Router {
   }
 }
 
-type SendResult = Routed | 'superseded' | { id: string | null } | { expected: number };
+type SendResult = Routed | AppendResult;
+
+function isAbsent(result: SendResult): boolean {
+  return result === 'absent' || (typeof result === 'object' && result.status === 'absent');
+}
 
 const NO_BODY = new Uint8Array(0);
 
@@ -286,14 +365,39 @@ interface Message {
   payload: Payload;
 }
 
-/** What receivers see: the sender's identity is the gateway's word, and only the trace id of the options travels on. */
+/** Remembers that the session wants to hear when the message was handed over; a receipt that nobody awaits goes nowhere. */
+function awaitDelivery(session: Session, client: ClientId, seq: number): void {
+  const awaited = (session.awaited ??= new Set());
+  if (awaited.size < AWAITED_LIMIT) awaited.add(`${client} ${String(seq)}`);
+}
+
+function readLetter(session: Session, letter: Letter): void {
+  switch (letter.kind) {
+    case 'response': {
+      const { ref, code, text, encoding, data } = letter;
+      if (code !== '') session.refuse(ref, code, text);
+      else session.send({ type: 'response', ref, payload: { encoding, data } });
+      return;
+    }
+    case 'delivered':
+      if (session.awaited?.delete(`${letter.by} ${String(letter.seq)}`) === true)
+        session.send({ type: 'delivered', by: letter.by, seq: letter.seq });
+      return;
+    case 'asked':
+      session.send({ type: 'asked', from: letter.from, session: letter.sender, seq: letter.seq });
+      return;
+    default:
+      letter satisfies never;
+  }
+}
+
+/** What receivers see: the sender's identity is the gateway's word, and little of the options travels on. */
 function messageOf(
   session: Session,
   frame: SendFrame | BroadcastFrame | RequestFrame | PublishFrame,
 ): Message {
-  const { trace } = frame.options;
   return {
-    options: trace === undefined ? {} : { trace },
+    options: forReceivers(frame),
     from: session.ref.client,
     session: session.ref.session,
     event: frame.event,
@@ -316,13 +420,15 @@ function groupByWorker(address: Address, places: readonly SessionPlace[]): Map<W
   return exists ? byWorker : null;
 }
 
-function refuseOrder(session: Session, ref: number, expected: number): void {
-  session.refuse(ref, 'out_of_order', `expected ${String(expected)}`);
-}
-
-/** A newer connection of the session took over: what this one sends is not taken any more. */
-function refuseSuperseded(session: Session, ref: number): void {
-  session.refuse(ref, 'superseded', CODES.superseded.text);
+function forReceivers(frame: SendFrame | BroadcastFrame | RequestFrame | PublishFrame): MessageOptions {
+  const { trace, delivered } = frame.options;
+  const options: MessageOptions = {};
+  if (trace !== undefined) options.trace = trace;
+  if ('seq' in frame && frame.seq !== null && frame.seq > 0) {
+    options.seq = frame.seq;
+    if (delivered === true) options.delivered = true;
+  }
+  return options;
 }
 
 function refuseLater(session: Session, ref: number): (error: unknown) => void {

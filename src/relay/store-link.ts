@@ -103,6 +103,7 @@ const METHODS: Record<Method, true> = {
   count: true,
   append: true,
   read: true,
+  acknowledge: true,
   renew: true,
   retire: true,
   sweep: true,
@@ -171,6 +172,7 @@ export class RemoteStore implements Store {
   count = this.method('count');
   append = this.method('append');
   read = this.method('read');
+  acknowledge = this.method('acknowledge');
   renew = this.method('renew');
   retire = this.method('retire');
   sweep = this.method('sweep');

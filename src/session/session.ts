@@ -12,6 +12,15 @@ import type { Buckets } from './throttle.js';
 import type { Deadline } from './wheel.js';
 
 export type Outcome = 'queued' | 'dropped' | 'cut_off';
+/** `full`: the session has to read first; what is kept for it waits in the log. */
+export type OfferOutcome = 'queued' | 'dropped' | 'full';
+
+/** Volatile messages are dropped from half of the outbox on; from this share on the log holds what is kept. */
+const LOG_HOLDS_FROM = 0.75;
+/** Appends of one session that may be under way; past it the connection is read more slowly, as the store is. */
+const APPENDS_LIMIT = 256;
+/** How long a connection is not read where too many of its appends are under way, ms. */
+const APPENDS_PAUSE_MS = 20;
 
 const NO_ROOMS: ReadonlySet<RoomName> = new Set();
 
@@ -20,8 +29,9 @@ export class Session {
   private joined: Set<RoomName> | null = null;
   /** Rooms whose presence events the session wants; null while there are none, which is the common case. */
   watched: Set<RoomName> | null = null;
-  /** Requests of this session that wait for their answer. */
-  pendingRequests = 0;
+  /** Messages of this session whose delivery it waits to hear of, `<client> <number>`; null while there are none. */
+  awaited: Set<string> | null = null;
+  private appends = 0;
   /** The client said that it is over: nobody waits for it to come back. */
   ended = false;
   /** Monotonic ms of the last bytes from the client. */
@@ -74,8 +84,20 @@ export class Session {
     if (ref !== 0) this.send({ type: 'ok', ref, result });
   }
 
-  refuse(ref: number, code: Code, text: string): void {
-    this.send({ type: 'error', ref, code, text });
+  /** @param expected with `out_of_order`: the number that comes next */
+  refuse(ref: number, code: Code, text: string, expected: number | null = null): void {
+    this.send({ type: 'error', ref, code, text, expected });
+  }
+
+  /** Whether the session has read enough to be given more of what waits for it. */
+  get hasRoom(): boolean {
+    return this.connection.queuedBytes <= this.outboxLimitBytes / 2;
+  }
+
+  /** Passes an entry of a log on, unless the client reads too slowly: then the log holds it. */
+  offer(frame: PreparedFrame): OfferOutcome {
+    if (this.connection.queuedBytes > this.outboxLimitBytes * LOG_HOLDS_FROM) return 'full';
+    return this.connection.send(frame.for(this.connection.codec)) ? 'queued' : 'dropped';
   }
 
   /** Passes a message on. A client that reads too slowly loses volatile ones first and its connection at the limit. */
@@ -83,6 +105,17 @@ export class Session {
     const queued = this.connection.queuedBytes;
     if (volatile && queued > this.outboxLimitBytes / 2) return 'dropped';
     return this.sendEncoded(frame.for(this.connection.codec));
+  }
+
+  /** Counts an append as under way; a store that is slow slows its senders. */
+  async appending<Result>(append: Promise<Result>): Promise<Result> {
+    this.appends++;
+    if (this.appends > APPENDS_LIMIT) this.connection.pause(APPENDS_PAUSE_MS);
+    try {
+      return await append;
+    } finally {
+      this.appends--;
+    }
   }
 
   /** Runs joins and leaves of this session one after the other, in the order they came. */

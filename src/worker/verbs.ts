@@ -5,6 +5,8 @@ import { GatewayError, ProtocolError } from '../protocol/errors.js';
 import type { ClientFrame, JoinFrame, LeaveFrame, TokenFrame, WatchFrame } from '../protocol/frame.js';
 import type { RoomName, WorkerId } from '../protocol/ids.js';
 import { refusalOf } from '../relay/authorize.js';
+import type { Feed } from '../relay/feed.js';
+import type { Feeds } from '../relay/feeds.js';
 import { listClients } from '../relay/listing.js';
 import type { Router } from '../relay/router.js';
 import type { Authenticator } from '../session/authenticator.js';
@@ -20,6 +22,7 @@ export interface VerbsOptions {
   store: Store;
   router: Router;
   registry: SessionRegistry;
+  feeds: Feeds;
   wheel: TimerWheel;
   authenticator: Authenticator;
   metrics: Metrics;
@@ -64,6 +67,15 @@ export class Verbs {
         return;
       case 'broadcast':
         router.broadcast(session, frame);
+        return;
+      case 'receipt':
+        router.receipt(session, frame);
+        return;
+      case 'confirm':
+        router.confirm(session, frame);
+        return;
+      case 'ack':
+        store.acknowledge(session.ref, frame.id).catch(() => undefined);
         return;
       case 'pong':
         return;
@@ -188,29 +200,50 @@ export class Verbs {
     }
   }
 
-  private async join(session: Session, { ref, room }: JoinFrame): Promise<void> {
+  private async join(session: Session, frame: JoinFrame): Promise<void> {
+    const { feeds } = this.options;
+    const feed = feeds.hold({ kind: 'room', room: frame.room });
+    try {
+      await this.joinHeld(session, frame, feed);
+    } catch (error) {
+      this.refuseError(session, frame.ref, error);
+    } finally {
+      feeds.release(feed);
+    }
+  }
+
+  private async joinHeld(session: Session, { ref, room, since }: JoinFrame, feed: Feed): Promise<void> {
     const { store, registry, worker, roomsLimit } = this.options;
     const wasIn = session.rooms.has(room);
-    // Entered before the store answers: what is published right after the join must find the session here.
+    let isIn = wasIn;
+    // Entered before the store answers: a volatile message right after the join must find the session here.
+    if (!wasIn) feed.expect(session);
     registry.enter(session, room);
     try {
       const result = await store.join({ ...session.ref, room, worker, roomsLimit });
-      if (result.status === 'joined' && mayJoin(session.identity.permissions, room)) {
-        session.ok(ref, { count: result.count });
-        return;
-      }
-      if (result.status === 'joined') {
+      isIn ||= result.status === 'joined';
+      if (result.status === 'refused') {
+        this.refuse(session, ref, result.code, CODES[result.code].text);
+      } else if (!mayJoin(session.identity.permissions, room)) {
         // A narrower token was accepted while the store worked.
         await this.leaveRoom(session, room);
         this.refuse(session, ref, 'forbidden', CODES.forbidden.text);
-        return;
+      } else if (since === null) {
+        session.ok(ref, { count: result.count, position: result.position });
+        if (!wasIn) feed.enter(session, result.position, result.position, null);
+      } else {
+        session.ok(ref, { count: result.count });
+        feed.begin(result.position);
+        feed.replay(session, typeof since === 'number' ? { last: since } : { after: since });
       }
-      if (!wasIn) registry.exit(session, room);
-      this.refuse(session, ref, result.code, CODES[result.code].text);
-    } catch (error) {
-      if (!wasIn) registry.exit(session, room);
-      this.refuseError(session, ref, error);
+    } finally {
+      if (!isIn) this.exit(session, room);
     }
+  }
+
+  private exit(session: Session, room: RoomName): void {
+    this.options.registry.exit(session, room);
+    this.options.feeds.leave(session, { kind: 'room', room });
   }
 
   private async leave(session: Session, { ref, room }: LeaveFrame): Promise<void> {
@@ -231,7 +264,7 @@ export class Verbs {
   }
 
   private leaveRoom(session: Session, room: RoomName): Promise<boolean> {
-    this.options.registry.exit(session, room);
+    this.exit(session, room);
     return this.options.store.leave(session.ref, room);
   }
 

@@ -6,15 +6,16 @@ import type { Metrics } from '../metrics.js';
 import { CODES, type CloseCode, codeOfClose } from '../protocol/codes.js';
 import { GatewayError, ProtocolError } from '../protocol/errors.js';
 import { type ClientFrame, type HelloFrame, PROTOCOL_VERSION } from '../protocol/frame.js';
-import type { SessionId, WorkerId } from '../protocol/ids.js';
-import type { Router } from '../relay/router.js';
+import type { RoomName, SessionId, WorkerId } from '../protocol/ids.js';
+import type { Feed } from '../relay/feed.js';
+import type { Feeds } from '../relay/feeds.js';
 import type { Authenticator, Identity } from '../session/authenticator.js';
 import type { Connection, ConnectionHandlers } from '../session/connection.js';
 import { mayJoin } from '../session/permissions.js';
 import type { SessionRegistry } from '../session/registry.js';
 import type { RandomPool } from '../session/random-pool.js';
 import { Session } from '../session/session.js';
-import type { AttachRequest, AttachResult, SessionRef, Store } from '../session/store/store.js';
+import type { AttachRequest, AttachResult, Position, SessionRef, Store } from '../session/store/store.js';
 import type { Deadline, TimerWheel } from '../session/wheel.js';
 import type { Throttle } from '../session/throttle.js';
 import type { Verbs } from './verbs.js';
@@ -27,7 +28,7 @@ export interface VisitOptions {
   version: string;
   store: Store;
   registry: SessionRegistry;
-  router: Router;
+  feeds: Feeds;
   verbs: Verbs;
   wheel: TimerWheel;
   throttle: Throttle;
@@ -60,6 +61,15 @@ interface Arrival {
   early: ClientFrame[];
   earlyBytes: number;
   deadline: Deadline;
+}
+
+/** A session that the store has attached, on its way to be served. */
+interface Arrived extends Omit<Extract<AttachResult, { status: 'attached' }>, 'status'> {
+  resumeKey: string;
+  agent: string | null;
+  feed: Feed;
+  /** Up to where it has read its channels; of its inbox under null. */
+  cursors: ReadonlyMap<RoomName | null, Position>;
 }
 
 export class Visit implements ConnectionHandlers {
@@ -157,13 +167,24 @@ export class Visit implements ConnectionHandlers {
     const token = hello.token ?? this.arrival?.token ?? null;
     if (token === null) throw new ProtocolError('invalid_token');
     const identity = await options.authenticator.verify(token);
-    const resumeKey = options.random.text(32);
+    const feed = options.feeds.hold({ kind: 'inbox', client: identity.client });
+    try {
+      await this.attachAs(identity, hello, feed);
+    } finally {
+      options.feeds.release(feed);
+    }
+  }
+
+  private async attachAs(identity: Identity, hello: HelloFrame, feed: Feed): Promise<void> {
+    const { config, store, worker, random, log } = this.options;
+    const { client } = identity;
+    const { resume } = hello;
+    const resumeKey = random.text(32);
     const { result, fencedBy } = await this.host.attach({
-      client: identity.client,
+      client,
       worker,
-      resume:
-        hello.resume === null ? null : { session: hello.resume.session, keyHash: hashOf(hello.resume.key) },
-      fresh: options.random.text(16) as SessionId,
+      resume: resume === null ? null : { session: resume.session, keyHash: hashOf(resume.key) },
+      fresh: random.text(16) as SessionId,
       keyHash: hashOf(resumeKey),
       duplicates: config.sessions.duplicateClient,
       sessionsLimit: config.sessions.sessionsPerClientLimit,
@@ -172,7 +193,7 @@ export class Visit implements ConnectionHandlers {
       this.close(result.code);
       return;
     }
-    const ref = { client: identity.client, session: result.session, generation: result.generation };
+    const ref = { client, session: result.session, generation: result.generation };
     if (fencedBy !== null) {
       this.close(fencedBy);
       return;
@@ -183,32 +204,35 @@ export class Visit implements ConnectionHandlers {
       this.close('restart');
       return;
     }
-    const session = new Session(ref, identity, this.connection, config.limits.outboxLimitBytes, options.log);
+    const session = new Session(ref, identity, this.connection, config.limits.outboxLimitBytes, log);
     for (const room of result.rooms) {
       // Permissions are those of the token of now: a room that it no longer permits is left.
       if (mayJoin(identity.permissions, room)) session.enter(room);
       else void store.leave(ref, room).catch(() => undefined);
     }
-    this.open(session, resumeKey, result.resumed, identity, hello.agent);
+    const cursors = new Map(result.resumed ? resume?.cursors : []);
+    this.open(session, { ...result, resumeKey, agent: hello.agent, feed, cursors });
   }
 
-  private open(
-    session: Session,
-    resumeKey: string,
-    resumed: boolean,
-    identity: Identity,
-    agent: string | null,
-  ): void {
+  private open(session: Session, arrived: Arrived): void {
     const { config, metrics, registry, verbs, version } = this.options;
+    const { resumed, resumeKey, kept, feed, cursors } = arrived;
     this.phase = 'open';
     this.session = session;
     session.lastHeardAt = performance.now();
     const older = registry.get(session.ref.session);
+    // What the store kept for the client, or what the session missed, comes after the welcome.
+    feed.expect(session);
+    const inRooms = this.expectRooms(session);
     registry.add(session);
     if (older !== undefined) older.close('superseded', CODES.superseded.close, 0);
     metrics.sessions.set(registry.size);
     metrics.attachments.inc({ kind: resumed ? 'resumed' : 'fresh' });
     verbs.watchOver(session);
+    const isFirst = !resumed && kept !== null;
+    const cursor = cursors.get(null);
+    const start = isFirst ? kept.after : arrived.inbox;
+    const inbox = cursor === undefined ? start : cursor;
     session.send({
       type: 'welcome',
       info: {
@@ -218,21 +242,52 @@ export class Visit implements ConnectionHandlers {
         resumeKey,
         resumed,
         rooms: [...session.rooms],
+        inbox,
+        kept: kept?.last ?? null,
         resumeWindowMs: config.sessions.resumeWindowMs,
         pingIntervalMs: config.sessions.pingIntervalMs,
-        tokenExpiresInMs: Math.max(0, identity.expiresAtMs - Date.now()),
+        tokenExpiresInMs: Math.max(0, session.identity.expiresAtMs - Date.now()),
         frameLimitBytes: config.limits.frameLimitBytes,
         iceServers: config.iceServers,
       },
     });
-    if (session.logs('debug')) session.log.debug({ agent, resumed }, 'session attached');
+    if (session.logs('debug')) session.log.debug({ agent: arrived.agent, resumed }, 'session attached');
+    feed.enter(session, inbox, arrived.inbox, isFirst ? kept.last : null);
+    for (const [room, held] of inRooms) void this.enterRoom(session, held, cursors.get(room));
     const early = this.arrival?.early ?? [];
     this.endArrival();
     for (const frame of early) verbs.handle(session, frame);
   }
 
+  private expectRooms(session: Session): [RoomName, Feed][] {
+    const { feeds } = this.options;
+    return [...session.rooms].map((room) => {
+      const feed = feeds.hold({ kind: 'room', room });
+      feed.expect(session);
+      return [room, feed];
+    });
+  }
+
+  /** Goes on where the session was; one that did not say where goes on from here. */
+  private async enterRoom(session: Session, feed: Feed, cursor: Position | undefined): Promise<void> {
+    const { feeds, store } = this.options;
+    try {
+      if (cursor !== undefined) {
+        feed.enter(session, cursor, undefined, null);
+        return;
+      }
+      const found = await store.read({ channel: feed.channel, from: { last: 0 }, limit: 1 });
+      if (this.session === session) feed.enter(session, found.position, found.position, null);
+    } catch {
+      // Nobody can say what it misses; a connection that works can.
+      session.close('overloaded', CODES.overloaded.close, RETRY_SPREAD_MS);
+    } finally {
+      feeds.release(feed);
+    }
+  }
+
   closed(number: number): void {
-    const { metrics, registry, router, left } = this.options;
+    const { metrics, registry, feeds, left } = this.options;
     const { session } = this;
     this.phase = 'closed';
     this.endArrival();
@@ -242,8 +297,9 @@ export class Visit implements ConnectionHandlers {
     metrics.closes.inc({ code: codeOfClose(number) === null ? 'other' : number });
     if (session === null) return;
     session.stopDeadlines();
-    router.drop(session);
-    if (!registry.remove(session)) return;
+    const isNewest = registry.remove(session);
+    feeds.leaveAll(session);
+    if (!isNewest) return;
     metrics.sessions.set(registry.size);
     if (session.logs('debug')) session.log.debug({ code: number }, 'connection closed');
     // 1000 is the client's own word that the session is over; everything else may come back.

@@ -10,6 +10,7 @@ import { createJsonCodec } from '../protocol/json-codec.js';
 import { msgpackCodec } from '../protocol/msgpack-codec.js';
 import { SUBPROTOCOLS } from '../protocol/subprotocol.js';
 import { Delivery } from '../relay/delivery.js';
+import { Feeds } from '../relay/feeds.js';
 import { NodeRelay } from '../relay/node-relay.js';
 import { PresenceFeed } from '../relay/presence-feed.js';
 import { RedisBridge } from '../relay/redis-bridge.js';
@@ -55,6 +56,22 @@ export async function runWorker(
   const delivery = new Delivery(registry, msgpackCodec, (outcome, receivers) => {
     metrics.deliveries.add(outcome, receivers);
   });
+  const feeds = new Feeds({
+    get store() {
+      return store;
+    },
+    registry,
+    msgpack: msgpackCodec,
+    count: (outcome, receivers) => {
+      metrics.deliveries.add(outcome, receivers);
+    },
+    countRead: (reason) => {
+      metrics.logReads.add(reason);
+    },
+    countGap: (reason) => {
+      metrics.gaps.inc({ reason });
+    },
+  });
   const presence = new PresenceFeed(registry, wheel);
   const authenticator = createAuthenticator(config.tokens, {
     refused: (reason) => {
@@ -84,7 +101,7 @@ export async function runWorker(
     switch (event.type) {
       case 'entry':
         metrics.entries.add(event.channel.kind);
-        delivery.entry(event);
+        feeds.entry(event);
         return;
       case 'route':
         routes.forget(event.client);
@@ -98,6 +115,7 @@ export async function runWorker(
       case 'reset':
         routes.clear();
         renewAll();
+        void feeds.resync();
         return;
       default:
         event satisfies never;
@@ -108,6 +126,7 @@ export async function runWorker(
   const router = new Router({
     worker,
     store,
+    registry,
     relay,
     routes,
     delivery,
@@ -122,6 +141,7 @@ export async function runWorker(
     store,
     router,
     registry,
+    feeds,
     wheel,
     authenticator,
     metrics,
@@ -141,7 +161,7 @@ export async function runWorker(
     version,
     store,
     registry,
-    router,
+    feeds,
     verbs,
     wheel,
     throttle,

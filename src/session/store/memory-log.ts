@@ -2,27 +2,50 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import type { SessionId } from '../../protocol/ids.js';
 import { parseEntryId } from './entry-id.js';
-import type { AppendRequest, AppendResult, Entry, ReadResult, StoreSettings } from './store.js';
+import type {
+  AppendRequest,
+  AppendResult,
+  Entry,
+  Position,
+  ReadQuery,
+  ReadResult,
+  StoreSettings,
+} from './store.js';
 
 /** Counted in the budget beside the body of each entry: object, id, array slot. */
 const ENTRY_OVERHEAD_BYTES = 200;
 /** The table of senders is pruned once it holds this many times the entries of a full log. */
 const SENDERS_PER_ENTRY = 2;
+/** Positions of logs without entries that are kept for who may still ask, about 200 bytes each. */
+const EMPTY_LOGS_LIMIT = 100_000;
+
+type StoredEntry = Entry & { expiresAt: number };
+
+/** Entries that were stored while nobody was there to read them. */
+interface Kept {
+  after: Position;
+  last: string;
+}
 
 interface Log {
   epoch: string;
   /** Offset of the newest entry; the oldest kept is `top - entries.length + 1`. */
   top: number;
-  entries: Entry[];
+  /** Id of the newest entry, which it outlives. */
+  position: Position;
+  entries: StoredEntry[];
   bytes: number;
   /** Last number of each sender, and the offset of its entry. */
   senders: Map<SessionId, { seq: number; offset: number }>;
   touchedAt: number;
+  kept: Kept | null;
 }
 
 export class MemoryLogs {
   /** The least recently appended first. */
   private readonly logs = new Map<string, Log>();
+  /** Those whose entries are gone; a position in them still means something. */
+  private readonly empty = new Map<string, Log>();
   private bytes = 0;
   private entries = 0;
 
@@ -35,23 +58,37 @@ export class MemoryLogs {
     return this.logs.size;
   }
 
-  /** Stores an entry, or says why not; the caller publishes it. */
-  append(key: string, request: AppendRequest): AppendResult & { entry?: Entry } {
-    const { sender, seq, only, skip, body } = request;
-    const log = this.logs.get(key) ?? this.create();
+  /**
+   * Stores an entry, or says why not; the caller publishes it.
+   * @param unread nobody is there to read it: it waits for the client
+   */
+  append(key: string, request: AppendRequest, unread: boolean): AppendResult & { entry?: Entry } {
+    const { sender, seq, only, skip, body, ttlMs } = request;
+    const log = this.find(key) ?? create();
     if (seq !== null) {
-      // A sender that the table does not know may begin anywhere: the table is pruned with the log.
-      const expected = (log.senders.get(sender.session)?.seq ?? seq - 1) + 1;
-      if (seq < expected) return { status: 'duplicate' };
-      if (seq > expected) return { status: 'out_of_order', expected };
+      const next = (log.senders.get(sender.session)?.seq ?? 0) + 1;
+      const expected = Math.max(next, request.first ?? 0);
+      if (seq < next) return { status: 'duplicate' };
+      if (seq !== expected) return { status: 'out_of_order', expected };
       log.senders.set(sender.session, { seq, offset: log.top + 1 });
     }
     log.top++;
-    // A copy: the bytes came in a larger buffer that must not live as long as the log.
-    const entry = { id: idOf(log.epoch, log.top), only, skip, body: Uint8Array.from(body) };
+    const now = this.now();
+    const entry: StoredEntry = {
+      id: idOf(log.epoch, log.top),
+      only,
+      skip,
+      kept: unread,
+      // A copy: the bytes came in a larger buffer that must not live as long as the log.
+      body: Uint8Array.from(body),
+      expiresAt: ttlMs === null ? Infinity : now + ttlMs,
+    };
+    if (unread) log.kept = { after: log.kept === null ? log.position : log.kept.after, last: entry.id };
+    log.position = entry.id;
     log.entries.push(entry);
     this.grow(log, 1, body.length);
-    log.touchedAt = this.now();
+    log.touchedAt = now;
+    this.empty.delete(key);
     this.logs.delete(key);
     this.logs.set(key, log);
     this.trim(log);
@@ -59,41 +96,66 @@ export class MemoryLogs {
     return { status: 'accepted', id: entry.id, entry };
   }
 
-  read(key: string, after: string | null, limit: number): ReadResult {
-    const log = this.logs.get(key);
-    if (log === undefined) return after === null ? NOTHING : { status: 'lost', epoch: '' };
+  read(key: string, from: ReadQuery['from'], limit: number): ReadResult {
+    const log = this.find(key);
+    if (log === undefined) {
+      const isKnown = 'last' in from || from.after === null;
+      return isKnown ? NOTHING : { status: 'lost', position: null };
+    }
     const oldest = log.top - log.entries.length + 1;
-    if (after === null) return this.entriesFrom(log, oldest, limit);
-    const place = parseEntryId(after);
-    if (place?.epoch !== log.epoch || place.offset > log.top) return { status: 'lost', epoch: log.epoch };
-    const { offset } = place;
-    const known = log.entries[offset - oldest];
-    if (known !== undefined && known.id !== after) return { status: 'lost', epoch: log.epoch };
-    if (offset + 1 >= oldest) return this.entriesFrom(log, offset + 1, limit);
-    const { entries, more } = this.entriesFrom(log, oldest, limit);
-    return { status: 'gap', from: offset + 1, to: oldest - 1, next: entries, more };
+    if ('last' in from) return this.entriesFrom(log, Math.max(oldest, log.top - from.last + 1), limit, 0);
+    let offset = 0;
+    if (from.after !== null) {
+      const place = parseEntryId(from.after);
+      if (place?.epoch !== log.epoch || place.offset > log.top)
+        return { status: 'lost', position: log.position };
+      offset = place.offset;
+      const known = offset === log.top ? log.position : log.entries[offset - oldest]?.id;
+      if (known !== undefined && known !== from.after) return { status: 'lost', position: log.position };
+    }
+    const start = Math.max(offset + 1, oldest);
+    return this.entriesFrom(log, start, limit, start - offset - 1);
   }
 
-  /** Forgets logs without appends for their time to live. */
+  /** Where a log stands. */
+  position(key: string): Position {
+    return this.find(key)?.position ?? null;
+  }
+
+  kept(key: string): Kept | null {
+    return this.find(key)?.kept ?? null;
+  }
+
+  /** What was kept up to this entry has been read. */
+  acknowledge(key: string, id: string): void {
+    const log = this.find(key);
+    if (log?.kept !== null && log?.kept.last === id) log.kept = null;
+  }
+
+  /** Forgets the entries of logs without appends for their time to live. */
   expire(): void {
-    const limit = this.now() - this.settings.logTtlMs;
+    const now = this.now();
+    const { logTtlMs, offlineTtlMs } = this.settings;
     for (const [key, log] of this.logs) {
-      if (log.touchedAt > limit) return;
-      this.drop(key, log);
+      if (log.touchedAt > now - logTtlMs) return;
+      if (log.kept === null || log.touchedAt <= now - offlineTtlMs) this.clear(key, log);
     }
   }
 
-  private create(): Log {
-    const epoch = randomBytes(6).toString('base64url');
-    return { epoch, top: 0, entries: [], bytes: 0, senders: new Map(), touchedAt: 0 };
+  private find(key: string): Log | undefined {
+    return this.logs.get(key) ?? this.empty.get(key);
   }
 
-  private entriesFrom(log: Log, offset: number, limit: number): Extract<ReadResult, { status: 'entries' }> {
+  private entriesFrom(log: Log, offset: number, limit: number, missing: number): ReadResult {
     const start = offset - (log.top - log.entries.length + 1);
+    const page = log.entries.slice(start, start + limit);
+    const now = this.now();
     return {
       status: 'entries',
-      entries: log.entries.slice(start, start + limit),
+      missing,
+      entries: page.filter(({ expiresAt }) => expiresAt > now).map(({ expiresAt: _, ...entry }) => entry),
       more: start + limit < log.entries.length,
+      position: page.at(-1)?.id ?? log.position,
     };
   }
 
@@ -113,14 +175,19 @@ export class MemoryLogs {
   private trimAll(current: Log): void {
     for (const [key, log] of this.logs) {
       if (this.bytes + this.entries * ENTRY_OVERHEAD_BYTES <= this.settings.logBudgetBytes) return;
-      if (log !== current) this.drop(key, log);
+      if (log !== current) this.clear(key, log);
     }
   }
 
-  private drop(key: string, log: Log): void {
+  /** The entries go; who asks for one of them is told that it is missing. */
+  private clear(key: string, log: Log): void {
     this.logs.delete(key);
-    this.bytes -= log.bytes;
-    this.entries -= log.entries.length;
+    this.grow(log, -log.entries.length, -log.bytes);
+    log.entries = [];
+    this.empty.set(key, log);
+    if (this.empty.size <= EMPTY_LOGS_LIMIT) return;
+    const oldest = this.empty.keys().next();
+    if (oldest.done !== true) this.empty.delete(oldest.value);
   }
 
   private grow(log: Log, entries: number, bytes: number): void {
@@ -130,7 +197,20 @@ export class MemoryLogs {
   }
 }
 
-const NOTHING: ReadResult = { status: 'entries', entries: [], more: false };
+const NOTHING: ReadResult = { status: 'entries', missing: 0, entries: [], more: false, position: null };
+
+function create(): Log {
+  return {
+    epoch: randomBytes(6).toString('base64url'),
+    top: 0,
+    position: null,
+    entries: [],
+    bytes: 0,
+    senders: new Map(),
+    touchedAt: 0,
+    kept: null,
+  };
+}
 
 /** The tag is no secret: it only has to differ from what a store that lost the entry gives out at the same offset. */
 function idOf(epoch: string, offset: number): string {

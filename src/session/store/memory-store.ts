@@ -12,6 +12,7 @@ import type {
   JoinResult,
   Member,
   Page,
+  ReadQuery,
   ReadResult,
   SessionPlace,
   SessionRef,
@@ -89,6 +90,8 @@ export class MemoryStore implements Store {
       generation: record.generation,
       resumed: resumed !== null,
       rooms: [...record.rooms],
+      inbox: this.logs.position(inboxKey(record.client)),
+      kept: this.logs.kept(inboxKey(record.client)),
     });
   }
 
@@ -153,7 +156,8 @@ export class MemoryStore implements Store {
       record.rooms.add(room);
       this.rooms.enter(room, placeOf(record));
     }
-    return Promise.resolve({ status: 'joined', count: this.rooms.count(room) });
+    const position = this.logs.position(roomKey(room));
+    return Promise.resolve({ status: 'joined', count: this.rooms.count(room), position });
   }
 
   leave(ref: SessionRef, room: RoomName): Promise<boolean> {
@@ -178,27 +182,25 @@ export class MemoryStore implements Store {
   append(request: AppendRequest): Promise<AppendResult> {
     const { channel, sender, seq, only, skip, body } = request;
     const workers = this.readers(channel, only);
-    if (workers === null) return Promise.resolve({ status: 'absent' });
+    const unread = workers === null;
+    if (unread && !(request.keep && seq !== 0 && only === null)) return Promise.resolve({ status: 'absent' });
     if (this.current(sender) === null) return Promise.resolve({ status: 'superseded' });
     if (seq === 0) {
-      this.publish(workers, { type: 'entry', channel, entry: { id: null, only, skip, body } });
+      this.publish(workers ?? [], { type: 'entry', channel, entry: { id: null, only, skip, body } });
       return Promise.resolve({ status: 'accepted', id: null });
     }
-    const { entry, ...result } = this.logs.append(keyOf(channel), request);
-    if (entry !== undefined) this.publish(workers, { type: 'entry', channel, entry });
+    const { entry, ...result } = this.logs.append(keyOf(channel), request, unread);
+    if (entry !== undefined) this.publish(workers ?? [], { type: 'entry', channel, entry });
     return Promise.resolve(result);
   }
 
-  read({
-    channel,
-    after,
-    limit,
-  }: {
-    channel: Channel;
-    after: string | null;
-    limit: number;
-  }): Promise<ReadResult> {
-    return Promise.resolve(this.logs.read(keyOf(channel), after, limit));
+  read({ channel, from, limit }: ReadQuery): Promise<ReadResult> {
+    return Promise.resolve(this.logs.read(keyOf(channel), from, limit));
+  }
+
+  acknowledge(ref: SessionRef, id: string): Promise<void> {
+    if (this.current(ref) !== null) this.logs.acknowledge(inboxKey(ref.client), id);
+    return DONE;
   }
 
   /** The primary knows when a worker dies and nothing here expires while it lives: there is nothing to renew. */
@@ -378,5 +380,13 @@ function placeOf({ client, session, generation, worker, connected }: Record): Se
 }
 
 function keyOf(channel: Channel): string {
-  return channel.kind === 'inbox' ? `c:${channel.client}` : `r:${channel.room}`;
+  return channel.kind === 'inbox' ? inboxKey(channel.client) : roomKey(channel.room);
+}
+
+function inboxKey(client: ClientId): string {
+  return `c:${client}`;
+}
+
+function roomKey(room: RoomName): string {
+  return `r:${room}`;
 }

@@ -1,6 +1,7 @@
 // What Redis gives back, read with suspicion: others may write to it, and older versions did.
 import { isClientId, isRoomName, isSessionId } from '../../protocol/ids.js';
-import type { Channel, Entry, ReadResult, StoreEvent } from './store.js';
+import { parseEntryId } from './entry-id.js';
+import type { Channel, Entry, Position, ReadResult, StoreEvent } from './store.js';
 
 const NEWLINE = 0x0a;
 
@@ -73,31 +74,65 @@ function wordsOf(text: string): string[] {
   return text === '' ? [] : text.split(' ');
 }
 
-/** The reply of read.lua: status, epoch, oldest offset and stream entries (one more than asked for where there are more). */
-export function readEntries(reply: unknown, after: number, limit: number): ReadResult {
-  const [status, epochBytes, oldest, rows] = Array.isArray(reply) ? (reply as unknown[]) : [];
-  const epoch = String(epochBytes);
-  if (String(status) === 'lost') return { status: 'lost', epoch };
-  const found = Array.isArray(rows) ? (rows as unknown[]) : [];
-  const entries = found.slice(0, limit).flatMap((row) => {
-    const entry = streamEntry(row, epoch);
-    return entry === null ? [] : [entry];
-  });
-  const more = found.length > limit;
-  if (String(status) === 'gap')
-    return { status: 'gap', from: after + 1, to: Number(String(oldest)) - 1, next: entries, more };
-  return { status: 'entries', entries, more };
+/** A position as scripts write it: empty before the first entry. */
+export function positionOf(value: unknown): Position {
+  const text = textOf(value);
+  return text !== '' && parseEntryId(text) !== null ? text : null;
 }
 
-function streamEntry(row: unknown, epoch: string): Entry | null {
-  const [place, fields] = Array.isArray(row) ? (row as unknown[]) : [];
-  const [, only, , skip, , body] = Array.isArray(fields) ? (fields as unknown[]) : [];
+/** `<after> <last>` of what waits for a client. */
+export function keptOf(value: unknown): { after: Position; last: string } | null {
+  const [after, last] = textOf(value).split(' ');
+  return last !== undefined && parseEntryId(last) !== null ? { after: positionOf(after), last } : null;
+}
+
+/** The reply of read.lua; one entry more than asked for where there are more. */
+export function readEntries(reply: unknown, limit: number): ReadResult {
+  const [status, position, missing, first, rows, epoch] = Array.isArray(reply) ? (reply as unknown[]) : [];
+  if (textOf(status) !== 'entries') return { status: 'lost', position: positionOf(position) };
+  const found = (Array.isArray(rows) ? (rows as unknown[]) : []).slice(0, limit);
+  const result = {
+    status: 'entries' as const,
+    missing: Number(missing),
+    entries: [] as Entry[],
+    more: Array.isArray(rows) && rows.length > limit,
+    position: positionOf(position),
+  };
+  let next = Number(first);
+  for (const row of found) {
+    const [place, fields] = Array.isArray(row) ? (row as unknown[]) : [];
+    const id = `${textOf(epoch)}:${textOf(place)}`;
+    const offset = parseEntryId(id)?.offset;
+    const entry = fields === undefined || fields === null ? 'expired' : streamEntry(id, fields);
+    // An entry that was edited, or taken out, is missing like one that was trimmed. What came before it goes first.
+    const isWhole = offset === next && entry !== null;
+    if (!isWhole && result.entries.length > 0) return { ...result, more: true };
+    if (offset !== undefined) {
+      result.missing += offset - next + (entry === null ? 1 : 0);
+      result.position = id;
+      next = offset + 1;
+    }
+    if (entry !== null && entry !== 'expired') result.entries.push(entry);
+  }
+  return result;
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : Buffer.isBuffer(value) ? value.toString('utf8') : '';
+}
+
+function streamEntry(id: string, list: unknown): Entry | null {
+  const values = Array.isArray(list) ? (list as unknown[]) : [];
+  const fields = new Map<string, unknown>();
+  for (let i = 0; i + 1 < values.length; i += 2) fields.set(textOf(values[i]), values[i + 1]);
+  const body = fields.get('b');
   if (!Buffer.isBuffer(body)) return null;
-  const session = String(only);
+  const session = textOf(fields.get('o'));
   return {
-    id: `${epoch}:${String(place)}`,
+    id,
     only: isSessionId(session) ? session : null,
-    skip: wordsOf(String(skip)),
+    skip: wordsOf(textOf(fields.get('k'))),
+    kept: fields.get('f') !== undefined,
     body,
   };
 }

@@ -14,7 +14,7 @@ import {
 import { parseEntryId } from './entry-id.js';
 import { PARTITIONS, partitionOf, partitionTags } from './partition.js';
 import { RedisConnection } from './redis-connection.js';
-import { readEntries, readEvent } from './redis-records.js';
+import { keptOf, positionOf, readEntries, readEvent } from './redis-records.js';
 import type {
   AppendRequest,
   AppendResult,
@@ -25,6 +25,8 @@ import type {
   JoinResult,
   Member,
   Page,
+  Position,
+  ReadQuery,
   ReadResult,
   SessionPlace,
   SessionRef,
@@ -126,7 +128,7 @@ export class RedisStore implements Store {
       duplicates,
       sessionsLimit,
     );
-    const [status, session, generation, resumed, rooms, left] = reply as unknown[];
+    const [status, session, generation, resumed, rooms, left, position, kept] = reply as unknown[];
     if (status === 'duplicate_client' || status === 'limit_exceeded')
       return { status: 'refused', code: status };
     if (!isSessionId(session) || !Array.isArray(rooms) || !Array.isArray(left))
@@ -143,7 +145,15 @@ export class RedisStore implements Store {
         ),
       ),
     ]);
-    return { status: 'attached', session, generation: ref.generation, resumed: resumed === 1, rooms: names };
+    return {
+      status: 'attached',
+      session,
+      generation: ref.generation,
+      resumed: resumed === 1,
+      rooms: names,
+      inbox: positionOf(position),
+      kept: keptOf(kept),
+    };
   }
 
   detach(ref: SessionRef): Promise<void> {
@@ -216,8 +226,8 @@ export class RedisStore implements Store {
     const { room, worker, roomsLimit } = request;
     const status = await this.run('membership', request.client, ...wordsOf(request), room, 'add', roomsLimit);
     if (status === 'superseded' || status === 'limit') return { status: 'refused', code: status };
-    const { count } = await this.change('enter', room, request, worker);
-    return { status: 'joined', count };
+    const { count, position } = await this.change('enter', room, request, worker);
+    return { status: 'joined', count, position };
   }
 
   async leave(ref: SessionRef, room: RoomName): Promise<boolean> {
@@ -248,7 +258,7 @@ export class RedisStore implements Store {
 
   async append(request: AppendRequest): Promise<AppendResult> {
     const { channel, sender, seq, only, skip, body } = request;
-    const { logLimitEntries, logLimitBytes, logTtlMs } = this.options.settings;
+    const { logLimitEntries, logLimitBytes, logTtlMs, offlineTtlMs } = this.options.settings;
     const name = nameOf(channel);
     const reply = await this.run(
       'append',
@@ -266,6 +276,10 @@ export class RedisStore implements Store {
       randomBytes(6).toString('base64url'),
       randomInt(2 ** 32),
       sender.generation,
+      request.first ?? '',
+      request.ttlMs ?? '',
+      request.keep ? 'keep' : '',
+      offlineTtlMs,
     );
     const [status, detail] = reply as string[];
     if (status === 'accepted') return { status, id: detail === '' ? null : (detail ?? null) };
@@ -273,16 +287,9 @@ export class RedisStore implements Store {
     return { status: status === 'duplicate' || status === 'superseded' ? status : 'absent' };
   }
 
-  async read({
-    channel,
-    after,
-    limit,
-  }: {
-    channel: Channel;
-    after: string | null;
-    limit: number;
-  }): Promise<ReadResult> {
+  async read({ channel, from, limit }: ReadQuery): Promise<ReadResult> {
     const name = nameOf(channel);
+    const after = 'after' in from ? from.after : null;
     const place = after === null ? null : (parseEntryId(after) ?? NOWHERE);
     const reply = await this.redis.scriptBuffer(
       'read',
@@ -290,12 +297,16 @@ export class RedisStore implements Store {
       ...this.common(),
       channel.kind,
       name,
-      place?.epoch ?? '',
-      place?.offset ?? 0,
-      place?.tag ?? '0',
       limit,
+      'last' in from ? from.last : '',
+      place?.epoch ?? '',
+      place === null ? '' : `${String(place.offset)}-${place.tag}`,
     );
-    return readEntries(reply, place?.offset ?? 0, limit);
+    return readEntries(reply, limit);
+  }
+
+  async acknowledge(ref: SessionRef, id: string): Promise<void> {
+    await this.run('acknowledge', ref.client, ...wordsOf(ref), id);
   }
 
   async renew(worker: WorkerId, sessions: readonly SessionRef[]): Promise<void> {
@@ -408,15 +419,16 @@ export class RedisStore implements Store {
     return settleAll(this.tags.map((_, partition) => work(this.base(partition))));
   }
 
-  /** @returns whether the session was in the room, and how many clients are in it now */
+  /** @returns whether the session was in the room, how many clients are in it now, and where its log stands */
   private async change(
     change: RoomChange,
     room: RoomName,
     ref: SessionRef,
     worker: WorkerId | '' = '',
-  ): Promise<{ known: boolean; count: number }> {
-    const [known, count] = (await this.run('room', room, change, room, ...wordsOf(ref), worker)) as unknown[];
-    return { known: known === 1, count: Number(count) };
+  ): Promise<{ known: boolean; count: number; position: Position }> {
+    const reply = await this.run('room', room, change, room, ...wordsOf(ref), worker);
+    const [known, count, position] = reply as unknown[];
+    return { known: known === 1, count: Number(count), position: positionOf(position) };
   }
 
   private async onlineIn(

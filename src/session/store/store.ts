@@ -33,7 +33,17 @@ export interface AttachRequest {
   sessionsLimit: number;
 }
 export type AttachResult =
-  | { status: 'attached'; session: SessionId; generation: number; resumed: boolean; rooms: RoomName[] }
+  | {
+      status: 'attached';
+      session: SessionId;
+      generation: number;
+      resumed: boolean;
+      rooms: RoomName[];
+      /** Where the client's inbox stands at this moment: what is appended later is told to this worker. */
+      inbox: Position;
+      /** What was kept for the client while it had no session and was not acknowledged: entries after `after`, up to `last`. */
+      kept: { after: Position; last: string } | null;
+    }
   | { status: 'refused'; code: 'duplicate_client' | 'limit_exceeded' };
 
 export interface JoinRequest extends SessionRef {
@@ -42,7 +52,9 @@ export interface JoinRequest extends SessionRef {
   roomsLimit: number;
 }
 export type JoinResult =
-  { status: 'joined'; count: number } | { status: 'refused'; code: 'limit' | 'superseded' };
+  /** `position`: where the room's log stands at this moment; what is appended later is told to this worker. */
+  | { status: 'joined'; count: number; position: Position }
+  | { status: 'refused'; code: 'limit' | 'superseded' };
 
 export interface Page<Row> {
   rows: Row[];
@@ -55,12 +67,21 @@ export interface Member {
   sessions: number;
 }
 
+/** A place in a log: the id of an entry, after which reading goes on; null before the first entry that the log ever had. */
+export type Position = string | null;
+
 export interface AppendRequest {
   channel: Channel;
   /** Who sends, and on which of its connections; the session makes an append with `seq` idempotent and ordered. */
   sender: SessionRef;
   /** 0: volatile (published, never stored). null: stored without a number. 1…: stored once, in order, per sender and channel. */
   seq: number | null;
+  /** The sender's numbers below this one will not come any more: where they are missing, nothing waits for them. */
+  first: number | null;
+  /** After this time the entry is not read any more, ms; null for never. */
+  ttlMs: number | null;
+  /** Store it also where the client of an inbox has no session. */
+  keep: boolean;
   /** Only this session of an inbox's client reads the entry. */
   only: SessionId | null;
   /** Client ids and `client#session` addresses that skip the entry. */
@@ -76,6 +97,7 @@ export type AppendResult =
   | { status: 'superseded' }
   /** The client has no session, or not the named one. A room always exists. */
   | { status: 'absent' }
+  /** Nothing was stored: the number `expected` comes first. A sender that the log does not know begins with 1, or says `first`. */
   | { status: 'out_of_order'; expected: number };
 
 export interface Entry {
@@ -83,18 +105,34 @@ export interface Entry {
   id: string;
   only: SessionId | null;
   skip: string[];
+  /** It was stored while the client had no session. */
+  kept: boolean;
   body: Uint8Array;
 }
+export interface ReadQuery {
+  channel: Channel;
+  /** What comes after a position, or the last so many entries that are still there. */
+  from: { after: Position } | { last: number };
+  /** Most entries of one answer. */
+  limit: number;
+}
 export type ReadResult =
-  | { status: 'entries'; entries: Entry[]; more: boolean }
-  /** Entries after the asked id were trimmed; reading goes on at `next`. */
-  | { status: 'gap'; from: number; to: number; next: Entry[]; more: boolean }
-  /** Another epoch, or an id that this log never gave out. */
-  | { status: 'lost'; epoch: string };
+  | {
+      status: 'entries';
+      /** So many entries after the asked position were trimmed, or expired with the log. Before the entries. */
+      missing: number;
+      /** Without those whose time to live is over. */
+      entries: Entry[];
+      more: boolean;
+      /** Where reading goes on. */
+      position: Position;
+    }
+  /** Another epoch, or an id that this log never gave out: the store lost what it had accepted. `position` is where the log stands. */
+  | { status: 'lost'; position: Position };
 
 /** What a store tells one worker. */
 export type StoreEvent =
-  | { type: 'entry'; channel: Channel; entry: Omit<Entry, 'id'> & { id: string | null } }
+  | { type: 'entry'; channel: Channel; entry: Omit<Entry, 'id' | 'kept'> & { id: string | null } }
   /** The places of a client changed, and this worker asked to be told (`locate`). */
   | { type: 'route'; client: ClientId }
   /**
@@ -122,8 +160,10 @@ export interface StoreSettings {
   logLimitEntries: number;
   /** Most bytes of all bodies of one log. */
   logLimitBytes: number;
-  /** How long a log without appends is kept, ms. */
+  /** How long the entries of a log without appends are kept, ms. Its position stays as long as somebody may ask for it. */
   logTtlMs: number;
+  /** The same for an inbox that keeps messages for a client without session, ms. */
+  offlineTtlMs: number;
   /** Most bytes of all bodies of all logs; the embedded store trims the log that was quiet longest. Redis has `maxmemory`. */
   logBudgetBytes: number;
   /** How long a worker counts as alive without a sign of life, ms. */
@@ -168,8 +208,9 @@ export interface Store {
    * entry was trimmed). The fence that ends the older connection closes this window.
    */
   append(request: AppendRequest): Promise<AppendResult>;
-  /** Entries after `after` (null: from the oldest kept). */
-  read(query: { channel: Channel; after: string | null; limit: number }): Promise<ReadResult>;
+  read(query: ReadQuery): Promise<ReadResult>;
+  /** What was kept for the client up to this entry has reached it. */
+  acknowledge(ref: SessionRef, id: string): Promise<void>;
 
   /**
    * A sign of life of a worker, and of sessions that it holds: their keys are kept from expiring, those that were taken

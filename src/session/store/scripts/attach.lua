@@ -71,4 +71,6 @@ touch(session_key(session), rooms_key(session), client_key(client), base .. 'w:'
 plan(ttl / 4, 'lapse', client, session, generation)
 update_online(client)
 tell_route(client)
-return { 'attached', session, generation, resumed and 1 or 0, redis.call('SMEMBERS', rooms_key(session)), left }
+touch_log('inbox', client)
+return { 'attached', session, generation, resumed and 1 or 0, redis.call('SMEMBERS', rooms_key(session)), left,
+  position_of('inbox', client), redis.call('HGET', base .. 'l:inbox:' .. client .. ':m', 'kept') or '' }

@@ -21,6 +21,17 @@ local function session_key(session) return base .. 's:' .. session end
 local function rooms_key(session) return base .. 'sr:' .. session end
 local function client_key(client) return base .. 'c:' .. client end
 
+-- Where a log stands: the id of its newest entry, or empty.
+local function position_of(kind, name)
+  local state = redis.call('HMGET', base .. 'l:' .. kind .. ':' .. name .. ':m', 'epoch', 'last')
+  return state[1] and state[2] and state[1] .. ':' .. state[2] or ''
+end
+local function touch_log(kind, name)
+  local log = base .. 'l:' .. kind .. ':' .. name
+  -- Never sooner than they would go anyway: what waits for an absent client may live longer than a session.
+  for _, key in ipairs({ log .. ':m', log .. ':q' }) do redis.call('PEXPIRE', key, ttl, 'GT') end
+end
+
 local function tell_route(client)
   local watchers = base .. 'cw:' .. client
   redis.call('ZREMRANGEBYSCORE', watchers, '-inf', now())

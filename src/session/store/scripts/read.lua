@@ -1,17 +1,42 @@
--- Entries after an id. ARGV: kind, name, epoch or empty, offset, tag, limit
-local log = base .. 'l:' .. ARGV[3] .. ':' .. ARGV[4]
-local epoch, offset, tag, limit = ARGV[5], tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[8])
-local state = redis.call('HMGET', log .. ':m', 'epoch', 'top')
-local first = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
-local top = tonumber(state[2] or '0')
-local oldest = first and tonumber(string.match(first[1], '^(%d+)')) or top + 1
-local start, status = oldest, 'entries'
-if epoch ~= '' then
-  if epoch ~= state[1] or offset > top then return { 'lost', state[1] or '' } end
-  if offset >= oldest and #redis.call('XRANGE', log, offset .. '-' .. tag, offset .. '-' .. tag) == 0 then
-    return { 'lost', state[1] }
+-- Entries of a log. ARGV: kind, name, limit, how many of the last or empty, epoch or empty, place
+-- Returns status, where the log stands, how many are missing, offset of the first, entries: place and fields, which those
+-- whose time is over have not.
+local log, limit, last = base .. 'l:' .. ARGV[3] .. ':' .. ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
+local asked, place = ARGV[7], ARGV[8]
+local state = redis.call('HMGET', log .. ':m', 'epoch', 'top', 'last')
+local epoch, top = state[1] or '', tonumber(state[2] or '0')
+local position = state[3] and epoch .. ':' .. state[3] or ''
+local eldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
+local oldest = eldest and tonumber(string.match(eldest[1], '^(%d+)')) or top + 1
+local start, missing = oldest, 0
+if last then
+  start = math.max(oldest, top - last + 1)
+else
+  local offset = tonumber(string.match(place, '^(%d+)')) or 0
+  if asked ~= '' then
+    if asked ~= epoch or offset > top then return { 'lost', position } end
+    if offset == top then
+      if place ~= state[3] then return { 'lost', position } end
+    elseif offset >= oldest and #redis.call('XRANGE', log, place, place) == 0 then
+      return { 'lost', position }
+    end
   end
-  if offset + 1 < oldest then status = 'gap' else start = offset + 1 end
+  start = math.max(offset + 1, oldest)
+  missing = start - offset - 1
 end
-local entries = redis.call('XRANGE', log, start .. '-0', '+', 'COUNT', limit + 1)
-return { status, state[1] or '', tostring(oldest), entries }
+-- Nothing of ours stands behind the top.
+local ending = string.format('%d-18446744073709551615', top)
+local entries = redis.call('XRANGE', log, start .. '-0', ending, 'COUNT', limit + 1)
+local time = nil
+for _, entry in ipairs(entries) do
+  for i = 7, #entry[2], 2 do
+    if entry[2][i] == 'x' then
+      time = time or now()
+      if tonumber(entry[2][i + 1]) <= time then
+        entry[2] = nil
+        break
+      end
+    end
+  end
+end
+return { 'entries', position, missing, start, entries, epoch }

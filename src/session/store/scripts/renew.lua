@@ -18,4 +18,5 @@ end
 plan(ttl / 4, 'lapse', client, session, generation)
 touch(session_key(session), rooms_key(session), client_key(client), base .. 'cw:' .. client, base .. 'w:' .. worker,
   base .. 'online')
+touch_log('inbox', client)
 return { back and 1 or 0, redis.call('SMEMBERS', rooms_key(session)) }

@@ -13,8 +13,8 @@ local function parse(value)
 end
 
 local before = parse(redis.call('HGET', members, session))
-if before and before.generation > generation then return { 0, redis.call('ZCARD', sorted) } end
-if not before and change ~= 'enter' then return { 0, redis.call('ZCARD', sorted) } end
+if before and before.generation > generation then return { 0, redis.call('ZCARD', sorted), position_of('room', room) } end
+if not before and change ~= 'enter' then return { 0, redis.call('ZCARD', sorted), position_of('room', room) } end
 
 local after = nil
 if change == 'enter' then
@@ -59,4 +59,5 @@ if told then
   end
 end
 touch(members, present, sorted, interest)
-return { before and 1 or 0, count }
+if change == 'enter' then touch_log('room', room) end
+return { before and 1 or 0, count, position_of('room', room) }

@@ -1,0 +1,297 @@
+// One channel as this worker reads it: entries in order and without holes, whatever the fast path loses.
+import type { FrameCodec, GapReason } from '../protocol/frame.js';
+import { PreparedFrame } from '../session/prepared-frame.js';
+import type { SessionRegistry } from '../session/registry.js';
+import type { Outcome, Session } from '../session/session.js';
+import { parseEntryId } from '../session/store/entry-id.js';
+import type {
+  Channel,
+  Entry,
+  Position,
+  ReadQuery,
+  ReadResult,
+  Store,
+  StoreEvent,
+} from '../session/store/store.js';
+import { Replay } from './replay.js';
+
+/** Entries of one read. */
+export const PAGE_ENTRIES = 64;
+/** From the oldest entry that is still there. */
+export const EVERYTHING = { last: Number.MAX_SAFE_INTEGER };
+/** Live entries that wait while the log is read; past it they are dropped and the log is read once more. */
+const HELD_LIMIT_ENTRIES = 1024;
+/** Wait before a read that failed is tried again, ms. */
+const RETRY_MS = 250;
+/** A session is told where a channel stands after so many entries that were not for it, so that its cursor stays in the log. */
+const POSITION_EVERY_ENTRIES = 64;
+
+export type Found = Extract<ReadResult, { status: 'entries' }>;
+export type LiveEntry = Extract<StoreEvent, { type: 'entry' }>['entry'];
+
+/** What all feeds of a worker share. */
+export interface FeedHost {
+  readonly store: Store;
+  readonly registry: SessionRegistry;
+  readonly msgpack: FrameCodec;
+  count(outcome: Outcome, receivers: number): void;
+  /** Counts reads of logs by their reason. */
+  countRead(reason: 'hole' | 'replay'): void;
+  countGap(reason: GapReason): void;
+}
+
+export class Feed {
+  /** The id of the last entry that passed; undefined while nobody has said where to begin. */
+  private position: Position | undefined;
+  private epoch = '';
+  private offset = 0;
+  /** Entries that came while the log is being read, or before it is known where to begin. */
+  private held: LiveEntry[] | null = [];
+  private overflowed = false;
+  private reading = false;
+  /** Sessions that read the log by themselves until they are where the feed is. */
+  private replays: Map<Session, Replay> | null = null;
+  /** Attaches and joins under way. */
+  holds = 0;
+  private closed = false;
+
+  constructor(
+    readonly channel: Channel,
+    private readonly host: FeedHost,
+  ) {}
+
+  get empty(): boolean {
+    if (this.holds > 0) return false;
+    for (const _ of this.readers()) return false;
+    return true;
+  }
+
+  close(): void {
+    this.closed = true;
+    for (const replay of this.replays?.values() ?? []) replay.stop();
+  }
+
+  /** What the store told: an entry of the log, or a volatile message, which has no place in it. */
+  receive(entry: LiveEntry): void {
+    if (entry.id === null) {
+      this.deliver(entry, null, true);
+    } else if (this.held !== null) {
+      this.hold(entry);
+    } else {
+      this.advance(entry, entry.id);
+    }
+  }
+
+  /** Keeps entries from a session until `enter` or `replay` says where it begins. */
+  expect(session: Session): void {
+    (this.replays ??= new Map()).set(session, new Replay(session, this, this.host));
+  }
+
+  /**
+   * A session begins to read after `cursor`; `now` is where the log stood when it was asked, undefined where nobody asked.
+   * @param keptUntil up to this entry only those are for it that were stored while nobody was there
+   */
+  enter(session: Session, cursor: Position, now: Position | undefined, keptUntil: string | null): void {
+    this.finished(session);
+    if (keptUntil !== null) {
+      this.replay(session, { after: cursor }, keptUntil);
+      if (now !== undefined) this.begin(now);
+    } else if (this.position !== undefined) {
+      if (cursor !== this.position) this.replay(session, { after: cursor });
+    } else {
+      // The first reader: what it missed is what the feed has to read.
+      this.place(cursor);
+      if (cursor === now) this.release();
+      else void this.catchUp();
+    }
+  }
+
+  /** A session reads from elsewhere than its cursor: the last so many entries. */
+  replay(session: Session, from: ReadQuery['from'], keptUntil: string | null = null): void {
+    const replay = new Replay(session, this, this.host);
+    (this.replays ??= new Map()).set(session, replay);
+    replay.start(from, keptUntil);
+  }
+
+  /** The log stands at `now` although nobody reads the feed yet. */
+  begin(now: Position): void {
+    if (this.position !== undefined) return;
+    this.place(now);
+    this.release();
+  }
+
+  leave(session: Session): void {
+    this.replays?.get(session)?.stop();
+    this.replays?.delete(session);
+  }
+
+  /** Entries may have been missed: reads the log from where the feed stands. */
+  async resync(): Promise<void> {
+    if (this.position === undefined || this.reading) return;
+    await this.catchUp();
+  }
+
+  /** Where a replay that has read up to `cursor` stands to the feed. */
+  compare(cursor: Position): 'behind' | 'level' | 'ahead' | 'unclear' {
+    if (this.position === undefined) return 'unclear';
+    if (cursor === this.position) return 'level';
+    const place = cursor === null ? null : parseEntryId(cursor);
+    if (place === null) return 'behind';
+    if (this.position !== null && place.epoch !== this.epoch) return 'unclear';
+    return place.offset > this.offset ? 'ahead' : 'behind';
+  }
+
+  /** The replay is where the feed is: from now on the session gets what passes. */
+  finished(session: Session): void {
+    this.replays?.delete(session);
+    if (this.replays?.size === 0) this.replays = null;
+  }
+
+  /** The frame of an entry; the same bytes for all who get it. */
+  frameOf(entry: LiveEntry | Entry): PreparedFrame {
+    const type = this.channel.kind === 'inbox' ? 'message' : 'roomMessage';
+    return PreparedFrame.of(type, entry.id, entry.body, this.host.msgpack);
+  }
+
+  isFor(session: Session, { only, skip }: LiveEntry | Entry): boolean {
+    const { client, session: id } = session.ref;
+    if (only !== null && only !== id) return false;
+    return skip.length === 0 || !(skip.includes(client) || skip.includes(`${client}#${id}`));
+  }
+
+  tellLost(session: Session): void {
+    this.host.countGap('lost');
+    session.send({ type: 'gap', channel: this.room, reason: 'lost', missing: null, id: null });
+  }
+
+  /** What a read did not find any more, and where the channel stands where nothing follows. */
+  tellMissing(session: Session, { missing, entries, position }: Found, from: ReadQuery['from']): void {
+    if (missing === 0 || !('after' in from)) return;
+    this.host.countGap('trimmed');
+    const id = entries.length === 0 ? position : null;
+    session.send({ type: 'gap', channel: this.room, reason: 'trimmed', missing, id });
+  }
+
+  /** Moves a session's cursor past what was not for it. */
+  tellPosition(session: Session, told: Position, position: Position): void {
+    if (told !== position) session.send({ type: 'position', channel: this.room, id: position });
+  }
+
+  private get room(): Extract<Channel, { kind: 'room' }>['room'] | null {
+    return this.channel.kind === 'room' ? this.channel.room : null;
+  }
+
+  private readers(): Iterable<Session> {
+    const { channel, host } = this;
+    return channel.kind === 'inbox'
+      ? host.registry.ofClient(channel.client)
+      : host.registry.inRoom(channel.room);
+  }
+
+  private place(position: Position): void {
+    const place = position === null ? null : parseEntryId(position);
+    this.position = position;
+    this.epoch = place?.epoch ?? '';
+    this.offset = place?.offset ?? 0;
+  }
+
+  private hold(entry: LiveEntry): void {
+    if (this.held === null || this.held.length >= HELD_LIMIT_ENTRIES) {
+      this.held = [];
+      this.overflowed = true;
+    }
+    this.held.push(entry);
+  }
+
+  /** Lets go what waited: the feed stands where it should. */
+  private release(): void {
+    const held = this.held ?? [];
+    this.held = null;
+    for (const entry of held) this.receive(entry);
+  }
+
+  private advance(entry: LiveEntry, id: string): void {
+    const place = parseEntryId(id);
+    // The store writes no other ids; who else may write into it is not believed.
+    if (place === null) return;
+    const isNext = this.position === null ? place.offset === 1 : place.offset === this.offset + 1;
+    if ((this.position === null || place.epoch === this.epoch) && isNext) {
+      const before = this.position ?? null;
+      this.position = id;
+      this.epoch = place.epoch;
+      this.offset = place.offset;
+      this.deliver(entry, before, false);
+    } else if (place.epoch !== this.epoch || place.offset > this.offset) {
+      this.held = [entry];
+      void this.catchUp();
+    }
+  }
+
+  /** Reads the log from where the feed stands, gives it to all who read live, and goes on with what came meanwhile. */
+  private async catchUp(): Promise<void> {
+    if (this.reading) return;
+    this.reading = true;
+    this.held ??= [];
+    let from: ReadQuery['from'] = { after: this.position ?? null };
+    for (;;) {
+      this.host.countRead('hole');
+      const result = await this.read(from);
+      if (result === null) {
+        this.reading = false;
+        return;
+      }
+      if (result.status === 'lost') {
+        for (const session of this.live()) this.tellLost(session);
+        from = EVERYTHING;
+        continue;
+      }
+      for (const session of this.live()) this.tellMissing(session, result, from);
+      for (const entry of result.entries) {
+        const before = this.position ?? null;
+        this.place(entry.id);
+        this.deliver(entry, before, false);
+      }
+      this.place(result.position);
+      from = { after: result.position };
+      if (result.more) continue;
+      if (!this.overflowed) break;
+      this.overflowed = false;
+    }
+    this.reading = false;
+    this.release();
+  }
+
+  /** Null once nobody reads the feed any more. A store that does not answer is asked again. */
+  private async read(from: ReadQuery['from']): Promise<ReadResult | null> {
+    for (;;) {
+      try {
+        const result = await this.host.store.read({ channel: this.channel, from, limit: PAGE_ENTRIES });
+        return this.closed ? null : result;
+      } catch {
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS * (0.5 + Math.random())));
+        if (this.closed) return null;
+      }
+    }
+  }
+
+  private *live(): Iterable<Session> {
+    for (const session of this.readers()) if (this.replays?.has(session) !== true) yield session;
+  }
+
+  /** To all who read live. Who reads too slowly goes on from the log, once it has read what it was sent. */
+  private deliver(entry: LiveEntry | Entry, before: Position, isVolatile: boolean): void {
+    let frame: PreparedFrame | null = null;
+    for (const session of this.readers()) {
+      if (!isVolatile && this.replays?.get(session)?.covers(this.offset) === true) continue;
+      if (!this.isFor(session, entry)) {
+        if (!isVolatile && this.offset % POSITION_EVERY_ENTRIES === 0)
+          session.send({ type: 'position', channel: this.room, id: entry.id });
+        continue;
+      }
+      frame ??= this.frameOf(entry);
+      const outcome = isVolatile ? session.deliver(frame, true) : session.offer(frame);
+      if (outcome === 'full') this.replay(session, { after: before });
+      else this.host.count(outcome, 1);
+    }
+  }
+}
