@@ -64,7 +64,7 @@ export class Room<Events extends object = Record<string, unknown>> implements Ro
     const turn = ++this.#turn;
     this.#keep();
     try {
-      await this.#port.call(this.#frame('join'), nothing, options);
+      await this.#port.call({ ...this.#frame('join'), since: null }, nothing, options);
       if (turn !== this.#turn) return;
       this.#joined = true;
       this.#watched = false;
@@ -152,7 +152,7 @@ export class Room<Events extends object = Record<string, unknown>> implements Ro
       this.#joined = isKept;
       this.#port.report(error);
     };
-    if (!isKept) this.#port.call(this.#frame('join'), nothing, PATIENT).catch(failed);
+    if (!isKept) this.#port.call({ ...this.#frame('join'), since: null }, nothing, PATIENT).catch(failed);
     this.#watched = false;
     this.#sync(failed);
   }

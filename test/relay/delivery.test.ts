@@ -1,7 +1,7 @@
 // Delivery into the connections of one worker: who gets a message, and who does not.
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { ClientId, RoomName } from '../../src/protocol/ids.js';
-import { encodeMessageBody, encodeRoomMessageBody, msgpackCodec } from '../../src/protocol/msgpack-codec.js';
+import { encodeMessageBody, msgpackCodec } from '../../src/protocol/msgpack-codec.js';
 import { Delivery } from '../../src/relay/delivery.js';
 import { SessionRegistry } from '../../src/session/registry.js';
 import { createReceiver, sessionId } from './receiver.js';
@@ -82,32 +82,5 @@ describe('delivery', () => {
     expect([ask('bob', 'bob'), ask('bob', 'alice'), ask('bob', 'gone')]).toEqual([true, false, false]);
     expect(receivers.get('bob')?.frames).toMatchObject([{ type: 'requested', handle: 'n.1!1' }]);
     expect(reached()).toEqual(['bob']);
-  });
-
-  test.each([
-    ['everybody', [], ['alice', 'alice/2', 'bob', 'team-1', 'team-2']],
-    ['not to the clients to skip', ['alice', 'team-1'], ['bob', 'team-2']],
-    ['not to the session to skip', ['alice#' + sessionId('alice')], ['alice/2', 'bob', 'team-1', 'team-2']],
-  ])('of a room’s entry goes to %s', (_, skip, expected) => {
-    const roomBody = encodeRoomMessageBody({ ...message, room });
-    delivery.entry({
-      type: 'entry',
-      channel: { kind: 'room', room },
-      entry: { id: null, only: null, skip, body: roomBody },
-    });
-    expect(reached()).toEqual(expected);
-  });
-
-  test.each([
-    ['every session of the client', null, ['alice', 'alice/2']],
-    ['the one session it is for', sessionId('alice2'), ['alice/2']],
-    ['nobody when that session is another client’s', sessionId('bob'), []],
-  ])('of an inbox’s entry goes to %s', (_, only, expected) => {
-    delivery.entry({
-      type: 'entry',
-      channel: { kind: 'inbox', client: 'alice' as ClientId },
-      entry: { id: null, only, skip: [], body },
-    });
-    expect(reached()).toEqual(expected);
   });
 });
