@@ -323,7 +323,10 @@ function readStore(read: SettingReader): Config['store'] {
     );
   }
   if (read.number('OFFLINE_TTL_MS') < read.number('LOG_TTL_MS')) {
-    read.wrong('OFFLINE_TTL_MS', 'is below LOG_TTL_MS: what an absent client waits for lives longer, not shorter');
+    read.wrong(
+      'OFFLINE_TTL_MS',
+      'is below LOG_TTL_MS: what an absent client waits for lives longer, not shorter',
+    );
   }
   return {
     redisUrl,

@@ -59,12 +59,7 @@ export interface LetterEnvelope {
     | { kind: 'asked'; from: ClientId; sender: SessionId; seq: number };
 }
 export type Envelope =
-  | DeliverEnvelope
-  | MissingEnvelope
-  | RequestEnvelope
-  | ResponseEnvelope
-  | BroadcastEnvelope
-  | LetterEnvelope;
+  DeliverEnvelope | MissingEnvelope | RequestEnvelope | ResponseEnvelope | BroadcastEnvelope | LetterEnvelope;
 
 const KINDS = { deliver: 1, missing: 2, request: 3, response: 4, broadcast: 5, letter: 6 } as const;
 const VERSION = 1;

@@ -89,7 +89,7 @@ export class Feed {
 
   /**
    * A session begins to read after `cursor`; `now` is where the log stood when it was asked, undefined where nobody asked.
-   * @param keptUntil up to this entry only those are for it that were stored while nobody was there
+   * @param keptUntil up to this entry only those are for it that were stored while nobody was there; null where all are
    */
   enter(session: Session, cursor: Position, now: Position | undefined, keptUntil: string | null): void {
     this.finished(session);

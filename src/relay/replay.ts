@@ -87,8 +87,7 @@ export class Replay {
     const place = this.feed.compare(position);
     if (place === 'level') this.feed.finished(this.session);
     // The feed has not come so far yet; what it will pass the session has already.
-    else if (place === 'ahead' && position !== null)
-      this.aheadUntil = parseEntryId(position)?.offset ?? null;
+    else if (place === 'ahead' && position !== null) this.aheadUntil = parseEntryId(position)?.offset ?? null;
     else return false;
     return true;
   }

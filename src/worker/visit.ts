@@ -252,7 +252,7 @@ export class Visit implements ConnectionHandlers {
       },
     });
     if (session.logs('debug')) session.log.debug({ agent: arrived.agent, resumed }, 'session attached');
-    feed.enter(session, inbox, arrived.inbox, isFirst ? kept.last : null);
+    feed.enter(session, inbox, arrived.inbox, isFirst ? arrived.inbox : null);
     for (const [room, held] of inRooms) void this.enterRoom(session, held, cursors.get(room));
     const early = this.arrival?.early ?? [];
     this.endArrival();

@@ -19,7 +19,7 @@ beforeEach(async () => {
       logLimitBytes: 1,
       logTtlMs: 1,
       offlineTtlMs: 60_000,
-    logBudgetBytes: 1,
+      logBudgetBytes: 1,
       workerLeaseMs: 1000,
     },
     deliver: () => undefined,
