@@ -22,8 +22,8 @@ export interface PostmanOptions {
   routes: RouteCache;
   wheel: TimerWheel;
   /** Hands a letter to a session of this worker. */
-  receive(session: Session, letter: Letter): void;
-  countDropped(reason: 'unreachable' | 'away'): void;
+  receive: (session: Session, letter: Letter) => void;
+  countDropped: (reason: 'unreachable' | 'away') => void;
 }
 
 /** What a letter says, without where it goes. */

@@ -38,7 +38,7 @@ export interface RouterOptions {
   wheel: TimerWheel;
   requestsPendingLimit: number;
   /** Counts volatile messages that could not be handed over, by reason. */
-  countDropped(reason: 'unreachable' | 'away'): void;
+  countDropped: (reason: 'unreachable' | 'away') => void;
 }
 
 /** Messages of one session whose delivery it may wait to hear of at once; about 100 bytes each. */

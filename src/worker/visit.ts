@@ -155,7 +155,6 @@ export class Visit implements ConnectionHandlers {
 
   private async attach(hello: HelloFrame): Promise<void> {
     const { options } = this;
-    const { config, store, worker } = options;
     if (hello.version !== PROTOCOL_VERSION) {
       this.close('unsupported_version');
       return;
