@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { NodeMetrics } from './admin/node-metrics.js';
 import { startAdminServer } from './admin/server.js';
 import { type Config, serializeConfig, WORKER_ENV } from './config.js';
 import { createLog } from './log.js';
@@ -57,6 +58,7 @@ class Supervisor implements Primary {
   private readonly directory = mkdtempSync(join(tmpdir(), 'signalbox-'));
   private readonly forked = new Map<number, Forked>();
   private readonly questions = new Map<number, (answer: unknown) => void>();
+  private readonly nodeMetrics = new NodeMetrics();
   private readonly store: { memory: MemoryStore; server: StoreServer } | null;
   private readonly timers = new Set<NodeJS.Timeout>();
   private admin: { close(): void } | null = null;
@@ -98,6 +100,10 @@ class Supervisor implements Primary {
     });
     cluster.on('exit', (worker, code, signal) => {
       this.buried(worker, code, signal);
+    });
+    // Later than its exit: only now all that it said has been read.
+    cluster.on('disconnect', ({ id }) => {
+      this.nodeMetrics.end(id);
     });
     // From the first fork on: a signal during the start must not leave workers behind.
     process.on('SIGTERM', () => void this.drainAndExit());
@@ -206,6 +212,7 @@ class Supervisor implements Primary {
   private receive(worker: Worker, value: unknown): void {
     const forked = this.forked.get(worker.id);
     const message = parseToPrimary(value);
+    if (message?.type === 'metrics') this.nodeMetrics.tell(worker.id, message.values);
     if (forked === undefined || message === null) return;
     forked.heardAt = performance.now();
     switch (message.type) {
@@ -218,7 +225,7 @@ class Supervisor implements Primary {
       case 'alive':
         return;
       case 'metrics':
-        this.answer(message.id, message.values);
+        this.answer(message.id, null);
         return;
       case 'located':
         this.answer(message.id, message.places);
@@ -335,12 +342,10 @@ class Supervisor implements Primary {
     process.exit(0);
   }
 
-  private async metrics(): Promise<unknown[]> {
+  private async metrics(): Promise<string> {
     const ready = [...this.forked.values()].filter(({ state }) => state !== 'starting');
-    const answers = await Promise.all(
-      ready.map((forked) => this.ask(forked, (id) => ({ type: 'metrics', id }))),
-    );
-    return answers.filter((answer) => answer !== undefined);
+    await Promise.all(ready.map((forked) => this.ask(forked, (id) => ({ type: 'metrics', id }))));
+    return this.nodeMetrics.exposition();
   }
 
   private async locate(client: ClientId): Promise<SessionPlace[] | null> {

@@ -244,6 +244,36 @@ describe('workers', () => {
     expect(await gateway.stop()).toBe(0);
   });
 
+  test('what a worker counted stays in the sum when it drains, also what nobody had asked for yet', async () => {
+    const gateway = await gatewayFor({ WORKERS: '1' });
+    for (let i = 0; i < 3; i++) {
+      const [welcome] = await helloAgain(gateway, `guest-${String(i)}`, null);
+      expect(welcome).toBeDefined();
+    }
+    gateway.process.kill('SIGHUP');
+    await until(() => gateway.output().includes('"rolled"'));
+    // The old worker's three connections ended, and no new one came.
+    await until(async () => (await gateway.metric('closes_total', { code: '1012' })) === 3);
+    expect(await gateway.metric('handshakes_total', { outcome: 'accepted' })).toBe(3);
+    expect(await gateway.metric('attachments_total', { kind: 'fresh' })).toBe(3);
+    expect(await gateway.metric('sessions')).toBe(0);
+  });
+
+  test('no counter goes backwards when a worker is killed with -9, and its connections are no longer shown', async () => {
+    const gateway = await gatewayFor();
+    for (let i = 0; i < 4; i++) await helloAgain(gateway, `guest-${String(i)}`, null);
+    expect(await gateway.metric('attachments_total')).toBe(4);
+    expect(await gateway.metric('connections')).toBe(4);
+    const [place] = await gateway.locate('guest-0');
+    const pid = (await gateway.workers()).find(({ id }) => id === place?.worker)?.pid ?? 0;
+    process.kill(pid, 'SIGKILL');
+    await until(async () => (await gateway.metric('connections')) < 4);
+    expect(await gateway.metric('attachments_total')).toBe(4);
+    await until(async () => (await gateway.workers()).filter(({ state }) => state === 'ready').length === 2);
+    await helloAgain(gateway, 'guest', null);
+    expect(await gateway.metric('attachments_total')).toBe(5);
+  });
+
   test('a port that is taken ends the start with an error and exit code 1', async () => {
     const gateway = await gatewayFor();
     await expect(startGateway({ PORT: String(gateway.port) })).rejects.toThrow(/ended with 1[^]*EADDRINUSE/);
