@@ -55,13 +55,14 @@ class Supervisor implements Primary {
   port = 0;
   adminPort: number | null = null;
   private readonly log: Logger;
-  private readonly directory = mkdtempSync(join(tmpdir(), 'signalbox-'));
+  /** Of the node's sockets; made when nothing stands in the way of the start any more. */
+  private directory = '';
   private readonly forked = new Map<number, Forked>();
   private readonly questions = new Map<number, (answer: unknown) => void>();
   private readonly nodeMetrics = new NodeMetrics();
   private readonly store: { memory: MemoryStore; server: StoreServer } | null;
   private readonly timers = new Set<NodeJS.Timeout>();
-  private admin: { close(): void } | null = null;
+  private admin: { port: number; close(): void } | null = null;
   /** The worker whose successor a roll has forked already. */
   private replacing: Forked | null = null;
   private watchedAt = performance.now();
@@ -90,6 +91,14 @@ class Supervisor implements Primary {
 
   async start(): Promise<void> {
     const { server } = this.config;
+    // First: where its port is taken nothing else has been begun, so nothing is left behind.
+    this.admin = await startAdminServer(this.config, {
+      metrics: () => this.metrics(),
+      locate: (client) => this.locate(client),
+      workers: () => this.workers(),
+    });
+    this.adminPort = this.admin?.port ?? null;
+    this.directory = mkdtempSync(join(tmpdir(), 'signalbox-'));
     cluster.schedulingPolicy = server.scheduling === 'rr' ? cluster.SCHED_RR : cluster.SCHED_NONE;
     cluster.setupPrimary({
       serialization: 'advanced',
@@ -130,13 +139,6 @@ class Supervisor implements Primary {
     this.rolling = listening.catch(() => undefined);
     await listening;
     this.onReady = null;
-    const admin = await startAdminServer(this.config, {
-      metrics: () => this.metrics(),
-      locate: (client) => this.locate(client),
-      workers: () => this.workers(),
-    });
-    this.admin = admin;
-    this.adminPort = admin?.port ?? null;
     this.log.info(
       { port: this.port, adminPort: this.adminPort, workers: server.workers },
       'signalbox is ready',

@@ -6,6 +6,7 @@ import Router from 'find-my-way';
 import type { Config } from '../config.js';
 import { type ClientId, isClientId } from '../protocol/ids.js';
 import type { SessionPlace } from '../session/store/store.js';
+import { StartError } from '../start-error.js';
 
 export interface AdminSource {
   /** In Prometheus' text format. */
@@ -14,7 +15,10 @@ export interface AdminSource {
   workers(): { id: string; pid: number; state: string }[];
 }
 
-/** Null where the admin port is off. */
+/**
+ * Null where the admin port is off.
+ * @throws StartError where it cannot be listened on
+ */
 export async function startAdminServer(
   config: Config,
   source: AdminSource,
@@ -73,7 +77,9 @@ export async function startAdminServer(
     },
   );
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    server.once('error', ({ message }) => {
+      reject(new StartError(`The admin port cannot be used (ADMIN_PORT, ADMIN_HOST): ${message}`));
+    });
     server.listen(adminPort, adminHost, resolve);
   });
   const address = server.address();

@@ -1,4 +1,7 @@
 // Sessions through the troubles of processes: killed workers, a stopped Redis, drains, rolls, and two connections at once.
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { Client, type ClientOptions } from '../../src/client/index.js';
 import { type GatewayProcess, startGateway, tokenOf, until } from '../gateway-process.js';
@@ -277,6 +280,24 @@ describe('workers', () => {
   test('a port that is taken ends the start with an error and exit code 1', async () => {
     const gateway = await gatewayFor();
     await expect(startGateway({ PORT: String(gateway.port) })).rejects.toThrow(/ended with 1[^]*EADDRINUSE/);
+  });
+
+  test('an admin port that is taken ends the start with one line and exit code 1, before there is anything else', async () => {
+    const gateway = await gatewayFor();
+    const scratch = mkdtempSync(join(tmpdir(), 'admin-port-'));
+    cleanups.push(async () => {
+      rmSync(scratch, { recursive: true });
+    });
+    const failed: unknown = await startGateway({
+      ADMIN_PORT: String(gateway.adminPort),
+      TMPDIR: scratch,
+    }).catch((error: unknown) => error);
+    const message = failed instanceof Error ? failed.message : '';
+    expect(message.trimEnd().split('\n')).toEqual([
+      'the gateway ended with 1:',
+      `The admin port cannot be used (ADMIN_PORT, ADMIN_HOST): listen EADDRINUSE: address already in use 127.0.0.1:${String(gateway.adminPort)}`,
+    ]);
+    expect(readdirSync(scratch)).toEqual([]);
   });
 });
 
