@@ -1,9 +1,11 @@
 // Tokens at the door, limits of connections, and floods: a gateway of its own for each, with small limits.
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { type GatewayProcess, startGateway, tokenOf, until } from '../gateway-process.js';
+import { startRedis } from '../redis-server.js';
 import { OPCODE, RawWebSocket, ask, handshake, wsFrame } from './raw-websocket.js';
 
 let gateway: GatewayProcess;
+const stops: (() => Promise<void>)[] = [];
 
 async function start(env: Record<string, string>): Promise<void> {
   gateway = await startGateway({ WORKERS: '1', ...env });
@@ -12,6 +14,7 @@ async function start(env: Record<string, string>): Promise<void> {
 afterEach(async () => {
   await until(async () => (await gateway.metric('connections')) === 0);
   expect(await gateway.stop()).toBe(0);
+  for (const stop of stops.splice(0)) await stop();
 });
 
 const PONG = wsFrame(OPCODE.text, '[3]');
@@ -95,6 +98,33 @@ describe('a limit', () => {
     const held = await RawWebSocket.open(gateway.port);
     expect((await (await RawWebSocket.open(gateway.port)).ended).code).toBe(1013);
     await held.destroy();
+  });
+
+  test('PENDING_HANDSHAKES_LIMIT answers 503 with Retry-After while a stopped Redis holds the hellos before', async () => {
+    const redis = await startRedis();
+    stops.push(() => redis.stop());
+    await start({ PENDING_HANDSHAKES_LIMIT: '2', REDIS_URL: redis.url });
+    const silent = [await RawWebSocket.open(gateway.port), await RawWebSocket.open(gateway.port)];
+    const late = await RawWebSocket.open(gateway.port);
+    redis.pause();
+    const waiting = [await RawWebSocket.open(gateway.port), await RawWebSocket.open(gateway.port)];
+    waiting.forEach((client, i) => {
+      client.say([0, 1, tokenOf(`waiting-${String(i)}`), null, null]);
+    });
+    const refused = await until(async () => {
+      const answer = await ask(gateway.port, handshake());
+      return answer.status === 101 ? null : answer;
+    });
+    expect(refused).toMatchObject({ status: 503, body: '{"code":"handshakes_pending"}' });
+    expect(refused.headers['retry-after']).toBe('1');
+    // Whoever was let in before gets a close code: neither its token nor the store was looked at.
+    late.say([0, 1, 'rubbish', null, null]);
+    expect((await late.ended).code).toBe(1013);
+    redis.resume();
+    await Promise.all(waiting.map((client) => client.destroy()));
+    const welcome = await until(() => RawWebSocket.enter(gateway.port, tokenOf('alice')).catch(() => null));
+    expect(await gateway.metric('handshakes_total', { outcome: 'handshakes_pending' })).toBeGreaterThan(0);
+    await Promise.all([...silent, welcome].map((client) => client.destroy()));
   });
 
   test('HANDSHAKES_PER_SECOND_LIMIT answers 429 with Retry-After', async () => {
