@@ -1,7 +1,7 @@
 // Tokens at the door, limits of connections, and floods: a gateway of its own for each, with small limits.
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { type GatewayProcess, startGateway, tokenOf, until } from '../gateway-process.js';
-import { startRedis } from '../redis-server.js';
+import { type RedisServer, startRedis } from '../redis-server.js';
 import { OPCODE, RawWebSocket, ask, handshake, wsFrame } from './raw-websocket.js';
 
 let gateway: GatewayProcess;
@@ -60,6 +60,47 @@ describe('the door', () => {
     const client = await RawWebSocket.open(gateway.port);
     client.say([0, 2, { anything: true }]);
     expect((await client.ended).code).toBe(4506);
+  });
+});
+
+describe('before the welcome', () => {
+  const count = (ref: number): Uint8Array => wsFrame(OPCODE.text, JSON.stringify([49, ref, 'lobby']));
+  const large = (ref: number): Uint8Array =>
+    wsFrame(
+      OPCODE.text,
+      JSON.stringify([35, ref, null, {}, 'lobby', 'chat', 'json', 'x'.repeat(250 * 1024)]),
+    );
+  const hello = (): Uint8Array => wsFrame(OPCODE.text, JSON.stringify([0, 1, tokenOf('alice'), null, null]));
+
+  /** A hello that a stopped Redis does not answer, and frames right behind it. */
+  async function sayEarly(frames: Uint8Array[]): Promise<{ client: RawWebSocket; redis: RedisServer }> {
+    const redis = await startRedis();
+    stops.push(() => redis.stop());
+    await start({ REDIS_URL: redis.url });
+    const client = await RawWebSocket.open(gateway.port);
+    redis.pause();
+    client.write(hello(), ...frames);
+    return { client, redis };
+  }
+
+  test.each([
+    ['64 frames', Array.from({ length: 64 }, (_, i) => count(i + 1))],
+    ['500 KiB', [large(1), large(2)]],
+  ])('%s of a client that does not wait are answered after it, in order', async (_, frames) => {
+    const { client, redis } = await sayEarly(frames);
+    redis.resume();
+    expect((await client.next())[0]).toBe(1);
+    for (let ref = 1; ref <= frames.length; ref++) expect((await client.next())[1]).toBe(ref);
+    await client.destroy();
+  });
+
+  test.each([
+    ['a 65th frame', Array.from({ length: 65 }, (_, i) => count(i + 1))],
+    ['more than 512 KiB', [large(1), large(2), large(3)]],
+  ])('%s ends the connection with 4500', async (_, frames) => {
+    const { client } = await sayEarly(frames);
+    expect((await client.ended).code).toBe(4500);
+    expect(await gateway.metric('attachments_total')).toBe(0);
   });
 });
 
