@@ -62,6 +62,7 @@ export interface Config {
     connectionsLimit: number;
     connectionsPerAddressLimit: number;
     handshakesPerSecondLimit: number;
+    pendingHandshakesLimit: number;
     roomsPerSessionLimit: number;
     requestsPendingLimit: number;
     errorsPerMinuteLimit: number;
@@ -287,6 +288,7 @@ function readLimits(read: SettingReader): Config['limits'] {
     connectionsLimit: read.number('CONNECTIONS_LIMIT'),
     connectionsPerAddressLimit: read.number('CONNECTIONS_PER_ADDRESS_LIMIT'),
     handshakesPerSecondLimit: read.number('HANDSHAKES_PER_SECOND_LIMIT'),
+    pendingHandshakesLimit: read.number('PENDING_HANDSHAKES_LIMIT'),
     roomsPerSessionLimit: read.number('ROOMS_PER_SESSION_LIMIT'),
     requestsPendingLimit: read.number('REQUESTS_PENDING_LIMIT'),
     errorsPerMinuteLimit: read.number('ERRORS_PER_MINUTE_LIMIT'),

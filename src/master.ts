@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import { NodeMetrics } from './admin/node-metrics.js';
 import { startAdminServer } from './admin/server.js';
 import { type Config, serializeConfig, WORKER_ENV } from './config.js';
 import { createLog } from './log.js';
@@ -54,12 +55,14 @@ class Supervisor implements Primary {
   port = 0;
   adminPort: number | null = null;
   private readonly log: Logger;
-  private readonly directory = mkdtempSync(join(tmpdir(), 'signalbox-'));
+  /** Of the node's sockets; made when nothing stands in the way of the start any more. */
+  private directory = '';
   private readonly forked = new Map<number, Forked>();
   private readonly questions = new Map<number, (answer: unknown) => void>();
+  private readonly nodeMetrics = new NodeMetrics();
   private readonly store: { memory: MemoryStore; server: StoreServer } | null;
   private readonly timers = new Set<NodeJS.Timeout>();
-  private admin: { close(): void } | null = null;
+  private admin: { port: number; close(): void } | null = null;
   /** The worker whose successor a roll has forked already. */
   private replacing: Forked | null = null;
   private watchedAt = performance.now();
@@ -88,6 +91,14 @@ class Supervisor implements Primary {
 
   async start(): Promise<void> {
     const { server } = this.config;
+    // First: where its port is taken nothing else has been begun, so nothing is left behind.
+    this.admin = await startAdminServer(this.config, {
+      metrics: () => this.metrics(),
+      locate: (client) => this.locate(client),
+      workers: () => this.workers(),
+    });
+    this.adminPort = this.admin?.port ?? null;
+    this.directory = mkdtempSync(join(tmpdir(), 'signalbox-'));
     cluster.schedulingPolicy = server.scheduling === 'rr' ? cluster.SCHED_RR : cluster.SCHED_NONE;
     cluster.setupPrimary({
       serialization: 'advanced',
@@ -98,6 +109,10 @@ class Supervisor implements Primary {
     });
     cluster.on('exit', (worker, code, signal) => {
       this.buried(worker, code, signal);
+    });
+    // Later than its exit: only now all that it said has been read.
+    cluster.on('disconnect', ({ id }) => {
+      this.nodeMetrics.end(id);
     });
     // From the first fork on: a signal during the start must not leave workers behind.
     process.on('SIGTERM', () => void this.drainAndExit());
@@ -124,13 +139,6 @@ class Supervisor implements Primary {
     this.rolling = listening.catch(() => undefined);
     await listening;
     this.onReady = null;
-    const admin = await startAdminServer(this.config, {
-      metrics: () => this.metrics(),
-      locate: (client) => this.locate(client),
-      workers: () => this.workers(),
-    });
-    this.admin = admin;
-    this.adminPort = admin?.port ?? null;
     this.log.info(
       { port: this.port, adminPort: this.adminPort, workers: server.workers },
       'signalbox is ready',
@@ -206,6 +214,7 @@ class Supervisor implements Primary {
   private receive(worker: Worker, value: unknown): void {
     const forked = this.forked.get(worker.id);
     const message = parseToPrimary(value);
+    if (message?.type === 'metrics') this.nodeMetrics.tell(worker.id, message.values);
     if (forked === undefined || message === null) return;
     forked.heardAt = performance.now();
     switch (message.type) {
@@ -218,7 +227,7 @@ class Supervisor implements Primary {
       case 'alive':
         return;
       case 'metrics':
-        this.answer(message.id, message.values);
+        this.answer(message.id, null);
         return;
       case 'located':
         this.answer(message.id, message.places);
@@ -335,12 +344,10 @@ class Supervisor implements Primary {
     process.exit(0);
   }
 
-  private async metrics(): Promise<unknown[]> {
+  private async metrics(): Promise<string> {
     const ready = [...this.forked.values()].filter(({ state }) => state !== 'starting');
-    const answers = await Promise.all(
-      ready.map((forked) => this.ask(forked, (id) => ({ type: 'metrics', id }))),
-    );
-    return answers.filter((answer) => answer !== undefined);
+    await Promise.all(ready.map((forked) => this.ask(forked, (id) => ({ type: 'metrics', id }))));
+    return this.nodeMetrics.exposition();
   }
 
   private async locate(client: ClientId): Promise<SessionPlace[] | null> {

@@ -3,19 +3,22 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
 import { isIP } from 'node:net';
 import Router from 'find-my-way';
-import { AggregatorRegistry } from 'prom-client';
 import type { Config } from '../config.js';
 import { type ClientId, isClientId } from '../protocol/ids.js';
 import type { SessionPlace } from '../session/store/store.js';
+import { StartError } from '../start-error.js';
 
 export interface AdminSource {
-  /** Each worker's metrics as prom-client's JSON. */
-  metrics(): Promise<unknown[]>;
+  /** In Prometheus' text format. */
+  metrics(): Promise<string>;
   locate(client: ClientId): Promise<SessionPlace[] | null>;
   workers(): { id: string; pid: number; state: string }[];
 }
 
-/** Null where the admin port is off. */
+/**
+ * Null where the admin port is off.
+ * @throws StartError where it cannot be listened on
+ */
 export async function startAdminServer(
   config: Config,
   source: AdminSource,
@@ -33,7 +36,7 @@ export async function startAdminServer(
     reply(response, 200, { status: 'ok' });
   });
   router.on('GET', '/metrics', (_request, response) => {
-    void exposition(source).then(
+    void source.metrics().then(
       (text) => {
         response.writeHead(200, { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' });
         response.end(text);
@@ -74,7 +77,9 @@ export async function startAdminServer(
     },
   );
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    server.once('error', ({ message }) => {
+      reject(new StartError(`The admin port cannot be used (ADMIN_PORT, ADMIN_HOST): ${message}`));
+    });
     server.listen(adminPort, adminHost, resolve);
   });
   const address = server.address();
@@ -85,12 +90,6 @@ export async function startAdminServer(
       server.closeAllConnections();
     },
   };
-}
-
-async function exposition(source: AdminSource): Promise<string> {
-  const values = await source.metrics();
-  // prom-client adds the workers' values up by each metric's own aggregator.
-  return AggregatorRegistry.aggregate(values as Parameters<typeof AggregatorRegistry.aggregate>[0]).metrics();
 }
 
 /**

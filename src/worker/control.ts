@@ -17,7 +17,8 @@ export type ToPrimary =
   | { type: 'ready'; port: number }
   /** A sign of life, once a second; a worker without is killed. */
   | { type: 'alive' }
-  | { type: 'metrics'; id: number; values: unknown }
+  /** Answers a question, or, with 0, is what a worker that drained has counted in all. */
+  | { type: 'metrics'; id: number; values: object[] }
   | { type: 'located'; id: number; places: SessionPlace[] | null };
 
 const TO_PRIMARY: Record<ToPrimary['type'], true> = {

@@ -18,12 +18,19 @@ export class Gateway {
   /** Attaches under way, and the fences that came meanwhile: one may overtake the answer that it is about. */
   private attaching = 0;
   private readonly fences = new Map<SessionId, Fence>();
+  /** Hellos whose token or session is being looked up; a connection that says nothing is none of them. */
+  pendingHandshakes = 0;
 
   constructor(private readonly options: VisitOptions) {}
 
   /** Takes a new connection; `token` is the one that came with the handshake. */
   accept(connection: Connection, token: string | null): ConnectionHandlers {
     return new Visit(connection, token, this.options, this);
+  }
+
+  /** Whether a further hello would be too much for the store or the authenticator. */
+  get isBusy(): boolean {
+    return this.pendingHandshakes >= this.options.config.limits.pendingHandshakesLimit;
   }
 
   /** The store says that a newer connection or session took over. */

@@ -5,9 +5,15 @@ import type { ToPrimary, ToWorker } from './control.js';
 import { runWorker } from './worker.js';
 
 export async function startWorker(env: NodeJS.ProcessEnv): Promise<void> {
-  const send = (message: ToPrimary): void => {
-    if (process.connected) process.send?.(message);
-  };
+  const send = (message: ToPrimary): Promise<void> =>
+    new Promise((resolve) => {
+      // Resolves also where nobody listens any more: there is nobody left to tell.
+      if (!process.connected) resolve();
+      else
+        process.send?.(message, () => {
+          resolve();
+        });
+    });
   // The primary decides about signals: Ctrl-C reaches the whole process group.
   process.on('SIGINT', () => undefined);
   process.on('SIGTERM', () => undefined);

@@ -48,6 +48,8 @@ const EARLY_LIMIT_BYTES = 512 * 1024;
 /** What a visit needs of the gateway that it is part of. */
 interface Host {
   readonly draining: boolean;
+  readonly isBusy: boolean;
+  pendingHandshakes: number;
   attach(request: AttachRequest): Promise<{ result: AttachResult; fencedBy: CloseCode | null }>;
   tell(ref: SessionRef, ended: boolean): void;
 }
@@ -139,8 +141,16 @@ export class Visit implements ConnectionHandlers {
   }
 
   private greet(hello: HelloFrame): void {
+    if (this.host.isBusy) {
+      this.close('overloaded');
+      return;
+    }
     this.phase = 'attaching';
-    this.attach(hello).catch((error: unknown) => {
+    this.host.pendingHandshakes++;
+    const attached = this.attach(hello).finally(() => {
+      this.host.pendingHandshakes--;
+    });
+    attached.catch((error: unknown) => {
       if (error instanceof ProtocolError && error.code === 'invalid_token') {
         this.close('invalid_token');
       } else if (error instanceof GatewayError) {

@@ -76,6 +76,11 @@ export class WebSocketDoor {
       this.turnAway(request, socket, head, refusal);
       return;
     }
+    // Not by completing the handshake: that would be the work which there is too much of.
+    if (this.settings.gateway.isBusy) {
+      this.refuse(socket, 503, 'handshakes_pending', { 'Retry-After': '1' });
+      return;
+    }
     this.server.handleUpgrade(request, socket, head, (ws) => {
       this.admit(ws, socket, address, verdict);
     });

@@ -46,7 +46,7 @@ export interface WorkerSettings {
 /** Runs the worker until it is drained. Messages from the primary come in by the returned function. */
 export async function runWorker(
   settings: WorkerSettings,
-  tell: (message: ToPrimary) => void,
+  tell: (message: ToPrimary) => Promise<void>,
 ): Promise<{ receive(message: ToWorker): void }> {
   const { config, worker, version, directory } = settings;
   const log = createLog(config, { worker });
@@ -210,7 +210,7 @@ export async function runWorker(
   renewAll = signs.renewAll;
   const chores = [
     every(1000, () => {
-      tell({ type: 'alive' });
+      void tell({ type: 'alive' });
       metrics.loopLag.observe(wheel.lagMs / 1000);
       throttle.prune();
       door.prune();
@@ -221,6 +221,9 @@ export async function runWorker(
   ];
   await store.renew(worker, []);
 
+  const tellMetrics = async (id: number): Promise<void> => {
+    await tell({ type: 'metrics', id, values: await metrics.registry.getMetricsAsJSON() });
+  };
   const drain = async (): Promise<void> => {
     if (draining) return;
     draining = true;
@@ -234,6 +237,7 @@ export async function runWorker(
     await store.close();
     authenticator.close();
     wheel.close();
+    await tellMetrics(0);
     log.info('drained');
     log.flush();
     process.exit(0);
@@ -241,7 +245,7 @@ export async function runWorker(
 
   server.listen({ port: config.server.port, host: config.server.host, backlog: LISTEN_BACKLOG }, () => {
     const address = server.address();
-    tell({
+    void tell({
       type: 'ready',
       port: typeof address === 'object' && address !== null ? address.port : config.server.port,
     });
@@ -267,17 +271,15 @@ export async function runWorker(
           });
           return;
         case 'metrics':
-          void metrics.registry.getMetricsAsJSON().then((values) => {
-            tell({ type: 'metrics', id: message.id, values });
-          });
+          void tellMetrics(message.id);
           return;
         case 'locate':
           store.locate(message.client, null).then(
             (places) => {
-              tell({ type: 'located', id: message.id, places });
+              void tell({ type: 'located', id: message.id, places });
             },
             () => {
-              tell({ type: 'located', id: message.id, places: null });
+              void tell({ type: 'located', id: message.id, places: null });
             },
           );
           return;

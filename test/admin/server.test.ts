@@ -16,7 +16,7 @@ describe('the admin port', () => {
   async function start(env: Record<string, string> = { ADMIN_KEY }, source: Partial<AdminSource> = {}) {
     const config = parseConfig({ JWT_SECRET: SECRET, ADMIN_PORT: '0', PORT: '0', ...env });
     const server = await startAdminServer(config, {
-      metrics: async () => [],
+      metrics: async () => '',
       locate: async () => [],
       workers: () => [{ id: 'n.1', pid: 1, state: 'ready' }],
       ...source,

@@ -1,9 +1,11 @@
 // Tokens at the door, limits of connections, and floods: a gateway of its own for each, with small limits.
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { type GatewayProcess, startGateway, tokenOf, until } from '../gateway-process.js';
+import { type RedisServer, startRedis } from '../redis-server.js';
 import { OPCODE, RawWebSocket, ask, handshake, wsFrame } from './raw-websocket.js';
 
 let gateway: GatewayProcess;
+const stops: (() => Promise<void>)[] = [];
 
 async function start(env: Record<string, string>): Promise<void> {
   gateway = await startGateway({ WORKERS: '1', ...env });
@@ -12,6 +14,7 @@ async function start(env: Record<string, string>): Promise<void> {
 afterEach(async () => {
   await until(async () => (await gateway.metric('connections')) === 0);
   expect(await gateway.stop()).toBe(0);
+  for (const stop of stops.splice(0)) await stop();
 });
 
 const PONG = wsFrame(OPCODE.text, '[3]');
@@ -60,6 +63,47 @@ describe('the door', () => {
   });
 });
 
+describe('before the welcome', () => {
+  const count = (ref: number): Uint8Array => wsFrame(OPCODE.text, JSON.stringify([49, ref, 'lobby']));
+  const large = (ref: number): Uint8Array =>
+    wsFrame(
+      OPCODE.text,
+      JSON.stringify([35, ref, null, {}, 'lobby', 'chat', 'json', 'x'.repeat(250 * 1024)]),
+    );
+  const hello = (): Uint8Array => wsFrame(OPCODE.text, JSON.stringify([0, 1, tokenOf('alice'), null, null]));
+
+  /** A hello that a stopped Redis does not answer, and frames right behind it. */
+  async function sayEarly(frames: Uint8Array[]): Promise<{ client: RawWebSocket; redis: RedisServer }> {
+    const redis = await startRedis();
+    stops.push(() => redis.stop());
+    await start({ REDIS_URL: redis.url });
+    const client = await RawWebSocket.open(gateway.port);
+    redis.pause();
+    client.write(hello(), ...frames);
+    return { client, redis };
+  }
+
+  test.each([
+    ['64 frames', Array.from({ length: 64 }, (_, i) => count(i + 1))],
+    ['500 KiB', [large(1), large(2)]],
+  ])('%s of a client that does not wait are answered after it, in order', async (_, frames) => {
+    const { client, redis } = await sayEarly(frames);
+    redis.resume();
+    expect((await client.next())[0]).toBe(1);
+    for (let ref = 1; ref <= frames.length; ref++) expect((await client.next())[1]).toBe(ref);
+    await client.destroy();
+  });
+
+  test.each([
+    ['a 65th frame', Array.from({ length: 65 }, (_, i) => count(i + 1))],
+    ['more than 512 KiB', [large(1), large(2), large(3)]],
+  ])('%s ends the connection with 4500', async (_, frames) => {
+    const { client } = await sayEarly(frames);
+    expect((await client.ended).code).toBe(4500);
+    expect(await gateway.metric('attachments_total')).toBe(0);
+  });
+});
+
 describe('a limit', () => {
   // H24: design.md closes with a code, because a script in a browser cannot see a 503.
   test('CONNECTIONS_PER_ADDRESS_LIMIT closes with 4505, and frees its places again', async () => {
@@ -95,6 +139,33 @@ describe('a limit', () => {
     const held = await RawWebSocket.open(gateway.port);
     expect((await (await RawWebSocket.open(gateway.port)).ended).code).toBe(1013);
     await held.destroy();
+  });
+
+  test('PENDING_HANDSHAKES_LIMIT answers 503 with Retry-After while a stopped Redis holds the hellos before', async () => {
+    const redis = await startRedis();
+    stops.push(() => redis.stop());
+    await start({ PENDING_HANDSHAKES_LIMIT: '2', REDIS_URL: redis.url });
+    const silent = [await RawWebSocket.open(gateway.port), await RawWebSocket.open(gateway.port)];
+    const late = await RawWebSocket.open(gateway.port);
+    redis.pause();
+    const waiting = [await RawWebSocket.open(gateway.port), await RawWebSocket.open(gateway.port)];
+    waiting.forEach((client, i) => {
+      client.say([0, 1, tokenOf(`waiting-${String(i)}`), null, null]);
+    });
+    const refused = await until(async () => {
+      const answer = await ask(gateway.port, handshake());
+      return answer.status === 101 ? null : answer;
+    });
+    expect(refused).toMatchObject({ status: 503, body: '{"code":"handshakes_pending"}' });
+    expect(refused.headers['retry-after']).toBe('1');
+    // Whoever was let in before gets a close code: neither its token nor the store was looked at.
+    late.say([0, 1, 'rubbish', null, null]);
+    expect((await late.ended).code).toBe(1013);
+    redis.resume();
+    await Promise.all(waiting.map((client) => client.destroy()));
+    const welcome = await until(() => RawWebSocket.enter(gateway.port, tokenOf('alice')).catch(() => null));
+    expect(await gateway.metric('handshakes_total', { outcome: 'handshakes_pending' })).toBeGreaterThan(0);
+    await Promise.all([...silent, welcome].map((client) => client.destroy()));
   });
 
   test('HANDSHAKES_PER_SECOND_LIMIT answers 429 with Retry-After', async () => {

@@ -1,4 +1,7 @@
 // Sessions through the troubles of processes: killed workers, a stopped Redis, drains, rolls, and two connections at once.
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { Client, type ClientOptions } from '../../src/client/index.js';
 import { type GatewayProcess, startGateway, tokenOf, until } from '../gateway-process.js';
@@ -244,9 +247,57 @@ describe('workers', () => {
     expect(await gateway.stop()).toBe(0);
   });
 
+  test('what a worker counted stays in the sum when it drains, also what nobody had asked for yet', async () => {
+    const gateway = await gatewayFor({ WORKERS: '1' });
+    for (let i = 0; i < 3; i++) {
+      const [welcome] = await helloAgain(gateway, `guest-${String(i)}`, null);
+      expect(welcome).toBeDefined();
+    }
+    gateway.process.kill('SIGHUP');
+    await until(() => gateway.output().includes('"rolled"'));
+    // The old worker's three connections ended, and no new one came.
+    await until(async () => (await gateway.metric('closes_total', { code: '1012' })) === 3);
+    expect(await gateway.metric('handshakes_total', { outcome: 'accepted' })).toBe(3);
+    expect(await gateway.metric('attachments_total', { kind: 'fresh' })).toBe(3);
+    expect(await gateway.metric('sessions')).toBe(0);
+  });
+
+  test('no counter goes backwards when a worker is killed with -9, and its connections are no longer shown', async () => {
+    const gateway = await gatewayFor();
+    for (let i = 0; i < 4; i++) await helloAgain(gateway, `guest-${String(i)}`, null);
+    expect(await gateway.metric('attachments_total')).toBe(4);
+    expect(await gateway.metric('connections')).toBe(4);
+    const [place] = await gateway.locate('guest-0');
+    const pid = (await gateway.workers()).find(({ id }) => id === place?.worker)?.pid ?? 0;
+    process.kill(pid, 'SIGKILL');
+    await until(async () => (await gateway.metric('connections')) < 4);
+    expect(await gateway.metric('attachments_total')).toBe(4);
+    await until(async () => (await gateway.workers()).filter(({ state }) => state === 'ready').length === 2);
+    await helloAgain(gateway, 'guest', null);
+    expect(await gateway.metric('attachments_total')).toBe(5);
+  });
+
   test('a port that is taken ends the start with an error and exit code 1', async () => {
     const gateway = await gatewayFor();
     await expect(startGateway({ PORT: String(gateway.port) })).rejects.toThrow(/ended with 1[^]*EADDRINUSE/);
+  });
+
+  test('an admin port that is taken ends the start with one line and exit code 1, before there is anything else', async () => {
+    const gateway = await gatewayFor();
+    const scratch = mkdtempSync(join(tmpdir(), 'admin-port-'));
+    cleanups.push(async () => {
+      rmSync(scratch, { recursive: true });
+    });
+    const failed: unknown = await startGateway({
+      ADMIN_PORT: String(gateway.adminPort),
+      TMPDIR: scratch,
+    }).catch((error: unknown) => error);
+    const message = failed instanceof Error ? failed.message : '';
+    expect(message.trimEnd().split('\n')).toEqual([
+      'the gateway ended with 1:',
+      `The admin port cannot be used (ADMIN_PORT, ADMIN_HOST): listen EADDRINUSE: address already in use 127.0.0.1:${String(gateway.adminPort)}`,
+    ]);
+    expect(readdirSync(scratch)).toEqual([]);
   });
 });
 
