@@ -1,11 +1,11 @@
 // The embedded store over a link: workers call the primary's store, the primary pushes events to workers.
 import type { Server } from 'node:net';
-import { deserialize, serialize } from 'node:v8';
 import type { Code } from '../protocol/codes.js';
 import { GatewayError } from '../protocol/errors.js';
 import type { WorkerId } from '../protocol/ids.js';
 import type { Store, StoreEvent, StoreListener } from '../session/store/store.js';
 import { connectLink, type Link, type LinkHandlers, listenLinks } from './link.js';
+import { type HoldsBytes, readLinkValue, writeAsJson, writeWithBytes } from './link-value.js';
 
 /** Calls of one worker that may wait for the primary at once; past it they are refused at once. */
 const PENDING_CALLS_LIMIT = 50_000;
@@ -14,11 +14,15 @@ const CALL_TIMEOUT_MS = 5_000;
 
 type Method = Exclude<keyof Store, 'ready' | 'close'>;
 
-type Call = { hello: WorkerId } | { id: number; method: Method; args: unknown[] };
-type Answer =
-  | { id: number; result: unknown }
-  | { id: number; error: { code: Code; message: string } }
-  | { event: StoreEvent };
+interface Hello {
+  hello: WorkerId;
+}
+interface Call {
+  id: number;
+  method: Method;
+  args: unknown[];
+}
+type Answer = { id: number; result: unknown } | { id: number; error: { code: Code; message: string } };
 
 /** The primary's side: answers workers' calls on its store. */
 export class StoreServer {
@@ -42,7 +46,7 @@ export class StoreServer {
   deliver(worker: WorkerId, event: StoreEvent): void {
     const link = this.workers.get(worker);
     // A worker that misses an event would go on with a wrong picture: without its link it ends and starts anew.
-    if (link?.send(serialize({ event } satisfies Answer)) === false) link.close();
+    if (link?.send(writeEvent(event)) === false) link.close();
   }
 
   close(): void {
@@ -73,7 +77,7 @@ export class StoreServer {
     };
   }
 
-  private async answer(call: { id: number; method: Method; args: unknown[] }, link: Link): Promise<void> {
+  private async answer(call: Call, link: Link): Promise<void> {
     let answer: Answer;
     try {
       // The method's name was checked; its arguments were written by the same version in a worker of ours.
@@ -86,32 +90,43 @@ export class StoreServer {
       const { code, message } = known ? error : new GatewayError('internal_error');
       answer = { id: call.id, error: { code, message } };
     }
-    link.send(serialize(answer));
+    link.send(write(call.method, answer));
   }
 }
 
-const METHODS: Record<Method, true> = {
-  attach: true,
-  detach: true,
-  end: true,
-  locate: true,
-  online: true,
-  clients: true,
-  join: true,
-  leave: true,
-  members: true,
-  count: true,
+/** Whether bytes may stand in a call of this method or in its result: the compiler compares it with the port. */
+const METHODS: { readonly [M in Method]: HoldsBytes<Signature<M>> } = {
+  attach: false,
+  detach: false,
+  end: false,
+  locate: false,
+  online: false,
+  clients: false,
+  join: false,
+  leave: false,
+  members: false,
+  count: false,
   append: true,
   read: true,
-  acknowledge: true,
-  renew: true,
-  retire: true,
-  sweep: true,
+  acknowledge: false,
+  renew: false,
+  retire: false,
+  sweep: false,
 };
 
-function readCall(bytes: Buffer): Call | null {
+type Signature<M extends Method> = [Parameters<Store[M]>, Awaited<ReturnType<Store[M]>>];
+
+function write(method: Method, message: Call | Answer): Uint8Array {
+  return METHODS[method] ? writeWithBytes(message) : writeAsJson(message);
+}
+
+function writeEvent(event: StoreEvent): Uint8Array {
+  return event.type === 'entry' ? writeWithBytes({ event }) : writeAsJson({ event });
+}
+
+function readCall(bytes: Buffer): Hello | Call | null {
   try {
-    const call: unknown = deserialize(bytes);
+    const call: unknown = readLinkValue(bytes);
     if (typeof call !== 'object' || call === null) return null;
     if ('hello' in call && typeof call.hello === 'string') return { hello: call.hello as WorkerId };
     if (!('id' in call) || !('method' in call) || !('args' in call)) return null;
@@ -143,7 +158,7 @@ export class RemoteStore implements Store {
     this.link = connectLink(path, {
       message: (bytes) => {
         // The primary is trusted: it is the process that started this one.
-        const answer = deserialize(bytes) as Answer;
+        const answer = readLinkValue(bytes) as Answer | { event: StoreEvent };
         if ('event' in answer) listener(answer.event);
         else this.settle(answer);
       },
@@ -153,7 +168,7 @@ export class RemoteStore implements Store {
         if (!this.closing) lost();
       },
     });
-    this.link.send(serialize({ hello: worker } satisfies Call));
+    this.link.send(writeAsJson({ hello: worker } satisfies Hello));
     this.timer = setInterval(() => {
       this.failLate();
     }, 1000);
@@ -197,14 +212,14 @@ export class RemoteStore implements Store {
     const id = ++this.lastId;
     return new Promise((resolve, reject) => {
       this.pending.set(id, { resolve, reject, startedAt: performance.now() });
-      if (!this.link.send(serialize({ id, method, args } satisfies Call))) {
+      if (!this.link.send(write(method, { id, method, args }))) {
         this.pending.delete(id);
         reject(new GatewayError('unavailable'));
       }
     });
   }
 
-  private settle(answer: Exclude<Answer, { event: StoreEvent }>): void {
+  private settle(answer: Answer): void {
     const pending = this.pending.get(answer.id);
     if (pending === undefined) return;
     this.pending.delete(answer.id);

@@ -134,8 +134,11 @@ describe('StoreServer', () => {
       message(serialize({ id: '1', method: 'count', args: [] })),
       message(serialize({ id: 1, method: 'count', args: { length: 1 } })),
       message(serialize({ hello: 5 })),
+      message(Buffer.from('{')),
+      message(Buffer.from('{"id":1,"method":"close","args":[]}')),
+      message(Buffer.from('{"id":1,"method":"__proto__","args":[]}')),
     );
-    expect(bad).toBe(9);
+    expect(bad).toBe(12);
     await expectService();
   });
 
