@@ -7,6 +7,7 @@ import { isClientId } from './protocol/ids.js';
 import { permissionMistakes } from './session/permissions.js';
 import { settingsMarkdown } from './settings-markdown.js';
 import { signToken } from './session/sign-token.js';
+import { StartError } from './start-error.js';
 import { VERSION } from './version.js';
 
 /** Wrong use and wrong configuration. */
@@ -145,7 +146,8 @@ async function main(): Promise<void> {
 
 main().catch((error: unknown) => {
   const usage = error instanceof ConfigError || error instanceof UsageError;
+  const expected = usage || error instanceof StartError;
   const text =
-    error instanceof Error ? (usage ? error.message : (error.stack ?? error.message)) : String(error);
+    error instanceof Error ? (expected ? error.message : (error.stack ?? error.message)) : String(error);
   process.stderr.write(`${text}\n`, () => process.exit(usage ? EXIT_USAGE : 1));
 });

@@ -14,7 +14,15 @@ const ORDER = ['protocol', 'session', 'relay', 'transport', 'worker', 'outer'] a
 type Layer = (typeof ORDER)[number] | 'client' | 'ground';
 
 /** Composition: what starts processes, and the package's door. */
-const OUTER = ['master.ts', 'supervision.ts', 'cli.ts', 'settings-markdown.ts', 'index.ts', 'admin/'];
+const OUTER = [
+  'master.ts',
+  'supervision.ts',
+  'start-error.ts',
+  'cli.ts',
+  'settings-markdown.ts',
+  'index.ts',
+  'admin/',
+];
 /**
  * Imported by anybody but the pure folders. They name types of the folders that they configure or count, but nothing
  * of worker/ and outside; that this goes round in no circle is the test of cycles.
