@@ -78,4 +78,9 @@ function build() {
   writeFileSync(stamp, '');
 }
 
-if (!process.argv.includes('--if-needed') || !isFresh()) build();
+const onlyIfNeeded = process.argv.includes('--if-needed');
+if (!onlyIfNeeded || !isFresh()) {
+  // Nobody asked for a build: say what takes these seconds.
+  if (onlyIfNeeded) console.log('Building dist/ (the sources are newer, or this is the first start).');
+  build();
+}

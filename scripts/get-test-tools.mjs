@@ -2,10 +2,16 @@
 import { spawnSync } from 'node:child_process';
 import { findChromium, findPython, findRedisServer } from './test-tools.mjs';
 
+/** Debian's name, or Ubuntu's where apt knows only that one. */
+function chromiumPackage() {
+  const isKnown = (name) => spawnSync('apt-cache', ['show', name], { stdio: 'ignore' }).status === 0;
+  return !isKnown('chromium') && isKnown('chromium-browser') ? 'chromium-browser' : 'chromium';
+}
+
 function missingPackages() {
   return [
     ...(findRedisServer() ? [] : ['redis-server']),
-    ...(findChromium() ? [] : ['chromium']),
+    ...(findChromium() ? [] : [chromiumPackage()]),
     // For examples/python, which proves that docs/protocol.md is enough to write a client from.
     ...(findPython() ? [] : ['python3-msgpack', 'python3-websockets']),
   ];
@@ -25,14 +31,18 @@ function mayInstall() {
 
 let missing = missingPackages();
 if (missing.length > 0 && mayInstall()) {
-  console.log(`The tests need ${missing.join(' and ')}: installing with apt-get.`);
-  if (apt('update')) apt('install', '--no-install-recommends', ...missing);
+  console.log(`The tests need ${missing.join(', ')}: installing with apt-get.`);
+  // Asked again: only now apt surely knows what this distribution calls them.
+  if (apt('update')) apt('install', '--no-install-recommends', ...missingPackages());
   missing = missingPackages();
 }
 if (missing.length > 0) {
   const packages = missing.join(' ');
+  const other = missing.some((name) => name.startsWith('chromium'))
+    ? ' (or set CHROMIUM_BIN to a Chrome of yours)'
+    : '';
   console.error(
-    `The tests need ${missing.join(' and ')}: install with "sudo apt-get install ${packages}" or the like, then run again.`,
+    `The tests need ${missing.join(', ')}: install with "sudo apt-get install ${packages}" or the like${other}, then run again.`,
   );
   process.exit(1);
 }

@@ -146,8 +146,8 @@ async function main(): Promise<void> {
 
 main().catch((error: unknown) => {
   const usage = error instanceof ConfigError || error instanceof UsageError;
-  const isPlain = usage || error instanceof StartError;
+  const expected = usage || error instanceof StartError;
   const text =
-    error instanceof Error ? (isPlain ? error.message : (error.stack ?? error.message)) : String(error);
+    error instanceof Error ? (expected ? error.message : (error.stack ?? error.message)) : String(error);
   process.stderr.write(`${text}\n`, () => process.exit(usage ? EXIT_USAGE : 1));
 });

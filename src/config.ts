@@ -89,7 +89,9 @@ export class ConfigError extends Error {
   override readonly name = 'ConfigError';
   constructor(readonly mistakes: readonly string[]) {
     super(
-      `The configuration has ${String(mistakes.length)} mistake(s):\n${mistakes.map((line) => `  ${line}`).join('\n')}`,
+      `The configuration has ${mistakes.length === 1 ? 'a mistake' : `${String(mistakes.length)} mistakes`}:\n` +
+        mistakes.map((line) => `  ${line}\n`).join('') +
+        '(`signalbox config` prints every setting)',
     );
   }
 }

@@ -13,6 +13,7 @@ import type { ClientId, WorkerId } from './protocol/ids.js';
 import { StoreServer } from './relay/store-link.js';
 import { MemoryStore } from './session/store/memory-store.js';
 import type { SessionPlace } from './session/store/store.js';
+import { StartError } from './start-error.js';
 import { backoffMs, type Fate, nextFate } from './supervision.js';
 import { VERSION } from './version.js';
 import { parseToPrimary, type ToWorker } from './worker/control.js';
@@ -43,7 +44,10 @@ export interface Primary {
   drain(): Promise<void>;
 }
 
-/** Starts the gateway on this machine; resolves when every worker listens. */
+/**
+ * Starts the gateway on this machine; resolves when every worker listens.
+ * @throws StartError where a port cannot be used, or the workers crash in a loop
+ */
 export async function startPrimary(config: Config): Promise<Primary> {
   const supervisor = new Supervisor(config);
   await supervisor.start();
@@ -73,7 +77,8 @@ class Supervisor implements Primary {
   private onReady: (() => void) | null = null;
   /** One roll after the other, the first when the start is done. */
   private rolling: Promise<void> = Promise.resolve();
-  private onHopeless: (error: Error) => void = () => undefined;
+  /** Whoever waits for the start is told; later nobody waits, and only the exit code tells. */
+  private onHopeless: (error: StartError) => void = () => process.exit(1);
 
   constructor(private readonly config: Config) {
     this.node = config.server.nodeName ?? randomBytes(4).toString('hex');
@@ -142,6 +147,7 @@ class Supervisor implements Primary {
     this.rolling = listening.catch(() => undefined);
     await listening;
     this.onReady = null;
+    this.onHopeless = () => process.exit(1);
     this.log.info(
       { port: this.port, adminPort: this.adminPort, workers: server.workers },
       'signalbox is ready',
@@ -253,13 +259,15 @@ class Supervisor implements Primary {
     this.fate = nextFate(this.fate, performance.now() - forked.startedAt);
     const { crashLoopLimit } = this.config.server;
     if (hopeless || (crashLoopLimit > 0 && this.fate.failures >= crashLoopLimit)) {
-      this.log.fatal(
-        { failures: this.fate.failures },
-        hopeless ? 'the port cannot be used' : 'workers crash in a loop',
-      );
+      const { host, port } = this.config.server;
+      const error = hopeless
+        ? StartError.port('PORT', host, port)
+        : new StartError(
+            `The workers crash in a loop (CRASH_LOOP_LIMIT is ${String(crashLoopLimit)}): the log tells why.`,
+          );
+      this.log.fatal({ failures: this.fate.failures }, error.message);
       void this.drain().then(() => {
-        this.onHopeless(new Error('the workers cannot start'));
-        process.exit(1);
+        this.onHopeless(error);
       });
       return;
     }

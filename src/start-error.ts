@@ -1,4 +1,14 @@
-// Why the gateway could not start, where the machine is the reason: said in one line, without a stack.
+// Why the gateway does not start: a sentence for whoever started it, told without a stack.
+
 export class StartError extends Error {
   override readonly name = 'StartError';
+
+  /** @param setting the one that names the port */
+  static port(setting: string, host: string, port: number | null, cause?: unknown): StartError {
+    const code = cause instanceof Error && 'code' in cause ? ` (${String(cause.code)})` : '';
+    return new StartError(
+      `Port ${String(port)} of ${host} cannot be used${code}: it is taken, or not for this user. Set ${setting} to another one.`,
+      { cause },
+    );
+  }
 }

@@ -1,6 +1,7 @@
 // The command line: what goes to the terminal, where, and with which exit code.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from '@jest/globals';
@@ -8,6 +9,8 @@ import jwt from 'jsonwebtoken';
 import { settingsMarkdown } from '../src/settings-markdown.js';
 
 const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
+/** Ports that nobody else has. */
+const FREE_PORTS = { PORT: '0', ADMIN_PORT: '0', WORKERS: '1' };
 const SECRET = 'k3rVt0Qm9pLw2sXy7uBn4dFg6hJz8cAe1iRo5TqW';
 
 async function run(args: string[], env: Record<string, string> = {}) {
@@ -82,6 +85,7 @@ describe('signalbox config', () => {
       JWT_SECRET: 'short',
     });
     expect([stdout, code]).toEqual(['', 2]);
+    expect(stderr).toContain('3 mistakes');
     for (const name of ['PORT', 'WORKERS', 'JWT_SECRET']) expect(stderr).toContain(`\n  ${name} `);
   });
 });
@@ -95,6 +99,39 @@ describe('signalbox start', () => {
     const { stdout, stderr, code } = await run(['start'], { HOST: '0.0.0.0' });
     expect([stdout, code]).toEqual(['', 2]);
     expect(stderr).toContain('HOST');
+  });
+
+  test.each(['PORT', 'ADMIN_PORT'])(
+    'ends with 1 and a sentence, no stack, where %s is taken',
+    async (name) => {
+      const other = createServer().listen(0, '127.0.0.1');
+      await once(other, 'listening');
+      const { port } = other.address() as AddressInfo;
+      const { stdout, stderr, code } = await run(['start'], { ...FREE_PORTS, [name]: String(port) });
+      other.close();
+      expect(code).toBe(1);
+      expect(stderr).toMatch(
+        new RegExp(`^Port ${String(port)} of 127\\.0\\.0\\.1 cannot be used.*Set ${name} .*\n$`),
+      );
+      expect(stdout + stderr).not.toMatch(/^\s+at |"stack"/m);
+    },
+  );
+
+  test('says why there is no connection to Redis, without a stack and without the password', async () => {
+    const closed = createServer().listen(0, '127.0.0.1');
+    await once(closed, 'listening');
+    const { port } = closed.address() as AddressInfo;
+    closed.close();
+    await once(closed, 'close');
+    const { stdout, stderr, code } = await run(['start'], {
+      ...FREE_PORTS,
+      CRASH_LOOP_LIMIT: '1',
+      REDIS_URL: `redis://:hidden-password@127.0.0.1:${String(port)}`,
+    });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^The workers crash in a loop .*\n$/);
+    expect(stdout).toContain(`no connection to Redis: connect ECONNREFUSED 127.0.0.1:${String(port)}`);
+    expect(stdout + stderr).not.toMatch(/^\s+at |"stack"|hidden-password/m);
   });
 });
 

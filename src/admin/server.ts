@@ -77,8 +77,8 @@ export async function startAdminServer(
     },
   );
   await new Promise<void>((resolve, reject) => {
-    server.once('error', ({ message }) => {
-      reject(new StartError(`The admin port cannot be used (ADMIN_PORT, ADMIN_HOST): ${message}`));
+    server.once('error', (cause) => {
+      reject(StartError.port('ADMIN_PORT', adminHost, adminPort, cause));
     });
     server.listen(adminPort, adminHost, resolve);
   });

@@ -6,6 +6,7 @@ import { signToken } from '../session/sign-token.js';
 import { createLog } from '../log.js';
 import { Metrics } from '../metrics.js';
 import type { WorkerId } from '../protocol/ids.js';
+import { GatewayError } from '../protocol/errors.js';
 import { createJsonCodec } from '../protocol/json-codec.js';
 import { msgpackCodec } from '../protocol/msgpack-codec.js';
 import { SUBPROTOCOLS } from '../protocol/subprotocol.js';
@@ -251,7 +252,8 @@ export async function runWorker(
     });
   });
   server.on('error', (error) => {
-    log.fatal({ err: error }, 'cannot listen');
+    // No stack: nothing of ours is in it, and the reason is all that helps.
+    log.fatal({ reason: error.message }, 'cannot listen');
     log.flush();
     process.exit(EXIT_CANNOT_LISTEN);
   });
@@ -317,6 +319,11 @@ async function openStore(
     count: (kind: string) => {
       metrics.storeErrors.inc({ kind });
     },
+  }).catch((error: unknown) => {
+    if (!(error instanceof GatewayError)) throw error;
+    log.error({ reason: error.message }, 'the worker cannot start: it ends, and the primary tries again');
+    log.flush();
+    process.exit(1);
   });
   const bridge = new RedisBridge({
     pubSub: store.pubSub,

@@ -295,7 +295,7 @@ describe('workers', () => {
     const message = failed instanceof Error ? failed.message : '';
     expect(message.trimEnd().split('\n')).toEqual([
       'the gateway ended with 1:',
-      `The admin port cannot be used (ADMIN_PORT, ADMIN_HOST): listen EADDRINUSE: address already in use 127.0.0.1:${String(gateway.adminPort)}`,
+      `Port ${String(gateway.adminPort)} of 127.0.0.1 cannot be used (EADDRINUSE): it is taken, or not for this user. Set ADMIN_PORT to another one.`,
     ]);
     expect(readdirSync(scratch)).toEqual([]);
   });

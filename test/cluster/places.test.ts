@@ -100,7 +100,9 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
       });
 
       test('request() is answered, rejected by a failing handler, refused without one, and timed out', async () => {
+        const reported: string[] = [];
         const removers = [
+          bob.client.on('error', (error) => reported.push(String(error))),
           bob.client.onRequest('add', (data) => (data as number[]).reduce((a, b) => a + b, 0)),
           bob.client.onRequest('fail', () => Promise.reject(new Error('no'))),
           bob.client.onRequest('never', () => new Promise(() => undefined)),
@@ -111,6 +113,8 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
         await expect(alice.client.request(bobId(), 'never', 1, { timeoutMs: 300 })).rejects.toMatchObject({
           code: 'timeout',
         });
+        // A handler that fails is a mistake of bob's program: it is told there too.
+        expect(reported).toEqual(['Error: no']);
         for (const remove of removers) remove();
       });
 

@@ -46,6 +46,8 @@ export class RedisConnection {
   private readonly listeners = new Map<string, (channel: string, bytes: Buffer) => void>();
   private readonly prober: NodeJS.Timeout;
   private pending = 0;
+  /** What a connection failed of last; what its commands say then is only that it is closed. */
+  private trouble: string | null = null;
   /** Connections that were ended and are not closed yet. */
   private readonly ending = new Set<Redis>();
   /** Whether every channel is subscribed to on the present connection. */
@@ -55,7 +57,9 @@ export class RedisConnection {
     this.data = new Redis(options.url, { ...optionsOf(), enableAutoPipelining: true });
     this.subscriber = new Redis(options.url, optionsOf());
     for (const connection of [this.data, this.subscriber]) {
-      connection.on('error', () => {
+      connection.on('error', ({ message }: Error) => {
+        // The text alone: the error of a refused login carries the password.
+        this.trouble = message;
         options.count('connection');
       });
       connection.on('close', () => {
@@ -86,7 +90,8 @@ export class RedisConnection {
       await Promise.all([connection.data.connect(), connection.subscriber.connect()]);
     } catch (cause) {
       await connection.close();
-      throw new GatewayError('unavailable', 'Redis cannot be reached', { cause });
+      const reason = connection.trouble ?? (cause instanceof Error ? cause.message : String(cause));
+      throw new GatewayError('unavailable', `no connection to Redis: ${reason}`);
     }
     return connection;
   }
