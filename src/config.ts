@@ -41,6 +41,8 @@ export interface Config {
     headerLimitBytes: number;
     headersTimeoutMs: number;
     drainTimeoutMs: number;
+    drainDelayMs: number;
+    drainClientsPerSecond: number;
     watchdogTimeoutMs: number;
     crashLoopLimit: number;
     trustedProxies: TrustedProxies;
@@ -176,6 +178,9 @@ function readServer(read: SettingReader, development: boolean): Config['server']
     read.wrong('NODE_NAME', 'must be 1 to 32 letters, digits, _ or -');
   }
   const workers = read.text('WORKERS') === null ? availableParallelism() : read.number('WORKERS');
+  if (read.number('DRAIN_DELAY_MS') >= read.number('DRAIN_TIMEOUT_MS')) {
+    read.wrong('DRAIN_DELAY_MS', 'is not below DRAIN_TIMEOUT_MS: no time would be left to send clients away');
+  }
   return {
     port,
     host,
@@ -191,6 +196,8 @@ function readServer(read: SettingReader, development: boolean): Config['server']
     headerLimitBytes: read.number('HEADER_LIMIT_BYTES'),
     headersTimeoutMs: read.number('HEADERS_TIMEOUT_MS'),
     drainTimeoutMs: read.number('DRAIN_TIMEOUT_MS'),
+    drainDelayMs: read.number('DRAIN_DELAY_MS'),
+    drainClientsPerSecond: read.number('DRAIN_CLIENTS_PER_SECOND'),
     watchdogTimeoutMs: read.number('WATCHDOG_TIMEOUT_MS'),
     crashLoopLimit: read.number('CRASH_LOOP_LIMIT'),
     trustedProxies: readTrustedProxies(read),
@@ -326,12 +333,6 @@ function readStore(read: SettingReader): Config['store'] {
       'is below RESUME_WINDOW_MS: a session that comes back in time would find its log gone',
     );
   }
-  if (read.number('OFFLINE_TTL_MS') < read.number('LOG_TTL_MS')) {
-    read.wrong(
-      'OFFLINE_TTL_MS',
-      'is below LOG_TTL_MS: what an absent client waits for lives longer, not shorter',
-    );
-  }
   return {
     redisUrl,
     redisPrefix,
@@ -341,7 +342,8 @@ function readStore(read: SettingReader): Config['store'] {
       logLimitEntries: read.number('LOG_LIMIT_ENTRIES'),
       logLimitBytes: read.number('LOG_LIMIT_BYTES'),
       logTtlMs: read.number('LOG_TTL_MS'),
-      offlineTtlMs: read.number('OFFLINE_TTL_MS'),
+      // What an absent client waits for never lives shorter than what a present one has read.
+      offlineTtlMs: Math.max(read.number('OFFLINE_TTL_MS'), read.number('LOG_TTL_MS')),
       logBudgetBytes: read.number('LOG_BUDGET_BYTES'),
       workerLeaseMs: read.number('WORKER_LEASE_MS'),
     },

@@ -43,6 +43,8 @@ export const SETTINGS = {
   WATCHDOG_TIMEOUT_MS: count(5000, 1500, 600_000, 'ms', 'A worker that is silent for this long is killed: its clients are served again in seconds.'),
   CRASH_LOOP_LIMIT: count(0, 0, 1000, 'deaths', 'After so many early deaths in a row the gateway gives up and exits with 1; 0: never, it backs off up to 30 s.'),
   DRAIN_TIMEOUT_MS: count(25_000, 1000, 600_000, 'ms', 'Longest drain after SIGTERM; set the grace period of your supervisor above it.'),
+  DRAIN_DELAY_MS: count(0, 0, 60_000, 'ms', 'From SIGTERM on `/readyz` says no for this long before connections end: set it above the time that the load balancer takes to notice.'),
+  DRAIN_CLIENTS_PER_SECOND: count(1000, 1, 100_000, 'connections/s', 'A worker that drains sends its clients away at this rate, so that a deploy is no storm; faster only where DRAIN_TIMEOUT_MS would not suffice.'),
   LOG_LEVEL: { default: 'info', unit: 'level', text: '`trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`; `debug` has a line per connection.' },
 
   // Tokens

@@ -19,7 +19,8 @@ export interface Identity {
 }
 
 /** Why a token was refused: for logs and metrics. The client hears `invalid_token` only. */
-export type Refusal = 'malformed' | 'header' | 'unknown_key' | 'signature' | 'expired' | 'not_yet' | 'claims';
+export type Refusal =
+  'malformed' | 'header' | 'unknown_key' | 'signature' | 'expired' | 'not_yet' | 'claims' | 'revoked';
 
 class RefusedToken extends Error {
   constructor(readonly reason: Refusal) {
@@ -38,6 +39,8 @@ export interface AuthenticatorOptions {
   refused: (reason: Refusal) => void;
   /** Told why a key set could not be fetched. */
   keysFailed?: (error: unknown) => void;
+  /** Whether a good token is not welcome any more. */
+  isRevoked?: (identity: Identity) => boolean;
   now?: () => number;
 }
 
@@ -54,7 +57,10 @@ export function createAuthenticator(settings: TokenSettings, options: Authentica
     async verify(token) {
       try {
         const header = readHeader(token, settings);
-        return identityOf(await verifyWith(keys, header, token, settings, now()), settings, now());
+        const claims = await verifyWith(keys, header, token, settings, now());
+        const identity = identityOf(claims, settings, now());
+        if (options.isRevoked?.(identity) === true) throw new RefusedToken('revoked');
+        return identity;
       } catch (error) {
         if (!(error instanceof RefusedToken)) throw error;
         refused(error.reason);
