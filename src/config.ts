@@ -1,6 +1,6 @@
 // The one table of settings: environment → frozen Config. Nothing else reads the environment.
 import { randomBytes } from 'node:crypto';
-import { BlockList, isIP } from 'node:net';
+import { BlockList, isIP, type SocketAddress } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { createSecureContext } from 'node:tls';
 import { isLoopback, type KeySettings, looksLikePlaceholder, readKeys } from './key-settings.js';
@@ -80,6 +80,12 @@ export class TrustedProxies extends BlockList {
       .filter((network) => network !== null)) {
       this.addSubnet(address, bits, family);
     }
+  }
+
+  /** Without proxies, the common case, no address is made to look up. */
+  override check(address: string | SocketAddress, family: 'ipv4' | 'ipv6' = 'ipv4'): boolean {
+    if (this.networks.length === 0) return false;
+    return typeof address === 'string' ? super.check(address, family) : super.check(address);
   }
 }
 

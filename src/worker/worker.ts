@@ -180,7 +180,7 @@ export async function runWorker(
       door.upgrade(request, socket, head);
     },
     countBadRequest: () => {
-      metrics.handshakes.inc({ outcome: 'bad_request' });
+      metrics.handshakes.add('bad_request');
     },
   });
 
