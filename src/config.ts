@@ -33,7 +33,7 @@ export interface Config {
     adminHost: string;
     adminKey: string | null;
     workers: number;
-    scheduling: 'rr' | 'none';
+    scheduling: 'rr' | 'none' | 'reuseport';
     workerMaxOldSpaceMb: number | null;
     workerMaxSemiSpaceMb: number;
     nodeName: string | null;
@@ -186,7 +186,7 @@ function readServer(read: SettingReader, development: boolean): Config['server']
     adminHost,
     adminKey,
     workers,
-    scheduling: read.choice('SCHEDULING', ['rr', 'none']),
+    scheduling: readScheduling(read, port),
     workerMaxOldSpaceMb: read.optionalNumber('WORKER_MAX_OLD_SPACE_MB'),
     workerMaxSemiSpaceMb: read.number('WORKER_MAX_SEMI_SPACE_MB'),
     nodeName,
@@ -198,6 +198,23 @@ function readServer(read: SettingReader, development: boolean): Config['server']
     crashLoopLimit: read.number('CRASH_LOOP_LIMIT'),
     trustedProxies: readTrustedProxies(read),
   };
+}
+
+function readScheduling(read: SettingReader, port: number): Config['server']['scheduling'] {
+  const scheduling = read.choice('SCHEDULING', ['rr', 'none', 'reuseport']);
+  if (scheduling !== 'reuseport') return scheduling;
+  if (!canReusePort(process.platform, process.versions.node))
+    read.wrong('SCHEDULING', 'is "reuseport", which needs Linux and Node.js 22.12 or newer');
+  if (port === 0)
+    read.wrong('SCHEDULING', 'is "reuseport", which needs a PORT: each worker opens it by itself');
+  return scheduling;
+}
+
+/** Whether workers can each open the same port: an option of Node's since 22.12 and 23.1. */
+export function canReusePort(platform: NodeJS.Platform, node: string): boolean {
+  const [major = 0, minor = 0] = node.split('.').map(Number);
+  const known = major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
+  return platform === 'linux' && known;
 }
 
 function readTrustedProxies(read: SettingReader): TrustedProxies {

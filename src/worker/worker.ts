@@ -219,7 +219,14 @@ export async function runWorker(
     process.exit(0);
   };
 
-  server.listen({ port: config.server.port, host: config.server.host, backlog: LISTEN_BACKLOG }, () => {
+  // In a variable of its own: @types/node 20 does not know reusePort yet.
+  const listenOptions = {
+    port: config.server.port,
+    host: config.server.host,
+    backlog: LISTEN_BACKLOG,
+    reusePort: config.server.scheduling === 'reuseport',
+  };
+  server.listen(listenOptions, () => {
     const address = server.address();
     tell({
       type: 'ready',
