@@ -1,6 +1,6 @@
 // The one table of settings: environment → frozen Config. Nothing else reads the environment.
 import { randomBytes } from 'node:crypto';
-import { BlockList, isIP } from 'node:net';
+import { BlockList, isIP, type SocketAddress } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { createSecureContext } from 'node:tls';
 import { isLoopback, type KeySettings, looksLikePlaceholder, readKeys } from './key-settings.js';
@@ -33,7 +33,7 @@ export interface Config {
     adminHost: string;
     adminKey: string | null;
     workers: number;
-    scheduling: 'rr' | 'none';
+    scheduling: 'rr' | 'none' | 'reuseport';
     workerMaxOldSpaceMb: number | null;
     workerMaxSemiSpaceMb: number;
     nodeName: string | null;
@@ -83,6 +83,12 @@ export class TrustedProxies extends BlockList {
       .filter((network) => network !== null)) {
       this.addSubnet(address, bits, family);
     }
+  }
+
+  /** Without proxies, the common case, no address is made to look up. */
+  override check(address: string | SocketAddress, family: 'ipv4' | 'ipv6' = 'ipv4'): boolean {
+    if (this.networks.length === 0) return false;
+    return typeof address === 'string' ? super.check(address, family) : super.check(address);
   }
 }
 
@@ -188,7 +194,7 @@ function readServer(read: SettingReader, development: boolean): Config['server']
     adminHost,
     adminKey,
     workers,
-    scheduling: read.choice('SCHEDULING', ['rr', 'none']),
+    scheduling: readScheduling(read, port),
     workerMaxOldSpaceMb: read.optionalNumber('WORKER_MAX_OLD_SPACE_MB'),
     workerMaxSemiSpaceMb: read.number('WORKER_MAX_SEMI_SPACE_MB'),
     nodeName,
@@ -202,6 +208,23 @@ function readServer(read: SettingReader, development: boolean): Config['server']
     crashLoopLimit: read.number('CRASH_LOOP_LIMIT'),
     trustedProxies: readTrustedProxies(read),
   };
+}
+
+function readScheduling(read: SettingReader, port: number): Config['server']['scheduling'] {
+  const scheduling = read.choice('SCHEDULING', ['rr', 'none', 'reuseport']);
+  if (scheduling !== 'reuseport') return scheduling;
+  if (!canReusePort(process.platform, process.versions.node))
+    read.wrong('SCHEDULING', 'is "reuseport", which needs Linux and Node.js 22.12 or newer');
+  if (port === 0)
+    read.wrong('SCHEDULING', 'is "reuseport", which needs a PORT: each worker opens it by itself');
+  return scheduling;
+}
+
+/** Whether workers can each open the same port: an option of Node's since 22.12 and 23.1. */
+export function canReusePort(platform: NodeJS.Platform, node: string): boolean {
+  const [major = 0, minor = 0] = node.split('.').map(Number);
+  const known = major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
+  return platform === 'linux' && known;
 }
 
 function readTrustedProxies(read: SettingReader): TrustedProxies {

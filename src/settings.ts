@@ -36,7 +36,7 @@ export const SETTINGS = {
 
   // Processes
   WORKERS: { ...count(1, 1, 256, 'processes', ''), default: null, text: 'Worker processes. Default: one per core.' },
-  SCHEDULING: { default: 'rr', unit: 'rr or none', text: '`rr`: the primary hands connections out in turn, where there is more than one worker; `none`: the kernel decides, unevenly, for less CPU per handshake.' },
+  SCHEDULING: { default: 'rr', unit: 'rr, none, reuseport', text: '`rr`: the primary hands connections out in turn, where there is more than one worker. `none`: whichever worker is first, which is uneven. `reuseport`: each worker opens the port and the kernel spreads connections evenly, for half the CPU per handshake (Linux, Node.js 22.12 or newer; ADR 0005).' },
   WORKER_MAX_OLD_SPACE_MB: { ...count(0, 64, 1_048_576, 'MiB', ''), default: null, text: "V8's old space of each worker. Default: V8's own." },
   WORKER_MAX_SEMI_SPACE_MB: count(4, 1, 1024, 'MiB', "V8's semi-space of each worker. 4 takes half the memory per idle connection of V8's own 16, which in turn saves about a tenth of the CPU under full load (ADR 0004)."),
   NODE_NAME: { default: null, unit: 'text', text: 'Name of this machine in ids and logs; unique in a cluster, also across restarts. Default: random.' },

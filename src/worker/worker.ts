@@ -204,7 +204,7 @@ export async function runWorker(
       door.upgrade(request, socket, head);
     },
     countBadRequest: () => {
-      metrics.handshakes.inc({ outcome: 'bad_request' });
+      metrics.handshakes.add('bad_request');
     },
   });
 
@@ -252,7 +252,14 @@ export async function runWorker(
     process.exit(0);
   };
 
-  server.listen({ port: config.server.port, host: config.server.host, backlog: LISTEN_BACKLOG }, () => {
+  // In a variable of its own: @types/node 20 does not know reusePort yet.
+  const listenOptions = {
+    port: config.server.port,
+    host: config.server.host,
+    backlog: LISTEN_BACKLOG,
+    reusePort: config.server.scheduling === 'reuseport',
+  };
+  server.listen(listenOptions, () => {
     const address = server.address();
     void tell({
       type: 'ready',
