@@ -25,6 +25,7 @@ beforeAll(async () => {
     // What is proved here is never a crash; floods have a file of their own.
     MESSAGES_PER_SECOND_LIMIT: '0',
     HANDSHAKES_PER_SECOND_LIMIT: '0',
+    LOG_LEVEL: 'trace',
   });
   pids = (await gateway.workers()).map(({ pid }) => pid);
 });
@@ -253,6 +254,12 @@ describe('a frame of ours', () => {
       [19, 5, 1000, {}, `alice#${'A'.repeat(22)}`, 'e', 'none', null],
       [6, 5, 'not_found'],
     ],
+    // Pairing, services and calls have no frame yet: whatever comes in their place is unknown, paired or not.
+    ...[64, 95, 96, 97, 111, 113, 127, 128].map((type): [string, unknown, unknown[]] => [
+      `E6, E16 has the reserved type ${String(type)}`,
+      [type, 5, 'bob', { type: 'answer', sdp: 'v=0' }],
+      [6, 5, 'unknown_type'],
+    ]),
     ['E7 joins a room without a name', [32, 5, ''], [6, 5, 'bad_parameter']],
     ['E7 joins a room of 129 characters', [32, 5, 'a'.repeat(129)], [6, 5, 'bad_parameter']],
     ['E7 joins a room of 200,000 characters', [32, 5, 'a'.repeat(200_000)], [6, 5, 'bad_parameter']],
@@ -333,6 +340,30 @@ describe('a frame of ours', () => {
     expect(message[3]).toBe('e5-alice');
     expect(message[2]).toEqual({});
     await Promise.all([alice.destroy(), bob.destroy()]);
+  });
+
+  test.each([
+    ['E6 an answer that no offer came before', 'rtc', { type: 'answer', sdp: 'v=0' }],
+    ['E6 a candidate for nobody', 'rtc', { candidate: null }],
+    ['E14 a session description of 100 KiB', 'rtc', { type: 'offer', sdp: `v=0\r\n${'a'.repeat(102_400)}` }],
+    ['E14 a session description that is no string', 'rtc', { type: 'offer', sdp: [1, { 2: null }] }],
+    ['E16 an event with the name of a plugin', 'sys.shutdown', { now: true }],
+  ])('%s is a message like any other, for the application to judge', async (_name, event, data) => {
+    const [alice, bob] = [await enter('opaque-alice'), await enter('opaque-bob')];
+    alice.say([16, 1, 1, {}, 'opaque-bob', event, 'json', data]);
+    const message = await bob.next();
+    expect([message[0], message[3]]).toEqual([17, 'opaque-alice']);
+    expect(message.slice(5)).toEqual([event, 'json', data]);
+    expect((await alice.answerTo(1))[0]).toBe(5);
+    // It holds addresses: no log at any level shows it.
+    expect(gateway.output()).not.toContain('v=0');
+    await Promise.all([alice.destroy(), bob.destroy()]);
+  });
+
+  test('E14 ends the connection with 1009 when its session description is larger than a frame', async () => {
+    const sdp = 'a'.repeat(262_144);
+    const frame = JSON.stringify([16, 1, 1, {}, 'bob', 'rtc', 'json', { type: 'offer', sdp }]);
+    expect(await endingAfter(wsFrame(text, frame))).toBe(1009);
   });
 
   test('E8 joins again without harm, and no more rooms than the limit', async () => {
