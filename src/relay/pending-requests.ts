@@ -1,6 +1,7 @@
 // Requests that wait for their answer, in the worker of the one who asked.
 import { type Code, CODES } from '../protocol/codes.js';
 import type { Address, SessionId, WorkerId } from '../protocol/ids.js';
+import type { Refusals } from '../session/refusals.js';
 import type { Session } from '../session/session.js';
 import type { Deadline, TimerWheel } from '../session/wheel.js';
 import type { ResponseEnvelope } from './envelope.js';
@@ -23,6 +24,7 @@ export class PendingRequests {
   constructor(
     private readonly worker: WorkerId,
     private readonly wheel: TimerWheel,
+    private readonly refusals: Refusals,
   ) {}
 
   /** The worker that waits for the answer to `handle`; null when it is none of ours. */
@@ -68,6 +70,7 @@ export class PendingRequests {
     this.remove(handle, pending);
     const encoding = body[0];
     if (code !== '' || encoding === undefined) {
+      // The word of the one who was asked: no refusal of ours, and not for the asker's account.
       pending.session.refuse(pending.ref, code === '' ? 'rejected' : code, text);
     } else {
       pending.session.send({
@@ -82,7 +85,7 @@ export class PendingRequests {
     const pending = this.pending.get(handle);
     if (pending === undefined) return;
     this.remove(handle, pending);
-    pending.session.refuse(pending.ref, code, text);
+    this.refusals.tell(pending.session, pending.ref, code, text);
   }
 
   dropOf(session: Session): void {

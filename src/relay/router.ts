@@ -15,6 +15,7 @@ import type {
 import { type Address, type ClientId, type SessionId, type WorkerId, parseAddress } from '../protocol/ids.js';
 import { encodeMessageBody, encodeRoomMessageBody } from '../protocol/msgpack-codec.js';
 import { maySend, sendPatterns } from '../session/permissions.js';
+import type { Refusals } from '../session/refusals.js';
 import type { Session } from '../session/session.js';
 import type { SessionPlace, Store } from '../session/store/store.js';
 import type { TimerWheel } from '../session/wheel.js';
@@ -31,6 +32,7 @@ export interface RouterOptions {
   routes: RouteCache;
   delivery: Delivery;
   wheel: TimerWheel;
+  refusals: Refusals;
   requestsPendingLimit: number;
   /** Counts volatile messages that could not be handed over, by reason. */
   countDropped(reason: 'unreachable' | 'away'): void;
@@ -42,13 +44,13 @@ export class Router {
   private readonly pending: PendingRequests;
 
   constructor(private readonly options: RouterOptions) {
-    this.pending = new PendingRequests(options.worker, options.wheel);
+    this.pending = new PendingRequests(options.worker, options.wheel, options.refusals);
   }
 
   send(session: Session, frame: SendFrame): void {
     const { to } = frame;
     const body = encodeMessageBody(messageOf(session, frame));
-    const report = refuseLater(session, frame.ref);
+    const report = this.refuseLater(session, frame.ref);
     if (!Array.isArray(to)) {
       // The hot path: a volatile message to a cached place is on its way without a promise.
       const routed = this.sendTo(session, frame, to, body);
@@ -57,7 +59,7 @@ export class Router {
           this.answerSend(session, frame, result);
         }, report);
       } else if (routed === 'absent') {
-        session.refuse(frame.ref, 'not_found', CODES.not_found.text);
+        this.options.refusals.tell(session, frame.ref, 'not_found');
       }
       return;
     }
@@ -68,8 +70,9 @@ export class Router {
       })),
     ).then((results) => {
       const absent = results.filter(({ result }) => result === 'absent').map(({ target }) => target);
-      if (results.some(({ result }) => result === 'superseded')) refuseSuperseded(session, frame.ref);
-      else if (absent.length === results.length) session.refuse(frame.ref, 'not_found', CODES.not_found.text);
+      if (results.some(({ result }) => result === 'superseded'))
+        this.options.refusals.tell(session, frame.ref, 'superseded');
+      else if (absent.length === results.length) this.options.refusals.tell(session, frame.ref, 'not_found');
       else if (frame.seq !== 0) session.ok(frame.ref, { absent });
     }, report);
   }
@@ -84,7 +87,7 @@ export class Router {
     };
     this.options.delivery.toMatching(envelope.patterns, envelope.except, envelope.body);
     if (this.options.relay.sendToAll(envelope)) session.ok(frame.ref, null);
-    else session.refuse(frame.ref, 'unavailable', 'Not every worker could be reached.');
+    else this.options.refusals.tell(session, frame.ref, 'unavailable', 'Not every worker could be reached.');
   }
 
   publish(session: Session, frame: PublishFrame): void {
@@ -97,17 +100,19 @@ export class Router {
       .append({ channel: { kind: 'room', room }, sender: session.ref, seq, only: null, skip, body })
       .then(
         (result) => {
-          if (result.status === 'out_of_order') refuseOrder(session, frame.ref, result.expected);
-          else if (result.status === 'superseded') refuseSuperseded(session, frame.ref);
+          if (result.status === 'out_of_order') this.refuseOrder(session, frame.ref, result.expected);
+          else if (result.status === 'superseded')
+            this.options.refusals.tell(session, frame.ref, 'superseded');
           else if (seq !== 0) session.ok(frame.ref, result.status === 'accepted' ? { id: result.id } : null);
         },
-        refuseLater(session, frame.ref),
+        this.refuseLater(session, frame.ref),
       );
   }
 
   request(session: Session, frame: RequestFrame): void {
     if (session.pendingRequests >= this.options.requestsPendingLimit) {
-      session.refuse(
+      this.options.refusals.tell(
+        session,
         frame.ref,
         'limit',
         `At most ${String(this.options.requestsPendingLimit)} requests may wait.`,
@@ -116,7 +121,7 @@ export class Router {
     }
     const address = parseAddress(frame.to);
     if (address === null || !maySend(session.identity.permissions, address.client)) {
-      session.refuse(frame.ref, 'not_found', CODES.not_found.text);
+      this.options.refusals.tell(session, frame.ref, 'not_found');
       return;
     }
     const body = encodeMessageBody(messageOf(session, frame));
@@ -203,9 +208,9 @@ export class Router {
   }
 
   private answerSend(session: Session, frame: SendFrame, result: SendResult): void {
-    if (result === 'absent') session.refuse(frame.ref, 'not_found', CODES.not_found.text);
-    else if (result === 'superseded') refuseSuperseded(session, frame.ref);
-    else if (result !== 'sent' && 'expected' in result) refuseOrder(session, frame.ref, result.expected);
+    if (result === 'absent') this.options.refusals.tell(session, frame.ref, 'not_found');
+    else if (result === 'superseded') this.options.refusals.tell(session, frame.ref, 'superseded');
+    else if (result !== 'sent' && 'expected' in result) this.refuseOrder(session, frame.ref, result.expected);
     else if (frame.seq !== 0) session.ok(frame.ref, result === 'sent' ? null : result);
   }
 
@@ -257,6 +262,22 @@ export class Router {
     if (again === 'unknown') return;
     if (again === 'retried') this.pending.refuse(handle, 'unavailable', CODES.unavailable.text);
     else this.dispatchRequest(handle, again.address, again.body);
+  }
+
+  private refuseOrder(session: Session, ref: number, expected: number): void {
+    this.options.refusals.tell(session, ref, 'out_of_order', `expected ${String(expected)}`);
+  }
+
+  private refuseLater(session: Session, ref: number): (error: unknown) => void {
+    const { refusals } = this.options;
+    return (error) => {
+      if (error instanceof GatewayError) {
+        refusals.tell(session, ref, error.code, error.message);
+        return;
+      }
+      session.log.error({ err: error }, 'a call failed');
+      refusals.tell(session, ref, 'internal_error');
+    };
   }
 
   private answerRequest(
@@ -314,24 +335,4 @@ function groupByWorker(address: Address, places: readonly SessionPlace[]): Map<W
     else sessions.push(session);
   }
   return exists ? byWorker : null;
-}
-
-function refuseOrder(session: Session, ref: number, expected: number): void {
-  session.refuse(ref, 'out_of_order', `expected ${String(expected)}`);
-}
-
-/** A newer connection of the session took over: what this one sends is not taken any more. */
-function refuseSuperseded(session: Session, ref: number): void {
-  session.refuse(ref, 'superseded', CODES.superseded.text);
-}
-
-function refuseLater(session: Session, ref: number): (error: unknown) => void {
-  return (error) => {
-    if (error instanceof GatewayError) {
-      session.refuse(ref, error.code, error.message);
-      return;
-    }
-    session.log.error({ err: error }, 'a call failed');
-    session.refuse(ref, 'internal_error', CODES.internal_error.text);
-  };
 }

@@ -19,6 +19,7 @@ import { Router } from '../relay/router.js';
 import { RemoteStore } from '../relay/store-link.js';
 import { createAuthenticator } from '../session/authenticator.js';
 import { RandomPool } from '../session/random-pool.js';
+import { Refusals } from '../session/refusals.js';
 import { SessionRegistry } from '../session/registry.js';
 import type { Session } from '../session/session.js';
 import type { Store, StoreEvent } from '../session/store/store.js';
@@ -105,6 +106,9 @@ export async function runWorker(
   };
   const store = await openStore(settings, relay, onStoreEvent, metrics, log);
   const routes = new RouteCache(store, worker);
+  const refusals = new Refusals(config.limits.errorsPerMinuteLimit, (code) => {
+    metrics.refusals.inc({ code });
+  });
   const router = new Router({
     worker,
     store,
@@ -112,6 +116,7 @@ export async function runWorker(
     routes,
     delivery,
     wheel,
+    refusals,
     requestsPendingLimit: config.limits.requestsPendingLimit,
     countDropped: (reason) => {
       metrics.dropped.inc({ reason });
@@ -124,9 +129,8 @@ export async function runWorker(
     registry,
     wheel,
     authenticator,
-    metrics,
+    refusals,
     roomsLimit: config.limits.roomsPerSessionLimit,
-    errorsPerMinuteLimit: config.limits.errorsPerMinuteLimit,
     pingIntervalMs: config.sessions.pingIntervalMs,
     pongTimeoutMs: config.sessions.pongTimeoutMs,
     expiryWarningMs: config.tokens.expiryWarningMs,

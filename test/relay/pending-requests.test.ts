@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { ClientId, WorkerId } from '../../src/protocol/ids.js';
 import { PendingRequests } from '../../src/relay/pending-requests.js';
+import { Refusals } from '../../src/session/refusals.js';
 import { TimerWheel } from '../../src/session/wheel.js';
 import { createReceiver, sessionId } from './receiver.js';
 
@@ -24,11 +25,13 @@ describe('a waiting request', () => {
   let now: number;
   let wheel: TimerWheel;
   let pending: PendingRequests;
+  let refused: string[];
   let asker: ReturnType<typeof createReceiver>;
   beforeEach(() => {
     now = 0;
     wheel = new TimerWheel(() => now);
-    pending = new PendingRequests(worker, wheel);
+    refused = [];
+    pending = new PendingRequests(worker, wheel, new Refusals(60, (code) => refused.push(code)));
     asker = createReceiver('alice');
   });
   afterEach(() => wheel.close());
@@ -70,6 +73,8 @@ describe('a waiting request', () => {
     const handle = ask(7);
     pending.settle({ ...answer(handle, 'bob'), ...change } as ReturnType<typeof answer>);
     expect(asker.frames).toMatchObject([{ type: 'error', ref: 7, code }]);
+    // Not the gateway's refusal: whoever was asked cannot draw from the asker's budget.
+    expect(refused).toEqual([]);
   });
 
   test('is refused when its time is over, and hears no late answer', () => {
@@ -79,6 +84,7 @@ describe('a waiting request', () => {
     pass(200);
     pending.settle(answer(handle, 'bob'));
     expect(asker.frames).toMatchObject([{ type: 'error', ref: 7, code: 'timeout' }]);
+    expect(refused).toEqual(['timeout']);
     expect(asker.session.pendingRequests).toBe(0);
   });
 
