@@ -74,8 +74,8 @@ export async function runWorker(
     listener: (envelope, path) => {
       if (live) router.receive(envelope, path);
     },
-    count: (path, outcome) => {
-      metrics.relayed.add(`${path} ${outcome}`);
+    count: (path, outcome, envelopes) => {
+      metrics.relayed.add(`${path} ${outcome}`, envelopes);
     },
   });
 
