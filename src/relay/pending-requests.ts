@@ -46,6 +46,7 @@ export class PendingRequests {
       this.refuse(handle, 'timeout', CODES.timeout.text);
     });
     session.pendingRequests++;
+    session.pendingRequestBytes += request.body.length;
     this.pending.set(handle, { ...request, session, ref, asked: null, deadline });
     return handle;
   }
@@ -98,5 +99,6 @@ export class PendingRequests {
     this.pending.delete(handle);
     pending.deadline.cancel();
     pending.session.pendingRequests--;
+    pending.session.pendingRequestBytes -= pending.body.length;
   }
 }

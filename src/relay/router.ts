@@ -34,6 +34,7 @@ export interface RouterOptions {
   wheel: TimerWheel;
   refusals: Refusals;
   requestsPendingLimit: number;
+  requestsPendingLimitBytes: number;
   /** Counts volatile messages that could not be handed over, by reason. */
   countDropped(reason: 'unreachable' | 'away'): void;
 }
@@ -125,6 +126,12 @@ export class Router {
       return;
     }
     const body = encodeMessageBody(messageOf(session, frame));
+    const { requestsPendingLimitBytes: limitBytes } = this.options;
+    if (session.pendingRequests > 0 && session.pendingRequestBytes + body.length > limitBytes) {
+      const text = `Requests that wait may have ${String(limitBytes)} bytes.`;
+      this.options.refusals.tell(session, frame.ref, 'limit', text);
+      return;
+    }
     const handle = this.pending.open(session, frame.ref, frame.timeoutMs, { address, body, retried: false });
     this.dispatchRequest(handle, address, body);
   }

@@ -22,6 +22,8 @@ export class Session {
   watched: Set<RoomName> | null = null;
   /** Requests of this session that wait for their answer. */
   pendingRequests = 0;
+  /** Bytes that they hold until then. */
+  pendingRequestBytes = 0;
   /** The client said that it is over: nobody waits for it to come back. */
   ended = false;
   /** Monotonic ms of the last bytes from the client. */

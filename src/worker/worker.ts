@@ -118,6 +118,7 @@ export async function runWorker(
     wheel,
     refusals,
     requestsPendingLimit: config.limits.requestsPendingLimit,
+    requestsPendingLimitBytes: config.limits.requestsPendingLimitBytes,
     countDropped: (reason) => {
       metrics.dropped.inc({ reason });
     },

@@ -49,11 +49,13 @@ describe('a waiting request', () => {
     const handle = ask(7);
     expect(PendingRequests.workerOf(handle)).toBe(worker);
     expect(asker.session.pendingRequests).toBe(1);
+    expect(asker.session.pendingRequestBytes).toBe(8);
     pending.settle(answer(handle, 'bob'));
     pending.settle(answer(handle, 'bob'));
     pass(5000);
     expect(asker.frames).toMatchObject([{ type: 'response', ref: 7 }]);
     expect(asker.session.pendingRequests).toBe(0);
+    expect(asker.session.pendingRequestBytes).toBe(0);
   });
 
   test('takes no answer from anybody else, nor one to a handle that nobody opened', () => {
