@@ -9,6 +9,7 @@ import type { TickFlusher } from './tick-flusher.js';
 export class WebSocketConnection implements Connection {
   private readonly corked = { value: false };
   private closing = false;
+  private paused: { until: number; timer: NodeJS.Timeout } | null = null;
 
   constructor(
     private readonly ws: WebSocket,
@@ -52,23 +53,34 @@ export class WebSocketConnection implements Connection {
   }
 
   pause(ms: number): void {
-    if (this.ws.isPaused) return;
+    if (this.closing) return;
+    const until = performance.now() + ms;
+    // Frames that were read before still come in; whoever of them owes most says how long the pause is.
+    if (this.paused !== null && this.paused.until >= until) return;
     this.ws.pause();
-    setTimeout(() => {
-      this.ws.resume();
+    clearTimeout(this.paused?.timer);
+    const timer = setTimeout(() => {
+      this.resume();
     }, ms).unref();
+    this.paused = { until, timer };
   }
 
   close(code: CloseCode): void {
     if (this.closing) return;
     this.closing = true;
-    this.ws.resume();
+    this.resume();
     this.ws.close(CODES[code].close, code);
   }
 
   terminate(): void {
     this.closing = true;
     this.ws.terminate();
+  }
+
+  private resume(): void {
+    clearTimeout(this.paused?.timer);
+    this.paused = null;
+    this.ws.resume();
   }
 }
 

@@ -18,7 +18,8 @@ describe('the admin port', () => {
     const server = await startAdminServer(config, {
       metrics: async () => '',
       locate: async () => [],
-      workers: () => [{ id: 'n.1', pid: 1, state: 'ready' }],
+      revoke: () => Promise.resolve(true),
+    workers: () => [{ id: 'n.1', pid: 1, state: 'ready' }],
       ...source,
     });
     if (server === null) throw new Error('the admin port is off');
