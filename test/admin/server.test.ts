@@ -19,7 +19,7 @@ describe('the admin port', () => {
       metrics: async () => '',
       locate: async () => [],
       revoke: () => Promise.resolve(true),
-    workers: () => [{ id: 'n.1', pid: 1, state: 'ready' }],
+      workers: () => [{ id: 'n.1', pid: 1, state: 'ready' }],
       ...source,
     });
     if (server === null) throw new Error('the admin port is off');

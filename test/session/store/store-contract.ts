@@ -17,7 +17,8 @@ export const W1 = 'n1.1' as WorkerId;
 export const W2 = 'n1.2' as WorkerId;
 
 export const SETTINGS: StoreSettings = {
-  resumeWindowMs: 600,
+  // Real time with Redis: a machine that is busy needs long from a detach to the resume that must still come in time.
+  resumeWindowMs: 2_000,
   presenceGraceMs: 250,
   logLimitEntries: 5,
   logLimitBytes: 1_000,
