@@ -182,7 +182,7 @@ describe('calls in flight when the connection is lost', () => {
     const { ref } = await peer.next('send');
     controller.abort();
     expect(await sent).toBe('aborted');
-    peer.send({ type: 'error', ref, code: 'not_found', text: 'late' });
+    peer.refuse(ref, 'not_found', null, 'late');
     const second = made.isOnline('bob');
     peer.ok((await peer.next('online')).ref, true);
     await second;
@@ -234,7 +234,7 @@ describe('request()', () => {
       const { client: made, peer } = await pair();
       const sum = made.request('bob', 'add', 1);
       const { ref } = await peer.next('request');
-      peer.send({ type: 'error', ref, code, text: 'because' });
+      peer.refuse(ref, code, null, 'because');
       await expect(sum).rejects.toMatchObject({ code, message: 'because' });
     },
   );

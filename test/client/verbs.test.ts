@@ -88,7 +88,7 @@ describe('send()', () => {
     const { client: made, peer } = await pair();
     const sent = made.send('nobody', 'greet', 1);
     const { ref } = await peer.next('send');
-    peer.send({ type: 'error', ref, code: 'not_found', text: 'no' });
+    peer.refuse(ref, 'not_found', null, 'no');
     expect(await codeOf(sent)).toBe('not_found');
   });
 
@@ -97,7 +97,7 @@ describe('send()', () => {
     await made.send('bob', 'move', [1, 2], { volatile: true });
     expect(await peer.next('send')).toMatchObject({ ref: 0, seq: 0 });
     const told = new Promise((resolve) => made.on('error', resolve));
-    peer.send({ type: 'error', ref: 0, code: 'not_found', text: 'no' });
+    peer.refuse(0, 'not_found', null, 'no');
     await told;
     expect(errors).toMatchObject([{ code: 'not_found' }]);
   });
