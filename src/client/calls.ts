@@ -247,7 +247,7 @@ export class Calls {
     this.#cancelPoll();
     for (const call of [...this.#inFlight.values(), ...this.#takeQueue()]) call.fail(error);
     this.#inFlight.clear();
-    this.#outbox.clear(error);
+    this.#outbox.clear(error.code === 'closed' ? error : new GatewayError('unknown_outcome'));
     this.#isFull = false;
   }
 

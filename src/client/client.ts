@@ -340,10 +340,7 @@ export class Client<Events extends object = DefaultEvents> {
   #ended(error: GatewayError, isTold: boolean): void {
     for (const room of this.#rooms.values()) room.forget();
     // Whoever is sent away does not know what became of the calls in flight; whoever closes does not ask.
-    if (error.code !== 'closed') {
-      this.#calls.lost();
-      this.#calls.sessionLost();
-    }
+    if (error.code !== 'closed') this.#calls.lost();
     this.#calls.end(error);
     this.#deliveries.end(error);
     if (error.code === 'unsupported_version') this.#listeners.emit('upgrade', { version: PROTOCOL_VERSION });

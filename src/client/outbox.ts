@@ -79,7 +79,8 @@ export class Outbox<Message extends KeptMessage> {
     if (this.#open.has(message)) return;
     this.#open.add(message);
     this.#openBytes += message.bytes;
-    message.until = this.#connectedMs + this.#settings.acceptTimeoutMs;
+    // What was accepted before and is asked for again has nobody to tell that it failed.
+    message.until = this.#connectedMs + (message.until > 0 ? RETAIN_MS : this.#settings.acceptTimeoutMs);
     this.#cancelSweep ??= this.#environment.after(SWEEP_MS, () => this.#sweep());
   }
 

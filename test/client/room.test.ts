@@ -35,12 +35,12 @@ describe('room()', () => {
     expect(frame).toMatchObject({
       room: 'lobby',
       event: 'chat',
-      seq: null,
+      seq: 1,
       options: { except: ['carol'], self: false, trace: 't' },
     });
     expect(textOf(frame.payload)).toBe('hello');
     peer.ok(frame.ref, { id: 'e:1-x' });
-    await published;
+    expect(await published).toEqual({ id: 'e:1-x' });
 
     await room.publish('move', 1, { volatile: true });
     expect(await peer.next('publish')).toMatchObject({ ref: 0, seq: 0 });
