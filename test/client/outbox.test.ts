@@ -13,7 +13,14 @@ import type { EventName, RoomName } from '../../src/protocol/ids.js';
 import { ManualEnvironment, TOKEN } from './fixture.js';
 
 /** What becomes of one frame at the store. */
-const FATES = ['stored', 'unavailable', 'overloaded', 'stored, unknown', 'not stored, unknown'] as const;
+const FATES = [
+  'absent',
+  'stored',
+  'unavailable',
+  'overloaded',
+  'stored, unknown',
+  'not stored, unknown',
+] as const;
 type Fate = (typeof FATES)[number];
 
 interface Entry {
@@ -31,6 +38,7 @@ interface Answer {
 class Log {
   entries: Entry[] = [];
   last = 0;
+  private hasForgotten = false;
   readonly everStored = new Set<string>();
 
   append({ ref, seq, options, payload }: PublishFrame, fate: Fate): Answer {
@@ -42,6 +50,8 @@ class Log {
       id: code === null ? `e:${seq}` : null,
     });
     if (seq === null || seq === 0) throw new Error('a kept message without a number');
+    // Looked at before the number is. Not after a loss, for then it would be no fault of the client to lose more.
+    if (fate === 'absent' && !this.hasForgotten) return answer('not_found');
     if (seq <= this.last) return { ...answer(null), id: null };
     if (seq > Math.max(this.last + 1, options.first ?? 0)) return answer('out_of_order', this.last + 1);
     if (fate === 'unavailable' || fate === 'overloaded') return answer(fate);
@@ -50,11 +60,12 @@ class Log {
     this.entries.push({ number: seq, text });
     this.everStored.add(text);
     this.last = seq;
-    return answer(fate === 'stored' ? null : 'unknown_outcome');
+    return answer(fate === 'stored, unknown' ? 'unknown_outcome' : null);
   }
 
   /** A failover to a copy that lagged behind. */
   forget(count: number): void {
+    this.hasForgotten = true;
     this.entries.splice(Math.max(0, this.entries.length - count));
     this.last = this.entries.at(-1)?.number ?? 0;
   }
@@ -262,5 +273,135 @@ describe('kept messages', () => {
       }),
       { numRuns: 2_000 },
     );
+  });
+
+  test('are written as far as the window goes, and the rest waits for answers', async () => {
+    const world = new World();
+    for (let i = 0; i < 300; i++) world.publish('a', `${i}`);
+    expect(world.written).toHaveLength(256);
+    expect(world.calls.bufferedBytes).toBe(world.sent.reduce((sum, { text }) => sum + text.length, 0));
+    world.process(1, 'stored');
+    world.answer(0);
+    expect(world.written).toHaveLength(256);
+    await world.finish();
+    expect(world.calls.bufferedBytes).toBe(0);
+    expect(world.log('a').entries).toHaveLength(301);
+
+    const large = new World();
+    for (let i = 0; i < 5; i++) large.publish('a', 'x'.repeat(100 * 1024));
+    expect(large.written).toHaveLength(2);
+    large.calls.end(new GatewayError('closed'));
+    world.calls.end(new GatewayError('closed'));
+  });
+
+  test('tell drain when less than half waits, after more did or a call was refused', async () => {
+    const world = new World({ offlineQueueLimitBytes: 1_000 });
+    world.lose(false);
+    for (let i = 0; i < 6; i++) world.publish('a', 'x'.repeat(200) + i);
+    expect(world.drains).toBe(0);
+    await world.finish();
+    expect([...world.outcomes.values()].filter((outcome) => outcome === 'queue_full')).toHaveLength(2);
+    expect(world.drains).toBe(1);
+    world.calls.end(new GatewayError('closed'));
+  });
+
+  test('behind a hole wait until the answers before it are in, then say first', async () => {
+    const world = new World();
+    for (const text of ['1', '2!', '3', '4']) world.publish('a', text);
+    expect(world.written.map(({ seq, options }) => [seq, options.first])).toEqual([
+      [1, undefined],
+      [2, undefined],
+      [3, undefined],
+      [4, undefined],
+    ]);
+    world.process(4, 'stored');
+    for (let i = 0; i < 3; i++) world.answer(0);
+    expect(world.written).toHaveLength(0);
+    world.answer(0);
+    expect(world.written.map(({ seq, options }) => [seq, options.first])).toEqual([[3, 3]]);
+    world.process(1, 'stored');
+    world.answer(0);
+    expect(world.written.map(({ seq, options }) => [seq, options.first])).toEqual([[4, undefined]]);
+    world.calls.end(new GatewayError('closed'));
+  });
+
+  test.each(['unavailable', 'stored, unknown'] as const)(
+    'that stay %s are given up after acceptTimeoutMs of connection',
+    async (fate) => {
+      const world = new World();
+      world.publish('a', '1');
+      const fail = (): void => {
+        world.process(1, fate);
+        world.answer(0);
+      };
+      fail();
+      world.log('a').forget(1);
+      world.lose(false);
+      world.environment.advance(60_000);
+      world.resume();
+      for (let ms = 0; ms < 2_500; ms += 50) {
+        world.environment.advance(50);
+        fail();
+        world.log('a').forget(1);
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(world.outcomes.size).toBe(0);
+      for (let ms = 0; ms < 3_000; ms += 50) {
+        world.environment.advance(50);
+        fail();
+        world.log('a').forget(1);
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(world.outcomes.get('1')).toBe(fate === 'unavailable' ? 'unavailable' : 'unknown_outcome');
+      world.publish('a', '2');
+      expect(world.written.map(({ seq, options }) => [seq, options.first])).toEqual([[2, 2]]);
+      world.calls.end(new GatewayError('closed'));
+    },
+  );
+
+  test('are kept for 30 s after their acceptance, and within a bound of bytes', async () => {
+    const world = new World({ offlineQueueLimitBytes: 2_000 });
+    world.publish('b', 'gone');
+    world.process(1, 'stored');
+    world.answer(0);
+    world.environment.advance(29_000);
+    for (let i = 0; i < 3; i++) world.publish('a', 'x'.repeat(900) + i);
+    world.process(3, 'stored');
+    for (let i = 0; i < 3; i++) world.answer(0);
+    world.environment.advance(2_000);
+    world.log('a').forget(3);
+    world.log('b').forget(1);
+    await world.finish();
+    expect(world.log('a').entries.map(({ number }) => number)).toEqual([2, 3, 4]);
+    expect(world.log('b').entries.map(({ number }) => number)).toEqual([2]);
+    world.calls.end(new GatewayError('closed'));
+  });
+
+  test('of a lost session are unknown_outcome when they were written, and start with 1 when not', async () => {
+    const world = new World();
+    world.publish('a', '1');
+    world.lose(false);
+    world.publish('a', '2');
+    world.calls.sessionLost();
+    world.resume();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(world.outcomes.get('1')).toBe('unknown_outcome');
+    expect(world.written.map(({ seq, options }) => [seq, options.first])).toEqual([[1, undefined]]);
+    world.calls.end(new GatewayError('closed'));
+  });
+
+  test('go on without numbers with a gateway that does not say which it expects', async () => {
+    const world = new World();
+    for (const text of ['1!', '2', '3']) world.publish('a', text);
+    const refs = world.written.map(({ ref }) => ref);
+    world.calls.fail(refs[0] ?? 0, new GatewayError('forbidden'));
+    for (const ref of refs.slice(1)) world.calls.fail(ref, new GatewayError('out_of_order'), null);
+    world.environment.advance(5_000);
+    expect(world.written.at(-1)).toMatchObject({ seq: null });
+    world.lose(false);
+    world.resume();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(world.outcomes.get('2')).toBe('unknown_outcome');
+    world.calls.end(new GatewayError('closed'));
   });
 });
