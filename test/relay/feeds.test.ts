@@ -6,7 +6,7 @@ import { Feeds } from '../../src/relay/feeds.js';
 import { SessionRegistry } from '../../src/session/registry.js';
 import { MemoryStore } from '../../src/session/store/memory-store.js';
 import type { Channel, SessionRef, StoreEvent } from '../../src/session/store/store.js';
-import { SETTINGS, W1, attach, attachRequest } from '../session/store/store-contract.js';
+import { SETTINGS, W1, attach, attachRequest } from '../session/store/fixture.js';
 import { createReceiver, sessionId } from './receiver.js';
 
 const lobby: Channel = { kind: 'room', room: 'lobby' as RoomName };

@@ -4,7 +4,7 @@ import { Redis } from 'ioredis';
 import type { WorkerId } from '../../../src/protocol/ids.js';
 import { RedisStore, type RedisStoreOptions } from '../../../src/session/store/redis-store.js';
 import type { StoreEvent, StoreSettings } from '../../../src/session/store/store.js';
-import { type Harness, W1, W2 } from './store-contract.js';
+import { type Harness, W1, W2 } from './fixture.js';
 
 export interface RedisHarness extends Harness {
   store(worker: WorkerId): RedisStore;

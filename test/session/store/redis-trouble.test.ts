@@ -3,17 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { type RedisServer, startRedis } from '../../redis-server.js';
 import { type RedisHarness, startRedisHarness, until } from './redis-harness.js';
-import {
-  appendRequest,
-  attach,
-  attachRequest,
-  client,
-  inbox,
-  room,
-  SETTINGS,
-  W1,
-  W2,
-} from './store-contract.js';
+import { appendRequest, attach, attachRequest, client, inbox, room, SETTINGS, W1, W2 } from './fixture.js';
 
 /** What a call ended with, and after how long. */
 async function outcome(call: Promise<unknown>): Promise<{ code: string; ms: number }> {
