@@ -236,7 +236,7 @@ export class Link {
   #welcomed(welcome: Welcome): void {
     const previous = this.#resume?.session ?? null;
     this.#clearTimers();
-    this.#resume = { session: welcome.session, key: welcome.resumeKey, cursors: [] };
+    this.#resume = { session: welcome.session, key: welcome.resumeKey };
     this.#welcome = welcome;
     this.#connectedAt = this.#environment.now();
     this.#connection?.watch(2 * welcome.pingIntervalMs, welcome.frameLimitBytes);
