@@ -21,7 +21,7 @@ import type { SessionPlace, Store } from '../session/store/store.js';
 import type { TimerWheel } from '../session/wheel.js';
 import type { Delivery } from './delivery.js';
 import type { Envelope } from './envelope.js';
-import type { Relay, RelayPath } from './relay.js';
+import type { Relay } from './relay.js';
 import { PendingRequests } from './pending-requests.js';
 import type { RouteCache } from './route-cache.js';
 
@@ -153,7 +153,7 @@ export class Router {
     this.pending.dropOf(session);
   }
 
-  receive(envelope: Envelope, _path: RelayPath): void {
+  receive(envelope: Envelope): void {
     switch (envelope.kind) {
       case 'deliver':
         if (!this.options.delivery.toSessions(envelope.client, envelope.sessions, envelope.body)) {

@@ -71,8 +71,8 @@ export async function runWorker(
   const relay = new NodeRelay({
     worker,
     directory,
-    listener: (envelope, path) => {
-      if (live) router.receive(envelope, path);
+    listener: (envelope) => {
+      if (live) router.receive(envelope);
     },
     count: (path, outcome, envelopes) => {
       metrics.relayed.add(`${path} ${outcome}`, envelopes);
@@ -224,7 +224,6 @@ export async function runWorker(
     wheel.close();
     await tellMetrics(0);
     log.info('drained');
-    log.flush();
     process.exit(0);
   };
 
@@ -237,7 +236,6 @@ export async function runWorker(
   });
   server.on('error', (error) => {
     log.fatal({ err: error }, 'cannot listen');
-    log.flush();
     process.exit(EXIT_CANNOT_LISTEN);
   });
 
