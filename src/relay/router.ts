@@ -24,7 +24,7 @@ import type { AppendResult, SessionPlace, Store } from '../session/store/store.j
 import type { TimerWheel } from '../session/wheel.js';
 import type { Delivery } from './delivery.js';
 import type { Envelope } from './envelope.js';
-import type { Relay, RelayPath } from './relay.js';
+import type { Relay } from './relay.js';
 import { PendingRequests } from './pending-requests.js';
 import { type Letter, Postman } from './postman.js';
 import type { RouteCache } from './route-cache.js';
@@ -208,7 +208,7 @@ export class Router {
     else this.options.routes.load(address.client).then(ask, () => undefined);
   }
 
-  receive(envelope: Envelope, _path: RelayPath): void {
+  receive(envelope: Envelope): void {
     switch (envelope.kind) {
       case 'deliver':
         if (!this.options.delivery.toSessions(envelope.client, envelope.sessions, envelope.body)) {

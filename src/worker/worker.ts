@@ -91,8 +91,8 @@ export async function runWorker(
   const relay = new NodeRelay({
     worker,
     directory,
-    listener: (envelope, path) => {
-      if (live) router.receive(envelope, path);
+    listener: (envelope) => {
+      if (live) router.receive(envelope);
     },
     count: (path, outcome, envelopes) => {
       metrics.relayed.add(`${path} ${outcome}`, envelopes);
@@ -253,7 +253,6 @@ export async function runWorker(
     wheel.close();
     await tellMetrics(0);
     log.info('drained');
-    log.flush();
     process.exit(0);
   };
 
@@ -274,7 +273,6 @@ export async function runWorker(
   server.on('error', (error) => {
     // No stack: nothing of ours is in it, and the reason is all that helps.
     log.fatal({ reason: error.message }, 'cannot listen');
-    log.flush();
     process.exit(EXIT_CANNOT_LISTEN);
   });
 
