@@ -87,6 +87,7 @@ class Checker {
       }
       case 'down':
         this.#downSince.set(client, t);
+        this.#report.closes[event.code] = (this.#report.closes[event.code] ?? 0) + 1;
         return;
       case 'dead':
         if (!(this.options.mayEndWith ?? []).includes(event.code))

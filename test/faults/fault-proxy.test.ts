@@ -107,6 +107,17 @@ describe('a fault proxy', () => {
     await until(() => text(peer) === 'a' && text(other) === 'b');
   });
 
+  test('freezes what is open while new connections pass', async () => {
+    const peer = await connected();
+    expect(proxy.freeze()).toBe(1);
+    proxy.set({ mode: 'pass' });
+    peer.socket.write('a');
+    const other = await connected();
+    other.socket.write('b');
+    await until(() => text(other) === 'b');
+    expect(text(peer)).toBe('');
+  });
+
   test('takes connections and never dials the target when its door is a black hole', async () => {
     await proxy.door('blackhole');
     const peer = dial();

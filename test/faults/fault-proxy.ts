@@ -61,6 +61,11 @@ export class FaultProxy {
     return this.#links.size;
   }
 
+  /** What is open becomes a black hole for good, as when a peer's address changes; new connections pass. */
+  freeze(share = 1): number {
+    return this.#each(share, (link) => link.freeze());
+  }
+
   /** For connections to come. */
   retarget(targets: readonly Target[]): void {
     this.targets = targets;
@@ -175,6 +180,7 @@ class Link {
   #far: Socket | null = null;
   readonly #pipes: Record<Direction, Pipe>;
   #ended = false;
+  #isFrozen = false;
 
   constructor(
     private readonly near: Socket,
@@ -191,7 +197,12 @@ class Link {
   }
 
   set(direction: Direction, mode: Mode): void {
-    this.#pipes[direction].set(mode);
+    if (!this.#isFrozen) this.#pipes[direction].set(mode);
+  }
+
+  freeze(): void {
+    for (const direction of ['up', 'down'] as const) this.set(direction, { mode: 'blackhole' });
+    this.#isFrozen = true;
   }
 
   attach(far: Socket): void {

@@ -1,4 +1,5 @@
 // A gateway as a row handles it: the built command line on a fixed port, that can be killed, started again, and lives on any machine.
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { ADMIN_KEY, SECRET } from '../gateway-process.js';
 import { freePort } from '../redis-server.js';
@@ -131,6 +132,13 @@ export class GatewayNode {
       sum += Number(line.slice(line.lastIndexOf(' ') + 1));
     }
     return sum;
+  }
+
+  /** Memory of all its processes. */
+  async residentMb(): Promise<number> {
+    const pids = [this.pid, ...(await this.workers()).map(({ pid }) => pid)];
+    const pages = pids.map((pid) => Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]));
+    return Math.round((pages.reduce((sum, count) => sum + count, 0) * 4096) / 1e6);
   }
 
   /** Status of `/readyz`; 0 where nobody answers. */

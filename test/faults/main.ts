@@ -146,7 +146,8 @@ async function main(): Promise<number> {
   const wanted = values.row?.toUpperCase().split(',');
   const unknown = wanted?.find((id) => !all.some((row) => row.id === id));
   if (unknown !== undefined) throw new Error(`There is no row ${unknown}.`);
-  const rows = all.filter((row) => (wanted?.includes(row.id) ?? true) && (!values.quick || row.quick));
+  // A row that is asked for by name is played in its quick form too.
+  const rows = all.filter((row) => wanted?.includes(row.id) ?? (row.quick || !values.quick));
   const { quick, verbose, keep } = values;
   const results: Result[] = [];
   for (const row of rows) {

@@ -29,7 +29,8 @@ export class Reader {
   readonly memberships: { from: number; to: number }[] = [];
   finals = 0;
   readonly #got = new Map<Flow, Set<number>>();
-  readonly #last = new Map<Flow, number>();
+  /** The newest of each sender, and how many breaks had been told by then. */
+  readonly #last = new Map<Flow, { n: number; breaks: number }>();
   #place: Place | null = null;
   readonly #breaks: Break[] = [];
   readonly #spans: Span[] = [new Map()];
@@ -97,14 +98,14 @@ export class Reader {
   #checkRun(event: Recv, flow: Flow): void {
     const { from, n } = event;
     const last = this.#last.get(flow);
-    const isOverdue = last !== undefined && n < last;
-    if (isOverdue) this.fail('C2', `${n} of ${from} came after ${last}`);
-    else this.#last.set(flow, n);
+    if (last !== undefined && n < last.n) this.fail('C2', `${n} of ${from} came after ${last.n}`);
+    else this.#last.set(flow, { n, breaks: this.#breaks.length });
     if (this.isVolatile) return;
     if (event.id === null) {
-      const skipped = this.#skipped(flow, last, n);
-      if (skipped !== null && this.#told.length === 0)
-        this.fail('C3', `${n} of ${from} came after ${last ?? 0}, without the accepted ${skipped}`);
+      if (last === undefined || last.breaks < this.#breaks.length) return;
+      const skipped = this.#skipped(flow, last.n, n);
+      if (skipped !== null)
+        this.fail('C3', `${n} of ${from} came after ${last.n}, without the accepted ${skipped}`);
       return;
     }
     this.#checkPlace(event.id, `${from} ${n}`);
@@ -146,8 +147,8 @@ export class Reader {
   }
 
   /** The first accepted message between two of one sender. */
-  #skipped(flow: Flow, last: number | undefined, n: number): number | null {
-    for (let between = (last ?? n) + 1; between < n; between++)
+  #skipped(flow: Flow, last: number, n: number): number | null {
+    for (let between = last + 1; between < n; between++)
       if (flow.outcomes[between - 1] === 'accepted') return between;
     return null;
   }

@@ -264,7 +264,7 @@ export class RedisCluster {
       async () => {
         const masters = await this.masters();
         const states = await Promise.all(masters.map(({ client }) => client.cluster('INFO')));
-        return masters.length >= 3 && states.every((text) => String(text).includes('cluster_state:ok'));
+        return masters.length >= 3 && states.every((text) => text.includes('cluster_state:ok'));
       },
       timeoutMs,
     );
