@@ -1,6 +1,6 @@
 // The one table of settings: environment → frozen Config. Nothing else reads the environment.
 import { randomBytes } from 'node:crypto';
-import { BlockList, isIP } from 'node:net';
+import { BlockList, isIP, type SocketAddress } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { createSecureContext } from 'node:tls';
 import { isLoopback, type KeySettings, looksLikePlaceholder, readKeys } from './key-settings.js';
@@ -33,7 +33,7 @@ export interface Config {
     adminHost: string;
     adminKey: string | null;
     workers: number;
-    scheduling: 'rr' | 'none';
+    scheduling: 'rr' | 'none' | 'reuseport';
     workerMaxOldSpaceMb: number | null;
     workerMaxSemiSpaceMb: number;
     nodeName: string | null;
@@ -41,6 +41,8 @@ export interface Config {
     headerLimitBytes: number;
     headersTimeoutMs: number;
     drainTimeoutMs: number;
+    drainDelayMs: number;
+    drainClientsPerSecond: number;
     watchdogTimeoutMs: number;
     crashLoopLimit: number;
     trustedProxies: TrustedProxies;
@@ -81,6 +83,12 @@ export class TrustedProxies extends BlockList {
       .filter((network) => network !== null)) {
       this.addSubnet(address, bits, family);
     }
+  }
+
+  /** Without proxies, the common case, no address is made to look up. */
+  override check(address: string | SocketAddress, family: 'ipv4' | 'ipv6' = 'ipv4'): boolean {
+    if (this.networks.length === 0) return false;
+    return typeof address === 'string' ? super.check(address, family) : super.check(address);
   }
 }
 
@@ -176,6 +184,9 @@ function readServer(read: SettingReader, development: boolean): Config['server']
     read.wrong('NODE_NAME', 'must be 1 to 32 letters, digits, _ or -');
   }
   const workers = read.text('WORKERS') === null ? availableParallelism() : read.number('WORKERS');
+  if (read.number('DRAIN_DELAY_MS') >= read.number('DRAIN_TIMEOUT_MS')) {
+    read.wrong('DRAIN_DELAY_MS', 'is not below DRAIN_TIMEOUT_MS: no time would be left to send clients away');
+  }
   return {
     port,
     host,
@@ -183,7 +194,7 @@ function readServer(read: SettingReader, development: boolean): Config['server']
     adminHost,
     adminKey,
     workers,
-    scheduling: read.choice('SCHEDULING', ['rr', 'none']),
+    scheduling: readScheduling(read, port),
     workerMaxOldSpaceMb: read.optionalNumber('WORKER_MAX_OLD_SPACE_MB'),
     workerMaxSemiSpaceMb: read.number('WORKER_MAX_SEMI_SPACE_MB'),
     nodeName,
@@ -191,10 +202,29 @@ function readServer(read: SettingReader, development: boolean): Config['server']
     headerLimitBytes: read.number('HEADER_LIMIT_BYTES'),
     headersTimeoutMs: read.number('HEADERS_TIMEOUT_MS'),
     drainTimeoutMs: read.number('DRAIN_TIMEOUT_MS'),
+    drainDelayMs: read.number('DRAIN_DELAY_MS'),
+    drainClientsPerSecond: read.number('DRAIN_CLIENTS_PER_SECOND'),
     watchdogTimeoutMs: read.number('WATCHDOG_TIMEOUT_MS'),
     crashLoopLimit: read.number('CRASH_LOOP_LIMIT'),
     trustedProxies: readTrustedProxies(read),
   };
+}
+
+function readScheduling(read: SettingReader, port: number): Config['server']['scheduling'] {
+  const scheduling = read.choice('SCHEDULING', ['rr', 'none', 'reuseport']);
+  if (scheduling !== 'reuseport') return scheduling;
+  if (!canReusePort(process.platform, process.versions.node))
+    read.wrong('SCHEDULING', 'is "reuseport", which needs Linux and Node.js 22.12 or newer');
+  if (port === 0)
+    read.wrong('SCHEDULING', 'is "reuseport", which needs a PORT: each worker opens it by itself');
+  return scheduling;
+}
+
+/** Whether workers can each open the same port: an option of Node's since 22.12 and 23.1. */
+export function canReusePort(platform: NodeJS.Platform, node: string): boolean {
+  const [major = 0, minor = 0] = node.split('.').map(Number);
+  const known = major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
+  return platform === 'linux' && known;
 }
 
 function readTrustedProxies(read: SettingReader): TrustedProxies {
@@ -326,12 +356,6 @@ function readStore(read: SettingReader): Config['store'] {
       'is below RESUME_WINDOW_MS: a session that comes back in time would find its log gone',
     );
   }
-  if (read.number('OFFLINE_TTL_MS') < read.number('LOG_TTL_MS')) {
-    read.wrong(
-      'OFFLINE_TTL_MS',
-      'is below LOG_TTL_MS: what an absent client waits for lives longer, not shorter',
-    );
-  }
   return {
     redisUrl,
     redisPrefix,
@@ -341,7 +365,8 @@ function readStore(read: SettingReader): Config['store'] {
       logLimitEntries: read.number('LOG_LIMIT_ENTRIES'),
       logLimitBytes: read.number('LOG_LIMIT_BYTES'),
       logTtlMs: read.number('LOG_TTL_MS'),
-      offlineTtlMs: read.number('OFFLINE_TTL_MS'),
+      // What an absent client waits for never lives shorter than what a present one has read.
+      offlineTtlMs: Math.max(read.number('OFFLINE_TTL_MS'), read.number('LOG_TTL_MS')),
       logBudgetBytes: read.number('LOG_BUDGET_BYTES'),
       workerLeaseMs: read.number('WORKER_LEASE_MS'),
     },

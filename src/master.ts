@@ -12,7 +12,7 @@ import { createLog } from './log.js';
 import type { ClientId, WorkerId } from './protocol/ids.js';
 import { StoreServer } from './relay/store-link.js';
 import { MemoryStore } from './session/store/memory-store.js';
-import type { SessionPlace } from './session/store/store.js';
+import type { Revocation, SessionPlace } from './session/store/store.js';
 import { StartError } from './start-error.js';
 import { backoffMs, type Fate, nextFate } from './supervision.js';
 import { VERSION } from './version.js';
@@ -100,6 +100,7 @@ class Supervisor implements Primary {
     this.admin = await startAdminServer(this.config, {
       metrics: () => this.metrics(),
       locate: (client) => this.locate(client),
+      revoke: (revocation) => this.revoke(revocation),
       workers: () => this.workers(),
     });
     this.adminPort = this.admin?.port ?? null;
@@ -238,6 +239,9 @@ class Supervisor implements Primary {
       case 'metrics':
         this.answer(message.id, null);
         return;
+      case 'revoked':
+        this.answer(message.id, message.done);
+        return;
       case 'located':
         this.answer(message.id, message.places);
         return;
@@ -319,7 +323,7 @@ class Supervisor implements Primary {
     forked.process.send(message, () => undefined);
   }
 
-  private drainWorker(forked: Forked): Promise<void> {
+  private drainWorker(forked: Forked, delayMs = 0): Promise<void> {
     if (forked.process.isDead()) return Promise.resolve();
     const holdsNobody = forked.state === 'starting';
     forked.state = 'draining';
@@ -334,14 +338,15 @@ class Supervisor implements Primary {
       });
       // A worker that is still starting may not listen to us yet, and has no client to tell.
       if (holdsNobody) forked.process.process.kill('SIGKILL');
-      else this.tell(forked, { type: 'drain' });
+      else this.tell(forked, { type: 'drain', delayMs });
     });
   }
 
   private async drainAll(): Promise<void> {
     this.log.info('draining the node');
     for (const timer of this.timers) clearInterval(timer);
-    await Promise.all([...this.forked.values()].map((forked) => this.drainWorker(forked)));
+    const { drainDelayMs } = this.config.server;
+    await Promise.all([...this.forked.values()].map((forked) => this.drainWorker(forked, drainDelayMs)));
     this.admin?.close();
     this.store?.server.close();
     await this.store?.memory.close();
@@ -366,6 +371,12 @@ class Supervisor implements Primary {
     if (forked === undefined) return null;
     const answer = await this.ask(forked, (id) => ({ type: 'locate', id, client }));
     return Array.isArray(answer) ? (answer as SessionPlace[]) : null;
+  }
+
+  private async revoke(revocation: Revocation): Promise<boolean> {
+    const forked = [...this.forked.values()].find(({ state }) => state === 'ready');
+    if (forked === undefined) return false;
+    return (await this.ask(forked, (id) => ({ type: 'revoke', id, revocation }))) === true;
   }
 
   private ask(forked: Forked, question: (id: number) => ToWorker): Promise<unknown> {

@@ -66,13 +66,17 @@ export class Metrics {
   readonly gaps = this.counter('gaps_told_total', 'Sessions told that messages are missing, by reason.', [
     'reason',
   ]);
-  readonly closes = this.counter('closes_total', 'Connections that ended, by close code.', ['code']);
+  readonly closes = this.tally<string>('closes_total', 'Connections that ended, by close code.', ['code']);
   readonly refusals = this.counter('refusals_total', 'Calls refused, by code.', ['code']);
-  readonly handshakes = this.counter('handshakes_total', 'Handshakes, by outcome.', ['outcome']);
+  readonly handshakes = this.tally<string>('handshakes_total', 'Handshakes, by outcome.', ['outcome']);
   readonly tokensRefused = this.counter('tokens_refused_total', 'Access tokens refused, by reason.', [
     'reason',
   ]);
-  readonly attachments = this.counter('attachments_total', 'Sessions that began or went on.', ['kind']);
+  readonly attachments = this.tally<'fresh' | 'resumed'>(
+    'attachments_total',
+    'Sessions that began or went on.',
+    ['kind'],
+  );
   readonly throttled = this.counter('throttled_total', 'Times a connection was slowed by a rate limit.', [
     'scope',
   ]);

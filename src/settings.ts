@@ -36,13 +36,15 @@ export const SETTINGS = {
 
   // Processes
   WORKERS: { ...count(1, 1, 256, 'processes', ''), default: null, text: 'Worker processes. Default: one per core.' },
-  SCHEDULING: { default: 'rr', unit: 'rr or none', text: '`rr`: the primary hands connections out in turn, where there is more than one worker; `none`: the kernel decides, unevenly, for less CPU per handshake.' },
+  SCHEDULING: { default: 'rr', unit: 'rr, none, reuseport', text: '`rr`: the primary hands connections out in turn, where there is more than one worker. `none`: whichever worker is first, which is uneven. `reuseport`: each worker opens the port and the kernel spreads connections evenly, for half the CPU per handshake (Linux, Node.js 22.12 or newer; ADR 0005).' },
   WORKER_MAX_OLD_SPACE_MB: { ...count(0, 64, 1_048_576, 'MiB', ''), default: null, text: "V8's old space of each worker. Default: V8's own." },
   WORKER_MAX_SEMI_SPACE_MB: count(4, 1, 1024, 'MiB', "V8's semi-space of each worker. 4 takes half the memory per idle connection of V8's own 16, which in turn saves about a tenth of the CPU under full load (ADR 0004)."),
   NODE_NAME: { default: null, unit: 'text', text: 'Name of this machine in ids and logs; unique in a cluster, also across restarts. Default: random.' },
   WATCHDOG_TIMEOUT_MS: count(5000, 1500, 600_000, 'ms', 'A worker that is silent for this long is killed: its clients are served again in seconds.'),
   CRASH_LOOP_LIMIT: count(0, 0, 1000, 'deaths', 'After so many early deaths in a row the gateway gives up and exits with 1; 0: never, it backs off up to 30 s.'),
   DRAIN_TIMEOUT_MS: count(25_000, 1000, 600_000, 'ms', 'Longest drain after SIGTERM; set the grace period of your supervisor above it.'),
+  DRAIN_DELAY_MS: count(0, 0, 60_000, 'ms', 'From SIGTERM on `/readyz` says no for this long before connections end: set it above the time that the load balancer takes to notice.'),
+  DRAIN_CLIENTS_PER_SECOND: count(1000, 1, 100_000, 'connections/s', 'A worker that drains sends its clients away at this rate, so that a deploy is no storm; faster only where DRAIN_TIMEOUT_MS would not suffice.'),
   LOG_LEVEL: { default: 'info', unit: 'level', text: '`trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`; `debug` has a line per connection.' },
 
   // Tokens

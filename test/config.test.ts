@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import {
   ConfigError,
   type Environment,
+  canReusePort,
   deserializeConfig,
   parseConfig,
   serializeConfig,
@@ -23,6 +24,8 @@ const UNRELATED = {
   FRAME_LIMIT_BYTES: '1024',
   LOG_LIMIT_BYTES: String(SETTINGS.LOG_LIMIT_BYTES.max),
   RESUME_WINDOW_MS: '1000',
+  OFFLINE_TTL_MS: String(SETTINGS.OFFLINE_TTL_MS.max),
+  DRAIN_TIMEOUT_MS: String(SETTINGS.DRAIN_TIMEOUT_MS.max),
   LOG_TTL_MS: String(SETTINGS.LOG_TTL_MS.max),
 };
 
@@ -76,6 +79,27 @@ describe('parseConfig', () => {
   test('refuses a frame limit that ws would read as none (W21)', () => {
     expect(mistakesOf({ ...KEYED, FRAME_LIMIT_BYTES: String(2 ** 32) })).toHaveLength(1);
     expect(SETTINGS.FRAME_LIMIT_BYTES.max).toBeLessThan(2 ** 31);
+  });
+
+  test('takes reuseport where workers can each open the port, and there is one to open', () => {
+    const here = canReusePort(process.platform, process.versions.node) ? [] : ['SCHEDULING'];
+    const namesOf = (env: Environment) =>
+      mistakesOf({ ...KEYED, ...env }).map((line) => line.split(' ', 1)[0]);
+    expect(namesOf({ SCHEDULING: 'reuseport' })).toEqual(here);
+    expect(namesOf({ SCHEDULING: 'reuseport', PORT: '0' })).toEqual([...here, 'SCHEDULING']);
+  });
+
+  test.each([
+    ['linux', '20.20.2', false],
+    ['linux', '22.11.0', false],
+    ['linux', '22.12.0', true],
+    ['linux', '23.0.0', false],
+    ['linux', '23.1.0', true],
+    ['linux', '24.0.0', true],
+    ['darwin', '24.0.0', false],
+    ['win32', '24.0.0', false],
+  ] as const)('knows whether %s with Node %s can reuse a port', (platform, node, can) => {
+    expect(canReusePort(platform, node)).toBe(can);
   });
 
   test('tells all mistakes together, each once', () => {

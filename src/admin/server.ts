@@ -5,7 +5,8 @@ import { isIP } from 'node:net';
 import Router from 'find-my-way';
 import type { Config } from '../config.js';
 import { type ClientId, isClientId } from '../protocol/ids.js';
-import type { SessionPlace } from '../session/store/store.js';
+import type { Revocation, SessionPlace } from '../session/store/store.js';
+import { parseRevocation } from './revocation-request.js';
 import { StartError } from '../start-error.js';
 
 export interface AdminSource {
@@ -13,7 +14,12 @@ export interface AdminSource {
   metrics(): Promise<string>;
   locate(client: ClientId): Promise<SessionPlace[] | null>;
   workers(): { id: string; pid: number; state: string }[];
+  /** False where the store cannot be reached now. */
+  revoke(revocation: Revocation): Promise<boolean>;
 }
+
+/** Longest body of a request, bytes. */
+const BODY_LIMIT_BYTES = 4096;
 
 /**
  * Null where the admin port is off.
@@ -53,6 +59,11 @@ export async function startAdminServer(
         reply(response, 200, { workers: source.workers() });
       else refuse(response);
     });
+    router.on('POST', '/api/v1/revocations', (request, response) => {
+      if (isAdmin(request.headers.authorization, adminKey))
+        void revoke(request, response, config.tokens.maxLifeS, source);
+      else refuse(response);
+    });
     router.on('GET', '/api/v1/clients/:client', (request, response, { client }) => {
       if (!isAdmin(request.headers.authorization, adminKey)) {
         refuse(response);
@@ -90,6 +101,32 @@ export async function startAdminServer(
       server.closeAllConnections();
     },
   };
+}
+
+async function revoke(
+  request: IncomingMessage,
+  response: ServerResponse,
+  maxLifeS: number,
+  source: AdminSource,
+): Promise<void> {
+  const revocation = parseRevocation(await readJson(request), maxLifeS, Date.now());
+  if (revocation === null) reply(response, 400, { code: 'bad_parameter' });
+  else if (await source.revoke(revocation)) reply(response, 200, revocation);
+  else reply(response, 503, { code: 'unavailable' });
+}
+
+/** Undefined for what is too long or no JSON. */
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  try {
+    let text = '';
+    for await (const chunk of request.setEncoding('utf8')) {
+      text += String(chunk);
+      if (text.length > BODY_LIMIT_BYTES) return undefined;
+    }
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /**

@@ -1,44 +1,17 @@
 // One channel as this worker reads it: entries in order and without holes, whatever the fast path loses.
-import type { FrameCodec, GapReason } from '../protocol/frame.js';
 import { PreparedFrame } from '../session/prepared-frame.js';
-import type { SessionRegistry } from '../session/registry.js';
-import type { Outcome, Session } from '../session/session.js';
+import type { Session } from '../session/session.js';
 import { parseEntryId } from '../session/store/entry-id.js';
-import type {
-  Channel,
-  Entry,
-  Position,
-  ReadQuery,
-  ReadResult,
-  Store,
-  StoreEvent,
-} from '../session/store/store.js';
+import type { Channel, Entry, Position, ReadQuery, ReadResult } from '../session/store/store.js';
+import { EVERYTHING, type FeedHost, type Found, type LiveEntry, PAGE_ENTRIES } from './feed-host.js';
 import { Replay } from './replay.js';
 
-/** Entries of one read. */
-export const PAGE_ENTRIES = 64;
-/** From the oldest entry that is still there. */
-export const EVERYTHING = { last: Number.MAX_SAFE_INTEGER };
 /** Live entries that wait while the log is read; past it they are dropped and the log is read once more. */
 const HELD_LIMIT_ENTRIES = 1024;
 /** Wait before a read that failed is tried again, ms. */
 const RETRY_MS = 250;
 /** A session is told where a channel stands after so many entries that were not for it, so that its cursor stays in the log. */
 const POSITION_EVERY_ENTRIES = 64;
-
-export type Found = Extract<ReadResult, { status: 'entries' }>;
-export type LiveEntry = Extract<StoreEvent, { type: 'entry' }>['entry'];
-
-/** What all feeds of a worker share. */
-export interface FeedHost {
-  readonly store: Store;
-  readonly registry: SessionRegistry;
-  readonly msgpack: FrameCodec;
-  count(outcome: Outcome, receivers: number): void;
-  /** Counts reads of logs by their reason. */
-  countRead(reason: 'hole' | 'replay'): void;
-  countGap(reason: GapReason): void;
-}
 
 export class Feed {
   /** The id of the last entry that passed; undefined while nobody has said where to begin. */

@@ -2,7 +2,8 @@
 import type { ClientId, RoomName } from '../protocol/ids.js';
 import type { Session } from '../session/session.js';
 import type { Channel, Position, StoreEvent } from '../session/store/store.js';
-import { Feed, type FeedHost } from './feed.js';
+import { Feed } from './feed.js';
+import type { FeedHost } from './feed-host.js';
 
 /** Logs that are read again at once after the store's events were interrupted. */
 const RESYNC_AT_ONCE = 64;

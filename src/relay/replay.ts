@@ -1,13 +1,26 @@
 // One session on its way through the log of a channel until it is where the others are, no faster than it reads.
+import type { PreparedFrame } from '../session/prepared-frame.js';
 import type { Session } from '../session/session.js';
 import { parseEntryId } from '../session/store/entry-id.js';
-import type { Entry, Position, ReadQuery, ReadResult } from '../session/store/store.js';
-import { EVERYTHING, type Feed, type FeedHost, PAGE_ENTRIES } from './feed.js';
+import type { Channel, Entry, Position, ReadQuery, ReadResult } from '../session/store/store.js';
+import { EVERYTHING, type FeedHost, type Found, PAGE_ENTRIES } from './feed-host.js';
 
 /** How long a session may read nothing of what it was sent, ms: longer, and its network is gone or its program hangs. */
 const STALLED_LIMIT_MS = 10_000;
 /** Pause between two looks at a session that reads slowly, or at a store that does not answer, ms. */
 const LOOK_AGAIN_MS = 100;
+
+/** The feed that a replay wants to reach. */
+export interface Followed {
+  readonly channel: Channel;
+  compare(cursor: Position): 'behind' | 'level' | 'ahead' | 'unclear';
+  finished(session: Session): void;
+  frameOf(entry: Entry): PreparedFrame;
+  isFor(session: Session, entry: Entry): boolean;
+  tellLost(session: Session): void;
+  tellMissing(session: Session, found: Found, from: ReadQuery['from']): void;
+  tellPosition(session: Session, told: Position, position: Position): void;
+}
 
 export class Replay {
   private stopped = false;
@@ -18,7 +31,7 @@ export class Replay {
 
   constructor(
     private readonly session: Session,
-    private readonly feed: Feed,
+    private readonly feed: Followed,
     private readonly host: FeedHost,
   ) {}
 

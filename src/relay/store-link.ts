@@ -109,6 +109,8 @@ const METHODS: { readonly [M in Method]: HoldsBytes<Signature<M>> } = {
   append: true,
   read: true,
   acknowledge: false,
+  revoke: false,
+  revocations: false,
   renew: false,
   retire: false,
   sweep: false,
@@ -188,6 +190,8 @@ export class RemoteStore implements Store {
   append = this.method('append');
   read = this.method('read');
   acknowledge = this.method('acknowledge');
+  revoke = this.method('revoke');
+  revocations = this.method('revocations');
   renew = this.method('renew');
   retire = this.method('retire');
   sweep = this.method('sweep');

@@ -19,7 +19,8 @@ export interface Identity {
 }
 
 /** Why a token was refused: for logs and metrics. The client hears `invalid_token` only. */
-export type Refusal = 'malformed' | 'header' | 'unknown_key' | 'signature' | 'expired' | 'not_yet' | 'claims';
+export type Refusal =
+  'malformed' | 'header' | 'unknown_key' | 'signature' | 'expired' | 'not_yet' | 'claims' | 'revoked';
 
 class RefusedToken extends Error {
   constructor(readonly reason: Refusal) {
@@ -38,6 +39,8 @@ export interface AuthenticatorOptions {
   refused: (reason: Refusal) => void;
   /** Told why a key set could not be fetched. */
   keysFailed?: (error: unknown) => void;
+  /** Whether a good token is not welcome any more. */
+  isRevoked?: (identity: Identity) => boolean;
   now?: () => number;
 }
 
@@ -50,11 +53,15 @@ export function createAuthenticator(settings: TokenSettings, options: Authentica
           options.keysFailed === undefined ? {} : { failed: options.keysFailed },
         )
       : localKeys(settings.keys);
+  const headers = new HeaderReader(settings);
   return {
     async verify(token) {
       try {
-        const header = readHeader(token, settings);
-        return identityOf(await verifyWith(keys, header, token, settings, now()), settings, now());
+        const header = headers.read(token);
+        const claims = await verifyWith(keys, header, token, settings, now());
+        const identity = identityOf(claims, settings, now());
+        if (options.isRevoked?.(identity) === true) throw new RefusedToken('revoked');
+        return identity;
       } catch (error) {
         if (!(error instanceof RefusedToken)) throw error;
         refused(error.reason);
@@ -73,24 +80,39 @@ interface Header {
 }
 
 /** What must hold before a key is looked up; nothing in the header is trusted, and nothing it points to is fetched. */
-function readHeader(token: string, settings: TokenSettings): Header {
-  if (token.length > TOKEN_LIMIT_BYTES) throw new RefusedToken('malformed');
-  const { alg, kid, typ, crit } = parseHeader(token);
-  // RFC 7515 §4.1.11: who does not understand a critical extension must refuse, and we know none.
-  if (crit !== undefined || typeof alg !== 'string') throw new RefusedToken('header');
-  if (kid !== undefined && !(typeof kid === 'string' && KEY_ID.test(kid))) throw new RefusedToken('header');
-  // RFC 8725 §3.11: a token of another kind from the same issuer is not an access token.
-  if (settings.typ !== null && !(typeof typ === 'string' && mediaType(typ) === mediaType(settings.typ))) {
-    throw new RefusedToken('header');
+class HeaderReader {
+  /** The last header that passed and its text: an issuer's tokens all begin with the same one. */
+  private last: { text: string; header: Header } | null = null;
+
+  constructor(private readonly settings: TokenSettings) {}
+
+  read(token: string): Header {
+    if (token.length > TOKEN_LIMIT_BYTES) throw new RefusedToken('malformed');
+    const text = token.slice(0, token.indexOf('.'));
+    if (this.last?.text === text) return this.last.header;
+    const header = this.check(parseHeader(text));
+    this.last = { text, header };
+    return header;
   }
-  return { alg, kid: kid ?? null };
+
+  private check({ alg, kid, typ, crit }: ReturnType<typeof parseHeader>): Header {
+    const { settings } = this;
+    // RFC 7515 §4.1.11: who does not understand a critical extension must refuse, and we know none.
+    if (crit !== undefined || typeof alg !== 'string') throw new RefusedToken('header');
+    if (kid !== undefined && !(typeof kid === 'string' && KEY_ID.test(kid))) throw new RefusedToken('header');
+    // RFC 8725 §3.11: a token of another kind from the same issuer is not an access token.
+    if (settings.typ !== null && !(typeof typ === 'string' && mediaType(typ) === mediaType(settings.typ))) {
+      throw new RefusedToken('header');
+    }
+    return { alg, kid: kid ?? null };
+  }
 }
 
 /** The first part of the token; whether the rest fits is the library's to say. */
-function parseHeader(token: string): Record<'alg' | 'kid' | 'typ' | 'crit', unknown> {
+function parseHeader(text: string): Record<'alg' | 'kid' | 'typ' | 'crit', unknown> {
   let header: unknown;
   try {
-    header = JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString('utf8'));
+    header = JSON.parse(Buffer.from(text, 'base64url').toString('utf8'));
   } catch {
     throw new RefusedToken('malformed');
   }

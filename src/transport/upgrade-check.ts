@@ -90,7 +90,9 @@ function bearerOf(authorization: string | undefined): string | null {
 function valuesOf(request: IncomingMessage, name: string): string[] {
   const values: string[] = [];
   for (let i = 0; i + 1 < request.rawHeaders.length; i += 2) {
-    if (request.rawHeaders[i]?.toLowerCase() === name) values.push(request.rawHeaders[i + 1] ?? '');
+    const field = request.rawHeaders[i];
+    if (field?.length === name.length && field.toLowerCase() === name)
+      values.push(request.rawHeaders[i + 1] ?? '');
   }
   return values;
 }

@@ -1,16 +1,17 @@
 // The typed IPC messages between primary and worker: control only, bulk goes over links.
 import type { ClientId, WorkerId } from '../protocol/ids.js';
-import type { SessionPlace } from '../session/store/store.js';
+import type { Revocation, SessionPlace } from '../session/store/store.js';
 
 export type ToWorker =
   /** Who runs on this node now. */
   | { type: 'siblings'; workers: WorkerId[] }
-  /** Stop taking work, move the clients away, exit. */
-  | { type: 'drain' }
+  /** Stop taking work, move the clients away, exit; `delayMs` is for load balancers to notice first. */
+  | { type: 'drain'; delayMs: number }
   /** A worker of this node is dead: its sessions wait from now on. */
   | { type: 'retire'; worker: WorkerId }
   | { type: 'metrics'; id: number }
-  | { type: 'locate'; id: number; client: ClientId };
+  | { type: 'locate'; id: number; client: ClientId }
+  | { type: 'revoke'; id: number; revocation: Revocation };
 
 export type ToPrimary =
   /** The worker accepts connections on this port. */
@@ -19,13 +20,15 @@ export type ToPrimary =
   | { type: 'alive' }
   /** Answers a question, or, with 0, is what a worker that drained has counted in all. */
   | { type: 'metrics'; id: number; values: object[] }
-  | { type: 'located'; id: number; places: SessionPlace[] | null };
+  | { type: 'located'; id: number; places: SessionPlace[] | null }
+  | { type: 'revoked'; id: number; done: boolean };
 
 const TO_PRIMARY: Record<ToPrimary['type'], true> = {
   ready: true,
   alive: true,
   metrics: true,
   located: true,
+  revoked: true,
 };
 
 /** A message from a worker, or null for anything else: a worker must not be able to confuse the primary. */

@@ -1,15 +1,16 @@
 // The sessions of one worker: takes connections in, fences and drains them.
 import { CODES, type CloseCode } from '../protocol/codes.js';
 import type { SessionId } from '../protocol/ids.js';
+import type { Identity } from '../session/authenticator.js';
 import type { Connection, ConnectionHandlers } from '../session/connection.js';
 import type { Session } from '../session/session.js';
 import type { AttachRequest, AttachResult, SessionRef, StoreEvent } from '../session/store/store.js';
 import { RETRY_SPREAD_MS, Visit, type VisitOptions } from './visit.js';
 
-/** A drain closes connections in this many steps. */
-const DRAIN_STEPS = 20;
-/** Longest pause between two of them, ms: a small drain stays quick. */
-const DRAIN_PAUSE_MS = 100;
+/** A drain closes connections in steps of this length, ms. */
+const DRAIN_STEP_MS = 50;
+/** The share of its time that a drain may take to send clients away; the rest is theirs to go. */
+const DRAIN_SENDING_SHARE = 0.6;
 
 type Fence = Extract<StoreEvent, { type: 'fence' }>;
 
@@ -65,19 +66,32 @@ export class Gateway {
     });
   }
 
-  /** Ends every connection in steps, so that a drain is no storm; resolves when all are gone or time is up. */
+  /** Ends the sessions whose token is not welcome any more, for good. */
+  endRevoked(isRevoked: (identity: Identity) => boolean): void {
+    for (const session of [...this.options.registry.all()]) {
+      if (!isRevoked(session.identity)) continue;
+      session.ended = true;
+      this.end(session, 'kicked');
+    }
+  }
+
+  /** Sends every client away, at the rate of the settings; resolves when all are gone or time is up. */
   async drain(timeoutMs: number): Promise<void> {
     this.draining = true;
+    const deadline = performance.now() + timeoutMs;
     const sessions = [...this.options.registry.all()];
-    const pauseMs = Math.min(DRAIN_PAUSE_MS, timeoutMs / DRAIN_STEPS / 2);
-    const size = Math.ceil(sessions.length / DRAIN_STEPS);
+    const { drainClientsPerSecond } = this.options.config.server;
+    const durationMs = Math.min(
+      (sessions.length / drainClientsPerSecond) * 1000,
+      timeoutMs * DRAIN_SENDING_SHARE,
+    );
+    const size = Math.ceil(sessions.length / Math.max(1, durationMs / DRAIN_STEP_MS));
     for (let at = 0; at < sessions.length; at += size) {
       for (const session of sessions.slice(at, at + size)) this.end(session, 'restart');
-      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      if (at + size < sessions.length) await pause(DRAIN_STEP_MS);
     }
-    const deadline = performance.now() + timeoutMs;
     while (this.options.registry.size > 0 && performance.now() < deadline) {
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await pause(20);
     }
     for (const session of this.options.registry.all()) session.connection.terminate();
   }
@@ -86,4 +100,8 @@ export class Gateway {
     const comeBack = CODES[code].then === 'resume';
     session.close(code, CODES[code].close, comeBack ? Math.round(Math.random() * RETRY_SPREAD_MS) : 0);
   }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -236,7 +236,7 @@ export class Visit implements ConnectionHandlers {
     registry.add(session);
     if (older !== undefined) older.close('superseded', CODES.superseded.close, 0);
     metrics.sessions.set(registry.size);
-    metrics.attachments.inc({ kind: resumed ? 'resumed' : 'fresh' });
+    metrics.attachments.add(resumed ? 'resumed' : 'fresh');
     verbs.watchOver(session);
     const isFirst = !resumed && kept !== null;
     const cursor = cursors.get(null);
@@ -303,7 +303,7 @@ export class Visit implements ConnectionHandlers {
     left(this.connection);
     metrics.connections.dec();
     // A client may close with any number from 3000 on: each would be a time series of its own.
-    metrics.closes.inc({ code: codeOfClose(number) === null ? 'other' : number });
+    metrics.closes.add(codeOfClose(number) === null ? 'other' : String(number));
     if (session === null) return;
     session.stopDeadlines();
     const isNewest = registry.remove(session);

@@ -95,7 +95,7 @@ export class WebSocketDoor {
   ): void {
     const { metrics, gateway, codecs } = this.settings;
     socket.off('error', ignore);
-    metrics.handshakes.inc({ outcome: 'accepted' });
+    metrics.handshakes.add('accepted');
     this.enter(address);
     const connection = new WebSocketConnection(ws, socket, this.flusher, codecs[subprotocol], address);
     connection.open(gateway.accept(connection, token));
@@ -126,14 +126,14 @@ export class WebSocketDoor {
   /** Completes the handshake only to say why not: a script in a browser sees no HTTP status of a refused one. */
   private turnAway(request: IncomingMessage, socket: Duplex, head: Buffer, code: CloseCode): void {
     this.server.handleUpgrade(request, socket, head, (ws) => {
-      this.settings.metrics.handshakes.inc({ outcome: code });
+      this.settings.metrics.handshakes.add(code);
       ws.on('error', ignore);
       ws.close(CODES[code].close, code);
     });
   }
 
   private refuse(socket: Duplex, status: number, reason: string, headers: Record<string, string>): void {
-    this.settings.metrics.handshakes.inc({ outcome: reason });
+    this.settings.metrics.handshakes.add(reason);
     const body =
       reason === 'subprotocol'
         ? JSON.stringify({ code: 'unsupported_version', subprotocols: Object.values(SUBPROTOCOLS) })

@@ -20,6 +20,7 @@ import { RouteCache } from '../relay/route-cache.js';
 import { Router } from '../relay/router.js';
 import { RemoteStore } from '../relay/store-link.js';
 import { createAuthenticator } from '../session/authenticator.js';
+import { Revocations, REVOCATIONS_POLL_MS } from '../session/revocations.js';
 import { RandomPool } from '../session/random-pool.js';
 import { SessionRegistry } from '../session/registry.js';
 import type { Session } from '../session/session.js';
@@ -78,6 +79,7 @@ export async function runWorker(
     refused: (reason) => {
       metrics.tokensRefused.inc({ reason });
     },
+    isRevoked: (identity) => revocations.isRevoked(identity),
     keysFailed: (error) => {
       log.warn({ err: error }, 'the key set of JWKS_URL could not be fetched; known keys stay in use');
     },
@@ -123,6 +125,7 @@ export async function runWorker(
     }
   };
   const store = await openStore(settings, relay, onStoreEvent, metrics, log);
+  const revocations = new Revocations(store);
   const routes = new RouteCache(store, worker);
   const router = new Router({
     worker,
@@ -201,7 +204,7 @@ export async function runWorker(
       door.upgrade(request, socket, head);
     },
     countBadRequest: () => {
-      metrics.handshakes.inc({ outcome: 'bad_request' });
+      metrics.handshakes.add('bad_request');
     },
   });
 
@@ -218,20 +221,25 @@ export async function runWorker(
       return undefined;
     }),
     every(1000, () => store.sweep()),
+    every(REVOCATIONS_POLL_MS, async () => {
+      if (await revocations.poll()) gateway.endRevoked((identity) => revocations.isRevoked(identity));
+    }),
     ...signs.chores,
   ];
   await store.renew(worker, []);
+  await revocations.poll();
 
   const tellMetrics = async (id: number): Promise<void> => {
     await tell({ type: 'metrics', id, values: await metrics.registry.getMetricsAsJSON() });
   };
-  const drain = async (): Promise<void> => {
+  const drain = async (delayMs: number): Promise<void> => {
     if (draining) return;
     draining = true;
     log.info('draining');
+    await new Promise((resolve) => setTimeout(resolve, delayMs));
     server.close();
     server.closeIdleConnections();
-    await gateway.drain(config.server.drainTimeoutMs * 0.8);
+    await gateway.drain((config.server.drainTimeoutMs - delayMs) * 0.8);
     for (const chore of chores) clearInterval(chore);
     await store.retire(worker).catch(() => undefined);
     await relay.close();
@@ -244,7 +252,14 @@ export async function runWorker(
     process.exit(0);
   };
 
-  server.listen({ port: config.server.port, host: config.server.host, backlog: LISTEN_BACKLOG }, () => {
+  // In a variable of its own: @types/node 20 does not know reusePort yet.
+  const listenOptions = {
+    port: config.server.port,
+    host: config.server.host,
+    backlog: LISTEN_BACKLOG,
+    reusePort: config.server.scheduling === 'reuseport',
+  };
+  server.listen(listenOptions, () => {
     const address = server.address();
     void tell({
       type: 'ready',
@@ -265,7 +280,7 @@ export async function runWorker(
           relay.setSiblings(message.workers);
           return;
         case 'drain':
-          void drain();
+          void drain(message.delayMs);
           return;
         case 'retire':
           store.retire(message.worker).catch(() => {
@@ -282,6 +297,16 @@ export async function runWorker(
             },
             () => {
               void tell({ type: 'located', id: message.id, places: null });
+            },
+          );
+          return;
+        case 'revoke':
+          store.revoke(message.revocation).then(
+            () => {
+              void tell({ type: 'revoked', id: message.id, done: true });
+            },
+            () => {
+              void tell({ type: 'revoked', id: message.id, done: false });
             },
           );
           return;

@@ -225,18 +225,22 @@ describe('workers', () => {
     expect((await gateway.workers()).some((worker) => worker.pid === pid)).toBe(false);
   });
 
-  test('SIGHUP rolls the workers: new processes, the same sessions, no error', async () => {
-    const gateway = await gatewayFor();
-    const clients = await Promise.all(['a', 'b', 'c', 'd'].map((name) => connect(gateway, name)));
-    const sessions = clients.map(({ sessionId }) => sessionId);
-    const before = (await gateway.workers()).map(({ pid }) => pid);
-    gateway.process.kill('SIGHUP');
-    await until(() => gateway.output().includes('"rolled"'));
-    const after = (await gateway.workers()).map(({ pid }) => pid);
-    expect(after.filter((pid) => before.includes(pid))).toEqual([]);
-    await until(() => clients.every(({ state }) => state === 'connected'));
-    expect(clients.map(({ sessionId }) => sessionId)).toEqual(sessions);
-  });
+  // A lone worker takes its connections itself, of several each gets them from the primary.
+  test.each(['1', '2'])(
+    'SIGHUP rolls %s worker(s): new processes, the same sessions, no error',
+    async (workers) => {
+      const gateway = await gatewayFor({ WORKERS: workers });
+      const clients = await Promise.all(['a', 'b', 'c', 'd'].map((name) => connect(gateway, name)));
+      const sessions = clients.map(({ sessionId }) => sessionId);
+      const before = (await gateway.workers()).map(({ pid }) => pid);
+      gateway.process.kill('SIGHUP');
+      await until(() => gateway.output().includes('"rolled"'));
+      const after = (await gateway.workers()).map(({ pid }) => pid);
+      expect(after.filter((pid) => before.includes(pid))).toEqual([]);
+      await until(() => clients.every(({ state }) => state === 'connected'));
+      expect(clients.map(({ sessionId }) => sessionId)).toEqual(sessions);
+    },
+  );
 
   test('SIGTERM closes every client with 1012 and exits with 0, also when it comes twice', async () => {
     const gateway = await gatewayFor();
@@ -277,10 +281,15 @@ describe('workers', () => {
     expect(await gateway.metric('attachments_total')).toBe(5);
   });
 
-  test('a port that is taken ends the start with an error and exit code 1', async () => {
-    const gateway = await gatewayFor();
-    await expect(startGateway({ PORT: String(gateway.port) })).rejects.toThrow(/ended with 1[^]*EADDRINUSE/);
-  });
+  test.each(['1', '2'])(
+    'a port that is taken ends the start of %s worker(s) with exit code 1',
+    async (workers) => {
+      const gateway = await gatewayFor();
+      await expect(startGateway({ PORT: String(gateway.port), WORKERS: workers })).rejects.toThrow(
+        /ended with 1[^]*EADDRINUSE/,
+      );
+    },
+  );
 
   test('an admin port that is taken ends the start with one line and exit code 1, before there is anything else', async () => {
     const gateway = await gatewayFor();

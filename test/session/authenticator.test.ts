@@ -269,6 +269,33 @@ describe('header', () => {
   });
 });
 
+describe('headers one after another', () => {
+  test('are each judged for themselves when a good one came before', async () => {
+    const reasons: Refusal[] = [];
+    const authenticator = createAuthenticator(settings(), {
+      refused: (reason) => reasons.push(reason),
+      now: () => NOW_S * 1000,
+    });
+    const good = hs256(CLAIMS);
+    const [header = ''] = good.split('.');
+    await authenticator.verify(good);
+    for (const bad of [
+      hs256(CLAIMS, { alg: 'HS256', typ: 'JWT', crit: ['exp'] }),
+      hs256(CLAIMS, { alg: 'none' }),
+      hs256(CLAIMS, { alg: 'HS256', typ: 'JWT' }, PREVIOUS),
+      header,
+      `${header}.`,
+      `${header}x`,
+    ]) {
+      await expect(authenticator.verify(bad)).rejects.toThrow(ProtocolError);
+    }
+    expect(reasons.slice(0, 3)).toEqual(['header', 'unknown_key', 'signature']);
+    expect(reasons).toHaveLength(6);
+    await authenticator.verify(good);
+    authenticator.close();
+  });
+});
+
 describe('claims', () => {
   test.each<[string, Record<string, unknown>, Refusal]>([
     ['exp is missing (J4)', { exp: undefined }, 'claims'],

@@ -2,6 +2,7 @@
 import type { ClientId, RoomName, SessionId, WorkerId } from '../../protocol/ids.js';
 import { MemoryLogs } from './memory-log.js';
 import { MemoryRooms, pageOf } from './memory-rooms.js';
+import { RevocationList } from './revocation-list.js';
 import type {
   AppendRequest,
   AppendResult,
@@ -14,6 +15,7 @@ import type {
   Page,
   ReadQuery,
   ReadResult,
+  Revocation,
   SessionPlace,
   SessionRef,
   Store,
@@ -49,6 +51,7 @@ export class MemoryStore implements Store {
   private readonly watchers = new Map<ClientId, Set<WorkerId>>();
   private readonly rooms: MemoryRooms;
   private readonly logs: MemoryLogs;
+  private readonly revoked = new RevocationList();
   private readonly now: () => number;
   private readonly deliver: MemoryStoreOptions['deliver'];
   /** When waiting sessions depart and end; in the order of insertion, which is the order of time. */
@@ -201,6 +204,15 @@ export class MemoryStore implements Store {
   acknowledge(ref: SessionRef, id: string): Promise<void> {
     if (this.current(ref) !== null) this.logs.acknowledge(inboxKey(ref.client), id);
     return DONE;
+  }
+
+  revoke(revocation: Revocation): Promise<void> {
+    this.revoked.add(revocation);
+    return DONE;
+  }
+
+  revocations(since: number): Promise<{ revocations: Revocation[]; number: number }> {
+    return Promise.resolve(this.revoked.since(since));
   }
 
   /** The primary knows when a worker dies and nothing here expires while it lives: there is nothing to renew. */

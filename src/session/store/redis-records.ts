@@ -1,7 +1,7 @@
 // What Redis gives back, read with suspicion: others may write to it, and older versions did.
 import { isClientId, isRoomName, isSessionId } from '../../protocol/ids.js';
 import { parseEntryId } from './entry-id.js';
-import type { Channel, Entry, Position, ReadResult, StoreEvent } from './store.js';
+import type { Channel, Entry, Position, ReadResult, Revocation, StoreEvent } from './store.js';
 
 const NEWLINE = 0x0a;
 
@@ -135,4 +135,19 @@ function streamEntry(id: string, list: unknown): Entry | null {
     kept: fields.get('f') !== undefined,
     body,
   };
+}
+
+/** Revocations as JSON texts; what is none is passed over. */
+export function revocationsOf(list: unknown): Revocation[] {
+  return (Array.isArray(list) ? (list as unknown[]) : []).flatMap((text) => {
+    try {
+      const value: unknown = JSON.parse(textOf(text));
+      if (typeof value !== 'object' || value === null) return [];
+      const { kind, id, beforeMs, untilMs } = value as Record<string, unknown>;
+      if ((kind !== 'client' && kind !== 'token') || typeof id !== 'string') return [];
+      return [{ kind, id, beforeMs: Number(beforeMs), untilMs: Number(untilMs) }];
+    } catch {
+      return [];
+    }
+  });
 }

@@ -14,7 +14,7 @@ import {
 import { parseEntryId } from './entry-id.js';
 import { PARTITIONS, partitionOf, partitionTags } from './partition.js';
 import { RedisConnection } from './redis-connection.js';
-import { keptOf, positionOf, readEntries, readEvent } from './redis-records.js';
+import { keptOf, positionOf, readEntries, readEvent, revocationsOf } from './redis-records.js';
 import type {
   AppendRequest,
   AppendResult,
@@ -28,6 +28,7 @@ import type {
   Position,
   ReadQuery,
   ReadResult,
+  Revocation,
   SessionPlace,
   SessionRef,
   Store,
@@ -308,6 +309,21 @@ export class RedisStore implements Store {
 
   async acknowledge(ref: SessionRef, id: string): Promise<void> {
     await this.run('acknowledge', ref.client, ...wordsOf(ref), id);
+  }
+
+  async revoke(revocation: Revocation): Promise<void> {
+    const text = JSON.stringify(revocation);
+    await this.redis.script('revoke', this.revokedBase, ...this.common(), text, revocation.untilMs);
+  }
+
+  async revocations(since: number): Promise<{ revocations: Revocation[]; number: number }> {
+    const reply = await this.redis.script('revocations', this.revokedBase, ...this.common(), since);
+    const [number, list] = reply as [unknown, unknown];
+    return { number: Number(number), revocations: revocationsOf(list) };
+  }
+
+  private get revokedBase(): string {
+    return `${this.options.prefix}:{revoked}:`;
   }
 
   async renew(worker: WorkerId, sessions: readonly SessionRef[]): Promise<void> {

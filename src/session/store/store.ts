@@ -130,6 +130,16 @@ export type ReadResult =
   /** Another epoch, or an id that this log never gave out: the store lost what it had accepted. `position` is where the log stands. */
   | { status: 'lost'; position: Position };
 
+/** A token, by its `jti`, or all tokens of a client that were issued up to a moment, are not taken any more. */
+export interface Revocation {
+  kind: 'client' | 'token';
+  id: string;
+  /** Only for a client: tokens issued later are good. Wall clock, ms, as `iat` is. */
+  beforeMs: number;
+  /** When every token that it is about has expired; it is forgotten then. Wall clock, ms. */
+  untilMs: number;
+}
+
 /** What a store tells one worker. */
 export type StoreEvent =
   | { type: 'entry'; channel: Channel; entry: Omit<Entry, 'id' | 'kept'> & { id: string | null } }
@@ -211,6 +221,10 @@ export interface Store {
   read(query: ReadQuery): Promise<ReadResult>;
   /** What was kept for the client up to this entry has reached it. */
   acknowledge(ref: SessionRef, id: string): Promise<void>;
+
+  revoke(revocation: Revocation): Promise<void>;
+  /** Revocations with a number above this one, and the newest number. A number below the asked one: the store has lost some. */
+  revocations(since: number): Promise<{ revocations: Revocation[]; number: number }>;
 
   /**
    * A sign of life of a worker, and of sessions that it holds: their keys are kept from expiring, those that were taken
