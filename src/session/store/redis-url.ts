@@ -23,7 +23,7 @@ const FORM =
   /^(?<scheme>rediss?)(?:\+(?<kind>sentinel|cluster))?:\/\/(?:(?<auth>[^@/]*)@)?(?<hosts>[^@/?#]+)(?:\/(?<path>[^?#]*))?(?:\?(?<query>[^#]*))?$/;
 const DEFAULT_PORTS = { single: 6379, sentinel: 26_379, cluster: 6379 };
 
-/** @throws RangeError that says what is wrong, without the password */
+/** @throws RangeError that says what is wrong, and quotes nothing: where a password is not encoded any part may be of it */
 export function parseRedisUrl(text: string): RedisTarget {
   const parts = FORM.exec(text)?.groups;
   if (parts === undefined) {
@@ -74,7 +74,7 @@ function readHosts(kind: RedisTarget['kind'], hosts: string): Address[] {
     const address = parseAddress(name, DEFAULT_PORTS[kind]);
     const isHost = address !== null && /^[A-Za-z0-9._:-]+$/.test(address.host);
     if (isHost && (name.startsWith('[') || !address.host.includes(':'))) return address;
-    throw new RangeError(`names the host ${JSON.stringify(name)}: host:port is wanted`);
+    throw new RangeError('names its hosts otherwise than host:port (a % or an @ in a password is written %25 or %40)');
   });
 }
 
@@ -89,7 +89,7 @@ function readPath(kind: RedisTarget['kind'], path: string): [string, number] {
   if (kind === 'sentinel' && masterName === '')
     throw new RangeError('must name the master after the sentinels: redis+sentinel://host:26379/<master name>');
   if (!/^\d{0,3}$/.test(db) || (kind === 'sentinel' && rest.length > 0))
-    throw new RangeError(`ends with ${JSON.stringify(path)}: the number of a database is wanted`);
+    throw new RangeError('ends with something else than the number of a database');
   return [masterName, Number(db)];
 }
 
@@ -99,7 +99,7 @@ function readQuery(kind: RedisTarget['kind'], query: string): string | null {
   for (const part of query === '' ? [] : query.split('&')) {
     const [name = '', value = ''] = part.split('=');
     if (name !== 'sentinelPassword' || kind !== 'sentinel')
-      throw new RangeError(`has the parameter ${JSON.stringify(name)}, which is unknown`);
+      throw new RangeError('has a parameter; there is one, sentinelPassword, for redis+sentinel://');
     password = decode(value);
   }
   return password;
