@@ -7,6 +7,7 @@ import { isLoopback, type KeySettings, looksLikePlaceholder, readKeys } from './
 import type { Rate } from './session/rate-limit.js';
 import type { ThrottleRates } from './session/throttle.js';
 import type { StoreSettings } from './session/store/store.js';
+import { parseRedisUrl } from './session/store/redis-url.js';
 import type { OriginRules } from './transport/upgrade-check.js';
 import { type Environment, SettingReader } from './setting-reader.js';
 
@@ -71,7 +72,12 @@ export interface Config {
     errorsPerMinuteLimit: number;
     rates: ThrottleRates;
   };
-  store: { redisUrl: string | null; redisPrefix: string; settings: StoreSettings };
+  store: {
+    redisUrl: string | null;
+    redisPrefix: string;
+    requireNoEviction: boolean;
+    settings: StoreSettings;
+  };
   iceServers: { urls: string[]; username?: string; credential?: string }[];
 }
 
@@ -342,11 +348,13 @@ function readLimits(read: SettingReader): Config['limits'] {
 
 function readStore(read: SettingReader): Config['store'] {
   const redisUrl = read.text('REDIS_URL');
-  if (redisUrl !== null && !isRedisUrl(redisUrl)) {
-    read.wrong(
-      'REDIS_URL',
-      'is no URL like redis://host:6379 (or rediss:// for TLS); special characters of a password are %-encoded',
-    );
+  if (redisUrl !== null) {
+    try {
+      parseRedisUrl(redisUrl);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      read.wrong('REDIS_URL', error.message);
+    }
   }
   const redisPrefix = read.text('REDIS_PREFIX') ?? 'sb';
   if (!/^[A-Za-z0-9._-]{1,32}$/.test(redisPrefix))
@@ -361,6 +369,7 @@ function readStore(read: SettingReader): Config['store'] {
   return {
     redisUrl,
     redisPrefix,
+    requireNoEviction: read.choice('REDIS_REQUIRE_NOEVICTION', ['false', 'true']) === 'true',
     settings: {
       resumeWindowMs,
       presenceGraceMs: read.number('PRESENCE_GRACE_MS'),
@@ -373,15 +382,6 @@ function readStore(read: SettingReader): Config['store'] {
       workerLeaseMs: read.number('WORKER_LEASE_MS'),
     },
   };
-}
-
-function isRedisUrl(text: string): boolean {
-  try {
-    const { protocol, hostname } = new URL(text);
-    return (protocol === 'redis:' || protocol === 'rediss:') && hostname !== '';
-  } catch {
-    return false;
-  }
 }
 
 type IceServer = Config['iceServers'][number];

@@ -17,7 +17,7 @@ import { StartError } from './start-error.js';
 import { backoffMs, type Fate, nextFate } from './supervision.js';
 import { VERSION } from './version.js';
 import { parseToPrimary, type ToWorker } from './worker/control.js';
-import { EXIT_CANNOT_LISTEN } from './worker/worker.js';
+import { EXIT_CANNOT_LISTEN, EXIT_EVICTING_REDIS } from './worker/worker.js';
 
 /** How long a worker may take from fork to listening, ms. */
 const START_TIMEOUT_MS = 20_000;
@@ -259,16 +259,15 @@ class Supervisor implements Primary {
     if (this.draining !== null || forked.state === 'draining') return;
     this.log.error({ worker: forked.id, code, signal }, 'a worker ended');
     if (this.replacing === forked) return;
-    const hopeless = code === EXIT_CANNOT_LISTEN;
+    const hopeless = this.hopelessEnd(code);
     this.fate = nextFate(this.fate, performance.now() - forked.startedAt);
     const { crashLoopLimit } = this.config.server;
-    if (hopeless || (crashLoopLimit > 0 && this.fate.failures >= crashLoopLimit)) {
-      const { host, port } = this.config.server;
-      const error = hopeless
-        ? StartError.port('PORT', host, port)
-        : new StartError(
-            `The workers crash in a loop (CRASH_LOOP_LIMIT is ${String(crashLoopLimit)}): the log tells why.`,
-          );
+    if (hopeless !== null || (crashLoopLimit > 0 && this.fate.failures >= crashLoopLimit)) {
+      const error =
+        hopeless ??
+        new StartError(
+          `The workers crash in a loop (CRASH_LOOP_LIMIT is ${String(crashLoopLimit)}): the log tells why.`,
+        );
       this.log.fatal({ failures: this.fate.failures }, error.message);
       void this.drain().then(() => {
         this.onHopeless(error);
@@ -283,6 +282,16 @@ class Supervisor implements Primary {
       backoffMs(this.fate.failures, Math.random()),
     );
     this.timers.add(timer);
+  }
+
+  /** The reason why forking a worker again would not help. */
+  private hopelessEnd(code: number | null): StartError | null {
+    const { host, port } = this.config.server;
+    if (code === EXIT_CANNOT_LISTEN) return StartError.port('PORT', host, port);
+    if (code !== EXIT_EVICTING_REDIS) return null;
+    return new StartError(
+      'Redis may evict what it has accepted, which REDIS_REQUIRE_NOEVICTION forbids: CONFIG SET maxmemory-policy noeviction on every node, and in its configuration file.',
+    );
   }
 
   /** Its sessions wait from now on: the embedded store knows at once, Redis by way of a sibling (else by the lease). */

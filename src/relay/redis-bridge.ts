@@ -5,7 +5,8 @@ import type { NodeBridge } from './relay.js';
 
 /** What the bridge needs of Redis; the store's connections offer it, so that a worker opens no further ones. */
 export interface PubSub {
-  readonly ready: boolean;
+  /** Whether a channel can be published to now. */
+  reaches(channel: string): boolean;
   /** Resolves with the number of subscribers that Redis passed it to. */
   publish(channel: string, bytes: Buffer): Promise<unknown>;
   subscribe(channels: string[], listener: (channel: string, bytes: Buffer) => void): Promise<void>;
@@ -62,7 +63,7 @@ export class RedisBridge implements NodeBridge {
   }
 
   private queue(channel: string, bytes: Buffer): boolean {
-    if (!this.options.pubSub.ready || this.queuedBytes + bytes.length > BRIDGE_QUEUE_LIMIT_BYTES)
+    if (!this.options.pubSub.reaches(channel) || this.queuedBytes + bytes.length > BRIDGE_QUEUE_LIMIT_BYTES)
       return false;
     const batch = this.batches.get(channel);
     if (batch === undefined) this.batches.set(channel, [bytes]);

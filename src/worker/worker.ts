@@ -322,6 +322,8 @@ export async function runWorker(
 
 /** The port is taken or forbidden: forking the worker again would not help. */
 export const EXIT_CANNOT_LISTEN = 78;
+/** Redis may evict, which REDIS_REQUIRE_NOEVICTION forbids. */
+export const EXIT_EVICTING_REDIS = 79;
 
 async function openStore(
   { config, worker, storePath }: WorkerSettings,
@@ -336,21 +338,25 @@ async function openStore(
       process.exit(1);
     });
   // Loaded only where it is used: without Redis a worker saves the client library's memory.
-  const { RedisStore } = await import('../session/store/redis-store.js');
+  const { EvictionError, RedisStore } = await import('../session/store/redis-store.js');
   const store = await RedisStore.connect({
     url: config.store.redisUrl,
     prefix: config.store.redisPrefix,
     worker,
     settings: config.store.settings,
+    requireNoEviction: config.store.requireNoEviction,
     listener,
     log,
     count: (kind: string) => {
       metrics.storeErrors.inc({ kind });
     },
   }).catch((error: unknown) => {
+    if (error instanceof EvictionError) {
+      log.fatal({ reason: error.message }, 'REDIS_REQUIRE_NOEVICTION forbids this Redis');
+      process.exit(EXIT_EVICTING_REDIS);
+    }
     if (!(error instanceof GatewayError)) throw error;
     log.error({ reason: error.message }, 'the worker cannot start: it ends, and the primary tries again');
-    log.flush();
     process.exit(1);
   });
   const bridge = new RedisBridge({

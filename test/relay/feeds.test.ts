@@ -9,7 +9,7 @@ import type { Channel, SessionRef, StoreEvent } from '../../src/session/store/st
 import { SETTINGS, W1, attach, attachRequest } from '../session/store/fixture.js';
 import { createReceiver, sessionId } from './receiver.js';
 
-const lobby: Channel = { kind: 'room', room: 'lobby' as RoomName };
+const lobby = { kind: 'room', room: 'lobby' as RoomName } satisfies Channel;
 const inbox: Channel = { kind: 'inbox', client: 'alice' as ClientId };
 
 const message = (event: string) => ({
@@ -58,7 +58,11 @@ describe('feeds', () => {
     sender = await attach(store, attachRequest('sender', W1));
   });
 
-  const publish = async (event: string, channel = lobby, more: object = {}): Promise<string | null> => {
+  const publish = async (
+    event: string,
+    channel: Channel = lobby,
+    more: object = {},
+  ): Promise<string | null> => {
     const { client, session, generation } = sender;
     const body =
       channel.kind === 'room'

@@ -76,6 +76,7 @@ describe('the bridge', () => {
     publish = async () => 1;
     const fake = {
       ready: true,
+      reaches: () => fake.ready,
       publish: (channel: string, batch: Buffer) => {
         published.push({ channel, bytes: batch });
         return publish();

@@ -1,7 +1,7 @@
 // Partitions: every client and room hashes to one of 256, whose keys and channels share one Redis hash tag.
 
 export const PARTITIONS = 256;
-const SLOTS = 16_384;
+export const SLOTS = 16_384;
 
 /** FNV-1a, 32 bit: small, well spread for short names, and easy to repeat in another language. */
 export function partitionOf(name: string): number {

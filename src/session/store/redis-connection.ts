@@ -1,232 +1,351 @@
-// Connections to Redis that fail fast and say what they know: surely not done, or perhaps done.
+// The masters of one Redis, Sentinel or Cluster as one connection that fails fast and says what it knows of a call.
 import { readFileSync, readdirSync } from 'node:fs';
-import { Redis, type RedisOptions } from 'ioredis';
 import { GatewayError } from '../../protocol/errors.js';
+import { SLOTS, slotOf } from './partition.js';
+import { isReply, PROBE_INTERVAL_MS, RedisMaster, type Script, tagOf } from './redis-master.js';
+import { TopologySource, type Topology } from './redis-topology.js';
+import { type Address, nameOf, parseAddress, parseRedisUrl, type RedisTarget } from './redis-url.js';
 
-/** A command without reply by then is given up; Redis may still execute it later, ms. */
-const COMMAND_TIMEOUT_MS = 2_000;
-/** Commands of one worker that may be under way; past it calls are refused at once. */
-const PENDING_LIMIT = 20_000;
-/** Both connections are asked for a sign of life this often, ms; a dead peer may never say that it is dead. */
-const PROBE_INTERVAL_MS = 1_000;
-
-type Command = (...args: (string | number | Buffer)[]) => Promise<unknown>;
+/** Without any doubt the topology is asked for this often, ms: a notice of a change can be lost. */
+const TOPOLOGY_INTERVAL_MS = 5_000;
+/** In doubt it is asked for this often at most, ms; a random part is added, so that workers do not ask in step. */
+const TOPOLOGY_PAUSE_MS = 200;
+/** A call whose slot is on the move waits this long for its new place, ms. */
+const MOVE_TIMEOUT_MS = 2_000;
+/** Calls that may wait so; past it they are refused at once. */
+const MOVING_LIMIT = 2_000;
+/** Several masters in a row may say that another one is responsible. */
+const REDIRECTS_LIMIT = 5;
+/** Interruptions are told this often at most, ms. */
+const RECONNECTED_PAUSE_MS = 100;
 
 export interface RedisConnectionOptions {
+  /** As in REDIS_URL. */
   url: string;
   /** Counts failures by kind. */
   count(kind: string): void;
-  /** The subscriber came back after an interruption: what was published meanwhile is lost. */
+  /** Channels are heard again after an interruption: what was published meanwhile is lost. */
   reconnected(): void;
 }
 
-/** Options of every connection: ioredis' own would resend writes whose reply was lost, and wait for ever. */
-function optionsOf(): RedisOptions {
-  return {
-    lazyConnect: true,
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: 0,
-    autoResendUnfulfilledCommands: false,
-    connectTimeout: 2_000,
-    commandTimeout: COMMAND_TIMEOUT_MS,
-    // A peer that hangs does not answer a FIN either.
-    disconnectTimeout: 50,
-    autoResubscribe: false,
-    keepAlive: 10_000,
-    retryStrategy: (attempt) =>
-      Math.round(Math.random() * Math.min(2_000, 50 * 2 ** Math.min(attempt, 6))) + 20,
-    reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 1 : false),
-  };
-}
-
 export class RedisConnection {
-  private readonly data: Redis;
-  private readonly subscriber: Redis;
-  private readonly scripts = new Map<string, Command>();
+  private readonly source: TopologySource;
+  private readonly target: RedisTarget;
+  private readonly scripts = readScripts();
+  private readonly masters = new Map<string, RedisMaster>();
+  /** The master of each slot; all the same without a cluster. */
+  private owners: (RedisMaster | undefined)[] = [];
   private readonly listeners = new Map<string, (channel: string, bytes: Buffer) => void>();
-  private readonly prober: NodeJS.Timeout;
-  private pending = 0;
-  /** What a connection failed of last; what its commands say then is only that it is closed. */
-  private trouble: string | null = null;
-  /** Connections that were ended and are not closed yet. */
-  private readonly ending = new Set<Redis>();
-  /** Whether every channel is subscribed to on the present connection. */
-  private listening = true;
+  /** Channels that were listened to before: to hear them again means that something was missed. */
+  private readonly heardBefore = new Set<string>();
+  private readonly poller: NodeJS.Timeout;
+  private refreshing: Promise<void> | null = null;
+  private refreshedAt = -Infinity;
+  private telling: NodeJS.Timeout | null = null;
+  private toldAt = -Infinity;
+  private moving = 0;
+  private closed = false;
 
   private constructor(private readonly options: RedisConnectionOptions) {
-    this.data = new Redis(options.url, { ...optionsOf(), enableAutoPipelining: true });
-    this.subscriber = new Redis(options.url, optionsOf());
-    for (const connection of [this.data, this.subscriber]) {
-      connection.on('error', ({ message }: Error) => {
-        // The text alone: the error of a refused login carries the password.
-        this.trouble = message;
-        options.count('connection');
-      });
-      connection.on('close', () => {
-        this.ending.delete(connection);
-      });
-    }
-    this.subscriber.on('close', () => {
-      this.listening = this.listeners.size === 0;
-    });
-    this.subscriber.on('ready', () => {
-      if (!this.listening) void this.resubscribe();
-    });
-    this.subscriber.on('messageBuffer', (name: Buffer, bytes: Buffer) => {
-      const channel = name.toString('utf8');
-      this.listeners.get(channel)?.(channel, bytes);
-    });
-    this.defineScripts();
-    this.prober = setInterval(() => {
-      this.probe();
+    this.target = parseRedisUrl(options.url);
+    this.source = new TopologySource(this.target);
+    this.poller = setInterval(() => {
+      const isWell = this.owners.length > 0 && [...this.masters.values()].every(({ isReady }) => isReady);
+      if (!isWell || performance.now() - this.refreshedAt >= TOPOLOGY_INTERVAL_MS) void this.refresh();
     }, PROBE_INTERVAL_MS);
-    this.prober.unref();
+    this.poller.unref();
   }
 
-  /** @throws GatewayError `unavailable` where Redis cannot be reached at the start */
+  /** @throws GatewayError `unavailable` where too few masters can be reached at the start */
   static async open(options: RedisConnectionOptions): Promise<RedisConnection> {
     const connection = new RedisConnection(options);
-    try {
-      await Promise.all([connection.data.connect(), connection.subscriber.connect()]);
-    } catch (cause) {
-      await connection.close();
-      const reason = connection.trouble ?? (cause instanceof Error ? cause.message : String(cause));
-      throw new GatewayError('unavailable', `no connection to Redis: ${reason}`);
-    }
-    return connection;
+    const topology = await connection.source.resolve([]);
+    const starting = topology === null ? [] : connection.apply(topology);
+    await Promise.all(starting);
+    if (connection.ready) return connection;
+    await connection.close();
+    const what = {
+      single: 'Redis cannot be reached, or is no master',
+      sentinel: 'no sentinel names a master that can be reached',
+      cluster: 'most masters of the Redis Cluster cannot be reached',
+    }[connection.target.kind];
+    throw new GatewayError('unavailable', what);
   }
 
+  /** Whether it serves now: all of one Redis, most of a cluster, whose other part refuses its own calls only. */
   get ready(): boolean {
-    return (
-      this.data.status === 'ready' &&
-      this.subscriber.status === 'ready' &&
-      this.listening &&
-      this.ending.size === 0
-    );
+    if (this.listeners.size === 0) {
+      let slots = 0;
+      for (const owner of this.owners) if (owner?.isReady === true) slots++;
+      return slots * 2 > SLOTS;
+    }
+    let heard = 0;
+    for (const master of this.masters.values()) if (master.isReady) heard += master.listensTo;
+    return heard * 2 > this.listeners.size;
   }
 
-  /** The setting that decides whether Redis may throw away what it has accepted. */
-  async evictionPolicy(): Promise<string> {
-    const [, policy] = (await this.run(() => this.data.config('GET', 'maxmemory-policy'))) as string[];
-    return policy ?? 'unknown';
+  /** How scripts publish: in a cluster to the master of the channel's slot alone. */
+  get publishCommand(): 'PUBLISH' | 'SPUBLISH' {
+    return this.target.kind === 'cluster' ? 'SPUBLISH' : 'PUBLISH';
+  }
+
+  /** Whether a call for this key or channel has a chance now. */
+  reaches(key: string): boolean {
+    return this.ownerOf(key)?.isReady === true;
+  }
+
+  /** The setting of each master that decides whether it may throw away what it has accepted. */
+  async evictionPolicies(): Promise<string[]> {
+    return Promise.all(
+      [...this.masters.values()].map(async (master) => {
+        // CONFIG is forbidden in many hosted services, INFO in none.
+        const info = await master.call((data) => data.info('memory')).catch(() => '');
+        return /maxmemory_policy:(\S+)/.exec(info)?.[1] ?? 'unknown';
+      }),
+    );
   }
 
   /** Runs a script of ./scripts; strings come back as strings. */
   script(name: string, base: string, ...args: (string | number | Buffer)[]): Promise<unknown> {
-    return this.run(() => this.command(name)(base, ...args));
+    return this.run(base, (master) => master.script(`sb_${name}`, [base, ...args]));
   }
 
   /** The same with strings as bytes. */
   scriptBuffer(name: string, base: string, ...args: (string | number | Buffer)[]): Promise<unknown> {
-    return this.run(() => this.command(`${name}Buffer`)(base, ...args));
+    return this.run(base, (master) => master.script(`sb_${name}Buffer`, [base, ...args]));
   }
 
-  publish(channel: string, bytes: Buffer): Promise<unknown> {
-    return this.run(() => this.data.publish(channel, bytes));
+  /** Resolves with the number of connections that Redis passed it to. */
+  publish(channel: string, bytes: Buffer): Promise<number> {
+    return this.run(channel, (master) => master.publish(channel, bytes));
   }
 
   /** A lock that ends by itself; false when somebody else has it. */
   async lock(key: string, ms: number): Promise<boolean> {
-    return (await this.run(() => this.data.set(key, '1', 'PX', ms, 'NX'))) === 'OK';
+    const reply = await this.run(key, (master) => master.call((data) => data.set(key, '1', 'PX', ms, 'NX')));
+    return reply === 'OK';
   }
 
   lexRange(key: string, from: string, to: string, limit: number): Promise<string[]> {
-    return this.run(() => this.data.zrangebylex(key, from, to, 'LIMIT', 0, limit));
+    return this.run(key, (master) =>
+      master.call((data) => data.zrangebylex(key, from, to, 'LIMIT', 0, limit)),
+    );
   }
 
   /** Whether a sorted set has the member. */
   async hasMember(key: string, member: string): Promise<boolean> {
-    return (await this.run(() => this.data.zscore(key, member))) !== null;
+    return (await this.run(key, (master) => master.call((data) => data.zscore(key, member)))) !== null;
   }
 
   strike(key: string, task: string): Promise<unknown> {
-    return this.run(() => this.data.zrem(key, task));
+    return this.run(key, (master) => master.call((data) => data.zrem(key, task)));
   }
 
+  /**
+   * Listens to channels from now on, also after interruptions and wherever they move.
+   * @throws GatewayError `unavailable` where most of them cannot be heard now
+   */
   async subscribe(channels: string[], listener: (channel: string, bytes: Buffer) => void): Promise<void> {
     for (const channel of channels) this.listeners.set(channel, listener);
-    await this.subscriber.subscribe(...channels);
+    await this.assign();
+    if (!this.ready) throw new GatewayError('unavailable', 'Redis does not let this worker subscribe');
   }
 
   close(): Promise<void> {
-    clearInterval(this.prober);
-    this.data.disconnect();
-    this.subscriber.disconnect();
+    this.closed = true;
+    clearInterval(this.poller);
+    if (this.telling !== null) clearTimeout(this.telling);
+    for (const master of this.masters.values()) master.close();
     return Promise.resolve();
   }
 
-  private defineScripts(): void {
-    const directory = new URL('./scripts/', import.meta.url);
-    const prelude = readFileSync(new URL('prelude.lua', directory), 'utf8');
-    for (const file of readdirSync(directory)) {
-      if (file === 'prelude.lua' || !file.endsWith('.lua')) continue;
-      const name = file.slice(0, -'.lua'.length);
-      const lua = `${prelude}\n${readFileSync(new URL(file, directory), 'utf8')}`;
-      this.data.defineCommand(`sb_${name}`, { numberOfKeys: 1, lua });
-    }
+  private ownerOf(key: string): RedisMaster | undefined {
+    return this.owners[this.target.kind === 'cluster' ? slotOf(tagOf(key)) : 0];
   }
 
-  private command(name: string): Command {
-    let command = this.scripts.get(name);
-    if (command === undefined) {
-      const method: unknown = Reflect.get(this.data, `sb_${name}`);
-      if (typeof method !== 'function') throw new TypeError(`there is no script ${name}`);
-      // defineCommand adds methods that its types cannot know.
-      this.scripts.set(name, (command = (method as Command).bind(this.data)));
-    }
-    return command;
-  }
-
-  private async run<Result>(command: () => Promise<Result>): Promise<Result> {
-    if (!this.ready || this.pending >= PENDING_LIMIT) throw new GatewayError('unavailable');
-    this.pending++;
+  private async run<Result>(key: string, command: (master: RedisMaster) => Promise<Result>): Promise<Result> {
+    const master = this.ownerOf(key);
+    if (master === undefined) throw new GatewayError('unavailable');
     try {
-      return await command();
+      return await command(master);
     } catch (error) {
-      throw this.explain(error);
-    } finally {
-      this.pending--;
+      return this.again(error, master, key, command);
     }
+  }
+
+  /** After a failure: at another master where this one says so, surely without having done anything. */
+  private async again<Result>(
+    cause: unknown,
+    refusing: RedisMaster,
+    key: string,
+    command: (master: RedisMaster) => Promise<Result>,
+  ): Promise<Result> {
+    const deadline = performance.now() + MOVE_TIMEOUT_MS;
+    let [error, master] = [cause, refusing];
+    for (let redirects = 0; ; redirects++) {
+      if (!isRedirect(error) || performance.now() > deadline) throw this.explain(error);
+      if (this.moving >= MOVING_LIMIT) throw this.explain(error);
+      this.moving++;
+      try {
+        await this.redirect(error.message, master, redirects);
+      } finally {
+        this.moving--;
+      }
+      const next = this.ownerOf(key);
+      if (next === undefined || this.closed) throw this.explain(error);
+      master = next;
+      try {
+        return await command(master);
+      } catch (newer) {
+        error = newer;
+      }
+    }
+  }
+
+  /**
+   * MOVED names the new master. ASK says that the slot is on the way: keys that exist are still here, and a script must
+   * see all keys of its partition or none, so that it waits until the move is over.
+   */
+  private async redirect(message: string, from: RedisMaster, redirects: number): Promise<void> {
+    const [kind, slot, place = ''] = message.split(' ');
+    if (kind !== 'MOVED' || redirects >= REDIRECTS_LIMIT) {
+      await pause(20 + Math.random() * 80);
+      return;
+    }
+    const address = parseAddress(place);
+    const host = address?.host === '' ? from.name.slice(0, from.name.lastIndexOf(':')) : address?.host;
+    const master = this.masters.get(`${host ?? ''}:${String(address?.port)}`);
+    const refreshed = this.refresh();
+    if (master !== undefined && redirects === 0) this.owners[Number(slot)] = master;
+    else await refreshed;
   }
 
   /** An error reply means that Redis refused; a lost connection or a time-out that nobody knows. */
   private explain(cause: unknown): GatewayError {
+    if (cause instanceof GatewayError) return cause;
     const message = cause instanceof Error ? cause.message : String(cause);
-    if (cause instanceof Error && cause.name === 'ReplyError') {
+    if (isReply(cause)) {
       this.options.count('reply');
       return new GatewayError('unavailable', undefined, { cause });
     }
     if (message.includes("isn't writeable")) return new GatewayError('unavailable', undefined, { cause });
     this.options.count('unknown_outcome');
-    if (message === 'Command timed out') this.hangUp(this.data);
     return new GatewayError('unknown_outcome', undefined, { cause });
   }
 
-  private probe(): void {
-    for (const connection of [this.data, this.subscriber]) {
-      if (connection.status !== 'ready') continue;
-      connection.ping().catch(() => {
-        this.hangUp(connection);
-      });
-    }
+  /** Asks who the masters are, one question at a time and not too often; resolves when the answer is in force. */
+  private refresh(): Promise<void> {
+    this.refreshing ??= this.refreshNow().finally(() => {
+      this.refreshing = null;
+    });
+    return this.refreshing;
   }
 
-  /** Only once every channel is heard again is it time to ask what was missed. */
-  private async resubscribe(): Promise<void> {
-    try {
-      await this.subscriber.subscribe(...this.listeners.keys());
-    } catch {
-      this.hangUp(this.subscriber);
-      return;
-    }
-    this.listening = true;
-    this.options.reconnected();
+  private async refreshNow(): Promise<void> {
+    const since = performance.now() - this.refreshedAt;
+    await pause(Math.max(0, TOPOLOGY_PAUSE_MS * (1 + Math.random()) - since));
+    if (this.closed) return;
+    const connections = [...this.masters.values()].map(({ connection }) => connection);
+    const topology = await this.source.resolve(connections.filter((connection) => connection !== null));
+    this.refreshedAt = performance.now();
+    if (this.closed) return;
+    // Who does not answer says nothing: the masters that are known stay.
+    if (topology === null) this.options.count('topology');
+    else this.apply(topology);
   }
 
-  /** Ends a connection that hangs; a new one is made. */
-  private hangUp(connection: Redis): void {
-    if (connection.status !== 'ready' || this.ending.has(connection)) return;
-    this.ending.add(connection);
-    connection.disconnect(true);
+  /** @returns what new masters need to start */
+  private apply({ masters }: Topology): Promise<void>[] {
+    const starting: Promise<void>[] = [];
+    const owners: (RedisMaster | undefined)[] = Array<undefined>(SLOTS).fill(undefined);
+    for (const { address, slots } of masters) {
+      const name = nameOf(address);
+      let master = this.masters.get(name);
+      if (master === undefined) {
+        master = this.createMaster(address);
+        this.masters.set(name, master);
+        starting.push(master.start());
+      }
+      for (const [from, to] of slots) owners.fill(master, from, to + 1);
+    }
+    this.owners = owners;
+    const used = new Set(owners);
+    for (const [name, master] of this.masters) {
+      if (used.has(master)) continue;
+      this.masters.delete(name);
+      // What is under way there may still be answered, or not: it is nobody's truth any more.
+      master.close();
+    }
+    void this.assign();
+    return starting;
   }
+
+  private createMaster(address: Address): RedisMaster {
+    return new RedisMaster({
+      target: this.target,
+      address,
+      scripts: this.scripts,
+      count: this.options.count,
+      heard: (channel, bytes) => this.listeners.get(channel)?.(channel, bytes),
+      listening: (channels) => {
+        this.noteListening(channels);
+      },
+      doubt: () => void this.refresh(),
+    });
+  }
+
+  /** Each master listens to the channels of its slots. */
+  private async assign(): Promise<void> {
+    const channels = new Map<RedisMaster, Set<string>>();
+    for (const master of this.masters.values()) channels.set(master, new Set());
+    for (const channel of this.listeners.keys()) {
+      const owner = this.ownerOf(channel);
+      if (owner !== undefined) channels.get(owner)?.add(channel);
+    }
+    await Promise.all([...channels].map(([master, wanted]) => master.listen(wanted)));
+  }
+
+  /** Only once a channel is heard again is it time to ask what was missed. */
+  private noteListening(channels: readonly string[]): void {
+    let missed = false;
+    for (const channel of channels) {
+      if (this.heardBefore.has(channel)) missed = true;
+      else this.heardBefore.add(channel);
+    }
+    if (missed) this.tellReconnected();
+  }
+
+  /** At once, and what follows soon after together: each time every log is read again. */
+  private tellReconnected(): void {
+    if (this.telling !== null || this.closed) return;
+    const wait = this.toldAt + RECONNECTED_PAUSE_MS - performance.now();
+    const tell = (): void => {
+      this.telling = null;
+      this.toldAt = performance.now();
+      this.options.reconnected();
+    };
+    if (wait > 0) this.telling = setTimeout(tell, wait);
+    else tell();
+  }
+}
+
+function readScripts(): Script[] {
+  const directory = new URL('./scripts/', import.meta.url);
+  const prelude = readFileSync(new URL('prelude.lua', directory), 'utf8');
+  return readdirSync(directory)
+    .filter((file) => file !== 'prelude.lua' && file.endsWith('.lua'))
+    .map((file) => ({
+      name: `sb_${file.slice(0, -'.lua'.length)}`,
+      lua: `${prelude}\n${readFileSync(new URL(file, directory), 'utf8')}`,
+    }));
+}
+
+function isRedirect(error: unknown): error is Error {
+  return isReply(error) && /^(MOVED|ASK|TRYAGAIN) /.test(error.message);
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms).unref();
+  });
 }

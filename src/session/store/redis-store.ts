@@ -42,7 +42,9 @@ export interface RedisStoreOptions {
   worker: WorkerId;
   settings: StoreSettings;
   listener: StoreListener;
-  log: Pick<Logger, 'warn'>;
+  log: Pick<Logger, 'warn' | 'error'>;
+  /** Do not start where Redis may evict what it has accepted. */
+  requireNoEviction?: boolean;
   /** Counts failures and messages that are none of ours. */
   count: (kind: string) => void;
 }
@@ -89,6 +91,12 @@ export class RedisStore implements Store {
         options.listener({ type: 'reset' });
       },
     });
+    try {
+      await checkEviction(redis, options);
+    } catch (error) {
+      await redis.close();
+      throw error;
+    }
     const store = new RedisStore(options, redis);
     const channels = store.tags.map((tag) => `${options.prefix}:{${tag}}:to:${options.worker}`);
     await redis.subscribe(channels, (_channel, bytes) => {
@@ -96,13 +104,6 @@ export class RedisStore implements Store {
       if (event === null) options.count('bad_message');
       else options.listener(event);
     });
-    const policy = await redis.evictionPolicy().catch(() => 'unknown');
-    if (policy !== 'noeviction') {
-      options.log.warn(
-        { policy },
-        'Redis may evict accepted messages and sessions: set maxmemory-policy noeviction',
-      );
-    }
     return store;
   }
 
@@ -473,12 +474,30 @@ export class RedisStore implements Store {
   }
 
   private common(): [string, number] {
-    return ['PUBLISH', this.ttl];
+    return [this.redis.publishCommand, this.ttl];
   }
 
   private base(partition: number): string {
     return `${this.options.prefix}:{${this.tags[partition] ?? ''}}:`;
   }
+}
+
+/** @throws EvictionError where it is refused */
+async function checkEviction(redis: RedisConnection, options: RedisStoreOptions): Promise<void> {
+  const policies = await redis.evictionPolicies();
+  const evicting = policies.filter((policy) => policy !== 'noeviction' && policy !== 'unknown');
+  const text =
+    'Redis may evict accepted messages and sessions when its memory is full: ' +
+    'CONFIG SET maxmemory-policy noeviction on every node, and in its configuration file';
+  if (evicting.length > 0 && options.requireNoEviction === true) throw new EvictionError(text);
+  if (evicting.length > 0) options.log.error({ policies: evicting }, text);
+  else if (policies.includes('unknown'))
+    options.log.warn({ policies }, 'Redis does not tell its maxmemory-policy, which must be noeviction');
+}
+
+/** REDIS_REQUIRE_NOEVICTION forbids to start with this Redis. */
+export class EvictionError extends Error {
+  override readonly name = 'EvictionError';
 }
 
 function wordsOf({ client, session, generation }: SessionRef): [string, string, string] {

@@ -1,10 +1,10 @@
 // RedisStore for two workers on a real server, with what each was told.
 import { expect } from '@jest/globals';
-import { Redis } from 'ioredis';
 import type { WorkerId } from '../../../src/protocol/ids.js';
 import { RedisStore, type RedisStoreOptions } from '../../../src/session/store/redis-store.js';
 import type { StoreEvent, StoreSettings } from '../../../src/session/store/store.js';
 import { type Harness, W1, W2 } from './fixture.js';
+import { connectAdmin } from './redis-admin.js';
 
 export interface RedisHarness extends Harness {
   store(worker: WorkerId): RedisStore;
@@ -30,8 +30,7 @@ export async function startRedisHarness(
   settings: StoreSettings,
   prefix = `t${Math.random().toString(36).slice(2)}`,
 ): Promise<RedisHarness> {
-  const admin = new Redis(url, { retryStrategy: () => 50 });
-  admin.on('error', () => {});
+  const admin = connectAdmin(url);
   const told = new Map<WorkerId, StoreEvent[]>([
     [W1, []],
     [W2, []],
@@ -47,6 +46,7 @@ export async function startRedisHarness(
       listener: (event) => told.get(worker)?.push(event),
       log: {
         warn: (_fields: unknown, text?: string) => warnings.push(text ?? ''),
+        error: (_fields: unknown, text?: string) => warnings.push(text ?? ''),
       },
       count: (kind) => counted.push(kind),
     };
@@ -54,7 +54,7 @@ export async function startRedisHarness(
   };
   const [one, two] = await Promise.all([connect(W1), connect(W2)]);
   const store = (worker: WorkerId) => (worker === W1 ? one : two);
-  const keys = async () => admin.keys(`${prefix}:*`);
+  const keys = () => admin.keys(`${prefix}:*`);
   const noteKeys = async () => {
     for (const key of await keys()) {
       const ttl = await admin.pttl(key);
@@ -72,28 +72,25 @@ export async function startRedisHarness(
     advance: async (ms) => {
       await noteKeys();
       // The server's clock decides; it cannot be told the time.
-      const [seconds = '0', micros = '0'] = (await admin.time()).map(String);
-      const end = Number(seconds) * 1000 + Number(micros) / 1000 + ms + 1;
-      await until('time has passed', async () => {
-        const [s = '0', us = '0'] = (await admin.time()).map(String);
-        return Number(s) * 1000 + Number(us) / 1000 >= end;
-      });
+      const end = (await admin.timeMs()) + ms + 1;
+      await until('time has passed', async () => (await admin.timeMs()) >= end);
     },
     // What a server publishes to a connection after the events arrives after them.
     settle: async () => {
       for (const worker of [W1, W2]) {
         const events = told.get(worker) ?? [];
-        const mark = `settle-${Math.random().toString(36).slice(2)}`;
-        const channel = (await admin.pubsub('CHANNELS', `${prefix}:*:to:${worker}`)) as string[];
-        await admin.publish(channel[0] ?? '', `${JSON.stringify({ type: 'route', client: mark })}\n`);
-        const at = () => events.findIndex((event) => event.type === 'route' && event.client === mark);
-        await until('events have arrived', () => at() >= 0);
-        events.splice(at(), 1);
+        for (const channel of await admin.channels(`${prefix}:*:to:${worker}`)) {
+          const mark = `settle-${Math.random().toString(36).slice(2)}`;
+          await admin.publish(channel, `${JSON.stringify({ type: 'route', client: mark })}\n`);
+          const at = () => events.findIndex((event) => event.type === 'route' && event.client === mark);
+          await until('events have arrived', () => at() >= 0);
+          events.splice(at(), 1);
+        }
       }
     },
     sweep: async () => {
       // One worker sweeps at a time, and another may just have done so.
-      await admin.del(`${prefix}:{workers}:sweep`);
+      await admin.remove([`${prefix}:{workers}:sweep`]);
       await one.sweep();
     },
     expectNothingLeft: async () => {
@@ -104,8 +101,8 @@ export async function startRedisHarness(
     close: async () => {
       await Promise.all([one.close(), two.close()]);
       const all = await keys().catch((): string[] => []);
-      if (all.length > 0) await admin.del(all);
-      admin.disconnect();
+      await admin.remove(all).catch(() => undefined);
+      admin.close();
     },
   };
 }

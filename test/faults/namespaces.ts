@@ -1,0 +1,146 @@
+// Machines on one machine: network namespaces on a bridge, whose links can be cut in both directions or in one. Needs root.
+import { spawnSync } from 'node:child_process';
+
+/** Where the row's own processes and its clients are: outside of all machines. */
+export interface Machines {
+  readonly outsideAddress: string;
+  addressOf(machine: string): string;
+  /** What comes before a command so that it runs on that machine. */
+  wrap(machine: string): readonly string[];
+  /** Drops everything between two machines, or only what `b` sends to `a`. */
+  partition(a: string, b: string, direction?: 'both' | 'to a'): void;
+  heal(): void;
+  /** Takes the machine's cable out, or puts it back. */
+  link(machine: string, state: 'up' | 'down'): void;
+  /** Kills what still runs on the machines, and takes them away. Idempotent. */
+  close(): void;
+}
+
+/** All that this suite makes begins so, with the pid of the run behind it. */
+const PREFIX = 'sbx';
+const OUTSIDE = 'outside';
+
+/**
+ * `names` are up to 200 words of at most 3 letters.
+ * @throws Error in one line where namespaces cannot be made
+ */
+export function makeMachines(names: readonly string[]): Machines {
+  requireRoot();
+  sweepLeftovers();
+  const network = freeNetwork();
+  const id = `${PREFIX}${process.pid}`;
+  const bridge = `${id}br`;
+  const nsOf = (name: string): string => `${id}-${name}`;
+  const addresses = new Map(names.map((name, i) => [name, `${network}.${i + 10}`]));
+  addresses.set(OUTSIDE, `${network}.1`);
+  let isOpen = true;
+
+  const machines: Machines = {
+    outsideAddress: `${network}.1`,
+    addressOf: (machine) => addresses.get(machine) ?? fail(`there is no machine ${machine}`),
+    wrap: (machine) => ['ip', 'netns', 'exec', nsOf(machine)],
+    partition: (a, b, direction = 'both') => {
+      // The outside has no rules of its own, so that this machine's firewall stays as it is.
+      if (a === OUTSIDE) fail('the outside cannot be the first of a partition');
+      const other = machines.addressOf(b);
+      ip('netns', 'exec', nsOf(a), 'iptables', '-w', '-A', 'INPUT', '-s', other, '-j', 'DROP');
+      if (direction === 'both')
+        ip('netns', 'exec', nsOf(a), 'iptables', '-w', '-A', 'OUTPUT', '-d', other, '-j', 'DROP');
+    },
+    heal: () => {
+      for (const name of names) ip('netns', 'exec', nsOf(name), 'iptables', '-w', '-F');
+    },
+    link: (machine, state) => ip('-n', nsOf(machine), 'link', 'set', 'eth0', state),
+    close: () => {
+      if (!isOpen) return;
+      isOpen = false;
+      process.off('exit', machines.close);
+      for (const name of names) removeNamespace(nsOf(name));
+      spawnSync('ip', ['link', 'del', bridge]);
+    },
+  };
+
+  process.once('exit', machines.close);
+  try {
+    ip('link', 'add', bridge, 'type', 'bridge');
+    ip('addr', 'add', `${network}.1/24`, 'dev', bridge);
+    ip('link', 'set', bridge, 'up');
+    for (const [i, name] of names.entries())
+      addMachine(nsOf(name), machines.addressOf(name), `${id}v${i}`, bridge);
+    return machines;
+  } catch (error) {
+    machines.close();
+    throw error;
+  }
+}
+
+function addMachine(ns: string, address: string, link: string, bridge: string): void {
+  ip('netns', 'add', ns);
+  ip('link', 'add', link, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', ns);
+  ip('link', 'set', link, 'master', bridge);
+  ip('link', 'set', link, 'up');
+  ip('-n', ns, 'addr', 'add', `${address}/24`, 'dev', 'eth0');
+  ip('-n', ns, 'link', 'set', 'eth0', 'up');
+  ip('-n', ns, 'link', 'set', 'lo', 'up');
+}
+
+function removeNamespace(ns: string): void {
+  const pids = spawnSync('ip', ['netns', 'pids', ns], { encoding: 'utf8' })
+    .stdout.split('\n')
+    .filter(Boolean);
+  for (const pid of pids) {
+    try {
+      process.kill(Number(pid), 'SIGKILL');
+    } catch {
+      // It ended by itself.
+    }
+  }
+  spawnSync('ip', ['netns', 'del', ns]);
+}
+
+/** What a run that was killed -9 could not take away. */
+function sweepLeftovers(): void {
+  const isDead = (name: string): boolean => {
+    const pid = Number(new RegExp(`^${PREFIX}(\\d+)`).exec(name)?.[1]);
+    if (Number.isNaN(pid)) return false;
+    try {
+      process.kill(pid, 0);
+      return false;
+    } catch {
+      return true;
+    }
+  };
+  const namespaces = ip('netns', 'list').split('\n');
+  for (const line of namespaces) {
+    const [name = ''] = line.split(' ');
+    if (isDead(name)) removeNamespace(name);
+  }
+  for (const line of ip('-o', 'link', 'show', 'type', 'bridge').split('\n')) {
+    const name = line.split(': ')[1] ?? '';
+    if (isDead(name)) spawnSync('ip', ['link', 'del', name]);
+  }
+}
+
+/** Of 198.18.0.0/15, which is for tests of networks (RFC 2544); several runs may share this machine. */
+function freeNetwork(): string {
+  const taken = ip('-o', 'addr', 'show');
+  for (let third = 0; third < 256; third++) {
+    const network = `198.18.${third}`;
+    if (!taken.includes(` ${network}.1/`)) return network;
+  }
+  return fail('every network of 198.18.0.0/16 is taken');
+}
+
+function requireRoot(): void {
+  if (process.getuid?.() !== 0) fail('network namespaces need root: run this as root, on Linux');
+}
+
+function ip(...args: string[]): string {
+  const { status, stdout, stderr, error } = spawnSync('ip', args, { encoding: 'utf8' });
+  if (error !== undefined) return fail(`ip cannot be run (package iproute2): ${error.message}`);
+  return status === 0 ? stdout : fail(`ip ${args.join(' ')}: ${stderr.trim()}`);
+}
+
+function fail(text: string): never {
+  throw new Error(text);
+}
