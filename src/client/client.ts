@@ -387,10 +387,6 @@ export class Client<Events extends object = DefaultEvents> {
       }
       case 'expiring':
         return void this.#refreshToken();
-      case 'delivered':
-      case 'asked':
-      case 'gap':
-      case 'position':
       case 'welcome':
       case 'ping':
       case 'goaway':
