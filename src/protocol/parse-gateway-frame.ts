@@ -108,7 +108,7 @@ function welcome(fields: Fields): Welcome {
     frameLimitBytes: isUint,
     iceServers: isIceServers,
   });
-  return info === null ? fields.refuse('welcome') : { kept: null, ...info };
+  return info === null ? fields.refuse('welcome') : { ...info, kept: info.kept ?? null };
 }
 
 /** @throws ProtocolError `unknown_type` (a newer gateway's: to be ignored) or `bad_parameter` */
