@@ -130,9 +130,8 @@ export class Client<Events extends object = DefaultEvents> {
   }
 
   /**
-   * Payload bytes of calls that wait, and of messages that are not accepted yet. To send much at its pace:
-   * `if (client.bufferedBytes > 256 * 1024) await new Promise((resolve) => client.on('drain', resolve))`, with an
-   * `offlineQueueLimitBytes` of at most twice that; `drain` comes when half of that limit is free again.
+   * Payload bytes of calls that wait, and of messages that are not accepted yet. To send much at the gateway's pace, wait for
+   * the event `drain` while this is above half of `offlineQueueLimitBytes`; raise `offlineQueueLimitMessages` for small messages.
    */
   get bufferedBytes(): number {
     return this.#calls.bufferedBytes;

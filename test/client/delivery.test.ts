@@ -101,7 +101,7 @@ describe('cursors', () => {
     made.peer.message('n', 1, undefined, { id: 'e:2-x', seq: 1 });
     made.peer.roomMessage('lobby', 'n', 1, { id: 'r:5-x', seq: 1 });
     await settled(made.peer);
-    const first = await comeBack(made, { resumed: true, rooms: [LOBBY, 'other' as RoomName] });
+    const first = await comeBack(made, { resumed: true, rooms: [LOBBY, 'other'] });
     expect(first.resume?.cursors).toEqual([
       [null, 'e:2-x'],
       ['lobby', 'r:5-x'],
@@ -132,7 +132,8 @@ describe('cursors', () => {
     const connected = made.connect();
     const peer = await opened.accept();
     // As it was before there were cursors.
-    await peer.welcome({ inbox: undefined } as never);
+    const before: object = { inbox: undefined };
+    await peer.welcome(before);
     await connected;
     peer.message('n', 1, undefined, { id: 'e:2-x' });
     const joined = made.room('lobby').join();

@@ -297,7 +297,7 @@ describe('kept messages', () => {
   test('tell drain when less than half waits, after more did or a call was refused', async () => {
     const world = new World({ offlineQueueLimitBytes: 1_000 });
     world.lose(false);
-    for (let i = 0; i < 6; i++) world.publish('a', 'x'.repeat(200) + i);
+    for (let i = 0; i < 6; i++) world.publish('a', `${'x'.repeat(200)}${i}`);
     expect(world.drains).toBe(0);
     await world.finish();
     expect([...world.outcomes.values()].filter((outcome) => outcome === 'queue_full')).toHaveLength(2);
@@ -365,7 +365,7 @@ describe('kept messages', () => {
     world.process(1, 'stored');
     world.answer(0);
     world.environment.advance(29_000);
-    for (let i = 0; i < 3; i++) world.publish('a', 'x'.repeat(900) + i);
+    for (let i = 0; i < 3; i++) world.publish('a', `${'x'.repeat(900)}${i}`);
     world.process(3, 'stored');
     for (let i = 0; i < 3; i++) world.answer(0);
     world.environment.advance(2_000);
