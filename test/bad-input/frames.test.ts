@@ -271,7 +271,7 @@ describe('a frame of ours', () => {
       ],
     ),
     // A name like any other: rooms are keys of maps and stores, never of objects.
-    ['E7 joins the room __proto__', [32, 5, '__proto__'], [5, 5, { count: 1 }]],
+    ['E7 joins the room __proto__', [32, 5, '__proto__'], [5, 5, { count: 1, position: null }]],
     ['E8 leaves a room that it is not in', [33, 5, 'lobby'], [5, 5, false]],
     ['E8 watches a room that it is not in', [52, 5, 'lobby', true], [6, 5, 'not_joined']],
     ['E13 waits a negative time', [19, 5, -1, {}, 'bob', 'e', 'none', null], [6, 5, 'bad_parameter']],
@@ -372,7 +372,7 @@ describe('a frame of ours', () => {
     for (let i = 1; i <= 5; i++) client.say([32, i, `e8-${String(i)}`]);
     client.say([32, 6, 'e8-5']);
     client.say([32, 7, 'e8-7']);
-    expect(await client.answerTo(6)).toEqual([5, 6, { count: 1 }]);
+    expect(await client.answerTo(6)).toEqual([5, 6, { count: 1, position: null }]);
     expect((await client.answerTo(7)).slice(0, 3)).toEqual([6, 7, 'limit']);
     client.say([33, 8, 'e8-1']);
     client.say([32, 9, 'e8-7']);

@@ -29,7 +29,7 @@ describe('a refusal', () => {
   test('is told with its code and text, and counted', () => {
     const { session, frames } = createReceiver('alice');
     refusals.tell(session, 7, 'limit', 'At most 5.');
-    expect(frames).toEqual([{ type: 'error', ref: 7, code: 'limit', text: 'At most 5.' }]);
+    expect(frames).toEqual([{ type: 'error', ref: 7, code: 'limit', text: 'At most 5.', expected: null }]);
     expect(counted).toEqual(['limit']);
   });
 
