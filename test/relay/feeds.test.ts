@@ -214,6 +214,30 @@ describe('feeds', () => {
     expect(alice.heard()).toEqual(['a']);
   });
 
+  test('read once more when events were interrupted while a read was under way', async () => {
+    const alice = await member('alice');
+    lose = () => true;
+    await publish('a');
+    let answer = (): void => undefined;
+    const read = store.read.bind(store);
+    store.read = async (query) => {
+      const result = await read(query);
+      await new Promise<void>((resolve) => {
+        answer = resolve;
+      });
+      return result;
+    };
+    const first = feeds.resync();
+    await settled();
+    store.read = read;
+    await publish('b');
+    await feeds.resync();
+    answer();
+    await first;
+    await until(() => alice.heard().length === 2);
+    expect(alice.heard()).toEqual(['a', 'b']);
+  });
+
   test('skip who is not meant, and tell where the channel stands now and then', async () => {
     const alice = await member('alice');
     const bob = await member('bob');
