@@ -10,6 +10,7 @@ const SCENARIOS = { relay, idle };
 const USAGE = `usage: npm run bench -- relay|idle [options]
   --only a,b          systems to run, by name (a name matches all its worker counts; name/2 the one with two workers)
   --repeat N          interleaved repeats, the median counts (default 3)
+  --profile           leave a CPU profile of each process of signalbox in bench/profiles/ (for Chrome's or VS Code's viewer)
   --json              one JSON object a line on stdout (npm run -s bench -- … leaves nothing else there)
 relay:
   --seconds N         measured interval (default 5)
@@ -28,6 +29,7 @@ function readOptions() {
       only: { type: 'string' },
       repeat: { type: 'string', default: '3' },
       json: { type: 'boolean', default: false },
+      profile: { type: 'boolean', default: false },
       seconds: { type: 'string', default: '5' },
       warmup: { type: 'string', default: '2' },
       pairs: { type: 'string', default: '100' },
@@ -36,6 +38,7 @@ function readOptions() {
       connections: { type: 'string', default: '10000' },
     },
   });
+  if (values.profile) process.env.SIGNALBOX_BENCH_PROFILE = '1';
   const scenario = SCENARIOS[positionals[0]];
   if (!scenario || positionals.length > 1) throw new Error('name one scenario');
   const number = (name, least, most) => {

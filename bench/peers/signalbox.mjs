@@ -81,6 +81,12 @@ export const signalboxDriver = {
   },
 };
 
+/** Flags go on to the workers; a profile is written when its process ends. */
+function profiling() {
+  const directory = fileURLToPath(new URL('../profiles', import.meta.url));
+  return process.env.SIGNALBOX_BENCH_PROFILE === '1' ? ['--cpu-prof', `--cpu-prof-dir=${directory}`] : [];
+}
+
 function describe(frame) {
   return frame.type === 'error' ? `error ${frame.code} (${frame.text})` : frame.type;
 }
@@ -96,7 +102,7 @@ export function signalbox(workers) {
     server: (port) => ({
       script,
       // As `npm start` and the shebang of dist/cli.js run it.
-      nodeArgs: ['--max-semi-space-size=2'],
+      nodeArgs: ['--max-semi-space-size=2', ...profiling()],
       args: ['start'],
       env: {
         ...RAISED,
