@@ -1,4 +1,4 @@
-// A WebSocket as a connection, over a real pair of sockets: pauses of its reading.
+// A WebSocket as a connection, over a real pair of sockets: frames as they arrive, pauses of its reading.
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -8,7 +8,7 @@ import { createJsonCodec } from '../../src/protocol/json-codec.js';
 import { TickFlusher } from '../../src/transport/tick-flusher.js';
 import { WebSocketConnection } from '../../src/transport/websocket.js';
 
-describe('a connection that is paused', () => {
+describe('a connection', () => {
   const http = createServer();
   const server = new WebSocketServer({ server: http });
   let theirs: WebSocket;
@@ -23,7 +23,6 @@ describe('a connection that is paused', () => {
     ours = ws;
     connection = new WebSocketConnection(ws, socket, new TickFlusher(), createJsonCodec(), '127.0.0.1');
     connection.open({ frame: () => undefined, closed: () => undefined });
-    jest.useFakeTimers();
   });
   afterEach(async () => {
     jest.useRealTimers();
@@ -32,17 +31,52 @@ describe('a connection that is paused', () => {
     http.close();
     await once(http, 'close');
   });
+  const SIZES = [0, 1, 125, 126, 127, 16_384, 16_385, 65_535, 65_536, 200_000];
+  test.each([
+    ['bytes of every header length', SIZES.map((size) => Buffer.alloc(size, size % 251))],
+    ['texts of more bytes than characters', SIZES.map((size) => 'ö'.repeat(size / 2))],
+    ['large and small in turn', [1, 70_000, 2, 3, 20_000, 4].map((size) => Buffer.alloc(size, 7))],
+  ])('sends %s of one tick whole and in order', async (_, messages) => {
+    const heard: (Buffer | string)[] = [];
+    theirs.on('message', (data: Buffer, isBinary: boolean) => {
+      heard.push(isBinary ? data : data.toString());
+    });
+    const bytes = messages.map((message) => Buffer.byteLength(message));
+    for (const message of messages) connection.send(message);
+    expect(connection.queuedBytes).toBeGreaterThan(bytes.reduce((sum, each) => sum + each, 0));
+    while (heard.length < messages.length) await once(theirs, 'message');
+    expect(heard).toEqual(messages);
+  });
+
+  test('sends what was said in its last tick before it closes', async () => {
+    const heard: string[] = [];
+    theirs.on('message', (data: Buffer) => heard.push(data.toString()));
+    connection.send('last words');
+    connection.close('restart');
+    const [code] = (await once(theirs, 'close')) as [number];
+    expect([heard, code, connection.send('too late')]).toEqual([['last words'], 1012, false]);
+  });
+
+  test('takes no more once the other side has closed', async () => {
+    theirs.close(1000);
+    connection.send('on its way');
+    await once(ours, 'close');
+    expect(connection.send('too late')).toBe(false);
+  });
+
   const pausedAfter = (ms: number): boolean => {
     jest.advanceTimersByTime(ms);
     return ours.isPaused;
   };
 
   test('reads again when its time is over', () => {
+    jest.useFakeTimers();
     connection.pause(100);
     expect([pausedAfter(99), pausedAfter(1)]).toEqual([true, false]);
   });
 
   test('waits longer when a longer pause comes in the middle of it', () => {
+    jest.useFakeTimers();
     connection.pause(100);
     jest.advanceTimersByTime(50);
     connection.pause(1000);
@@ -50,6 +84,7 @@ describe('a connection that is paused', () => {
   });
 
   test('waits no less long when a shorter pause comes in the middle of it', () => {
+    jest.useFakeTimers();
     connection.pause(1000);
     connection.pause(10);
     expect([pausedAfter(999), pausedAfter(1)]).toEqual([true, false]);
