@@ -5,7 +5,7 @@ import { formatClientFrame, type Outline } from './format-client-frame.js';
 import { formatGatewayFrame } from './format-gateway-frame.js';
 import { TYPES } from './frame.js';
 import type { ClientFrame, ClientSideCodec, FrameCodec, GatewayFrame } from './frame.js';
-import type { EntryId, MessageFrame, Payload, RoomMessageFrame } from './frame.js';
+import type { EntryId, MessageOptions, Payload } from './frame.js';
 import { HEADER_DEPTH_LIMIT, HEADER_ITEMS_LIMIT, RESULT_ITEMS_LIMIT } from './limits.js';
 import { Reader } from './msgpack-reader.js';
 import { Writer } from './msgpack-writer.js';
@@ -131,26 +131,48 @@ const BODY_ELEMENTS = { message: 6, requested: 6, roomMessage: 7 } as const sati
   number
 >;
 
-type Body<Frame> = Omit<Frame, 'type' | 'id'>;
+/** What receivers see of a message, but for its id and room. */
+export interface MessageBody {
+  options: MessageOptions;
+  /** The sender's client and session, as `encodeSender` writes them: the same for all of its messages. */
+  sender: Uint8Array;
+  event: string;
+  payload: Payload;
+}
+
+/** A copy, to be kept. */
+export function encodeSender(client: string, session: string): Uint8Array {
+  writer.reset().text(client);
+  writer.text(session);
+  return Uint8Array.from(writer.take());
+}
 
 /** The rest of a `message` after its id, which is also the rest of a `requested` after its handle. Shares memory, see above. */
-export function encodeMessageBody(message: Body<MessageFrame>): Uint8Array {
-  writer.reset().value(message.options);
+export function encodeMessageBody(message: MessageBody): Uint8Array {
+  writeOptions(message.options);
   return finishBody(message);
 }
 
 /** The rest of a `roomMessage` after its id. Shares memory, see above. */
-export function encodeRoomMessageBody(message: Body<RoomMessageFrame>): Uint8Array {
-  writer.reset().value(message.options);
-  writer.text(message.room);
+export function encodeRoomMessageBody(room: string, message: MessageBody): Uint8Array {
+  writeOptions(message.options);
+  writer.text(room);
   return finishBody(message);
 }
 
-function finishBody(message: Body<MessageFrame>): Uint8Array {
-  writer.text(message.from);
-  writer.text(message.session);
-  writer.text(message.event);
-  writePayload(message.payload);
+/** Most messages have none. */
+export const NO_OPTIONS: MessageOptions = Object.freeze({});
+
+function writeOptions(options: MessageOptions): void {
+  writer.reset();
+  if (options === NO_OPTIONS) writer.map(0);
+  else writer.value(options);
+}
+
+function finishBody({ sender, event, payload }: MessageBody): Uint8Array {
+  writer.raw(sender);
+  writer.text(event);
+  writePayload(payload);
   return writer.take();
 }
 

@@ -6,7 +6,6 @@ import type {
   BroadcastFrame,
   ConfirmFrame,
   MessageOptions,
-  Payload,
   PublishFrame,
   ReceiptFrame,
   RejectFrame,
@@ -15,7 +14,12 @@ import type {
   SendFrame,
 } from '../protocol/frame.js';
 import { type Address, type ClientId, type SessionId, type WorkerId, parseAddress } from '../protocol/ids.js';
-import { encodeMessageBody, encodeRoomMessageBody } from '../protocol/msgpack-codec.js';
+import {
+  encodeMessageBody,
+  encodeRoomMessageBody,
+  type MessageBody,
+  NO_OPTIONS,
+} from '../protocol/msgpack-codec.js';
 import { maySend, sendPatterns } from '../session/permissions.js';
 import type { Refusals } from '../session/refusals.js';
 import type { SessionRegistry } from '../session/registry.js';
@@ -74,15 +78,17 @@ export class Router {
 
   send(session: Session, frame: SendFrame): void {
     const { to } = frame;
-    const body = encodeMessageBody(messageOf(session, frame));
-    const report = this.refuseLater(session, frame.ref);
+    const body = encodeMessageBody(bodyOf(session, frame));
     if (!Array.isArray(to)) {
       // The hot path: a volatile message to a cached place is on its way without a promise.
       const routed = this.sendTo(session, frame, to, body);
       if (typeof routed !== 'string') {
-        routed.then((result) => {
-          this.answerSend(session, frame, result);
-        }, report);
+        routed.then(
+          (result) => {
+            this.answerSend(session, frame, result);
+          },
+          this.refuseLater(session, frame.ref),
+        );
       } else if (routed === 'absent') {
         this.options.refusals.tell(session, frame.ref, 'not_found');
       }
@@ -93,13 +99,17 @@ export class Router {
         target,
         result: await this.sendTo(session, frame, target, body),
       })),
-    ).then((results) => {
-      const absent = results.filter(({ result }) => isAbsent(result)).map(({ target }) => target);
-      if (results.some(({ result }) => typeof result === 'object' && result.status === 'superseded'))
-        this.options.refusals.tell(session, frame.ref, 'superseded');
-      else if (absent.length === results.length) this.options.refusals.tell(session, frame.ref, 'not_found');
-      else if (frame.seq !== 0) session.ok(frame.ref, { absent });
-    }, report);
+    ).then(
+      (results) => {
+        const absent = results.filter(({ result }) => isAbsent(result)).map(({ target }) => target);
+        if (results.some(({ result }) => typeof result === 'object' && result.status === 'superseded'))
+          this.options.refusals.tell(session, frame.ref, 'superseded');
+        else if (absent.length === results.length)
+          this.options.refusals.tell(session, frame.ref, 'not_found');
+        else if (frame.seq !== 0) session.ok(frame.ref, { absent });
+      },
+      this.refuseLater(session, frame.ref),
+    );
   }
 
   broadcast(session: Session, frame: BroadcastFrame): void {
@@ -108,7 +118,7 @@ export class Router {
       origin: this.options.worker,
       patterns: sendPatterns(session.identity.permissions),
       except: session.ref.session,
-      body: encodeMessageBody(messageOf(session, frame)),
+      body: encodeMessageBody(bodyOf(session, frame)),
     };
     this.options.delivery.toMatching(envelope.patterns, envelope.except, envelope.body);
     if (this.options.relay.sendToAll(envelope)) session.ok(frame.ref, null);
@@ -120,7 +130,7 @@ export class Router {
     const { client, session: id } = session.ref;
     const skip: string[] = [...(options.except ?? [])];
     if (options.self === false) skip.push(`${client}#${id}`);
-    const body = encodeRoomMessageBody({ ...messageOf(session, frame), room });
+    const body = encodeRoomMessageBody(room, bodyOf(session, frame));
     session
       .appending(
         this.options.store.append({
@@ -159,7 +169,7 @@ export class Router {
       this.options.refusals.tell(session, frame.ref, 'not_found');
       return;
     }
-    const body = encodeMessageBody(messageOf(session, frame));
+    const body = encodeMessageBody(bodyOf(session, frame));
     const { requestsPendingLimitBytes: limitBytes } = this.options;
     if (waiting.requests > 0 && waiting.bytes + body.length > limitBytes) {
       const text = `Requests that wait may have ${String(limitBytes)} bytes.`;
@@ -305,17 +315,23 @@ export class Router {
 
   /** A volatile message: to every worker that holds a connected session of the target. */
   private deliver(address: Address, places: readonly SessionPlace[], body: Uint8Array): Routed {
-    const { client } = address;
+    const [only] = places;
+    // Most clients have one session.
+    if (places.length === 1 && only?.connected === true && address.session === null) {
+      this.handOver(only.worker, address.client, [only.session], body);
+      return 'sent';
+    }
     const byWorker = groupByWorker(address, places);
     if (byWorker === null) return 'absent';
     if (byWorker.size === 0) this.options.countDropped('away');
-    for (const [worker, sessions] of byWorker) {
-      const origin = this.options.worker;
-      if (!this.options.relay.send(worker, { kind: 'deliver', origin, client, sessions, body })) {
-        this.options.countDropped('unreachable');
-      }
-    }
+    for (const [worker, sessions] of byWorker) this.handOver(worker, address.client, sessions, body);
     return 'sent';
+  }
+
+  private handOver(worker: WorkerId, client: ClientId, sessions: SessionId[], body: Uint8Array): void {
+    const origin = this.options.worker;
+    if (!this.options.relay.send(worker, { kind: 'deliver', origin, client, sessions, body }))
+      this.options.countDropped('unreachable');
   }
 
   private dispatchRequest(handle: string, address: Address, body: Uint8Array): void {
@@ -388,14 +404,6 @@ function isAbsent(result: SendResult): boolean {
 
 const NO_BODY = new Uint8Array(0);
 
-interface Message {
-  options: MessageOptions;
-  from: ClientId;
-  session: SessionId;
-  event: SendFrame['event'];
-  payload: Payload;
-}
-
 /** Remembers that the session wants to hear when the message was handed over; a receipt that nobody awaits goes nowhere. */
 function awaitDelivery(session: Session, client: ClientId, seq: number): void {
   const awaited = (session.awaited ??= new Set());
@@ -423,17 +431,11 @@ function readLetter(session: Session, letter: Letter): void {
 }
 
 /** What receivers see: the sender's identity is the gateway's word, and little of the options travels on. */
-function messageOf(
+function bodyOf(
   session: Session,
   frame: SendFrame | BroadcastFrame | RequestFrame | PublishFrame,
-): Message {
-  return {
-    options: forReceivers(frame),
-    from: session.ref.client,
-    session: session.ref.session,
-    event: frame.event,
-    payload: frame.payload,
-  };
+): MessageBody {
+  return { options: forReceivers(frame), sender: session.sender, event: frame.event, payload: frame.payload };
 }
 
 /** Null when the target does not exist; an empty map when none of its sessions is connected now. */
@@ -453,10 +455,13 @@ function groupByWorker(address: Address, places: readonly SessionPlace[]): Map<W
 
 function forReceivers(frame: SendFrame | BroadcastFrame | RequestFrame | PublishFrame): MessageOptions {
   const { trace, delivered } = frame.options;
+  const seq = 'seq' in frame ? frame.seq : null;
+  const isNumbered = seq !== null && seq > 0;
+  if (trace === undefined && !isNumbered) return NO_OPTIONS;
   const options: MessageOptions = {};
   if (trace !== undefined) options.trace = trace;
-  if ('seq' in frame && frame.seq !== null && frame.seq > 0) {
-    options.seq = frame.seq;
+  if (isNumbered) {
+    options.seq = seq;
     if (delivered === true) options.delivered = true;
   }
   return options;

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { CloseCode, Code } from '../protocol/codes.js';
 import type { GatewayFrame } from '../protocol/frame.js';
 import type { RoomName } from '../protocol/ids.js';
+import { encodeSender } from '../protocol/msgpack-codec.js';
 import type { Identity } from './authenticator.js';
 import { connectionLogger } from '../log.js';
 import type { Connection } from './connection.js';
@@ -32,6 +33,7 @@ export class Session {
   /** Messages of this session whose delivery it waits to hear of, `<client> <number>`; null while there are none. */
   awaited: Set<string> | null = null;
   private appends = 0;
+  private senderBytes: Uint8Array | null = null;
   /** The client said that it is over: nobody waits for it to come back. */
   ended = false;
   /** Monotonic ms of the last bytes from the client. */
@@ -51,6 +53,11 @@ export class Session {
     private readonly outboxLimitBytes: number,
     private readonly rootLog: Logger,
   ) {}
+
+  /** Client and session as the body of each of its messages carries them. */
+  get sender(): Uint8Array {
+    return (this.senderBytes ??= encodeSender(this.ref.client, this.ref.session));
+  }
 
   get rooms(): ReadonlySet<RoomName> {
     return this.joined ?? NO_ROOMS;

@@ -66,8 +66,7 @@ export class Throttle {
   }
 
   /** One frame of a session, which counts as `cost` messages: over a rate its connection is read more slowly, far over it is closed. */
-  take(session: Throttled, bytes: number, cost = 1): void {
-    const now = this.now();
+  take(session: Throttled, bytes: number, cost = 1, now = this.now()): void {
     const { messages, bytes: byteRate } = this.rates.connection;
     const own = (session.buckets ??= {
       messages: new TokenBucket(messages, now),

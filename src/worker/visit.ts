@@ -107,8 +107,8 @@ export class Visit implements ConnectionHandlers {
     metrics.framesIn.add(frame.type);
     const { session } = this;
     if (this.phase === 'open' && session !== null) {
-      throttle.take(session, bytes.length, costOf(frame));
       session.lastHeardAt = performance.now();
+      throttle.take(session, bytes.length, costOf(frame), session.lastHeardAt);
       this.options.verbs.handle(session, frame);
     } else if (this.phase === 'greeting' && frame.type === 'hello') {
       this.greet(frame);

@@ -1,7 +1,7 @@
 // Delivery into the connections of one worker: who gets a message, and who does not.
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { ClientId, RoomName } from '../../src/protocol/ids.js';
-import { encodeMessageBody, msgpackCodec } from '../../src/protocol/msgpack-codec.js';
+import { encodeMessageBody, encodeSender, msgpackCodec } from '../../src/protocol/msgpack-codec.js';
 import { Delivery } from '../../src/relay/delivery.js';
 import { SessionRegistry } from '../../src/session/registry.js';
 import { createReceiver, sessionId } from './receiver.js';
@@ -9,8 +9,7 @@ import { createReceiver, sessionId } from './receiver.js';
 const room = 'lobby' as RoomName;
 const message = {
   options: {},
-  from: 'sender' as ClientId,
-  session: sessionId('sender'),
+  sender: encodeSender('sender', sessionId('sender')),
   event: 'chat' as Parameters<typeof encodeMessageBody>[0]['event'],
   payload: { encoding: 2, data: Buffer.from('1') } as Parameters<typeof encodeMessageBody>[0]['payload'],
 };

@@ -1,7 +1,12 @@
 // Feeds: what the fast path loses is read from the log, in order, for all who read a channel and for each who comes late.
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import type { ClientId, RoomName } from '../../src/protocol/ids.js';
-import { encodeMessageBody, encodeRoomMessageBody, msgpackCodec } from '../../src/protocol/msgpack-codec.js';
+import {
+  encodeMessageBody,
+  encodeRoomMessageBody,
+  encodeSender,
+  msgpackCodec,
+} from '../../src/protocol/msgpack-codec.js';
 import { Feeds } from '../../src/relay/feeds.js';
 import { SessionRegistry } from '../../src/session/registry.js';
 import { MemoryStore } from '../../src/session/store/memory-store.js';
@@ -14,9 +19,8 @@ const inbox: Channel = { kind: 'inbox', client: 'alice' as ClientId };
 
 const message = (event: string) => ({
   options: {},
-  from: 'sender' as ClientId,
-  session: sessionId('sender'),
-  event: event as Parameters<typeof encodeMessageBody>[0]['event'],
+  sender: encodeSender('sender', sessionId('sender')),
+  event: event,
   payload: { encoding: 2, data: Buffer.from('1') },
 });
 
@@ -66,7 +70,7 @@ describe('feeds', () => {
     const { client, session, generation } = sender;
     const body =
       channel.kind === 'room'
-        ? encodeRoomMessageBody({ ...message(event), room: channel.room })
+        ? encodeRoomMessageBody(channel.room, message(event))
         : encodeMessageBody(message(event));
     const result = await store.append({
       channel,
