@@ -376,7 +376,7 @@ describe('a frame of ours', () => {
     expect((await client.answerTo(7)).slice(0, 3)).toEqual([6, 7, 'limit']);
     client.say([33, 8, 'e8-1']);
     client.say([32, 9, 'e8-7']);
-    expect(await client.answerTo(9)).toEqual([5, 9, { count: 1 }]);
+    expect(await client.answerTo(9)).toEqual([5, 9, { count: 1, position: null }]);
     await client.destroy();
   });
 
