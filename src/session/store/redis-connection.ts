@@ -14,8 +14,6 @@ const TOPOLOGY_PAUSE_MS = 200;
 const MOVE_TIMEOUT_MS = 2_000;
 /** Calls that may wait so; past it they are refused at once. */
 const MOVING_LIMIT = 2_000;
-/** Several masters in a row may say that another one is responsible. */
-const REDIRECTS_LIMIT = 5;
 /** Interruptions are told this often at most, ms. */
 const RECONNECTED_PAUSE_MS = 100;
 
@@ -182,25 +180,24 @@ export class RedisConnection {
   ): Promise<Result> {
     const deadline = performance.now() + MOVE_TIMEOUT_MS;
     let [error, master] = [cause, refusing];
-    for (let redirects = 0; ; redirects++) {
-      if (!isRedirect(error) || performance.now() > deadline)
-        throw this.explain(error);
-      if (this.moving >= MOVING_LIMIT) throw this.explain(error);
+    for (let redirects = 0; isRedirect(error) && performance.now() < deadline; redirects++) {
+      if (this.moving >= MOVING_LIMIT) break;
       this.moving++;
       try {
         await this.redirect(error.message, master, redirects);
       } finally {
         this.moving--;
       }
-      const next = this.ownerOf(key);
-      if (next === undefined || this.closed) throw this.explain(error);
-      master = next;
+      master = this.ownerOf(key) ?? master;
+      // A master that was not known before may still be connecting.
+      if (!master.isReady) continue;
       try {
         return await command(master);
       } catch (newer) {
         error = newer;
       }
     }
+    throw this.explain(error);
   }
 
   /**
@@ -209,7 +206,7 @@ export class RedisConnection {
    */
   private async redirect(message: string, from: RedisMaster, redirects: number): Promise<void> {
     const [kind, slot, place = ''] = message.split(' ');
-    if (kind !== 'MOVED' || redirects >= REDIRECTS_LIMIT) {
+    if (kind !== 'MOVED') {
       await pause(20 + Math.random() * 80);
       return;
     }
@@ -249,14 +246,14 @@ export class RedisConnection {
     const connections = [...this.masters.values()].map(({ connection }) => connection);
     const topology = await this.source.resolve(connections.filter((connection) => connection !== null));
     this.refreshedAt = performance.now();
-    if (this.closed) return;
     // Who does not answer says nothing: the masters that are known stay.
     if (topology === null) this.options.count('topology');
-    else this.apply(topology);
+    else void this.apply(topology);
   }
 
   /** @returns what new masters need to start */
   private apply({ masters }: Topology): Promise<void>[] {
+    if (this.closed) return [];
     const starting: Promise<void>[] = [];
     const owners: (RedisMaster | undefined)[] = Array<undefined>(SLOTS).fill(undefined);
     for (const { address, slots } of masters) {
@@ -286,7 +283,9 @@ export class RedisConnection {
       target: this.target,
       address,
       scripts: this.scripts,
-      count: this.options.count,
+      count: (kind) => {
+        this.options.count(kind);
+      },
       heard: (channel, bytes) => this.listeners.get(channel)?.(channel, bytes),
       listening: (channels) => {
         this.noteListening(channels);

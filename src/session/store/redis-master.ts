@@ -57,6 +57,8 @@ export class RedisMaster {
   /** Channels that are subscribed to on the present connection. */
   private readonly confirmed = new Set<string>();
   private subscribing: Promise<void> | null = null;
+  /** How often the listening connection was lost. */
+  private drops = 0;
   /** The probe that was not heard yet, and how many intervals ago it was sent. */
   private probe: { channel: string; intervals: number } | null = null;
   private probes = 0;
@@ -133,7 +135,8 @@ export class RedisMaster {
   publish(channel: string, bytes: Buffer): Promise<number> {
     const isCluster = this.options.target.kind === 'cluster';
     return this.call(
-      async (data) => Number(await (isCluster ? data.spublish(channel, bytes) : data.publish(channel, bytes))),
+      async (data) =>
+        Number(await (isCluster ? data.spublish(channel, bytes) : data.publish(channel, bytes))),
       bytes.length,
     );
   }
@@ -163,8 +166,12 @@ export class RedisMaster {
     });
     connection.on('close', () => {
       this.ending.delete(connection);
-      if (connection === this.data) this.isMaster = false;
-      else this.confirmed.clear();
+      if (connection === this.data) {
+        this.isMaster = false;
+      } else {
+        this.confirmed.clear();
+        this.drops++;
+      }
       this.doubt();
     });
     connection.on('ready', () => {
@@ -279,19 +286,14 @@ export class RedisMaster {
   private async subscribeTo(channels: string[]): Promise<void> {
     const isCluster = this.options.target.kind === 'cluster';
     const groups = isCluster ? [...bySlot(channels)] : [channels];
-    let gone = false;
-    const onClose = (): void => {
-      gone = true;
-    };
-    this.subscriber.once('close', onClose);
+    const { drops } = this;
     const results = await Promise.allSettled(
       groups.map((group) =>
         isCluster ? this.subscriber.ssubscribe(...group) : this.subscriber.subscribe(...group),
       ),
     );
-    this.subscriber.off('close', onClose);
     // Answered on a connection that is no more.
-    if (gone) return;
+    if (this.drops !== drops) return;
     const done = groups.filter((_, i) => results[i]?.status === 'fulfilled').flat();
     for (const channel of done) if (this.wanted.has(channel)) this.confirmed.add(channel);
     if (done.length > 0) this.options.listening(done);

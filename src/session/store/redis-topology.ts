@@ -140,7 +140,7 @@ function isView(view: ClusterView | null): view is ClusterView {
 
 async function clusterView(node: Redis): Promise<ClusterView> {
   const [info, rows] = await Promise.all([node.cluster('INFO'), node.cluster('SLOTS')]);
-  return readSlots(String(info), rows, node.options.host ?? '');
+  return readSlots(info, rows, node.options.host ?? '');
 }
 
 /** What CLUSTER INFO and CLUSTER SLOTS say. */

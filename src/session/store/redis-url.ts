@@ -74,7 +74,9 @@ function readHosts(kind: RedisTarget['kind'], hosts: string): Address[] {
     const address = parseAddress(name, DEFAULT_PORTS[kind]);
     const isHost = address !== null && /^[A-Za-z0-9._:-]+$/.test(address.host);
     if (isHost && (name.startsWith('[') || !address.host.includes(':'))) return address;
-    throw new RangeError('names its hosts otherwise than host:port (a % or an @ in a password is written %25 or %40)');
+    throw new RangeError(
+      'names its hosts otherwise than host:port (a % or an @ in a password is written %25 or %40)',
+    );
   });
 }
 
@@ -87,7 +89,9 @@ function readPath(kind: RedisTarget['kind'], path: string): [string, number] {
   }
   const [masterName, db] = kind === 'sentinel' ? [decode(first), second] : ['', path];
   if (kind === 'sentinel' && masterName === '')
-    throw new RangeError('must name the master after the sentinels: redis+sentinel://host:26379/<master name>');
+    throw new RangeError(
+      'must name the master after the sentinels: redis+sentinel://host:26379/<master name>',
+    );
   if (!/^\d{0,3}$/.test(db) || (kind === 'sentinel' && rest.length > 0))
     throw new RangeError('ends with something else than the number of a database');
   return [masterName, Number(db)];

@@ -79,20 +79,19 @@ describe('parseRedisUrl', () => {
     expect(() => parseRedisUrl(text)).toThrow(reason);
   });
 
-  test.each([
-    'redis://:sec@ret@host',
-    'redis://:sec/ret@host',
-    'redis+sentinel://:sec/ret@host/main/1/2',
-  ])('quotes nothing of a password that is not encoded: %s', (text) => {
-    let message = '';
-    try {
-      parseRedisUrl(text);
-    } catch (error) {
-      message = error instanceof Error ? error.message : '';
-    }
-    expect(message).not.toBe('');
-    expect(message).not.toMatch(/sec|ret/);
-  });
+  test.each(['redis://:sec@ret@host', 'redis://:sec/ret@host', 'redis+sentinel://:sec/ret@host/main/1/2'])(
+    'quotes nothing of a password that is not encoded: %s',
+    (text) => {
+      let message = '';
+      try {
+        parseRedisUrl(text);
+      } catch (error) {
+        message = error instanceof Error ? error.message : '';
+      }
+      expect(message).not.toBe('');
+      expect(message).not.toMatch(/sec|ret/);
+    },
+  );
 });
 
 test('parseAddress reads what Redis writes', () => {
