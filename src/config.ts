@@ -71,7 +71,13 @@ export interface Config {
     errorsPerMinuteLimit: number;
     rates: ThrottleRates;
   };
-  store: { redisUrl: string | null; redisPrefix: string; requireNoEviction: boolean; settings: StoreSettings };
+  store: {
+    redisUrl: string | null;
+    redisPrefix: string;
+    requireNoEviction: boolean;
+    waitReplicas: number;
+    settings: StoreSettings;
+  };
   iceServers: { urls: string[]; username?: string; credential?: string }[];
 }
 
@@ -362,6 +368,7 @@ function readStore(read: SettingReader): Config['store'] {
   return {
     redisUrl,
     redisPrefix,
+    waitReplicas: read.number('REDIS_WAIT_REPLICAS'),
     requireNoEviction: read.choice('REDIS_REQUIRE_NOEVICTION', ['false', 'true']) === 'true',
     settings: {
       resumeWindowMs,

@@ -20,6 +20,8 @@ const RECONNECTED_PAUSE_MS = 100;
 export interface RedisConnectionOptions {
   /** As in REDIS_URL. */
   url: string;
+  /** How many replicas must have what was accepted; 0: its master is enough. */
+  waitReplicas?: number;
   /** Counts failures by kind. */
   count(kind: string): void;
   /** Channels are heard again after an interruption: what was published meanwhile is lost. */
@@ -111,6 +113,14 @@ export class RedisConnection {
   /** The same with strings as bytes. */
   scriptBuffer(name: string, base: string, ...args: (string | number | Buffer)[]): Promise<unknown> {
     return this.run(base, (master) => master.script(`sb_${name}Buffer`, [base, ...args]));
+  }
+
+  /**
+   * Resolves when as many replicas as are demanded have what was accepted before.
+   * @throws GatewayError `unknown_outcome` where they have not: it may be lost with its master
+   */
+  async replicated(base: string): Promise<void> {
+    await this.ownerOf(base)?.replicated(base);
   }
 
   /** Resolves with the number of connections that Redis passed it to. */
@@ -283,6 +293,7 @@ export class RedisConnection {
       target: this.target,
       address,
       scripts: this.scripts,
+      waitReplicas: this.options.waitReplicas ?? 0,
       count: (kind) => {
         this.options.count(kind);
       },
