@@ -64,12 +64,9 @@ export class RedisConnection {
     await Promise.all(starting);
     if (connection.ready) return connection;
     await connection.close();
-    const what = {
-      single: 'Redis cannot be reached, or is no master',
-      sentinel: 'no sentinel names a master that can be reached',
-      cluster: 'most masters of the Redis Cluster cannot be reached',
-    }[connection.target.kind];
-    throw new GatewayError('unavailable', what);
+    const master = [...connection.masters.values()].find(({ isReady }) => !isReady);
+    const reason = master?.problem ?? connection.source.problem;
+    throw new GatewayError('unavailable', `no connection to Redis: ${reason}`);
   }
 
   /** Whether it serves now: all of one Redis, most of a cluster, whose other part refuses its own calls only. */

@@ -44,6 +44,8 @@ export interface RedisMasterOptions {
 
 export class RedisMaster {
   readonly name: string;
+  /** Why it is not ready. */
+  problem = 'it is a replica';
   private readonly data: Redis;
   private readonly subscriber: Redis;
   private readonly replicas: ReplicaWait | null;
@@ -187,6 +189,7 @@ export class RedisMaster {
 
   private watch(connection: Redis): void {
     connection.on('error', (error: Error) => {
+      this.problem = error.message;
       this.options.count('connection');
       // A server that takes a channel away (its slot moved) says so unasked, which the client library takes for the
       // answer to something: what it says from now on cannot be trusted.
