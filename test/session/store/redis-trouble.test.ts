@@ -72,6 +72,20 @@ describe('RedisStore', () => {
     expect(harness.events(W1).filter(({ type }) => type === 'entry').length).toBeGreaterThan(0);
   });
 
+  test('holds a bounded number of bytes for a Redis that hangs, and refuses the rest at once', async () => {
+    const store = harness.store(W1);
+    await attach(store, attachRequest('alice', W1));
+    server.pause();
+    const body = Buffer.alloc(1024 * 1024);
+    const codes = Array.from({ length: 100 }, () =>
+      outcome(store.append(appendRequest(inbox('alice'), { body }))),
+    );
+    const refused = (await Promise.all(codes)).filter(({ code }) => code === 'unavailable');
+    // 64 MiB may wait.
+    expect(refused.length).toBeGreaterThanOrEqual(36);
+    expect(refused.length).toBeLessThan(100);
+  });
+
   test('tells a reset and hears its channels again when Redis was killed and restarted', async () => {
     const store = harness.store(W1);
     const old = await attach(store, attachRequest('alice', W1));
