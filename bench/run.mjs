@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { idle } from './scenarios/idle.mjs';
 import { relay } from './scenarios/relay.mjs';
 import { describeMachine } from './machine.mjs';
+import { signalbox } from './peers/signalbox.mjs';
 import { printTable } from './table.mjs';
 
 const SCENARIOS = { relay, idle };
@@ -10,6 +11,8 @@ const SCENARIOS = { relay, idle };
 const USAGE = `usage: npm run bench -- relay|idle [options]
   --only a,b          systems to run, by name (a name matches all its worker counts; name/2 the one with two workers)
   --repeat N          interleaved repeats, the median counts (default 3)
+  --against DIR       another build of signalbox as before/1 and before/2, e.g. dist.before (a copy of dist/ in the project's root)
+  --profile           leave a CPU profile of each process of signalbox in bench/profiles/ (for Chrome's or VS Code's viewer)
   --json              one JSON object a line on stdout (npm run -s bench -- … leaves nothing else there)
 relay:
   --seconds N         measured interval (default 5)
@@ -28,6 +31,8 @@ function readOptions() {
       only: { type: 'string' },
       repeat: { type: 'string', default: '3' },
       json: { type: 'boolean', default: false },
+      profile: { type: 'boolean', default: false },
+      against: { type: 'string' },
       seconds: { type: 'string', default: '5' },
       warmup: { type: 'string', default: '2' },
       pairs: { type: 'string', default: '100' },
@@ -36,6 +41,7 @@ function readOptions() {
       connections: { type: 'string', default: '10000' },
     },
   });
+  if (values.profile) process.env.SIGNALBOX_BENCH_PROFILE = '1';
   const scenario = SCENARIOS[positionals[0]];
   if (!scenario || positionals.length > 1) throw new Error('name one scenario');
   const number = (name, least, most) => {
@@ -47,7 +53,7 @@ function readOptions() {
     scenario,
     json: values.json,
     repeat: number('repeat', 1, 50),
-    systems: chooseSystems(scenario.systems, values.only),
+    systems: chooseSystems([...scenario.systems, ...before(values.against)], values.only),
     load: {
       seconds: number('seconds', 0.5, 600),
       warmup: number('warmup', 0, 60),
@@ -57,6 +63,10 @@ function readOptions() {
       connections: number('connections', 10, 15_000),
     },
   };
+}
+
+function before(build) {
+  return build === undefined ? [] : [signalbox(1, 'before', build), signalbox(2, 'before', build)];
 }
 
 function chooseSystems(systems, only) {

@@ -68,6 +68,7 @@ export interface Config {
     pendingHandshakesLimit: number;
     roomsPerSessionLimit: number;
     requestsPendingLimit: number;
+    requestsPendingLimitBytes: number;
     errorsPerMinuteLimit: number;
     rates: ThrottleRates;
   };
@@ -330,6 +331,7 @@ function readLimits(read: SettingReader): Config['limits'] {
     pendingHandshakesLimit: read.number('PENDING_HANDSHAKES_LIMIT'),
     roomsPerSessionLimit: read.number('ROOMS_PER_SESSION_LIMIT'),
     requestsPendingLimit: read.number('REQUESTS_PENDING_LIMIT'),
+    requestsPendingLimitBytes: read.number('REQUESTS_PENDING_LIMIT_BYTES'),
     errorsPerMinuteLimit: read.number('ERRORS_PER_MINUTE_LIMIT'),
     rates: {
       connection: {

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from '@jest/globals';
 import jwt from 'jsonwebtoken';
 import { settingsMarkdown } from '../src/settings-markdown.js';
+import { until } from './gateway-process.js';
 
 const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 /** Ports that nobody else has. */
@@ -21,6 +22,14 @@ async function run(args: string[], env: Record<string, string> = {}) {
     once(child, 'close'),
   ]);
   return { stdout, stderr, code: Number(code) };
+}
+
+function endGroup(leader: number | undefined): void {
+  try {
+    if (leader !== undefined) process.kill(-leader, 'SIGKILL');
+  } catch {
+    // As it should be: nobody is left.
+  }
 }
 
 describe('signalbox token', () => {
@@ -133,6 +142,26 @@ describe('signalbox start', () => {
     expect(stdout).toContain(`no connection to Redis: connect ECONNREFUSED 127.0.0.1:${String(port)}`);
     expect(stdout + stderr).not.toMatch(/^\s+at |"stack"|hidden-password/m);
   });
+});
+
+test('npm start ends with 0 and a drained gateway when npm gets the SIGTERM', async () => {
+  // A group of its own: whatever this leaves behind when it fails can be ended with it.
+  const npm = spawn('npm', ['start', '--ignore-scripts'], {
+    cwd: fileURLToPath(new URL('..', import.meta.url)),
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...FREE_PORTS },
+    detached: true,
+  });
+  const exited = once(npm, 'exit');
+  let output = '';
+  npm.stdout.setEncoding('utf8').on('data', (chunk: string) => (output += chunk));
+  try {
+    await until(() => output.includes('"signalbox is ready"'));
+    npm.kill('SIGTERM');
+    expect(await exited).toEqual([0, null]);
+    await until(() => /"node":"\w+","msg":"drained"/.test(output));
+  } finally {
+    endGroup(npm.pid);
+  }
 });
 
 test('signalbox --version and --help end with 0', async () => {

@@ -10,7 +10,7 @@ import {
   TYPES,
 } from '../../dist/protocol/index.js';
 
-const script = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));
+const here = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 const EVENT = 'bench';
 /** Clients may send to each other and to nobody else. */
 const CLIENT_PREFIX = 'bench-';
@@ -81,22 +81,29 @@ export const signalboxDriver = {
   },
 };
 
+/** Flags go on to the workers; a profile is written when its process ends. */
+function profiling() {
+  const directory = fileURLToPath(new URL('../profiles', import.meta.url));
+  return process.env.SIGNALBOX_BENCH_PROFILE === '1' ? ['--cpu-prof', `--cpu-prof-dir=${directory}`] : [];
+}
+
 function describe(frame) {
   return frame.type === 'error' ? `error ${frame.code} (${frame.text})` : frame.type;
 }
 
-export function signalbox(workers) {
+/** @param build the folder of the build, from the project's root */
+export function signalbox(workers, name = 'signalbox', build = 'dist') {
   const raised = Object.entries(RAISED).map(([name, value]) => `${name}=${value}`);
   return {
-    name: 'signalbox',
-    label: `signalbox/${workers}`,
+    name,
+    label: `${name}/${workers}`,
     workers,
     driver: 'signalbox',
     notes: [`signalbox with raised limits: ${raised.join(' ')}`],
     server: (port) => ({
-      script,
+      script: here(`${build}/cli.js`),
       // As `npm start` and the shebang of dist/cli.js run it.
-      nodeArgs: ['--max-semi-space-size=2'],
+      nodeArgs: ['--max-semi-space-size=2', ...profiling()],
       args: ['start'],
       env: {
         ...RAISED,

@@ -31,7 +31,7 @@ class FrameError(Exception):
 
 
 CALL_CODES = set(
-    "not_found bad_parameter unknown_type not_joined limit unavailable unknown_outcome out_of_order timeout rejected "
+    "not_found bad_parameter unknown_type not_joined limit unavailable unknown_outcome out_of_order expired timeout rejected "
     "no_handler aborted closed offline queue_full bad_payload".split()
 )
 
@@ -180,10 +180,22 @@ def _is_names(value: Any) -> bool:
     return isinstance(value, list) and all(map(_is_name, value))
 
 
+def _is_cursor(value: Any) -> bool:
+    if not isinstance(value, list) or len(value) != 2:
+        return False
+    room, id_ = value
+    return (room is None or _is_name(room)) and (id_ is None or _str(1, 1024)(id_))
+
+
 _OPTIONS: dict[str, Callable[[Any], bool]] = {
     "trace": lambda v: _is_name(v) and len(v) <= 64,
     "except": lambda v: _is_names(v) and len(v) <= 256,
     "self": lambda v: isinstance(v, bool),
+    "first": lambda v: type(v) is int and 1 <= v < 2**53,
+    "delivered": lambda v: v is True,
+    "ttlMs": lambda v: type(v) is int and 1 <= v <= 86_400_000,
+    "offline": lambda v: v == "keep",
+    "seq": lambda v: type(v) is int and 0 <= v < 2**53,
 }
 
 
@@ -215,7 +227,13 @@ KINDS: dict[str, Callable[[Any], bool]] = {
     "options": _is_options,
     "map": lambda v: isinstance(v, dict),
     "any": lambda v: True,
-    "resume": lambda v: isinstance(v, list) and len(v) >= 2 and _is_session(v[0]) and _str(1, 1024)(v[1]),
+    "seq": _int(1, 2**53 - 1),
+    "since": lambda v: _int(0, 1000)(v) or _str(1, 1024)(v),
+    "resume": lambda v: isinstance(v, list)
+    and len(v) >= 2
+    and _is_session(v[0])
+    and _str(1, 1024)(v[1])
+    and (len(v) < 3 or (isinstance(v[2], list) and all(map(_is_cursor, v[2])))),
     "payload": lambda v: _int(0, 255)(v[0]) and isinstance(v[1], bytes) and Payload(*v).valid(),
 }
 
@@ -245,7 +263,10 @@ CLIENT_FRAMES = _table("""
     19 request ref timeoutMs:timeout options to:address event:name payload
     21 reply handle:opaque payload
     22 reject handle:opaque code:callcode text
-    32 join ref room:name
+    24 receipt to:address seq
+    25 confirm to:address seq
+    26 ack id:opaque
+    32 join ref room:name since?
     33 leave ref room:name
     34 leaveAll ref
     35 publish ref:ref0 seq:uint? options room:name event:name payload
@@ -259,12 +280,16 @@ GATEWAY_FRAMES = _table("""
     1 welcome info:map
     2 ping
     5 ok ref result:any?
-    6 error ref:ref0 code text
+    6 error ref:ref0 code text expected:uint?
     7 expiring inMs:uint
     8 goaway close retryAfterMs:uint
     17 message id:opaque? options from:name session event:name payload
     20 requested handle:opaque options from:name session event:name payload
     23 response ref payload
+    27 delivered by:name seq:uint
+    28 asked from:name session seq:uint
+    29 gap channel:name? reason:text missing:uint? id:opaque?
+    30 position channel:name? id:opaque?
     36 roomMessage id:opaque? options room:name from:name session event:name payload
     53 presence room:name joined:names left:names count:uint
 """)
@@ -287,12 +312,15 @@ def _read_fields(elements: list[Any], table: dict[int, FrameType]) -> Frame:
             raise FrameError("bad_parameter", ref, f"{row.name}: {name}")
         if value is not None:
             value = Payload(*value) if kind == "payload" else value
-            value = {"session": value[0], "key": value[1]} if kind == "resume" else value
+            if kind == "resume":
+                value = {"session": value[0], "key": value[1], "cursors": value[2] if len(value) > 2 else []}
         if kind == "options":
             value = {key: inner for key, inner in value.items() if key in _OPTIONS}  # what we do not know is ignored
         frame[name] = value
     if row.name == "send" and isinstance(frame["to"], list) and frame["seq"]:
         raise FrameError("bad_parameter", ref, "send: seq")  # a number counts in one channel
+    if row.name == "send" and "delivered" in frame["options"] and not frame["seq"]:
+        raise FrameError("bad_parameter", ref, "send: delivered")  # a receipt names its message by its number
     return frame
 
 
@@ -390,7 +418,12 @@ def _elements(frame: Frame) -> tuple[list[Any], Payload | None]:
         value = frame.get(name)
         if kind == "payload":
             return out, value
-        out.append([value["session"], value["key"]] if kind == "resume" and value else value)
+        if kind == "resume" and value:
+            cursors = value.get("cursors")
+            value = [value["session"], value["key"], *([cursors] if cursors else [])]
+        out.append(value)
+    if row.name == "error" and out[-1] is None:
+        out.pop()  # only out_of_order says what is expected
     return out, None
 
 

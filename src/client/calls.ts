@@ -2,7 +2,9 @@
 import { GatewayError } from '../protocol/errors.js';
 import type { ClientFrame, Payload } from '../protocol/frame.js';
 import type { Environment } from './environment.js';
+import type { KeptMessage } from './numbering.js';
 import type { Settings, WhenOffline } from './options.js';
+import { Outbox } from './outbox.js';
 import type { State } from './state.js';
 
 /** What each call of the public API takes. */
@@ -17,7 +19,10 @@ export interface CallOptions {
 export const PATIENT: CallOptions = { whenOffline: 'queue' };
 
 /** A frame that is numbered when it is written: `ref`, and of a request the time that is left, are set then. */
-export type CallFrame = Exclude<ClientFrame, { type: 'hello' | 'pong' | 'bye' }>;
+export type CallFrame = Exclude<
+  ClientFrame,
+  { type: 'hello' | 'pong' | 'bye' | 'receipt' | 'confirm' | 'ack' }
+>;
 
 /** A payload that waits for the code that compresses it. */
 export interface LoadingPayload {
@@ -40,35 +45,28 @@ export interface Wire {
  * What becomes of a written call whose answer the lost connection took along:
  * `unknown` rejects with `unknown_outcome`, because writing it again could do it twice; `repeat` is harmless to write again;
  * `wait` hopes for the answer on the next connection of the same session; `forget` has no answer: writing settles it.
+ * Messages that the gateway keeps have numbers, and are the outbox's.
  */
 type OnLoss = 'unknown' | 'repeat' | 'wait' | 'forget';
 
 const ON_LOSS: { [T in CallFrame['type']]?: OnLoss } = {
-  send: 'unknown',
-  publish: 'unknown',
   broadcast: 'unknown',
   request: 'wait',
   reply: 'forget',
   reject: 'forget',
 };
 
-interface PendingCall {
+interface PendingCall extends KeptMessage {
   readonly frame: CallFrame;
   readonly onLoss: OnLoss;
   /** False where it fails with `offline` rather than wait for a connection. */
   readonly patient: boolean;
-  /** Bytes that it counts for in the queue. */
-  readonly bytes: number;
   readonly startedAt: number;
   /** False while its payload is being compressed. */
   ready: boolean;
   settled: boolean;
-  succeed(answer?: unknown): void;
-  fail(error: unknown): void;
 }
 
-/** What a call weighs beside the bytes of its payload. */
-const OVERHEAD_BYTES = 64;
 /** Most calls without an answer; further ones wait in the queue. */
 const IN_FLIGHT_LIMIT_CALLS = 10_000;
 /** The number after it belongs to the link's probe; 0 wants no answer. */
@@ -84,13 +82,24 @@ export class Calls {
   readonly #queue = new Set<PendingCall>();
   #queuedBytes = 0;
   readonly #inFlight = new Map<number, PendingCall>();
+  readonly #outbox: Outbox<PendingCall>;
+  readonly #onDrain: () => void;
+  /** Somebody should be told when less waits. */
+  #isFull = false;
   #ref = 0;
   #cancelPoll = (): void => {};
 
-  constructor(wire: Wire, settings: Settings, environment: Environment) {
+  constructor(wire: Wire, settings: Settings, environment: Environment, onDrain: () => void) {
     this.#wire = wire;
+    this.#outbox = new Outbox(settings, environment, () => this.flush());
+    this.#onDrain = onDrain;
     this.#settings = settings;
     this.#environment = environment;
+  }
+
+  /** Payload bytes that wait, or are not accepted yet. */
+  get bufferedBytes(): number {
+    return this.#queuedBytes + this.#outbox.openBytes;
   }
 
   /** `parse` makes the result of the answer; it throws where the answer has not the expected shape. */
@@ -114,7 +123,15 @@ export class Calls {
         frame,
         onLoss: isVolatile ? 'forget' : (ON_LOSS[frame.type] ?? 'repeat'),
         patient: (whenOffline ?? (isVolatile ? 'fail' : this.#settings.whenOffline)) === 'queue',
-        bytes: OVERHEAD_BYTES + (loading?.bytes ?? ('payload' in frame ? frame.payload.data.length : 0)),
+        channel: isVolatile ? '' : channelOf(frame),
+        bytes: loading?.bytes ?? ('payload' in frame ? frame.payload.data.length : 0),
+        number: 0,
+        seq: null,
+        first: 0,
+        isFlying: false,
+        isAccepted: false,
+        isUnsure: false,
+        until: 0,
         startedAt: this.#environment.now(),
         ready: loading === undefined,
         settled: false,
@@ -151,52 +168,93 @@ export class Calls {
     this.flush();
   }
 
-  /** The call whose answer came; undefined where it was given up long ago. */
-  land(ref: number): PendingCall | undefined {
-    const call = this.#inFlight.get(ref);
-    this.#inFlight.delete(ref);
+  /** The answer to a call came, unless it was given up long ago. */
+  succeed(ref: number, answer: unknown): void {
+    const call = this.#land(ref);
+    if (call?.channel) this.#outbox.accepted(call, answer);
+    else call?.succeed(answer);
     this.flush();
-    return call;
+  }
+
+  /** `expected`: see `ErrorFrame`. */
+  fail(ref: number, error: unknown, expected: number | null = null): void {
+    const call = this.#land(ref);
+    if (call?.channel && error instanceof GatewayError) this.#outbox.refused(call, error, expected);
+    else call?.fail(error);
+    this.flush();
   }
 
   /** Writes what waits, as far as the connection takes it. */
   flush(): void {
     this.#cancelPoll();
+    for (;;) {
+      const call = this.#canWrite ? this.#outbox.again() : undefined;
+      if (call === undefined) break;
+      this.#write(call);
+    }
     for (const call of this.#queue) {
-      if (!call.ready || !this.#canWrite) break;
+      if (!call.ready || !this.#canWrite || (call.channel && !this.#outbox.hasRoomFor(call))) break;
+      // Its channel waits for answers; others need not.
+      if (call.channel && !this.#outbox.takesNew(call)) continue;
       this.#dequeue(call);
       this.#write(call);
     }
     if (this.#queue.size > 0 && this.#wire.congested) {
       this.#cancelPoll = this.#environment.after(CONGESTION_POLL_MS, () => this.flush());
     }
+    const { offlineQueueLimitMessages, offlineQueueLimitBytes } = this.#settings;
+    const isHigh =
+      this.bufferedBytes >= offlineQueueLimitBytes / 2 || this.#queue.size >= offlineQueueLimitMessages / 2;
+    if (isHigh === this.#isFull) return;
+    if (isHigh) this.#isFull = true;
+    else {
+      this.#isFull = false;
+      this.#onDrain();
+    }
   }
 
   /** The connection is gone: settles what cannot be repeated, puts the rest in front of the queue. */
   lost(): void {
     const waiting = this.#takeQueue();
+    const kept: PendingCall[] = [];
     for (const [ref, call] of this.#inFlight) {
       if (call.onLoss === 'wait' && !call.settled) continue;
       this.#inFlight.delete(ref);
-      if (call.onLoss !== 'repeat') call.fail(new GatewayError('unknown_outcome'));
+      if (call.channel) kept.push(call);
+      else if (call.onLoss !== 'repeat') call.fail(new GatewayError('unknown_outcome'));
       else if (!call.settled) this.#enqueue(call);
     }
+    this.#outbox.lost(kept);
     for (const call of waiting) {
       if (call.patient) this.#enqueue(call);
       else call.fail(new GatewayError('offline'));
     }
   }
 
+  resumed(): void {
+    this.#outbox.resumed();
+  }
+
   /** A new session began instead of the old one: answers to the old one's requests will not come. */
   sessionLost(): void {
-    for (const call of this.#inFlight.values()) call.fail(new GatewayError('unknown_outcome'));
+    const error = new GatewayError('unknown_outcome');
+    for (const call of this.#inFlight.values()) call.fail(error);
     this.#inFlight.clear();
+    this.#outbox.clear(error);
   }
 
   end(error: GatewayError): void {
     this.#cancelPoll();
     for (const call of [...this.#inFlight.values(), ...this.#takeQueue()]) call.fail(error);
     this.#inFlight.clear();
+    this.#outbox.clear(error.code === 'closed' ? error : new GatewayError('unknown_outcome'));
+    this.#isFull = false;
+  }
+
+  #land(ref: number): PendingCall | undefined {
+    const call = this.#inFlight.get(ref);
+    this.#inFlight.delete(ref);
+    return call;
   }
 
   get #canWrite(): boolean {
@@ -209,15 +267,24 @@ export class Calls {
     if (signal?.aborted) call.fail(abortedBy(signal));
     else if (this.#wire.state === 'closed') call.fail(new GatewayError('closed'));
     else if (!this.#wire.open && !call.patient) call.fail(new GatewayError('offline'));
-    else if (this.#canWrite && this.#queue.size === 0 && call.ready) this.#write(call);
-    else if (
-      this.#queue.size >= offlineQueueLimitMessages ||
-      this.#queuedBytes + bytes > offlineQueueLimitBytes
-    ) {
-      call.fail(new GatewayError('queue_full'));
-    } else {
-      // The application may write into its bytes again before the call is written.
-      if ('payload' in frame) frame.payload = { ...frame.payload, data: frame.payload.data.slice() };
+    else {
+      const mayWrite =
+        this.#canWrite &&
+        this.#queue.size === 0 &&
+        call.ready &&
+        (!call.channel || (this.#outbox.hasRoomFor(call) && this.#outbox.takesNew(call)));
+      if (
+        !mayWrite &&
+        (this.#queue.size >= offlineQueueLimitMessages || this.#queuedBytes + bytes > offlineQueueLimitBytes)
+      ) {
+        this.#isFull = true;
+        call.fail(new GatewayError('queue_full'));
+        return;
+      }
+      // The application may write into its bytes again before the call is written, or written again.
+      if ('payload' in frame && (call.channel || !mayWrite))
+        frame.payload = { ...frame.payload, data: frame.payload.data.slice() };
+      if (mayWrite) return this.#write(call);
       this.#enqueue(call);
       this.flush();
     }
@@ -243,17 +310,25 @@ export class Calls {
     const answered = call.onLoss !== 'forget';
     let ref = 0;
     try {
-      if (answered && 'ref' in frame) ref = frame.ref = this.#nextRef();
+      // Written again it keeps its number: the answer to the first writing may still come.
+      if (answered && 'ref' in frame) ref = frame.ref ||= this.#nextRef();
+      if (call.channel && 'seq' in frame) {
+        this.#outbox.add(call);
+        frame.seq = call.seq;
+        if (call.first > 0) frame.options.first = call.first;
+        else delete frame.options.first;
+      }
       if (frame.type === 'request') {
         frame.timeoutMs = Math.max(1, Math.ceil(call.startedAt + frame.timeoutMs - this.#environment.now()));
       }
       this.#wire.write(frame);
     } catch (error) {
-      call.fail(error);
+      if (call.channel) this.#outbox.unwritable(call, error);
+      else call.fail(error);
       return;
     }
     if (answered) this.#inFlight.set(ref, call);
-    else call.succeed();
+    else call.succeed(undefined);
   }
 
   #nextRef(): number {
@@ -261,6 +336,12 @@ export class Calls {
     while (this.#inFlight.has(this.#ref));
     return this.#ref;
   }
+}
+
+/** A session and its client have one inbox, so they are one channel; `#` can stand in no name. */
+function channelOf(frame: CallFrame): string {
+  if (frame.type === 'publish') return `#${frame.room}`;
+  return frame.type === 'send' ? String(frame.to).replace(/#.*/, '') : '';
 }
 
 export function abortedBy(signal: AbortSignal | undefined): GatewayError {

@@ -1,18 +1,15 @@
 // The SDK's front: connects, sends, asks and answers; every verb becomes a call, every frame finds its handler.
 import { GatewayError, ProtocolError } from '../protocol/errors.js';
-import {
-  type GatewayFrame,
-  type MessageFrame,
-  type MessageOptions,
-  PROTOCOL_VERSION,
-} from '../protocol/frame.js';
-import type { Payload, RequestedFrame, RoomMessageFrame, Welcome } from '../protocol/frame.js';
+import { type GatewayFrame, type MessageOptions, PROTOCOL_VERSION } from '../protocol/frame.js';
+import type { ClientFrame, Payload, SendFrame, Welcome } from '../protocol/frame.js';
 import { type ClientId, type EventName, isEventName, isRoomName } from '../protocol/ids.js';
 import { REQUEST_TIMEOUT_LIMIT_MS } from '../protocol/limits.js';
 import { type Carrier, NO_PAYLOAD } from './caller.js';
 import { type CallOptions, Calls, type LoadingPayload, PATIENT } from './calls.js';
 import { type Environment, REAL_ENVIRONMENT } from './environment.js';
 import type { DataOf, DefaultEvents, EventOf, MessageHandler, RequestHandler, ResultOf } from './events.js';
+import { Deliveries } from './deliveries.js';
+import { Intake } from './intake.js';
 import { type Beginning, Link } from './link.js';
 import { emitMessage, Listeners, type MessageEvents } from './listeners.js';
 import { type ClientOptions, connectUrl, type Settings, settingsOf } from './options.js';
@@ -27,8 +24,15 @@ import type { State, StateInfo } from './state.js';
 export type ClientEvents = {
   /** A move between states, and each failed try with the time until the next. */
   state: [state: State, info: StateInfo];
-  /** Messages of a channel (a room, or with null this client's inbox) are missing. */
-  gap: [gap: { room: string | null }];
+  /**
+   * Messages of a channel (a room, or with null this client's inbox) are missing, between those handed over before and after
+   * this event: `trimmed` by a limit of the log, or `lost` by the store; `missing` counts them where that is known.
+   */
+  gap: [gap: { room: string | null; reason: 'trimmed' | 'lost'; missing: number | null }];
+  /** Nobody got a message of `send` with `ttlMs` in time. With `delivered: true` its promise tells instead. */
+  expired: [message: { to: string; event: string; id: string | null }];
+  /** `bufferedBytes` is low again after it was above half of `offlineQueueLimitBytes`, or after a call was refused with `queue_full`. */
+  drain: [];
   /** The gateway no longer had the session: this is a new one, its rooms are joined again, requests in flight were rejected. */
   stateLost: [session: { previous: string; current: string }];
   /** The gateway does not speak this SDK's protocol version: load a newer one. */
@@ -44,6 +48,17 @@ export interface RequestOptions extends CallOptions {
   trace?: string;
 }
 
+export interface SendOptions extends MessageCallOptions {
+  /** Resolve only when a session of the target has handed the message to a handler. */
+  delivered?: boolean;
+  /** With `delivered`: the longest wait, ms; the promise then rejects with `timeout`, and the message may be on its way still. */
+  timeoutMs?: number;
+  /** Who has not got it within this time after its acceptance, ms, does not get it; `expired` tells. At most a day. */
+  ttlMs?: number;
+  /** `keep` keeps it for a client that has no session now, within the gateway's limits; without it `send` rejects with `not_found`. */
+  offline?: 'keep';
+}
+
 export class Client<Events extends object = DefaultEvents> {
   readonly #settings: Settings;
   readonly #report = (error: unknown, printed = error): void => this.#tell(error, printed);
@@ -51,6 +66,8 @@ export class Client<Events extends object = DefaultEvents> {
   readonly #messages = new Listeners<MessageEvents>(this.#report);
   readonly #rooms = new Map<string, Room<Events>>();
   readonly #payloads: Payloads;
+  readonly #intake: Intake;
+  readonly #deliveries: Deliveries;
   readonly #responder: Responder;
   readonly #link: Link;
   readonly #calls: Calls;
@@ -71,11 +88,22 @@ export class Client<Events extends object = DefaultEvents> {
     const settings = settingsOf(options);
     this.#settings = settings;
     this.#payloads = new Payloads(settings.compressAboveBytes);
+    this.#intake = new Intake(this.#payloads, {
+      rooms: this.#rooms,
+      write: (frame) => this.#tryWrite(frame),
+      onGap: (gap) => this.#listeners.emit('gap', gap),
+      report: this.#report,
+    });
+    this.#deliveries = new Deliveries(environment, (frame) => this.#tryWrite(frame));
     this.#responder = new Responder(this.#port, settings.exposeErrors);
+    const intake = this.#intake;
     this.#link = new Link(
       connectUrl(url),
       settings,
       {
+        get cursors() {
+          return intake.cursors;
+        },
         onState: (state, info) => this.#listeners.emit('state', state, info),
         onWelcome: (previous, welcome, beginning) => this.#welcomed(previous, welcome, beginning),
         onFrame: (frame) => this.#receive(frame),
@@ -85,7 +113,7 @@ export class Client<Events extends object = DefaultEvents> {
       },
       environment,
     );
-    this.#calls = new Calls(this.#link, settings, environment);
+    this.#calls = new Calls(this.#link, settings, environment, () => this.#listeners.emit('drain'));
   }
 
   /** This client's id, from its token; null before the first connection. */
@@ -99,6 +127,14 @@ export class Client<Events extends object = DefaultEvents> {
 
   get state(): State {
     return this.#link.state;
+  }
+
+  /**
+   * Payload bytes of calls that wait, and of messages that are not accepted yet. To send much at the gateway's pace, wait for
+   * the event `drain` while this is above half of `offlineQueueLimitBytes`; raise `offlineQueueLimitMessages` for small messages.
+   */
+  get bufferedBytes(): number {
+    return this.#calls.bufferedBytes;
   }
 
   /** `RTCIceServer` values for `new RTCPeerConnection({ iceServers })`; empty before the first connection. */
@@ -127,21 +163,34 @@ export class Client<Events extends object = DefaultEvents> {
 
   /**
    * Sends to all sessions of a client (`bob`), to one session (`bob#<session id>`), or to several of these. Resolves when the
-   * gateway has accepted the message; volatile ones when it is written. Rejects with `not_found` (no such target, or none that
-   * this client may reach), `bad_parameter`, `bad_payload`, `too_big`, `unknown_outcome`, `queue_full`, `offline`, `aborted`, `closed`.
+   * gateway has accepted the message, which then comes once and in order; volatile ones when it is written. Rejects with
+   * `not_found` (no such target, or none that this client may reach), `bad_parameter`, `bad_payload`, `too_big`,
+   * `unavailable`, `unknown_outcome`, `queue_full`, `offline`, `aborted`, `closed`; with `delivered` also `timeout`, `expired`.
    */
-  send<E extends EventOf<Events>>(
+  async send<E extends EventOf<Events>>(
     to: string | readonly string[],
     event: E,
     data: DataOf<Events, E>,
-    options: MessageCallOptions = {},
+    options: SendOptions = {},
   ): Promise<SendResult> {
-    const frame: Carrier = {
-      ...message('send', event, options),
-      seq: options.volatile ? 0 : null,
-      to: typeof to === 'string' ? to : [...to],
-    };
-    return this.#callWith(data, frame, sendResult, options);
+    if (typeof to === 'string') return this.#sendTo(to, event, data, options);
+    const targets = [...new Set(to)];
+    if (options.volatile) return this.#sendTo(targets, event, data, options);
+    const absent: string[] = [];
+    let refusal: unknown = new ProtocolError('bad_parameter');
+    const failures: unknown[] = [];
+    // Each has a channel of its own, and is told on its own whether the target exists.
+    const sent = targets.map((target) =>
+      this.#sendTo(target, event, data, options).catch((error: unknown) => {
+        if (error instanceof GatewayError && error.code === 'not_found') absent.push(target);
+        else failures.push(error);
+        refusal = error;
+      }),
+    );
+    await Promise.all(sent);
+    if (failures.length > 0) throw failures[0];
+    if (absent.length === targets.length) throw refusal;
+    return { id: null, absent };
   }
 
   /** Sends to every client that this one may reach, at most once each. Resolves when the gateway has passed it on. */
@@ -218,6 +267,39 @@ export class Client<Events extends object = DefaultEvents> {
     return this.#calls.start({ type: 'online', ref: 0, client: client as ClientId }, onlineOf, options);
   }
 
+  #sendTo(to: string | string[], event: string, data: unknown, options: SendOptions): Promise<SendResult> {
+    const { delivered, ttlMs, timeoutMs, offline, signal } = options;
+    const isFollowed = delivered === true || ttlMs !== undefined;
+    const frame: SendFrame = {
+      ...message('send', event, options),
+      seq: options.volatile ? 0 : null,
+      to,
+    };
+    if (isFollowed) frame.options.delivered = true;
+    if (ttlMs !== undefined) frame.options.ttlMs = ttlMs;
+    if (offline !== undefined) frame.options.offline = offline;
+    const send = (until = signal): Promise<SendResult> =>
+      this.#callWith(data, frame, sendResult, { ...options, signal: until });
+    if (delivered) return this.#deliveries.follow(frame, send, { signal, timeoutMs });
+    const accepted = send();
+    if (isFollowed) {
+      this.#deliveries
+        .follow(frame, () => accepted)
+        .catch(async (error: unknown) => {
+          // All else the promise tells.
+          if (!(error instanceof GatewayError) || error.code !== 'expired') return;
+          this.#listeners.emit('expired', { to: String(to), event, id: (await accepted).id });
+        });
+    }
+    return accepted;
+  }
+
+  /** Of what can be said again. */
+  #tryWrite(frame: ClientFrame): boolean {
+    if (this.#link.open) this.#link.write(frame);
+    return this.#link.open;
+  }
+
   #callWith<Result>(
     data: unknown,
     frame: Carrier,
@@ -239,11 +321,17 @@ export class Client<Events extends object = DefaultEvents> {
   }
 
   #welcomed(previous: string | null, welcome: Welcome, beginning: Beginning): void {
-    if (beginning === 'lost') this.#calls.sessionLost();
-    const kept = beginning === 'resumed' ? welcome.rooms : [];
+    const isResumed = beginning === 'resumed';
+    if (!isResumed) {
+      this.#calls.sessionLost();
+      this.#deliveries.end(new GatewayError('unknown_outcome'));
+    }
+    this.#intake.welcomed(welcome);
+    this.#calls.resumed();
     this.#calls.ahead(() => {
-      for (const room of this.#rooms.values()) room.restore(kept);
+      for (const room of this.#rooms.values()) room.restore(isResumed ? welcome.rooms : []);
     });
+    if (isResumed) this.#deliveries.resumed();
     if (beginning === 'lost')
       this.#listeners.emit('stateLost', { previous: previous ?? '', current: welcome.session });
   }
@@ -253,6 +341,7 @@ export class Client<Events extends object = DefaultEvents> {
     // Whoever is sent away does not know what became of the calls in flight; whoever closes does not ask.
     if (error.code !== 'closed') this.#calls.lost();
     this.#calls.end(error);
+    this.#deliveries.end(error);
     if (error.code === 'unsupported_version') this.#listeners.emit('upgrade', { version: PROTOCOL_VERSION });
     if (error.code !== 'closed' && !isTold) this.#report(error);
   }
@@ -260,21 +349,24 @@ export class Client<Events extends object = DefaultEvents> {
   #receive(frame: GatewayFrame): void {
     switch (frame.type) {
       case 'message':
-        return this.#deliver(frame, null, (...message) => emitMessage(this.#messages, ...message));
+        return this.#intake.message(frame, (...message) => emitMessage(this.#messages, ...message));
       case 'roomMessage':
-        return this.#deliver(frame, frame.room, (...message) =>
-          this.#rooms.get(frame.room)?.receive(...message),
+        return this.#intake.message(
+          frame,
+          (...message) => this.#rooms.get(frame.room)?.receive(...message) ?? false,
         );
-      case 'presence': {
-        const { room, joined, left, count } = frame;
-        return this.#payloads.inOrder(() => this.#rooms.get(room)?.receivePresence({ joined, left, count }));
-      }
+      case 'presence':
+      case 'asked':
+      case 'gap':
+      case 'position':
+        return this.#intake.notice(frame);
+      case 'delivered':
+        return this.#deliveries.received(frame.by, frame.seq);
       case 'requested': {
         const { handle } = frame;
         if (!this.#responder.accept(handle)) return;
-        return this.#deliver(
+        return this.#intake.decode(
           frame,
-          null,
           (...message) => void this.#responder.answer(handle, ...message),
           (error) => void this.#responder.refuse(handle, error),
         );
@@ -282,22 +374,18 @@ export class Client<Events extends object = DefaultEvents> {
       case 'response':
         return this.#payloads.decode(
           frame.payload,
-          (data) => this.#calls.land(frame.ref)?.succeed(data),
-          (error) => this.#calls.land(frame.ref)?.fail(error),
+          (data) => this.#calls.succeed(frame.ref, data),
+          (error) => this.#calls.fail(frame.ref, error),
         );
       case 'ok':
-        return this.#calls.land(frame.ref)?.succeed(frame.result);
+        return this.#calls.succeed(frame.ref, frame.result);
       case 'error': {
         const error = new GatewayError(frame.code, frame.text);
         // Of a volatile message, or of no call at all.
-        return frame.ref === 0 ? this.#report(error) : this.#calls.land(frame.ref)?.fail(error);
+        return frame.ref === 0 ? this.#report(error) : this.#calls.fail(frame.ref, error, frame.expected);
       }
       case 'expiring':
         return void this.#refreshToken();
-      case 'delivered':
-      case 'asked':
-      case 'gap':
-      case 'position':
       case 'welcome':
       case 'ping':
       case 'goaway':
@@ -306,16 +394,6 @@ export class Client<Events extends object = DefaultEvents> {
       default:
         frame satisfies never;
     }
-  }
-
-  #deliver(
-    { from: client, session, event, options, payload }: MessageFrame | RoomMessageFrame | RequestedFrame,
-    room: string | null,
-    handle: (...message: MessageEvents[string]) => void,
-    onFailure = this.#report,
-  ): void {
-    const info = { event, room, trace: options.trace ?? null };
-    this.#payloads.decode(payload, (data) => handle(data, { client, session }, info), onFailure);
   }
 
   async #refreshToken(): Promise<void> {

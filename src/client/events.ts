@@ -24,6 +24,8 @@ export interface Sender {
 }
 
 export interface MessageInfo {
+  /** Where it stands in its room's or this client's log; null for what is kept in none. */
+  id: string | null;
   event: string;
   /** The room that it was published to; null for a message to this client. */
   room: string | null;

@@ -4,6 +4,7 @@ import { GatewayError } from '../protocol/errors.js';
 import {
   type ClientFrame,
   type ClientSideCodec,
+  type Cursor,
   type GatewayFrame,
   type HelloFrame,
   PROTOCOL_VERSION,
@@ -26,6 +27,8 @@ import type { WebSocketLike } from './websocket-class.js';
 export type Beginning = 'new' | 'resumed' | 'lost';
 
 export interface LinkPort {
+  /** Where a resumed session goes on reading. */
+  readonly cursors: Cursor[];
   onState(state: State, info: StateInfo): void;
   /** `previous` is the session that was asked for. */
   onWelcome(previous: string | null, welcome: Welcome, beginning: Beginning): void;
@@ -59,7 +62,7 @@ export class Link {
   #welcome: Welcome | null = null;
   #connection: Connection | null = null;
   /** Where to resume; the key is in memory only, because a copied one would kill the original session. */
-  #resume: HelloFrame['resume'] = null;
+  #resume: Omit<NonNullable<HelloFrame['resume']>, 'cursors'> | null = null;
   /** Counts the tries: what belongs to an older one is void. */
   #round = 0;
   #failures = 0;
@@ -206,7 +209,7 @@ export class Link {
       type: 'hello',
       version: PROTOCOL_VERSION,
       token: null,
-      resume: this.#resume,
+      resume: this.#resume && { ...this.#resume, cursors: this.#port.cursors },
       agent: this.#settings.agent,
     };
     const current = (): boolean => round === this.#round;
@@ -233,7 +236,7 @@ export class Link {
   #welcomed(welcome: Welcome): void {
     const previous = this.#resume?.session ?? null;
     this.#clearTimers();
-    this.#resume = { session: welcome.session, key: welcome.resumeKey, cursors: [] };
+    this.#resume = { session: welcome.session, key: welcome.resumeKey };
     this.#welcome = welcome;
     this.#connectedAt = this.#environment.now();
     this.#connection?.watch(2 * welcome.pingIntervalMs, welcome.frameLimitBytes);

@@ -31,7 +31,9 @@ export class Listeners<Events extends Record<string, unknown[]>> {
     return this.#lists.has(event);
   }
 
-  emit<E extends keyof Events>(event: E, ...args: Events[E]): void {
+  /** False where nobody listens. */
+  emit<E extends keyof Events>(event: E, ...args: Events[E]): boolean {
+    const isHeard = this.has(event);
     for (const listener of (this.#lists.get(event) ?? []) as Listener<Events[E]>[]) {
       try {
         // A handler that is an async function fails through its promise.
@@ -41,13 +43,15 @@ export class Listeners<Events extends Record<string, unknown[]>> {
         this.#onFailure(error);
       }
     }
+    return isHeard;
   }
 }
 
 /** Messages by event. */
 export type MessageEvents = Record<string, [data: unknown, from: Sender, info: MessageInfo]>;
 
-export function emitMessage(listeners: Listeners<MessageEvents>, ...message: MessageEvents[string]): void {
-  listeners.emit(message[2].event, ...message);
-  listeners.emit('*', ...message);
+/** False where no handler took it. */
+export function emitMessage(listeners: Listeners<MessageEvents>, ...message: MessageEvents[string]): boolean {
+  const isHeard = listeners.emit(message[2].event, ...message);
+  return listeners.emit('*', ...message) || isHeard;
 }

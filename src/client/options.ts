@@ -26,6 +26,11 @@ export interface ClientOptions {
   offlineQueueLimitMessages?: number;
   /** Default time-out of a request, ms, its time in the queue included. Default 10 000. */
   requestTimeoutMs?: number;
+  /**
+   * How long a message that the gateway cannot take now is sent again and again, ms of connection since it was first written;
+   * then its call rejects with `unavailable` or `unknown_outcome`. Default 30 000.
+   */
+  acceptTimeoutMs?: number;
   /** Longest time from the start of one try (getting a token included) to the welcome, ms. Default 15 000. */
   connectTimeoutMs?: number;
   /** Range of the waits between tries. Default 500 ms to 30 000 ms. */
@@ -49,6 +54,7 @@ const DEFAULTS = {
   offlineQueueLimitBytes: 1024 * 1024,
   offlineQueueLimitMessages: 1000,
   requestTimeoutMs: 10_000,
+  acceptTimeoutMs: 30_000,
   connectTimeoutMs: 15_000,
   compressAboveBytes: 1024,
   exposeErrors: false,

@@ -60,7 +60,7 @@ export class Payloads {
     const isLoaded = this.#compression !== null || (payload.encoding & DEFLATED) === 0;
     if (isLoaded && this.#waiting.length === 0) return deliver();
     const bytes = this.#waitingBytes + payload.data.length;
-    if (bytes > WAITING_LIMIT_BYTES) return onFailure(new GatewayError('queue_full'));
+    if (bytes > WAITING_LIMIT_BYTES) return this.#wait(() => onFailure(new GatewayError('queue_full')));
     this.#waitingBytes = bytes;
     this.#wait(deliver);
   }

@@ -20,7 +20,14 @@ export interface MembersPage {
   count: number;
 }
 
-export interface SendResult {
+export interface Accepted {
+  /**
+   * Where the message stands in its log, as its receivers see it. Null for volatile ones, for several targets, and where the
+   * first answer got lost.
+   */
+  id: string | null;
+}
+export interface SendResult extends Accepted {
   /** Those of several targets that were not reached; empty for one target and for volatile messages. */
   absent: string[];
 }
@@ -41,10 +48,20 @@ export function onlineOf(answer: unknown): boolean {
   return isBoolean(answer) ? answer : unusable();
 }
 
-/** One target has no list: it was reached, or the call was refused. */
+export function acceptedResult(answer: unknown): Accepted {
+  const { id = null } = pick<Partial<Accepted>>(answer ?? {}, { id: isTextOrNone }) ?? unusable();
+  return { id };
+}
+
 export function sendResult(answer: unknown): SendResult {
-  const { absent = [] } = pick<Partial<SendResult>>(answer ?? {}, { absent: isTextsOrNone }) ?? unusable();
-  return { absent };
+  const { id = null, absent = [] } =
+    pick<Partial<SendResult>>(answer ?? {}, { id: isTextOrNone, absent: isTextsOrNone }) ?? unusable();
+  return { id, absent };
+}
+
+/** Where a joined room stands; undefined where the gateway does not say. */
+export function positionOf(answer: unknown): string | null | undefined {
+  return pick<{ position?: string | null }>(answer ?? {}, { position: isTextOrNone })?.position;
 }
 
 /** New life time of a refreshed token, ms; null from a gateway that does not say. */
@@ -61,6 +78,10 @@ function isTexts(value: unknown): value is string[] {
 
 function isTextsOrNone(value: unknown): value is string[] | undefined {
   return value === undefined || isTexts(value);
+}
+
+function isTextOrNone(value: unknown): value is string | null | undefined {
+  return value === undefined || isTextOrNull(value);
 }
 
 function isTextOrNull(value: unknown): value is string | null {

@@ -1,11 +1,15 @@
 // One room as the application sees it: join, publish, listen, and who is in it.
-import type { MessageOptions } from '../protocol/frame.js';
+import type { MessageOptions, Since } from '../protocol/frame.js';
 import type { ClientId, EventName, RoomName } from '../protocol/ids.js';
 import { type Caller, type Carrier, NO_PAYLOAD } from './caller.js';
 import { type CallOptions, PATIENT } from './calls.js';
 import type { DataOf, EventOf, MessageHandler, MessageInfo, PresenceChange, Sender } from './events.js';
 import { emitMessage, Listeners, type MessageEvents } from './listeners.js';
-import { countOf, type MembersPage, membersPage, nothing } from './results.js';
+import { HISTORY_LIMIT } from '../protocol/limits.js';
+import type { ReadRoom } from './intake.js';
+import { Reader } from './reader.js';
+import { type Accepted, acceptedResult, countOf, type MembersPage } from './results.js';
+import { membersPage, nothing, positionOf } from './results.js';
 
 export interface MessageCallOptions extends CallOptions {
   /** At most once, never stored, and not confirmed: the promise resolves when it is written. Offline it fails by default. */
@@ -20,6 +24,11 @@ export interface PublishOptions extends MessageCallOptions {
   self?: boolean;
 }
 
+export interface JoinOptions extends CallOptions {
+  /** So many of the room's last messages come first, at most 1000; default none. */
+  history?: number;
+}
+
 /** What a room has of its client. */
 export interface RoomPort extends Caller {
   /** Rooms that are joined or listened to, or were never left, by name. */
@@ -27,9 +36,7 @@ export interface RoomPort extends Caller {
 }
 
 /** What a room is told. @internal */
-export interface RoomEvents {
-  receive(data: unknown, from: Sender, info: MessageInfo): void;
-  receivePresence(change: PresenceChange): void;
+export interface RoomEvents extends ReadRoom {
   forget(): void;
   restore(kept: readonly string[]): void;
 }
@@ -39,6 +46,10 @@ export class Room<Events extends object = Record<string, unknown>> implements Ro
   #joined = false;
   /** Counts joins and leaves, so that a late answer does not undo what was asked after it. */
   #turn = 0;
+  /** Where the last join began to read. */
+  #since: Since = null;
+  /** @internal */
+  reader = new Reader();
   /** What the gateway was last told about presence events. */
   #watched = false;
   readonly #messages: Listeners<MessageEvents>;
@@ -60,11 +71,12 @@ export class Room<Events extends object = Record<string, unknown>> implements Ro
   }
 
   /** Idempotent. After a lost session the client joins again by itself. Rejects with `forbidden` or `not_found`, `limit`, `unavailable`. */
-  async join(options?: CallOptions): Promise<void> {
+  async join(options: JoinOptions = {}): Promise<void> {
     const turn = ++this.#turn;
+    this.#since = options.history ?? null;
     this.#keep();
     try {
-      await this.#port.call({ ...this.#frame('join'), since: null }, nothing, options);
+      await this.#join(this.#since, options);
       if (turn !== this.#turn) return;
       this.#joined = true;
       this.#watched = false;
@@ -79,12 +91,12 @@ export class Room<Events extends object = Record<string, unknown>> implements Ro
     return this.#port.call(this.#frame('leave'), nothing, options);
   }
 
-  /** Resolves when the gateway has accepted the message. Rejects with `not_joined`, `forbidden`, `too_big`, `unknown_outcome`, … */
+  /** Resolves when the gateway has accepted the message, which is then kept and comes once. Rejects with `not_joined`, `forbidden`, `too_big`, `unknown_outcome`, … */
   publish<E extends EventOf<Events>>(
     event: E,
     data: DataOf<Events, E>,
     options: PublishOptions = {},
-  ): Promise<void> {
+  ): Promise<Accepted> {
     const { except, self } = options;
     const frame: Carrier = {
       type: 'publish',
@@ -97,7 +109,7 @@ export class Room<Events extends object = Record<string, unknown>> implements Ro
     };
     if (except !== undefined) frame.options.except = [...except] as ClientId[];
     if (self !== undefined) frame.options.self = self;
-    return this.#port.callWith(data, frame, nothing, options);
+    return this.#port.callWith(data, frame, acceptedResult, options);
   }
 
   /** Calls `handler` for each message of `event`, or of every event for `*`. Returns a function that removes it. */
@@ -124,8 +136,8 @@ export class Room<Events extends object = Record<string, unknown>> implements Ro
   }
 
   /** @internal */
-  receive(data: unknown, from: Sender, info: MessageInfo): void {
-    emitMessage(this.#messages, data, from, info);
+  receive(data: unknown, from: Sender, info: MessageInfo): boolean {
+    return emitMessage(this.#messages, data, from, info);
   }
 
   /** @internal */
@@ -138,6 +150,7 @@ export class Room<Events extends object = Record<string, unknown>> implements Ro
     this.#turn++;
     this.#joined = false;
     this.#watched = false;
+    this.reader = new Reader();
     this.#sync();
   }
 
@@ -152,9 +165,20 @@ export class Room<Events extends object = Record<string, unknown>> implements Ro
       this.#joined = isKept;
       this.#port.report(error);
     };
-    if (!isKept) this.#port.call({ ...this.#frame('join'), since: null }, nothing, PATIENT).catch(failed);
+    const { cursor } = this.reader;
+    if (!isKept || (cursor === undefined && this.#since !== null)) {
+      // Before the room's first message: all that it has now is new.
+      this.#join(cursor === undefined ? this.#since : (cursor ?? HISTORY_LIMIT), PATIENT).catch(failed);
+    }
     this.#watched = false;
     this.#sync(failed);
+  }
+
+  async #join(since: Since, options: CallOptions): Promise<void> {
+    const { reader } = this;
+    const position = await this.#port.call({ ...this.#frame('join'), since }, positionOf, options);
+    // A message may have come before the answer, and is further on.
+    if (reader.cursor === undefined) reader.cursor = position;
   }
 
   #listen(remove: () => void): () => void {

@@ -12,7 +12,8 @@ export function formatClientFrame(frame: ClientFrame): Outline {
   for (const name of CLIENT_FIELDS[frame.type]) if (name !== 'payload') fields.push(Reflect.get(frame, name));
   if (frame.type === 'hello' && frame.resume !== null) {
     const { session, key, cursors } = frame.resume;
-    fields[3] = [session, key, cursors];
+    // A gateway of before cursors takes no third one.
+    fields[3] = cursors.length > 0 ? [session, key, cursors] : [session, key];
   }
   return { fields, payload: 'payload' in frame ? frame.payload : null };
 }

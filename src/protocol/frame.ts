@@ -288,8 +288,8 @@ export interface Welcome {
   resumed: boolean;
   /** Rooms that the session is in. */
   rooms: string[];
-  /** Where the inbox stands: messages after this one follow. Null before the first message that it ever had. */
-  inbox: EntryId | null;
+  /** Where the inbox stands: messages after this one follow. Null before the first message that it ever had; left out by a gateway of before cursors. */
+  inbox?: EntryId | null;
   /** The last message that was kept for this client while it had no session, to be acknowledged by `ack`; null where none was. */
   kept: EntryId | null;
   /** How long the session waits for a new connection, ms. */

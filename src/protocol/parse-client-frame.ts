@@ -20,6 +20,7 @@ const TRACE = /^[A-Za-z0-9._~@:/+-]{1,64}$/;
 
 function options(fields: Fields): MessageOptions {
   const value = fields.value('options', isRecord);
+  if (isEmpty(value)) return {};
   const trace = own(value, 'trace');
   const except = own(value, 'except');
   const self = own(value, 'self');
@@ -33,6 +34,11 @@ function options(fields: Fields): MessageOptions {
   }
   if (self !== undefined) options.self = isBoolean(self) ? self : fields.refuse('self');
   return Object.assign(options, keeping(fields, value));
+}
+
+function isEmpty(value: object): boolean {
+  for (const _ in value) return false;
+  return true;
 }
 
 /** The options of kept messages. */

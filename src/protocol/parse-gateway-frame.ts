@@ -93,7 +93,7 @@ function isIceServers(value: unknown): value is IceServer[] {
 }
 
 function welcome(fields: Fields): Welcome {
-  const info = pick<Optional<Welcome, 'inbox' | 'kept'>>(fields.elements.value(), {
+  const info = pick<Optional<Welcome, 'kept'>>(fields.elements.value(), {
     server: isText,
     client: isClientId,
     session: isSessionId,
@@ -108,7 +108,7 @@ function welcome(fields: Fields): Welcome {
     frameLimitBytes: isUint,
     iceServers: isIceServers,
   });
-  return info === null ? fields.refuse('welcome') : { inbox: null, kept: null, ...info };
+  return info === null ? fields.refuse('welcome') : { ...info, kept: info.kept ?? null };
 }
 
 /** @throws ProtocolError `unknown_type` (a newer gateway's: to be ignored) or `bad_parameter` */

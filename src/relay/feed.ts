@@ -20,7 +20,8 @@ export class Feed {
   private offset = 0;
   /** Entries that came while the log is being read, or before it is known where to begin. */
   private held: LiveEntry[] | null = [];
-  private overflowed = false;
+  /** The log is to be read once more when the read under way has come to its end. */
+  private again = false;
   private reading = false;
   /** Sessions that read the log by themselves until they are where the feed is. */
   private replays: Map<Session, Replay> | null = null;
@@ -100,8 +101,10 @@ export class Feed {
 
   /** Entries may have been missed: reads the log from where the feed stands. */
   async resync(): Promise<void> {
-    if (this.position === undefined || this.reading) return;
-    await this.catchUp();
+    if (this.position === undefined) return;
+    // A read that is under way may have been done before the last of them was stored.
+    if (this.reading) this.again = true;
+    else await this.catchUp();
   }
 
   /** Where a replay that has read up to `cursor` stands to the feed. */
@@ -171,7 +174,7 @@ export class Feed {
   private hold(entry: LiveEntry): void {
     if (this.held === null || this.held.length >= HELD_LIMIT_ENTRIES) {
       this.held = [];
-      this.overflowed = true;
+      this.again = true;
     }
     this.held.push(entry);
   }
@@ -227,8 +230,8 @@ export class Feed {
       this.place(result.position);
       from = { after: result.position };
       if (result.more) continue;
-      if (!this.overflowed) break;
-      this.overflowed = false;
+      if (!this.again) break;
+      this.again = false;
     }
     this.reading = false;
     this.release();

@@ -1,7 +1,7 @@
 // The channels that sessions of this worker read: a feed for each inbox and each room.
 import type { ClientId, RoomName } from '../protocol/ids.js';
 import type { Session } from '../session/session.js';
-import type { Channel, Position, StoreEvent } from '../session/store/store.js';
+import type { Channel, StoreEvent } from '../session/store/store.js';
 import { Feed } from './feed.js';
 import type { FeedHost } from './feed-host.js';
 
@@ -58,12 +58,6 @@ export class Feeds {
     for (let at = 0; at < feeds.length; at += RESYNC_AT_ONCE) {
       await Promise.all(feeds.slice(at, at + RESYNC_AT_ONCE).map((feed) => feed.resync()));
     }
-  }
-
-  /** Where a feed stands is compared with where its log stands; a difference means that an entry was lost on its way. */
-  check(channel: Channel, position: Position): void {
-    const feed = this.get(channel);
-    if (feed?.compare(position) === 'ahead') void feed.resync();
   }
 
   private get(channel: Channel): Feed | undefined {

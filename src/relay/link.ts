@@ -11,12 +11,17 @@ const BATCH_BYTES = 64 * 1024;
 
 export interface LinkHandlers {
   message(bytes: Buffer): void;
-  close(): void;
+  /** The link is gone; so many messages that it had taken never reached the kernel. */
+  close(lost: number): void;
 }
 
 export class Link {
   private batch: Buffer = Buffer.allocUnsafe(BATCH_BYTES);
   private batched = 0;
+  /** Messages in the batch. */
+  private batchedMessages = 0;
+  /** Messages that the kernel has not taken yet. */
+  private unsent = 0;
   private scheduled = false;
   private partial: Buffer | null = null;
   private closed = false;
@@ -33,7 +38,7 @@ export class Link {
     });
     socket.on('close', () => {
       this.closed = true;
-      handlers.close();
+      handlers.close(this.unsent);
     });
   }
 
@@ -43,11 +48,12 @@ export class Link {
     let length = 0;
     for (const part of parts) length += part.length;
     if (length > LINK_MESSAGE_LIMIT_BYTES) return false;
+    this.unsent++;
     if (this.batched + HEADER_BYTES + length > BATCH_BYTES) this.flush();
     if (HEADER_BYTES + length > BATCH_BYTES) {
       const header = Buffer.allocUnsafe(HEADER_BYTES);
       header.writeUInt32LE(length);
-      this.socket.write(Buffer.concat([header, ...parts]));
+      this.write(Buffer.concat([header, ...parts]), 1);
       return true;
     }
     this.batched = this.batch.writeUInt32LE(length, this.batched);
@@ -55,6 +61,7 @@ export class Link {
       this.batch.set(part, this.batched);
       this.batched += part.length;
     }
+    this.batchedMessages++;
     if (!this.scheduled) {
       this.scheduled = true;
       setImmediate(() => {
@@ -72,10 +79,17 @@ export class Link {
 
   private flush(): void {
     if (this.batched === 0 || this.closed) return;
-    this.socket.write(this.batch.subarray(0, this.batched));
+    this.write(this.batch.subarray(0, this.batched), this.batchedMessages);
     // The socket keeps a reference until the kernel took the bytes: what follows needs memory of its own.
     this.batch = Buffer.allocUnsafe(BATCH_BYTES);
     this.batched = 0;
+    this.batchedMessages = 0;
+  }
+
+  private write(bytes: Buffer, messages: number): void {
+    this.socket.write(bytes, (error) => {
+      if (error === null || error === undefined) this.unsent -= messages;
+    });
   }
 
   private receive(chunk: Buffer): void {

@@ -19,7 +19,7 @@ export interface NodeRelayOptions {
   directory: string;
   listener: EnvelopeListener;
   /** Counts what was sent, by path, and what could not be. */
-  count: (path: RelayPath, outcome: RelayOutcome) => void;
+  count: (path: RelayPath, outcome: RelayOutcome, envelopes?: number) => void;
 }
 
 export function socketPath(directory: string, worker: WorkerId): string {
@@ -132,7 +132,9 @@ export class NodeRelay implements Relay {
       message: (bytes) => {
         this.receive(bytes, 'unix');
       },
-      close: () => {
+      close: (lost) => {
+        // They count as sent already, and now also as failed.
+        if (lost > 0) this.options.count('unix', 'failed', lost);
         if (this.links.get(worker) === link) this.links.delete(worker);
       },
     });

@@ -10,7 +10,15 @@ export interface Asked {
   asker: Pick<SessionRef, 'client' | 'session'>;
   ref: number;
 }
-export type Answer = { payload: Payload } | { code: Code; text: string };
+/** `byGateway`: nobody answered, the gateway refuses. */
+export type Answer = { payload: Payload } | { code: Code; text: string; byGateway: boolean };
+
+/** What waits of one session. */
+export interface Waiting {
+  requests: number;
+  /** Of the requests themselves, which are kept until their answer. */
+  bytes: number;
+}
 
 interface Pending extends Asked {
   address: Address;
@@ -23,9 +31,8 @@ interface Pending extends Asked {
 
 export class PendingRequests {
   private readonly pending = new Map<string, Pending>();
-  /** How many wait, by who asked. */
-  private readonly counts = new Map<SessionId, number>();
-  private count = 0;
+  private readonly waiting = new Map<SessionId, Waiting>();
+  private opened = 0;
 
   /** @param answer takes an answer to who asked, wherever its connection is now */
   constructor(
@@ -42,18 +49,16 @@ export class PendingRequests {
       : null;
   }
 
-  /** How many requests of a session wait. */
-  countOf(session: SessionId): number {
-    return this.counts.get(session) ?? 0;
+  waitingOf(session: SessionId): Waiting {
+    return this.waiting.get(session) ?? NONE;
   }
 
   open(asked: Asked, timeoutMs: number, request: { address: Address; body: Uint8Array }): string {
-    const handle = `${this.worker}!${String(++this.count)}`;
+    const handle = `${this.worker}!${String(++this.opened)}`;
     const deadline = this.wheel.in(timeoutMs, () => {
       this.refuse(handle, 'timeout', CODES.timeout.text);
     });
-    const { session } = asked.asker;
-    this.counts.set(session, this.countOf(session) + 1);
+    this.count(asked.asker.session, 1, request.body.length);
     this.pending.set(handle, { ...asked, ...request, retried: false, asked: null, deadline });
     return handle;
   }
@@ -78,7 +83,7 @@ export class PendingRequests {
     this.remove(handle, pending);
     const encoding = body[0];
     if (code !== '' || encoding === undefined)
-      this.answer(pending, { code: code === '' ? 'rejected' : code, text });
+      this.answer(pending, { code: code === '' ? 'rejected' : code, text, byGateway: false });
     else this.answer(pending, { payload: { encoding, data: body.subarray(1) } });
   }
 
@@ -86,15 +91,20 @@ export class PendingRequests {
     const pending = this.pending.get(handle);
     if (pending === undefined) return;
     this.remove(handle, pending);
-    this.answer(pending, { code, text });
+    this.answer(pending, { code, text, byGateway: true });
   }
 
   private remove(handle: string, pending: Pending): void {
     this.pending.delete(handle);
     pending.deadline.cancel();
-    const { session } = pending.asker;
-    const left = this.countOf(session) - 1;
-    if (left > 0) this.counts.set(session, left);
-    else this.counts.delete(session);
+    this.count(pending.asker.session, -1, -pending.body.length);
+  }
+  private count(session: SessionId, requests: number, bytes: number): void {
+    const before = this.waitingOf(session);
+    const after = { requests: before.requests + requests, bytes: before.bytes + bytes };
+    if (after.requests > 0) this.waiting.set(session, after);
+    else this.waiting.delete(session);
   }
 }
+
+const NONE: Waiting = { requests: 0, bytes: 0 };

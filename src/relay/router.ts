@@ -17,13 +17,14 @@ import type {
 import { type Address, type ClientId, type SessionId, type WorkerId, parseAddress } from '../protocol/ids.js';
 import { encodeMessageBody, encodeRoomMessageBody } from '../protocol/msgpack-codec.js';
 import { maySend, sendPatterns } from '../session/permissions.js';
+import type { Refusals } from '../session/refusals.js';
 import type { SessionRegistry } from '../session/registry.js';
 import type { Session } from '../session/session.js';
 import type { AppendResult, SessionPlace, Store } from '../session/store/store.js';
 import type { TimerWheel } from '../session/wheel.js';
 import type { Delivery } from './delivery.js';
 import type { Envelope } from './envelope.js';
-import type { Relay, RelayPath } from './relay.js';
+import type { Relay } from './relay.js';
 import { PendingRequests } from './pending-requests.js';
 import { type Letter, Postman } from './postman.js';
 import type { RouteCache } from './route-cache.js';
@@ -36,7 +37,9 @@ export interface RouterOptions {
   routes: RouteCache;
   delivery: Delivery;
   wheel: TimerWheel;
+  refusals: Refusals;
   requestsPendingLimit: number;
+  requestsPendingLimitBytes: number;
   /** Counts volatile messages that could not be handed over, by reason. */
   countDropped: (reason: 'unreachable' | 'away') => void;
 }
@@ -51,21 +54,28 @@ export class Router {
   private readonly postman: Postman;
 
   constructor(private readonly options: RouterOptions) {
-    const { worker, registry, relay, routes, wheel, countDropped } = options;
+    const { worker, registry, relay, routes, wheel, countDropped, refusals } = options;
     this.postman = new Postman({ worker, registry, relay, routes, wheel, countDropped, receive: readLetter });
     this.pending = new PendingRequests(worker, wheel, ({ asker, ref }, answer) => {
-      const letter: Letter =
-        'code' in answer
-          ? { kind: 'response', ref, ...answer, encoding: 0, data: NO_BODY }
-          : { kind: 'response', ref, code: '', text: '', ...answer.payload };
-      this.postman.send(asker.client, asker.session, letter, true);
+      const here = registry.get(asker.session);
+      if ('payload' in answer) {
+        const letter: Letter = { kind: 'response', ref, code: '', text: '', ...answer.payload };
+        this.postman.send(asker.client, asker.session, letter, true);
+      } else if (answer.byGateway && here !== undefined) {
+        refusals.tell(here, ref, answer.code, answer.text);
+      } else {
+        // The word of the one who was asked: no refusal of ours, and not for the asker's account.
+        const { code, text } = answer;
+        const letter: Letter = { kind: 'response', ref, code, text, encoding: 0, data: NO_BODY };
+        this.postman.send(asker.client, asker.session, letter, true);
+      }
     });
   }
 
   send(session: Session, frame: SendFrame): void {
     const { to } = frame;
     const body = encodeMessageBody(messageOf(session, frame));
-    const report = refuseLater(session, frame.ref);
+    const report = this.refuseLater(session, frame.ref);
     if (!Array.isArray(to)) {
       // The hot path: a volatile message to a cached place is on its way without a promise.
       const routed = this.sendTo(session, frame, to, body);
@@ -74,7 +84,7 @@ export class Router {
           this.answerSend(session, frame, result);
         }, report);
       } else if (routed === 'absent') {
-        session.refuse(frame.ref, 'not_found', CODES.not_found.text);
+        this.options.refusals.tell(session, frame.ref, 'not_found');
       }
       return;
     }
@@ -86,8 +96,8 @@ export class Router {
     ).then((results) => {
       const absent = results.filter(({ result }) => isAbsent(result)).map(({ target }) => target);
       if (results.some(({ result }) => typeof result === 'object' && result.status === 'superseded'))
-        session.refuse(frame.ref, 'superseded', CODES.superseded.text);
-      else if (absent.length === results.length) session.refuse(frame.ref, 'not_found', CODES.not_found.text);
+        this.options.refusals.tell(session, frame.ref, 'superseded');
+      else if (absent.length === results.length) this.options.refusals.tell(session, frame.ref, 'not_found');
       else if (frame.seq !== 0) session.ok(frame.ref, { absent });
     }, report);
   }
@@ -102,7 +112,7 @@ export class Router {
     };
     this.options.delivery.toMatching(envelope.patterns, envelope.except, envelope.body);
     if (this.options.relay.sendToAll(envelope)) session.ok(frame.ref, null);
-    else session.refuse(frame.ref, 'unavailable', 'Not every worker could be reached.');
+    else this.options.refusals.tell(session, frame.ref, 'unavailable', 'Not every worker could be reached.');
   }
 
   publish(session: Session, frame: PublishFrame): void {
@@ -129,13 +139,15 @@ export class Router {
         (result) => {
           this.answerAppend(session, frame, result);
         },
-        refuseLater(session, frame.ref),
+        this.refuseLater(session, frame.ref),
       );
   }
 
   request(session: Session, frame: RequestFrame): void {
-    if (this.pending.countOf(session.ref.session) >= this.options.requestsPendingLimit) {
-      session.refuse(
+    const waiting = this.pending.waitingOf(session.ref.session);
+    if (waiting.requests >= this.options.requestsPendingLimit) {
+      this.options.refusals.tell(
+        session,
         frame.ref,
         'limit',
         `At most ${String(this.options.requestsPendingLimit)} requests may wait.`,
@@ -144,10 +156,16 @@ export class Router {
     }
     const address = parseAddress(frame.to);
     if (address === null || !maySend(session.identity.permissions, address.client)) {
-      session.refuse(frame.ref, 'not_found', CODES.not_found.text);
+      this.options.refusals.tell(session, frame.ref, 'not_found');
       return;
     }
     const body = encodeMessageBody(messageOf(session, frame));
+    const { requestsPendingLimitBytes: limitBytes } = this.options;
+    if (waiting.requests > 0 && waiting.bytes + body.length > limitBytes) {
+      const text = `Requests that wait may have ${String(limitBytes)} bytes.`;
+      this.options.refusals.tell(session, frame.ref, 'limit', text);
+      return;
+    }
     const asked = { asker: session.ref, ref: frame.ref };
     const handle = this.pending.open(asked, frame.timeoutMs, { address, body });
     this.dispatchRequest(handle, address, body);
@@ -190,7 +208,7 @@ export class Router {
     else this.options.routes.load(address.client).then(ask, () => undefined);
   }
 
-  receive(envelope: Envelope, _path: RelayPath): void {
+  receive(envelope: Envelope): void {
     switch (envelope.kind) {
       case 'deliver':
         if (!this.options.delivery.toSessions(envelope.client, envelope.sessions, envelope.body)) {
@@ -258,11 +276,12 @@ export class Router {
   }
 
   private answerSend(session: Session, frame: SendFrame, result: SendResult): void {
-    if (result === 'absent') session.refuse(frame.ref, 'not_found', CODES.not_found.text);
+    if (result === 'absent') this.options.refusals.tell(session, frame.ref, 'not_found');
     else if (result !== 'sent') this.answerAppend(session, frame, result);
   }
 
   private answerAppend(session: Session, { ref, seq }: SendFrame | PublishFrame, result: AppendResult): void {
+    const { refusals } = this.options;
     switch (result.status) {
       case 'accepted':
         if (seq !== 0) session.ok(ref, { id: result.id });
@@ -271,13 +290,13 @@ export class Router {
         session.ok(ref, { id: null });
         return;
       case 'absent':
-        session.refuse(ref, 'not_found', CODES.not_found.text);
+        refusals.tell(session, ref, 'not_found');
         return;
       case 'superseded':
-        session.refuse(ref, 'superseded', CODES.superseded.text);
+        refusals.tell(session, ref, 'superseded');
         return;
       case 'out_of_order':
-        session.refuse(ref, 'out_of_order', CODES.out_of_order.text, result.expected);
+        refusals.tell(session, ref, 'out_of_order', CODES.out_of_order.text, result.expected);
         return;
       default:
         result satisfies never;
@@ -332,6 +351,18 @@ export class Router {
     if (again === 'unknown') return;
     if (again === 'retried') this.pending.refuse(handle, 'unavailable', CODES.unavailable.text);
     else this.dispatchRequest(handle, again.address, again.body);
+  }
+
+  private refuseLater(session: Session, ref: number): (error: unknown) => void {
+    const { refusals } = this.options;
+    return (error) => {
+      if (error instanceof GatewayError) {
+        refusals.tell(session, ref, error.code, error.message);
+        return;
+      }
+      session.log.error({ err: error }, 'a call failed');
+      refusals.tell(session, ref, 'internal_error');
+    };
   }
 
   private answerRequest(
@@ -429,15 +460,4 @@ function forReceivers(frame: SendFrame | BroadcastFrame | RequestFrame | Publish
     if (delivered === true) options.delivered = true;
   }
   return options;
-}
-
-function refuseLater(session: Session, ref: number): (error: unknown) => void {
-  return (error) => {
-    if (error instanceof GatewayError) {
-      session.refuse(ref, error.code, error.message);
-      return;
-    }
-    session.log.error({ err: error }, 'a call failed');
-    session.refuse(ref, 'internal_error', CODES.internal_error.text);
-  };
 }

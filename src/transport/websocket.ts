@@ -5,10 +5,14 @@ import { CODES, type CloseCode } from '../protocol/codes.js';
 import type { FrameCodec } from '../protocol/frame.js';
 import type { Connection, ConnectionHandlers } from '../session/connection.js';
 import type { TickFlusher } from './tick-flusher.js';
+import { frameBytes, frameChunks, type Message } from './websocket-frames.js';
 
 export class WebSocketConnection implements Connection {
-  private readonly corked = { value: false };
+  /** Messages of this tick; null while there are none. */
+  private pending: Message[] | null = null;
+  private pendingBytes = 0;
   private closing = false;
+  private paused: { until: number; timer: NodeJS.Timeout } | null = null;
 
   constructor(
     private readonly ws: WebSocket,
@@ -38,37 +42,68 @@ export class WebSocketConnection implements Connection {
   }
 
   get queuedBytes(): number {
-    return this.socket.writableLength;
+    return this.socket.writableLength + this.pendingBytes;
   }
 
   send(frame: Uint8Array | string): boolean {
-    if (this.closing) return false;
-    if (!this.corked.value) {
-      this.corked.value = true;
-      this.flusher.cork(this.socket, this.corked);
+    if (this.closing || this.ws.readyState !== this.ws.OPEN) return false;
+    if (this.pending === null) {
+      this.pending = [frame];
+      this.flusher.add(this);
+    } else {
+      this.pending.push(frame);
     }
-    this.ws.send(frame);
+    this.pendingBytes += frameBytes(frame);
     return true;
   }
 
+  /**
+   * Writes the messages of the tick. Straight to the socket: nothing here is compressed, fragmented or waited for, and
+   * what ws itself writes (pongs, the close frame) it writes whole, so that both fit between each other.
+   */
+  flush(): void {
+    const { pending, socket } = this;
+    if (pending === null) return;
+    this.pending = null;
+    this.pendingBytes = 0;
+    // The other side has said goodbye meanwhile.
+    if (this.ws.readyState !== this.ws.OPEN) return;
+    const chunks = frameChunks(pending);
+    if (chunks.length > 1) socket.cork();
+    for (const chunk of chunks) socket.write(chunk);
+    if (chunks.length > 1) socket.uncork();
+  }
+
   pause(ms: number): void {
-    if (this.ws.isPaused) return;
+    if (this.closing) return;
+    const until = performance.now() + ms;
+    // Frames that were read before still come in; whoever of them owes most says how long the pause is.
+    if (this.paused !== null && this.paused.until >= until) return;
     this.ws.pause();
-    setTimeout(() => {
-      this.ws.resume();
+    clearTimeout(this.paused?.timer);
+    const timer = setTimeout(() => {
+      this.resume();
     }, ms).unref();
+    this.paused = { until, timer };
   }
 
   close(code: CloseCode): void {
     if (this.closing) return;
     this.closing = true;
-    this.ws.resume();
+    this.resume();
+    this.flush();
     this.ws.close(CODES[code].close, code);
   }
 
   terminate(): void {
     this.closing = true;
     this.ws.terminate();
+  }
+
+  private resume(): void {
+    clearTimeout(this.paused?.timer);
+    this.paused = null;
+    this.ws.resume();
   }
 }
 

@@ -45,8 +45,8 @@ export class StaticFiles {
     const script = this.scripts.get(path);
     if (script !== undefined) return script;
     const { guestToken } = this.options;
-    if (path !== '/' || this.playground === null || guestToken === null || !LOOPBACK_HOST.test(host ?? ''))
-      return null;
+    if (path !== '/' || this.playground === null || guestToken === null) return null;
+    if (host === undefined || !LOOPBACK_HOST.test(host)) return null;
     const client = `guest-${randomBytes(2).toString('hex')}`;
     const nonce = randomBytes(16).toString('base64');
     return {
@@ -57,7 +57,8 @@ export class StaticFiles {
         .replaceAll('%NONCE%', nonce),
       headers: {
         'Cache-Control': 'no-store',
-        'Content-Security-Policy': `default-src 'none'; script-src 'self' 'nonce-${nonce}'; style-src 'nonce-${nonce}'; connect-src 'self' ws: wss:; frame-ancestors 'none'; base-uri 'none'`,
+        // The gateway by name: older browsers do not take 'self' for its WebSocket too.
+        'Content-Security-Policy': `default-src 'none'; script-src 'self' 'nonce-${nonce}'; style-src 'nonce-${nonce}'; connect-src 'self' ws://${host} wss://${host}; frame-ancestors 'none'; base-uri 'none'`,
         'X-Frame-Options': 'DENY',
       },
     };

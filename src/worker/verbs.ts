@@ -1,5 +1,4 @@
 // What a session may ask for, frame by frame: permission first, then the router or the store.
-import type { Metrics } from '../metrics.js';
 import { CODES, type CloseCode, type Code } from '../protocol/codes.js';
 import { GatewayError, ProtocolError } from '../protocol/errors.js';
 import type { ClientFrame, JoinFrame, LeaveFrame, TokenFrame, WatchFrame } from '../protocol/frame.js';
@@ -11,7 +10,7 @@ import { listClients } from '../relay/listing.js';
 import type { Router } from '../relay/router.js';
 import type { Authenticator } from '../session/authenticator.js';
 import { mayJoin, mayList, mayPresence } from '../session/permissions.js';
-import { TokenBucket } from '../session/rate-limit.js';
+import type { Refusals } from '../session/refusals.js';
 import type { SessionRegistry } from '../session/registry.js';
 import type { Session } from '../session/session.js';
 import type { Store } from '../session/store/store.js';
@@ -25,9 +24,8 @@ export interface VerbsOptions {
   feeds: Feeds;
   wheel: TimerWheel;
   authenticator: Authenticator;
-  metrics: Metrics;
+  refusals: Refusals;
   roomsLimit: number;
-  errorsPerMinuteLimit: number;
   pingIntervalMs: number;
   pongTimeoutMs: number;
   expiryWarningMs: number;
@@ -38,8 +36,6 @@ export interface VerbsOptions {
 const OWN_LAG_LIMIT_MS = 1000;
 
 export class Verbs {
-  private readonly errorBudgets = new WeakMap<Session, TokenBucket>();
-
   constructor(private readonly options: VerbsOptions) {}
 
   handle(session: Session, frame: ClientFrame): void {
@@ -127,18 +123,8 @@ export class Verbs {
     }
   }
 
-  /** Tells a refusal; a session that collects too many of them is closed. */
   refuse(session: Session, ref: number, code: Code, text: string): void {
-    const now = performance.now();
-    let budget = this.errorBudgets.get(session);
-    if (budget === undefined) {
-      const { errorsPerMinuteLimit } = this.options;
-      budget = new TokenBucket({ perSecond: errorsPerMinuteLimit / 60, burst: errorsPerMinuteLimit }, now);
-      this.errorBudgets.set(session, budget);
-    }
-    this.options.metrics.refusals.inc({ code });
-    if (budget.take(1, now) > 0) this.close(session, 'too_many_errors');
-    else session.refuse(ref, code, text);
+    this.options.refusals.tell(session, ref, code, text);
   }
 
   /** Pings the session, and watches over the life of its token, until its connection ends. */
@@ -292,13 +278,11 @@ export class Verbs {
 
   private refuseError(session: Session, ref: number, error: unknown): void {
     if (error instanceof GatewayError || error instanceof ProtocolError) {
-      // The gateway's own trouble does not count against the client.
-      if (error instanceof GatewayError) session.refuse(ref, error.code, error.message);
-      else this.refuse(session, ref, error.code, error.message);
+      this.refuse(session, ref, error.code, error.message);
       return;
     }
     session.log.error({ err: error }, 'a call failed');
-    session.refuse(ref, 'internal_error', CODES.internal_error.text);
+    this.refuse(session, ref, 'internal_error', CODES.internal_error.text);
   }
 
   private close(session: Session, code: CloseCode): void {

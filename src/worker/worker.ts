@@ -22,6 +22,7 @@ import { RemoteStore } from '../relay/store-link.js';
 import { createAuthenticator } from '../session/authenticator.js';
 import { Revocations, REVOCATIONS_POLL_MS } from '../session/revocations.js';
 import { RandomPool } from '../session/random-pool.js';
+import { Refusals } from '../session/refusals.js';
 import { SessionRegistry } from '../session/registry.js';
 import type { Session } from '../session/session.js';
 import type { Store, StoreEvent } from '../session/store/store.js';
@@ -90,11 +91,11 @@ export async function runWorker(
   const relay = new NodeRelay({
     worker,
     directory,
-    listener: (envelope, path) => {
-      if (live) router.receive(envelope, path);
+    listener: (envelope) => {
+      if (live) router.receive(envelope);
     },
-    count: (path, outcome) => {
-      metrics.relayed.add(`${path} ${outcome}`);
+    count: (path, outcome, envelopes) => {
+      metrics.relayed.add(`${path} ${outcome}`, envelopes);
     },
   });
 
@@ -127,6 +128,9 @@ export async function runWorker(
   const store = await openStore(settings, relay, onStoreEvent, metrics, log);
   const revocations = new Revocations(store);
   const routes = new RouteCache(store, worker);
+  const refusals = new Refusals(config.limits.errorsPerMinuteLimit, (code) => {
+    metrics.refusals.inc({ code });
+  });
   const router = new Router({
     worker,
     store,
@@ -135,7 +139,9 @@ export async function runWorker(
     routes,
     delivery,
     wheel,
+    refusals,
     requestsPendingLimit: config.limits.requestsPendingLimit,
+    requestsPendingLimitBytes: config.limits.requestsPendingLimitBytes,
     countDropped: (reason) => {
       metrics.dropped.inc({ reason });
     },
@@ -148,9 +154,8 @@ export async function runWorker(
     feeds,
     wheel,
     authenticator,
-    metrics,
+    refusals,
     roomsLimit: config.limits.roomsPerSessionLimit,
-    errorsPerMinuteLimit: config.limits.errorsPerMinuteLimit,
     pingIntervalMs: config.sessions.pingIntervalMs,
     pongTimeoutMs: config.sessions.pongTimeoutMs,
     expiryWarningMs: config.tokens.expiryWarningMs,
@@ -248,7 +253,6 @@ export async function runWorker(
     wheel.close();
     await tellMetrics(0);
     log.info('drained');
-    log.flush();
     process.exit(0);
   };
 
@@ -269,7 +273,6 @@ export async function runWorker(
   server.on('error', (error) => {
     // No stack: nothing of ours is in it, and the reason is all that helps.
     log.fatal({ reason: error.message }, 'cannot listen');
-    log.flush();
     process.exit(EXIT_CANNOT_LISTEN);
   });
 
@@ -351,12 +354,10 @@ async function openStore(
   }).catch((error: unknown) => {
     if (error instanceof EvictionError) {
       log.fatal({ reason: error.message }, 'REDIS_REQUIRE_NOEVICTION forbids this Redis');
-      log.flush();
       process.exit(EXIT_EVICTING_REDIS);
     }
     if (!(error instanceof GatewayError)) throw error;
     log.error({ reason: error.message }, 'the worker cannot start: it ends, and the primary tries again');
-    log.flush();
     process.exit(1);
   });
   const bridge = new RedisBridge({

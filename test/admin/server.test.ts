@@ -18,6 +18,7 @@ describe('the admin port', () => {
     const server = await startAdminServer(config, {
       metrics: async () => '',
       locate: async () => [],
+      revoke: () => Promise.resolve(true),
       workers: () => [{ id: 'n.1', pid: 1, state: 'ready' }],
       ...source,
     });

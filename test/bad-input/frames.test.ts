@@ -25,6 +25,7 @@ beforeAll(async () => {
     // What is proved here is never a crash; floods have a file of their own.
     MESSAGES_PER_SECOND_LIMIT: '0',
     HANDSHAKES_PER_SECOND_LIMIT: '0',
+    LOG_LEVEL: 'trace',
   });
   pids = (await gateway.workers()).map(({ pid }) => pid);
 });
@@ -253,6 +254,12 @@ describe('a frame of ours', () => {
       [19, 5, 1000, {}, `alice#${'A'.repeat(22)}`, 'e', 'none', null],
       [6, 5, 'not_found'],
     ],
+    // Pairing, services and calls have no frame yet: whatever comes in their place is unknown, paired or not.
+    ...[64, 95, 96, 97, 111, 113, 127, 128].map((type): [string, unknown, unknown[]] => [
+      `E6, E16 has the reserved type ${String(type)}`,
+      [type, 5, 'bob', { type: 'answer', sdp: 'v=0' }],
+      [6, 5, 'unknown_type'],
+    ]),
     ['E7 joins a room without a name', [32, 5, ''], [6, 5, 'bad_parameter']],
     ['E7 joins a room of 129 characters', [32, 5, 'a'.repeat(129)], [6, 5, 'bad_parameter']],
     ['E7 joins a room of 200,000 characters', [32, 5, 'a'.repeat(200_000)], [6, 5, 'bad_parameter']],
@@ -264,7 +271,7 @@ describe('a frame of ours', () => {
       ],
     ),
     // A name like any other: rooms are keys of maps and stores, never of objects.
-    ['E7 joins the room __proto__', [32, 5, '__proto__'], [5, 5, { count: 1 }]],
+    ['E7 joins the room __proto__', [32, 5, '__proto__'], [5, 5, { count: 1, position: null }]],
     ['E8 leaves a room that it is not in', [33, 5, 'lobby'], [5, 5, false]],
     ['E8 watches a room that it is not in', [52, 5, 'lobby', true], [6, 5, 'not_joined']],
     ['E13 waits a negative time', [19, 5, -1, {}, 'bob', 'e', 'none', null], [6, 5, 'bad_parameter']],
@@ -282,9 +289,10 @@ describe('a frame of ours', () => {
     async (_name, frame, answer) => {
       const client = await enter('tester');
       client.say(frame);
-      client.say([49, 77, 'other']);
-      const first = await client.next();
+      // By its ref, and before the next call: answers come in any order.
+      const first = await client.answerTo(Number(answer[1]));
       expect(first.slice(0, answer.length)).toEqual(answer);
+      client.say([49, 77, 'other']);
       expect(await client.answerTo(77)).toEqual([5, 77, 0]);
       await client.destroy();
     },
@@ -335,12 +343,36 @@ describe('a frame of ours', () => {
     await Promise.all([alice.destroy(), bob.destroy()]);
   });
 
+  test.each([
+    ['E6 an answer that no offer came before', 'rtc', { type: 'answer', sdp: 'v=0' }],
+    ['E6 a candidate for nobody', 'rtc', { candidate: null }],
+    ['E14 a session description of 100 KiB', 'rtc', { type: 'offer', sdp: `v=0\r\n${'a'.repeat(102_400)}` }],
+    ['E14 a session description that is no string', 'rtc', { type: 'offer', sdp: [1, { 2: null }] }],
+    ['E16 an event with the name of a plugin', 'sys.shutdown', { now: true }],
+  ])('%s is a message like any other, for the application to judge', async (_name, event, data) => {
+    const [alice, bob] = [await enter('opaque-alice'), await enter('opaque-bob')];
+    alice.say([16, 1, 1, {}, 'opaque-bob', event, 'json', data]);
+    const message = await bob.next();
+    expect([message[0], message[3]]).toEqual([17, 'opaque-alice']);
+    expect(message.slice(5)).toEqual([event, 'json', data]);
+    expect((await alice.answerTo(1))[0]).toBe(5);
+    // It holds addresses: no log at any level shows it.
+    expect(gateway.output()).not.toContain('v=0');
+    await Promise.all([alice.destroy(), bob.destroy()]);
+  });
+
+  test('E14 ends the connection with 1009 when its session description is larger than a frame', async () => {
+    const sdp = 'a'.repeat(262_144);
+    const frame = JSON.stringify([16, 1, 1, {}, 'bob', 'rtc', 'json', { type: 'offer', sdp }]);
+    expect(await endingAfter(wsFrame(text, frame))).toBe(1009);
+  });
+
   test('E8 joins again without harm, and no more rooms than the limit', async () => {
     const client = await enter('e8');
     for (let i = 1; i <= 5; i++) client.say([32, i, `e8-${String(i)}`]);
     client.say([32, 6, 'e8-5']);
     client.say([32, 7, 'e8-7']);
-    expect(await client.answerTo(6)).toEqual([5, 6, { count: 1 }]);
+    expect(await client.answerTo(6)).toEqual([5, 6, { count: 1, position: null }]);
     expect((await client.answerTo(7)).slice(0, 3)).toEqual([6, 7, 'limit']);
     client.say([33, 8, 'e8-1']);
     client.say([32, 9, 'e8-7']);
@@ -371,6 +403,16 @@ describe('a frame of ours', () => {
     }
     expect(answers[1]).toEqual(answers[0]);
     await Promise.all([hidden.destroy(), client.destroy()]);
+  });
+
+  test('E4 is counted when its target is not there, and a search through names ends with 4509', async () => {
+    const before = await gateway.metric('refusals_total', { code: 'not_found' });
+    const client = await enter('searcher');
+    for (let i = 1; i <= 400; i++) client.say([16, i, 0, {}, `name-${String(i)}`, 'e', 'none', null]);
+    expect((await client.ended).code).toBe(4509);
+    expect(await gateway.metric('refusals_total', { code: 'not_found' })).toBeGreaterThanOrEqual(
+      before + 300,
+    );
   });
 
   test("E11 begins a new session when it resumes somebody else's, or with a wrong key", async () => {

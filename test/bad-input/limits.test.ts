@@ -168,6 +168,24 @@ describe('a limit', () => {
     await Promise.all([...silent, welcome].map((client) => client.destroy()));
   });
 
+  test('REQUESTS_PENDING_LIMIT_BYTES refuses a request that would make those that wait too large (E15)', async () => {
+    await start({ REQUESTS_PENDING_LIMIT_BYTES: '65536' });
+    const bob = await RawWebSocket.enter(gateway.port, tokenOf('bob'));
+    const alice = await RawWebSocket.enter(gateway.port, tokenOf('alice'));
+    const request = (ref: number, size: number) => {
+      alice.say([19, ref, 60_000, {}, 'bob', 'e', 'json', 'x'.repeat(size)]);
+    };
+    request(1, 100_000);
+    const [, handle] = await bob.next();
+    request(2, 10);
+    expect((await alice.answerTo(2)).slice(0, 3)).toEqual([6, 2, 'limit']);
+    bob.say([21, handle, 'json', 'done']);
+    expect((await alice.answerTo(1))[0]).toBe(23);
+    request(3, 10);
+    expect((await bob.next())[0]).toBe(20);
+    await Promise.all([alice.destroy(), bob.destroy()]);
+  });
+
   test('HANDSHAKES_PER_SECOND_LIMIT answers 429 with Retry-After', async () => {
     await start({ HANDSHAKES_PER_SECOND_LIMIT: '1' });
     const answers = [];

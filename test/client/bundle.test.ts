@@ -9,8 +9,8 @@ import { beforeAll, describe, expect, test } from '@jest/globals';
 import ts from 'typescript';
 import { VERSION } from '../../src/client/version.js';
 
-/** Gzip, bytes. What a page must load before it can connect. */
-const ENTRY_LIMIT_BYTES = 12_000;
+/** Gzip, bytes. What a page must load before it can connect. 3,500 of them are delivery: numbers, resending, cursors, receipts. */
+const ENTRY_LIMIT_BYTES = 15_800;
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 let files: Map<string, string>;

@@ -105,6 +105,7 @@ describe('an injected WebSocket class', () => {
         resumeKey: 'k',
         resumed: false,
         rooms: [],
+        kept: null,
         resumeWindowMs: 1,
         pingIntervalMs: 25_000,
         tokenExpiresInMs: 1,

@@ -35,7 +35,11 @@ describe('a close by the gateway', () => {
       made.on('state', (...told) => states.push(told));
       peer.close(close);
       const again = await opened.accept();
-      expect((await again.next('hello')).resume).toEqual({ session: SESSION, key: 'key-1' });
+      expect((await again.next('hello')).resume).toEqual({
+        session: SESSION,
+        key: 'key-1',
+        cursors: [[null, null]],
+      });
       expect(states).toEqual([['reconnecting', { code, close, retryInMs: 0 }]]);
     },
   );
@@ -165,7 +169,11 @@ describe('a client without a connection', () => {
     await second.welcome({ resumed: true, resumeKey: 'key-2' });
     second.cut();
     const third = await opened.accept();
-    expect((await third.next('hello')).resume).toEqual({ session: SESSION, key: 'key-2' });
+    expect((await third.next('hello')).resume).toEqual({
+      session: SESSION,
+      key: 'key-2',
+      cursors: [[null, null]],
+    });
   });
 
   test('does not tell stateLost when it was resumed', async () => {

@@ -35,12 +35,12 @@ describe('room()', () => {
     expect(frame).toMatchObject({
       room: 'lobby',
       event: 'chat',
-      seq: null,
+      seq: 1,
       options: { except: ['carol'], self: false, trace: 't' },
     });
     expect(textOf(frame.payload)).toBe('hello');
     peer.ok(frame.ref, { id: 'e:1-x' });
-    await published;
+    expect(await published).toEqual({ id: 'e:1-x' });
 
     await room.publish('move', 1, { volatile: true });
     expect(await peer.next('publish')).toMatchObject({ ref: 0, seq: 0 });
@@ -65,7 +65,7 @@ describe('room()', () => {
   test('rejects with the code of the gateway', async () => {
     const { client: made, peer } = await pair();
     const joined = codeOf(made.room('secret').join());
-    peer.send({ type: 'error', ref: (await peer.next('join')).ref, code: 'forbidden', text: 'no' });
+    peer.refuse((await peer.next('join')).ref, 'forbidden');
     expect(await joined).toBe('forbidden');
     expect(made.room('secret').joined).toBe(false);
     expect(await codeOf(made.room('secret').publish('no spaces', 1))).toBe('bad_parameter');
@@ -151,7 +151,7 @@ describe('onPresence()', () => {
     const { client: made, peer, room } = await joinedPair();
     const told = new Promise((resolve) => made.on('error', resolve));
     room.onPresence(() => {});
-    peer.send({ type: 'error', ref: (await peer.next('watch')).ref, code: 'forbidden', text: 'no' });
+    peer.refuse((await peer.next('watch')).ref, 'forbidden');
     expect(await told).toMatchObject({ code: 'forbidden' });
   });
 });
@@ -201,7 +201,7 @@ describe('rooms after a reconnect', () => {
     const again = await gateway.accept();
     await again.welcome({ session: OTHER_SESSION });
     const told = new Promise((resolve) => made.on('error', resolve));
-    again.send({ type: 'error', ref: (await again.next('join')).ref, code: 'forbidden', text: 'no' });
+    again.refuse((await again.next('join')).ref, 'forbidden');
     expect(await told).toMatchObject({ code: 'forbidden' });
     expect(room.joined).toBe(false);
   });

@@ -1,6 +1,7 @@
 // A gateway that does what a test says: a real WebSocket server on loopback that speaks frames, and nothing by itself.
 import { once } from 'node:events';
 import { type WebSocket, WebSocketServer } from 'ws';
+import type { Code } from '../../src/protocol/codes.js';
 import type { ClientFrame, FrameCodec, GatewayFrame, Payload, Welcome } from '../../src/protocol/frame.js';
 import type { ClientId, EventName, RoomName, SessionId } from '../../src/protocol/ids.js';
 import { createJsonCodec } from '../../src/protocol/json-codec.js';
@@ -36,6 +37,14 @@ class Mailbox<Item> {
 
 export function textOf(payload: Payload): unknown {
   return decodePayload(payload);
+}
+
+/** What a kept message has beside its data. */
+export interface Kept {
+  id?: string;
+  session?: SessionId;
+  seq?: number;
+  delivered?: true;
 }
 
 /** The gateway's end of one connection. */
@@ -86,6 +95,8 @@ export class Peer {
         resumeKey: 'key-1',
         resumed: false,
         rooms: [],
+        inbox: null,
+        kept: null,
         resumeWindowMs: 30_000,
         pingIntervalMs: 25_000,
         tokenExpiresInMs: 3_600_000,
@@ -101,19 +112,24 @@ export class Peer {
     this.send({ type: 'ok', ref, result });
   }
 
-  message(event: string, data: unknown, payload: Payload = encodePayload(data)): void {
-    const [from, session] = [BOB, OTHER_SESSION];
-    this.send({ type: 'message', id: null, options: {}, from, session, event: event as EventName, payload });
+  refuse(ref: number, code: Code, expected: number | null = null, text = 'no'): void {
+    this.send({ type: 'error', ref, code, text, expected });
   }
 
-  roomMessage(room: string, event: string, data: unknown): void {
+  message(event: string, data: unknown, payload: Payload = encodePayload(data), kept: Kept = {}): void {
+    const { id = null, session = OTHER_SESSION, ...options } = kept;
+    this.send({ type: 'message', id, options, from: BOB, session, event: event as EventName, payload });
+  }
+
+  roomMessage(room: string, event: string, data: unknown, kept: Kept = {}): void {
+    const { id = null, session = OTHER_SESSION, ...options } = kept;
     this.send({
       type: 'roomMessage',
-      id: null,
-      options: {},
+      id,
+      options,
       room: room as RoomName,
       from: BOB,
-      session: OTHER_SESSION,
+      session,
       event: event as EventName,
       payload: encodePayload(data),
     });

@@ -68,27 +68,40 @@ describe('send()', () => {
     const { client: made, peer } = await pair();
     const sent = made.send('bob', 'greet', { hi: 1 }, { trace: 't-1' });
     const frame = await peer.next('send');
-    expect(frame).toMatchObject({ to: 'bob', event: 'greet', seq: null, options: { trace: 't-1' } });
+    expect(frame).toMatchObject({ to: 'bob', event: 'greet', seq: 1, options: { trace: 't-1' } });
     expect(frame.ref).toBeGreaterThan(0);
     expect(textOf(frame.payload)).toEqual({ hi: 1 });
     peer.ok(frame.ref, { id: 'e:1-x' });
-    expect(await sent).toEqual({ absent: [] });
+    expect(await sent).toEqual({ id: 'e:1-x', absent: [] });
   });
 
-  test('tells which of several targets were not reached', async () => {
+  test('sends to each of several targets, and tells which of them were not reached', async () => {
     const { client: made, peer } = await pair();
-    const sent = made.send(['bob', `carol#${SESSION}`], 'greet', 1);
-    const frame = await peer.next('send');
-    expect(frame.to).toEqual(['bob', `carol#${SESSION}`]);
-    peer.ok(frame.ref, { absent: ['bob'] });
-    expect(await sent).toEqual({ absent: ['bob'] });
+    const sent = made.send(['bob', `carol#${SESSION}`, 'bob'], 'greet', 1);
+    const [first, second] = [await peer.next('send'), await peer.next('send')];
+    expect([first.to, first.seq, second.to, second.seq]).toEqual(['bob', 1, `carol#${SESSION}`, 1]);
+    peer.refuse(first.ref, 'not_found');
+    peer.ok(second.ref, { id: 'e:1-x' });
+    expect(await sent).toEqual({ id: null, absent: ['bob'] });
+  });
+
+  test('rejects when none of several targets was reached, or one was refused for another reason', async () => {
+    const { client: made, peer } = await pair();
+    const none = codeOf(made.send(['bob', 'carol'], 'greet', 1));
+    for (let i = 0; i < 2; i++) peer.refuse((await peer.next('send')).ref, 'not_found');
+    expect(await none).toBe('not_found');
+    const mixed = codeOf(made.send(['dave', 'erin'], 'greet', 1));
+    peer.refuse((await peer.next('send')).ref, 'forbidden');
+    peer.ok((await peer.next('send')).ref, { id: 'e:1-x' });
+    expect(await mixed).toBe('forbidden');
+    expect(await codeOf(made.send([], 'greet', 1))).toBe('bad_parameter');
   });
 
   test('rejects with the code of the gateway', async () => {
     const { client: made, peer } = await pair();
     const sent = made.send('nobody', 'greet', 1);
     const { ref } = await peer.next('send');
-    peer.send({ type: 'error', ref, code: 'not_found', text: 'no' });
+    peer.refuse(ref, 'not_found', null, 'no');
     expect(await codeOf(sent)).toBe('not_found');
   });
 
@@ -97,7 +110,7 @@ describe('send()', () => {
     await made.send('bob', 'move', [1, 2], { volatile: true });
     expect(await peer.next('send')).toMatchObject({ ref: 0, seq: 0 });
     const told = new Promise((resolve) => made.on('error', resolve));
-    peer.send({ type: 'error', ref: 0, code: 'not_found', text: 'no' });
+    peer.refuse(0, 'not_found', null, 'no');
     await told;
     expect(errors).toMatchObject([{ code: 'not_found' }]);
   });
@@ -164,7 +177,7 @@ describe('onMessage()', () => {
     peer.message('greet', { hi: 1 });
     expect(await all).toEqual({ hi: 1 });
     const from = { client: BOB, session: OTHER_SESSION };
-    expect(heard).toEqual([[{ hi: 1 }, from, { event: 'greet', room: null, trace: null }]]);
+    expect(heard).toEqual([[{ hi: 1 }, from, { id: null, event: 'greet', room: null, trace: null }]]);
   });
 
   test('calls a handler no more when it was removed', async () => {

@@ -8,7 +8,7 @@ import { type GatewayProcess, startGateway, tokenOf, until } from '../gateway-pr
 import { startRedis } from '../redis-server.js';
 import { connectWhere, deploy } from './deployment.js';
 
-const QUICK: Partial<ClientOptions> = { backoff: { minMs: 50, maxMs: 300 } };
+const QUICK: Partial<ClientOptions> = { backoff: { minMs: 50, maxMs: 300 }, acceptTimeoutMs: 500 };
 /** What became of a call: `ok` or the code of its error. */
 function attempt(call: Promise<unknown>): Promise<string> {
   return call.then(

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { CODES, type Code } from '../../src/protocol/codes.js';
 import { DEFLATED, DICTIONARY_SHIFT, PAYLOAD_CODECS } from '../../src/protocol/encoding.js';
-import type { ClientFrame, GatewayFrame, MessageOptions, Payload } from '../../src/protocol/frame.js';
+import type { ClientFrame, Cursor, GatewayFrame, MessageOptions, Payload } from '../../src/protocol/frame.js';
 import { isClientId, isEventName, isRoomName, isSessionId } from '../../src/protocol/ids.js';
 import { isCode } from '../../src/protocol/codes.js';
 
@@ -57,12 +57,33 @@ const options: fc.Arbitrary<MessageOptions> = fc
         .map((all) => all.join('')),
       except: fc.array(clientId, { maxLength: 4 }),
       self: fc.boolean(),
+      first: fc.integer({ min: 1 }),
+      offline: fc.constant('keep' as const),
     },
     { requiredKeys: [] },
   )
   .map((record) => ({ ...record }));
+/** Those that only numbered messages have. */
+const numberedOptions: fc.Arbitrary<MessageOptions> = fc
+  .tuple(
+    options,
+    fc.record(
+      { delivered: fc.constant(true as const), ttlMs: fc.integer({ min: 1, max: 86_400_000 }) },
+      { requiredKeys: [] },
+    ),
+  )
+  .map(([{ offline, ...common }, own]) => ({
+    ...common,
+    ...own,
+    ...(offline === undefined ? {} : { offline }),
+  }));
 /** Those that a receiver learns. */
-const originOptions = options.map(({ trace }): MessageOptions => (trace === undefined ? {} : { trace }));
+const originOptions: fc.Arbitrary<MessageOptions> = fc
+  .tuple(
+    options,
+    fc.record({ seq: fc.maxSafeNat(), delivered: fc.constant(true as const) }, { requiredKeys: [] }),
+  )
+  .map(([{ trace }, own]) => (trace === undefined ? { ...own } : { trace, ...own }));
 
 /** Any JSON text, with the spaces and the large numbers that a parser would not give back. */
 const jsonText = fc.oneof(
@@ -97,12 +118,21 @@ export const payload: fc.Arbitrary<Payload> = fc.oneof(
 /** Payloads that a gateway also writes unchanged for clients that read JSON: nothing that it would make readable. */
 export const unreadablePayload = payload.filter(({ encoding }) => encoding === 0 || (encoding & 0x0f) >= 2);
 
+const cursor: fc.Arbitrary<Cursor> = fc.tuple(
+  fc.option(roomName, { nil: null }),
+  fc.option(opaque, { nil: null }),
+);
+const since = fc.oneof(fc.constant(null), fc.integer({ min: 0, max: 1000 }), opaque);
+
 export const clientFrame: fc.Arbitrary<ClientFrame> = fc.oneof(
   fc.record({
     type: fc.constant('hello'),
     version: fc.constant(1),
     token: fc.option(opaque, { nil: null }),
-    resume: fc.option(fc.record({ session: sessionId, key: opaque }), { nil: null }),
+    resume: fc.option(
+      fc.record({ session: sessionId, key: opaque, cursors: fc.array(cursor, { maxLength: 4 }) }),
+      { nil: null },
+    ),
     agent: fc.option(text, { nil: null }),
   }),
   fc.constant({ type: 'pong' }),
@@ -126,6 +156,17 @@ export const clientFrame: fc.Arbitrary<ClientFrame> = fc.oneof(
     event: eventName,
     payload,
   }),
+  fc.record({
+    type: fc.constant('send'),
+    ref: refOrNone,
+    seq: fc.integer({ min: 1 }),
+    options: numberedOptions,
+    to: address,
+    event: eventName,
+    payload,
+  }),
+  fc.record({ type: fc.constantFrom('receipt', 'confirm'), to: address, seq: fc.integer({ min: 1 }) }),
+  fc.record({ type: fc.constant('ack'), id: opaque }),
   fc.record({ type: fc.constant('broadcast'), ref: refOrNone, options, event: eventName, payload }),
   fc.record({
     type: fc.constant('request'),
@@ -138,7 +179,7 @@ export const clientFrame: fc.Arbitrary<ClientFrame> = fc.oneof(
   }),
   fc.record({ type: fc.constant('reply'), handle: opaque, payload }),
   fc.record({ type: fc.constant('reject'), handle: opaque, code: refusal, text }),
-  fc.record({ type: fc.constant('join'), ref, room: roomName }),
+  fc.record({ type: fc.constant('join'), ref, room: roomName, since }),
   fc.record({ type: fc.constant('leave'), ref, room: roomName }),
   fc.record({ type: fc.constant('leaveAll'), ref }),
   fc.record({
@@ -208,6 +249,8 @@ export function gatewayFrameWith(payloads: fc.Arbitrary<Payload>): fc.Arbitrary<
         resumeKey: text,
         resumed: fc.boolean(),
         rooms: fc.array(roomName, { maxLength: 5 }),
+        inbox: id,
+        kept: id,
         resumeWindowMs: count,
         pingIntervalMs: count,
         tokenExpiresInMs: count,
@@ -217,7 +260,13 @@ export function gatewayFrameWith(payloads: fc.Arbitrary<Payload>): fc.Arbitrary<
     }),
     fc.constant({ type: 'ping' }),
     fc.record({ type: fc.constant('ok'), ref, result }),
-    fc.record({ type: fc.constant('error'), ref: refOrNone, code, text }),
+    fc.record({
+      type: fc.constant('error'),
+      ref: refOrNone,
+      code,
+      text,
+      expected: fc.option(count, { nil: null }),
+    }),
     fc.record({ type: fc.constant('expiring'), inMs: count }),
     fc.record({
       type: fc.constant('goaway'),
@@ -228,6 +277,16 @@ export function gatewayFrameWith(payloads: fc.Arbitrary<Payload>): fc.Arbitrary<
     fc.record({ type: fc.constant('roomMessage'), id, room: roomName, ...origin }),
     fc.record({ type: fc.constant('requested'), handle: opaque, ...origin }),
     fc.record({ type: fc.constant('response'), ref, payload: payloads }),
+    fc.record({ type: fc.constant('delivered'), by: clientId, seq: count }),
+    fc.record({ type: fc.constant('asked'), from: clientId, session: sessionId, seq: count }),
+    fc.record({
+      type: fc.constant('gap'),
+      channel: fc.option(roomName, { nil: null }),
+      reason: fc.constantFrom('trimmed', 'lost'),
+      missing: fc.option(count, { nil: null }),
+      id,
+    }),
+    fc.record({ type: fc.constant('position'), channel: fc.option(roomName, { nil: null }), id }),
     fc.record({
       type: fc.constant('presence'),
       room: roomName,

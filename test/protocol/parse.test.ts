@@ -71,6 +71,16 @@ describe('a client frame', () => {
     ['a name as except', [T.publish, 9, null, { except: 'carol' }, 'lobby', 'e', payload]],
     ['257 clients in except', [T.publish, 9, null, { except: many(257) }, 'lobby', 'e', payload]],
     ['1 for self', [T.publish, 9, null, { self: 1 }, 'lobby', 'e', payload]],
+    ['a first of 0', [T.send, 9, 1, { first: 0 }, 'bob', 'e', payload]],
+    ['1 for delivered', [T.send, 9, 1, { delivered: 1 }, 'bob', 'e', payload]],
+    ['delivered without a number', [T.send, 9, null, { delivered: true }, 'bob', 'e', payload]],
+    ['delivered and volatile', [T.send, 9, 0, { delivered: true }, 'bob', 'e', payload]],
+    ['a time to live of 0', [T.send, 9, 1, { ttlMs: 0 }, 'bob', 'e', payload]],
+    ['a time to live of more than a day', [T.send, 9, 1, { ttlMs: 86_400_001 }, 'bob', 'e', payload]],
+    ['a time to live and volatile', [T.send, 9, 0, { ttlMs: 1 }, 'bob', 'e', payload]],
+    ['an unknown word for offline', [T.send, 9, 1, { offline: 'drop' }, 'bob', 'e', payload]],
+    ['more history than there may be', [T.join, 9, 'lobby', 1001]],
+    ['an empty id to begin after', [T.join, 9, 'lobby', '']],
     ['a time-out of 0', [T.request, 9, 0, {}, 'bob', 'e', payload]],
     ['a time-out beyond its limit', [T.request, 9, 120_001, {}, 'bob', 'e', payload]],
     ['a time-out that is nil', [T.request, 9, null, {}, 'bob', 'e', payload]],
@@ -182,6 +192,8 @@ describe('a gateway frame', () => {
     resumeKey: 'k',
     resumed: false,
     rooms: ['lobby'],
+    inbox: 'e:1-x',
+    kept: null,
     resumeWindowMs: 1,
     pingIntervalMs: 2,
     tokenExpiresInMs: 3,
@@ -196,7 +208,9 @@ describe('a gateway frame', () => {
   });
 
   test.each<[string, object]>([
-    ...Object.keys(welcome).map((name): [string, object] => [`no ${name}`, { [name]: undefined }]),
+    ...Object.keys(welcome)
+      .filter((name) => name !== 'inbox' && name !== 'kept')
+      .map((name): [string, object] => [`no ${name}`, { [name]: undefined }]),
     ['a negative interval', { pingIntervalMs: -1 }],
     ['a room that is no name', { rooms: ['a b'] }],
     ['a client that is no name', { client: '' }],
@@ -213,7 +227,14 @@ describe('a gateway frame', () => {
       ref: 3,
       code: 'internal_error',
       text: 'why',
+      expected: null,
     });
+  });
+
+  test('welcomes without cursors and kept messages when it is of a version before them', () => {
+    const { inbox, kept, ...before } = welcome;
+    expect([inbox, kept]).toEqual(['e:1-x', null]);
+    expect(decodeWelcome(before)).toEqual({ type: 'welcome', info: { ...before, kept: null } });
   });
 
   test('with a result that has then or constructor is plain data', async () => {

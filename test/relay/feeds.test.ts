@@ -6,10 +6,10 @@ import { Feeds } from '../../src/relay/feeds.js';
 import { SessionRegistry } from '../../src/session/registry.js';
 import { MemoryStore } from '../../src/session/store/memory-store.js';
 import type { Channel, SessionRef, StoreEvent } from '../../src/session/store/store.js';
-import { SETTINGS, W1, attach, attachRequest } from '../session/store/store-contract.js';
+import { SETTINGS, W1, attach, attachRequest } from '../session/store/fixture.js';
 import { createReceiver, sessionId } from './receiver.js';
 
-const lobby: Channel = { kind: 'room', room: 'lobby' as RoomName };
+const lobby = { kind: 'room', room: 'lobby' as RoomName } satisfies Channel;
 const inbox: Channel = { kind: 'inbox', client: 'alice' as ClientId };
 
 const message = (event: string) => ({
@@ -58,7 +58,11 @@ describe('feeds', () => {
     sender = await attach(store, attachRequest('sender', W1));
   });
 
-  const publish = async (event: string, channel = lobby, more: object = {}): Promise<string | null> => {
+  const publish = async (
+    event: string,
+    channel: Channel = lobby,
+    more: object = {},
+  ): Promise<string | null> => {
     const { client, session, generation } = sender;
     const body =
       channel.kind === 'room'
@@ -208,6 +212,30 @@ describe('feeds', () => {
     await publish('a');
     await feeds.resync();
     expect(alice.heard()).toEqual(['a']);
+  });
+
+  test('read once more when events were interrupted while a read was under way', async () => {
+    const alice = await member('alice');
+    lose = () => true;
+    await publish('a');
+    let answer = (): void => undefined;
+    const read = store.read.bind(store);
+    store.read = async (query) => {
+      const result = await read(query);
+      await new Promise<void>((resolve) => {
+        answer = resolve;
+      });
+      return result;
+    };
+    const first = feeds.resync();
+    await settled();
+    store.read = read;
+    await publish('b');
+    await feeds.resync();
+    answer();
+    await first;
+    await until(() => alice.heard().length === 2);
+    expect(alice.heard()).toEqual(['a', 'b']);
   });
 
   test('skip who is not meant, and tell where the channel stands now and then', async () => {

@@ -44,12 +44,16 @@ describe('a link', () => {
   function connect() {
     const got: Buffer[] = [];
     let closed = 0;
+    let lost = 0;
     const link = connectLink(path, {
       message: (bytes) => got.push(Buffer.from(bytes)),
-      close: () => closed++,
+      close: (messages) => {
+        closed++;
+        lost += messages;
+      },
     });
     links.push(link);
-    return { link, got, closed: () => closed };
+    return { link, got, closed: () => closed, lost: () => lost };
   }
 
   async function raw(): Promise<Socket> {
@@ -149,5 +153,35 @@ describe('a link', () => {
     expect(link.send(Buffer.from('to nobody'))).toBe(true);
     await until(() => closed() === 1);
     expect(link.send(Buffer.from('to nobody'))).toBe(false);
+  });
+
+  test('says at its end how many messages the kernel never took', async () => {
+    let accepted: Socket | null = null;
+    const server = createServer((socket) => {
+      // It never reads: what does not fit into the kernel's buffers waits in the link.
+      socket.pause();
+      accepted = socket;
+    }).listen(path);
+    servers.push(server);
+    const { link, lost, closed } = connect();
+    const socket = await until(() => accepted);
+    sockets.push(socket);
+    for (let i = 0; i < 50; i++) expect(link.send(Buffer.alloc(100_000))).toBe(true);
+    for (let i = 0; i < 7; i++) expect(link.send(Buffer.from('small'))).toBe(true);
+    socket.destroy();
+    await until(() => closed() === 1);
+    expect(lost()).toBeGreaterThan(7);
+    expect(lost()).toBeLessThanOrEqual(57);
+    expect(link.send(Buffer.from('late'))).toBe(false);
+  });
+
+  test('has lost nothing at its end when everything was read', async () => {
+    const { got } = await listen();
+    const { link, lost, closed } = connect();
+    for (let i = 0; i < 20; i++) link.send(Buffer.alloc(10_000, i));
+    await until(() => got.length === 20);
+    link.close();
+    await until(() => closed() === 1);
+    expect(lost()).toBe(0);
   });
 });

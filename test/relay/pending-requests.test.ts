@@ -41,7 +41,7 @@ describe('a waiting request', () => {
     asker: { client: by as ClientId, session: sessionId(by) },
     ref,
   });
-  const waiting = () => pending.countOf(sessionId('alice'));
+  const waiting = () => pending.waitingOf(sessionId('alice')).requests;
   const ask = (ref: number, by = 'alice') => {
     const handle = pending.open(asked(ref, by), 1000, request());
     pending.expectFrom(handle, sessionId('bob'));
@@ -75,7 +75,8 @@ describe('a waiting request', () => {
   ])('ends with %s', (_, change, code) => {
     const handle = ask(7);
     pending.settle({ ...answer(handle, 'bob'), ...change } as ReturnType<typeof answer>);
-    expect(answers).toMatchObject([{ ref: 7, code }]);
+    // Not the gateway's refusal: whoever was asked cannot draw from the asker's budget.
+    expect(answers).toMatchObject([{ ref: 7, code, byGateway: false }]);
   });
 
   test('is refused when its time is over, and hears no late answer', () => {
@@ -102,7 +103,8 @@ describe('a waiting request', () => {
     ask(9, 'carol');
     expect(waiting()).toBe(2);
     for (const handle of handles) pending.settle(answer(handle, 'bob'));
-    expect([waiting(), pending.countOf(sessionId('carol'))]).toEqual([0, 1]);
+    expect(pending.waitingOf(sessionId('alice'))).toEqual({ requests: 0, bytes: 0 });
+    expect(pending.waitingOf(sessionId('carol'))).toEqual({ requests: 1, bytes: 8 });
   });
 
   test('names its worker in the handle, and whatever is no handle names none', () => {

@@ -51,6 +51,7 @@ class Provider {
 }
 
 let provider: Provider;
+const others: Provider[] = [];
 let keys: JwksKeys;
 let now: number;
 let failures: unknown[];
@@ -66,6 +67,7 @@ beforeEach(async () => {
 afterEach(async () => {
   keys.close();
   await provider.close();
+  for (const other of others.splice(0)) await other.close();
 });
 
 async function algorithmsOf(kid: string): Promise<string[]> {
@@ -276,6 +278,48 @@ describe('an authenticator with a key set', () => {
     }
     expect(refused).toEqual(['unknown_key', 'unknown_key', 'unknown_key', 'signature', 'unknown_key']);
     authenticator.close();
+  });
+
+  test('knows a key id only of its own provider: the same id of another issuer opens nothing (J22)', async () => {
+    const other = new Provider();
+    await other.open();
+    others.push(other);
+    const theirs = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    other.publish(jwk(theirs.publicKey, { kid: 'rsa-1', use: 'sig', alg: 'RS256' }));
+    const issuers = [
+      ['https://one.test', provider.url, rsa.privateKey],
+      ['https://two.test', other.url, theirs.privateKey],
+    ] as const;
+    const authenticators = issuers.map(([issuer, url]) =>
+      createAuthenticator(parseConfig({ JWKS_URL: url, JWT_ISSUER: issuer }).tokens, {
+        refused: () => undefined,
+      }),
+    );
+    for (const [at, authenticator] of authenticators.entries()) {
+      for (const [from, [issuer, , key]] of issuers.entries()) {
+        const token = jwt.sign({ perm: '*' }, key, {
+          algorithm: 'RS256',
+          subject: 'alice',
+          expiresIn: 60,
+          keyid: 'rsa-1',
+          issuer,
+        });
+        const verified = authenticator.verify(token);
+        if (at === from) expect((await verified).client).toBe('alice');
+        else await expect(verified).rejects.toMatchObject({ code: 'invalid_token' });
+      }
+    }
+    // The right key with another issuer's name is no better.
+    const [own] = authenticators;
+    const lent = jwt.sign({ perm: '*' }, rsa.privateKey, {
+      algorithm: 'RS256',
+      subject: 'alice',
+      expiresIn: 60,
+      keyid: 'rsa-1',
+      issuer: 'https://two.test',
+    });
+    await expect(own?.verify(lent)).rejects.toMatchObject({ code: 'invalid_token' });
+    for (const authenticator of authenticators) authenticator.close();
   });
 
   test('says unavailable and not invalid_token when the keys cannot be had, so that clients come back', async () => {

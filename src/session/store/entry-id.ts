@@ -6,7 +6,7 @@ export interface EntryId {
   tag: string;
 }
 
-const ENTRY_ID = /^([A-Za-z0-9_-]{1,32}):(\d{1,15})-(\d{1,10})$/;
+const ENTRY_ID = /^([A-Za-z0-9_-]{1,32}):([1-9]\d{0,14})-(\d{1,10})$/;
 
 /** Null for what no store ever gave out. */
 export function parseEntryId(text: string): EntryId | null {

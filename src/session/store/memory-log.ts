@@ -16,8 +16,8 @@ import type {
 const ENTRY_OVERHEAD_BYTES = 200;
 /** The table of senders is pruned once it holds this many times the entries of a full log. */
 const SENDERS_PER_ENTRY = 2;
-/** Positions of logs without entries that are kept for who may still ask, about 200 bytes each. */
-const EMPTY_LOGS_LIMIT = 100_000;
+/** Logs without entries, and senders in them, that are kept for who may still ask; about 200 bytes each. */
+const EMPTY_PLACES_LIMIT = 100_000;
 
 type StoredEntry = Entry & { expiresAt: number };
 
@@ -46,6 +46,7 @@ export class MemoryLogs {
   private readonly logs = new Map<string, Log>();
   /** Those whose entries are gone; a position in them still means something. */
   private readonly empty = new Map<string, Log>();
+  private emptyPlaces = 0;
   private bytes = 0;
   private entries = 0;
 
@@ -70,9 +71,10 @@ export class MemoryLogs {
       const expected = Math.max(next, request.first ?? 0);
       if (seq < next) return { status: 'duplicate' };
       if (seq !== expected) return { status: 'out_of_order', expected };
-      log.senders.set(sender.session, { seq, offset: log.top + 1 });
     }
+    this.forget(key);
     log.top++;
+    if (seq !== null) log.senders.set(sender.session, { seq, offset: log.top });
     const now = this.now();
     const entry: StoredEntry = {
       id: idOf(log.epoch, log.top),
@@ -88,7 +90,6 @@ export class MemoryLogs {
     log.entries.push(entry);
     this.grow(log, 1, body.length);
     log.touchedAt = now;
-    this.empty.delete(key);
     this.logs.delete(key);
     this.logs.set(key, log);
     this.trim(log);
@@ -185,9 +186,18 @@ export class MemoryLogs {
     this.grow(log, -log.entries.length, -log.bytes);
     log.entries = [];
     this.empty.set(key, log);
-    if (this.empty.size <= EMPTY_LOGS_LIMIT) return;
-    const oldest = this.empty.keys().next();
-    if (oldest.done !== true) this.empty.delete(oldest.value);
+    this.emptyPlaces += placesOf(log);
+    for (const oldest of this.empty.keys()) {
+      if (this.emptyPlaces <= EMPTY_PLACES_LIMIT) return;
+      this.forget(oldest);
+    }
+  }
+
+  private forget(key: string): void {
+    const log = this.empty.get(key);
+    if (log === undefined) return;
+    this.empty.delete(key);
+    this.emptyPlaces -= placesOf(log);
   }
 
   private grow(log: Log, entries: number, bytes: number): void {
@@ -195,6 +205,11 @@ export class MemoryLogs {
     this.bytes += bytes;
     this.entries += entries;
   }
+}
+
+/** What a log without entries counts; it does not change until it has entries again. */
+function placesOf(log: Log): number {
+  return 1 + log.senders.size;
 }
 
 const NOTHING: ReadResult = { status: 'entries', missing: 0, entries: [], more: false, position: null };

@@ -4,6 +4,7 @@ import type { ClientId, WorkerId } from '../../../src/protocol/ids.js';
 import { MemoryStore } from '../../../src/session/store/memory-store.js';
 import type { SessionRef, StoreEvent, StoreSettings } from '../../../src/session/store/store.js';
 import {
+  append,
   appendRequest,
   attach,
   attachRequest,
@@ -11,10 +12,11 @@ import {
   inbox,
   roomLog,
   SETTINGS,
-  testStore,
   W1,
   W2,
-} from './store-contract.js';
+} from './fixture.js';
+import { testLogs } from './log-contract.js';
+import { testStore } from './store-contract.js';
 
 async function startMemory(settings: StoreSettings): Promise<Harness> {
   const told = new Map<WorkerId, StoreEvent[]>();
@@ -47,6 +49,7 @@ async function startMemory(settings: StoreSettings): Promise<Harness> {
 }
 
 testStore('MemoryStore', startMemory);
+testLogs('MemoryStore', startMemory);
 
 test('MemoryStore drops the logs that were quiet longest when all together are over the budget', async () => {
   const store = new MemoryStore({
@@ -59,12 +62,36 @@ test('MemoryStore drops the logs that were quiet longest when all together are o
     await store.append(appendRequest(roomLog(name), { sender, body: new Uint8Array(700) }));
   }
   const kept = async (name: string) => {
-    const read = await store.read({ channel: roomLog(name), after: null, limit: 9 });
+    const read = await store.read({ channel: roomLog(name), from: { after: null }, limit: 9 });
     return read.status === 'entries' ? read.entries.length : -1;
   };
   expect([await kept('a'), await kept('b'), await kept('c')]).toEqual([1, 1, 1]);
   await store.append(appendRequest(roomLog('d'), { sender, body: new Uint8Array(700) }));
   expect([await kept('a'), await kept('b'), await kept('c'), await kept('d')]).toEqual([1, 0, 1, 1]);
+});
+
+test('MemoryStore keeps the place of a log whose entries went for the budget', async () => {
+  const store = new MemoryStore({
+    settings: { ...SETTINGS, logBudgetBytes: 1_000 },
+    deliver: () => {},
+    now: () => 0,
+  });
+  const sender = await attach(store, attachRequest('sender', W1));
+  const ids = [];
+  for (const [name, seq] of [
+    ['a', 1],
+    ['b', 1],
+    ['a', 2],
+    ['b', 2],
+    ['a', 3],
+  ] as const) {
+    ids.push(await append(store, appendRequest(roomLog(name), { sender, seq, body: new Uint8Array(700) })));
+  }
+  const read = (name: string, after: string | null) =>
+    store.read({ channel: roomLog(name), from: { after }, limit: 9 });
+  expect(await read('b', null)).toMatchObject({ missing: 2, entries: [], position: ids[3] });
+  expect(await read('b', ids[1] ?? '')).toMatchObject({ missing: 1 });
+  expect(await read('a', ids[0] ?? '')).toMatchObject({ missing: 1, entries: [{ id: ids[4] }] });
 });
 
 test('MemoryStore takes nothing from an older connection, a session that is over, or one of another client', async () => {

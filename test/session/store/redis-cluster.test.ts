@@ -4,7 +4,8 @@ import { partitionOf, partitionTags, slotOf } from '../../../src/session/store/p
 import { RedisCluster, type RedisNode } from '../../faults/redis-topology.js';
 import { type RedisHarness, startRedisHarness, until } from './redis-harness.js';
 import { numbered, steadySender, textsOf } from './steady-sender.js';
-import { attach, attachRequest, inbox, SETTINGS, testStore, W1, W2 } from './store-contract.js';
+import { attach, attachRequest, inbox, SETTINGS, W1, W2 } from './fixture.js';
+import { testStore } from './store-contract.js';
 
 const ROOMY = { ...SETTINGS, offlineTtlMs: 60_000, resumeWindowMs: 60_000, workerLeaseMs: 60_000 };
 ROOMY.logLimitEntries = 50_000;

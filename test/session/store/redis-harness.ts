@@ -3,8 +3,8 @@ import { expect } from '@jest/globals';
 import type { WorkerId } from '../../../src/protocol/ids.js';
 import { RedisStore, type RedisStoreOptions } from '../../../src/session/store/redis-store.js';
 import type { StoreEvent, StoreSettings } from '../../../src/session/store/store.js';
+import { type Harness, W1, W2 } from './fixture.js';
 import { connectAdmin } from './redis-admin.js';
-import { type Harness, W1, W2 } from './store-contract.js';
 
 export interface RedisHarness extends Harness {
   store(worker: WorkerId): RedisStore;

@@ -3,16 +3,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import type { AppendResult } from '../../../src/session/store/store.js';
 import { RedisNode } from '../../faults/redis-topology.js';
 import { type RedisHarness, startRedisHarness, until } from './redis-harness.js';
-import {
-  appendRequest,
-  attach,
-  attachRequest,
-  client,
-  inbox,
-  newSession,
-  SETTINGS,
-  W1,
-} from './store-contract.js';
+import { appendRequest, attach, attachRequest, client, inbox, newSession, SETTINGS, W1 } from './fixture.js';
 
 const ROOMY = { ...SETTINGS, offlineTtlMs: 60_000, resumeWindowMs: 60_000, workerLeaseMs: 60_000 };
 

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { SentinelGroup } from '../../faults/redis-topology.js';
 import { type RedisHarness, startRedisHarness, until } from './redis-harness.js';
 import { numbered, steadySender, textsOf } from './steady-sender.js';
-import { attach, attachRequest, inbox, room, SETTINGS, W1, W2 } from './store-contract.js';
+import { attach, attachRequest, inbox, room, SETTINGS, W1, W2 } from './fixture.js';
 
 const ROOMY = { ...SETTINGS, offlineTtlMs: 60_000, resumeWindowMs: 60_000, workerLeaseMs: 60_000 };
 ROOMY.logLimitEntries = 50_000;

@@ -12,10 +12,11 @@ import {
   room,
   roomLog,
   SETTINGS,
-  testStore,
   W1,
   W2,
-} from './store-contract.js';
+} from './fixture.js';
+import { testLogs } from './log-contract.js';
+import { testStore } from './store-contract.js';
 
 let server: RedisServer;
 beforeAll(async () => {
@@ -24,6 +25,7 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 
 testStore('RedisStore', (settings) => startRedisHarness(server.url, settings));
+testLogs('RedisStore', (settings) => startRedisHarness(server.url, settings));
 
 test('RedisStore touches keys and channels of one hash tag in each script', async () => {
   const harness = await startRedisHarness(server.url, SETTINGS);
@@ -53,7 +55,7 @@ test('RedisStore touches keys and channels of one hash tag in each script', asyn
     }
     await two.locate(client(name), W2);
     for (let i = 0; i < 12; i++) await two.append(appendRequest(inbox(name), { seq: 1 }));
-    await two.read({ channel: inbox(name), after: null, limit: 3 });
+    await two.read({ channel: inbox(name), from: { after: null }, limit: 3 });
     await one.renew(W1, [ref]);
     await attach(two, attachRequest(name, W2, { resume: { session: ref.session, keyHash: 'key-1' } }));
     await two.leave({ ...ref, generation: 2 }, room(name));

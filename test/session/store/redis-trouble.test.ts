@@ -6,18 +6,8 @@ import { Redis } from 'ioredis';
 import { EvictionError, RedisStore } from '../../../src/session/store/redis-store.js';
 import { type RedisServer, startRedis } from '../../redis-server.js';
 import { type RedisHarness, startRedisHarness, until } from './redis-harness.js';
+import { appendRequest, attach, attachRequest, client, inbox, room, SETTINGS, W1, W2 } from './fixture.js';
 import { steadySender } from './steady-sender.js';
-import {
-  appendRequest,
-  attach,
-  attachRequest,
-  client,
-  inbox,
-  room,
-  SETTINGS,
-  W1,
-  W2,
-} from './store-contract.js';
 
 const ROOMY = { ...SETTINGS, offlineTtlMs: 60_000, workerLeaseMs: 60_000, resumeWindowMs: 60_000 };
 /** Two stores with two connections each, and the test's own. */

@@ -1,7 +1,7 @@
 // A sender that numbers what it sends and repeats what was not answered, as clients do; and what its reader finds.
 import { GatewayError } from '../../../src/protocol/errors.js';
 import type { Channel, Store } from '../../../src/session/store/store.js';
-import { appendRequest, client, newSession } from './store-contract.js';
+import { appendRequest, client, newSession } from './fixture.js';
 
 export interface SteadySender {
   readonly accepted: number;

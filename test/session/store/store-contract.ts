@@ -1,129 +1,25 @@
-// What every store must do, whatever it is made of: one suite, run on each implementation.
+// What every store must do with sessions, rooms and workers, whatever it is made of: one suite, run on each implementation.
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { randomBytes } from 'node:crypto';
-import type { ClientId, RoomName, SessionId, WorkerId } from '../../../src/protocol/ids.js';
-import type {
-  AppendRequest,
-  AttachRequest,
-  Channel,
-  ReadResult,
-  SessionRef,
-  Store,
-  StoreEvent,
-  StoreSettings,
-} from '../../../src/session/store/store.js';
-
-export const W1 = 'n1.1' as WorkerId;
-export const W2 = 'n1.2' as WorkerId;
-
-export const SETTINGS: StoreSettings = {
-  resumeWindowMs: 600,
-  presenceGraceMs: 250,
-  logLimitEntries: 5,
-  logLimitBytes: 1_000,
-  logTtlMs: 60_000,
-  logBudgetBytes: 1_000_000,
-  workerLeaseMs: 500,
-};
-
-/** A store as two workers see it, with what each was told. */
-export interface Harness {
-  store(worker: WorkerId): Store;
-  events(worker: WorkerId): StoreEvent[];
-  /** Lets time pass. */
-  advance(ms: number): Promise<void>;
-  /** Resolves when all events that are on their way have arrived. */
-  settle(): Promise<void>;
-  /** Does what is due, once. */
-  sweep(): Promise<void>;
-  /** Throws where something is left that nothing will ever remove. */
-  expectNothingLeft(): Promise<void>;
-  close(): Promise<void>;
-}
-
-export function client(name: string): ClientId {
-  return name as ClientId;
-}
-export function room(name: string): RoomName {
-  return name as RoomName;
-}
-export function newSession(): SessionId {
-  return randomBytes(16).toString('base64url') as SessionId;
-}
-export function inbox(name: string): Channel {
-  return { kind: 'inbox', client: client(name) };
-}
-export function roomLog(name: string): Channel {
-  return { kind: 'room', room: room(name) };
-}
-
-export function attachRequest(
-  name: string,
-  worker: WorkerId,
-  more: Partial<AttachRequest> = {},
-): AttachRequest {
-  return {
-    client: client(name),
-    worker,
-    resume: null,
-    fresh: newSession(),
-    keyHash: 'key-1',
-    duplicates: 'allow',
-    sessionsLimit: 10,
-    ...more,
-  };
-}
-
-/** From a session that the store does not know, unless `more` says who sends: Redis takes it, the embedded store does not. */
-export function appendRequest(channel: Channel, more: Partial<AppendRequest> = {}): AppendRequest {
-  return {
-    channel,
-    sender: { client: client('stranger'), session: newSession(), generation: 1 },
-    seq: null,
-    only: null,
-    skip: [],
-    body: Buffer.from('body'),
-    ...more,
-  };
-}
-
-/** Attaches where it is expected to succeed. */
-export async function attach(
-  store: Store,
-  request: AttachRequest,
-): Promise<SessionRef & { resumed: boolean; rooms: RoomName[] }> {
-  const result = await store.attach(request);
-  if (result.status !== 'attached') throw new Error(`attach was refused: ${result.code}`);
-  const { session, generation, resumed, rooms } = result;
-  return { client: request.client, session, generation, resumed, rooms };
-}
-
-function refOf({ client: of, session, generation }: SessionRef): SessionRef {
-  return { client: of, session, generation };
-}
-
-function joining(ref: SessionRef, name: string, worker: WorkerId, roomsLimit = 10) {
-  return { ...refOf(ref), room: room(name), worker, roomsLimit };
-}
-
-async function append(store: Store, request: AppendRequest): Promise<string> {
-  const result = await store.append(request);
-  if (result.status !== 'accepted' || result.id === null) throw new Error(`append: ${result.status}`);
-  return result.id;
-}
-
-function bodies(result: ReadResult): string[] {
-  if (result.status === 'lost') throw new Error('lost');
-  const entries = result.status === 'gap' ? result.next : result.entries;
-  return entries.map(({ body }) => Buffer.from(body).toString());
-}
-
-function ofType<Type extends StoreEvent['type']>(
-  events: StoreEvent[],
-  type: Type,
-): Extract<StoreEvent, { type: Type }>[] {
-  return events.filter((event): event is Extract<StoreEvent, { type: Type }> => event.type === type);
-}
+import type { WorkerId } from '../../../src/protocol/ids.js';
+import type { Store, StoreSettings } from '../../../src/session/store/store.js';
+import {
+  append,
+  appendRequest,
+  attach,
+  attachRequest,
+  client,
+  type Harness,
+  inbox,
+  joining,
+  newSession,
+  ofType,
+  refOf,
+  room,
+  roomLog,
+  SETTINGS,
+  W1,
+  W2,
+} from './fixture.js';
 
 export function testStore(name: string, start: (settings: StoreSettings) => Promise<Harness>): void {
   describe(name, () => {
@@ -152,6 +48,8 @@ export function testStore(name: string, start: (settings: StoreSettings) => Prom
           generation: 1,
           resumed: false,
           rooms: [],
+          inbox: null,
+          kept: null,
         });
         await expect(two.locate(client('alice'), null)).resolves.toEqual([
           { client: 'alice', session: fresh, generation: 1, worker: W1, connected: true },
@@ -208,6 +106,8 @@ export function testStore(name: string, start: (settings: StoreSettings) => Prom
             generation: 1,
             resumed: false,
             rooms: [],
+            inbox: null,
+            kept: null,
           });
         }
         await harness.settle();
@@ -465,7 +365,11 @@ export function testStore(name: string, start: (settings: StoreSettings) => Prom
       test('join and leave can be repeated', async () => {
         const ref = await attach(one, attachRequest('alice', W1));
         for (let i = 0; i < 2; i++) {
-          await expect(one.join(joining(ref, 'lobby', W1))).resolves.toEqual({ status: 'joined', count: 1 });
+          await expect(one.join(joining(ref, 'lobby', W1))).resolves.toEqual({
+            status: 'joined',
+            count: 1,
+            position: null,
+          });
         }
         await expect(one.leave(refOf(ref), room('lobby'))).resolves.toBe(true);
         await expect(one.leave(refOf(ref), room('lobby'))).resolves.toBe(false);
@@ -481,9 +385,17 @@ export function testStore(name: string, start: (settings: StoreSettings) => Prom
           status: 'refused',
           code: 'limit',
         });
-        await expect(one.join(joining(ref, 'b', W1, 2))).resolves.toEqual({ status: 'joined', count: 1 });
+        await expect(one.join(joining(ref, 'b', W1, 2))).resolves.toEqual({
+          status: 'joined',
+          count: 1,
+          position: null,
+        });
         await one.leave(refOf(ref), room('a'));
-        await expect(one.join(joining(ref, 'c', W1, 2))).resolves.toEqual({ status: 'joined', count: 1 });
+        await expect(one.join(joining(ref, 'c', W1, 2))).resolves.toEqual({
+          status: 'joined',
+          count: 1,
+          position: null,
+        });
       });
 
       test('members are given page by page in the order of their ids', async () => {
@@ -531,248 +443,6 @@ export function testStore(name: string, start: (settings: StoreSettings) => Prom
           const { rows } = await two.clients({ prefix: 'user-', cursor, limit: 100 });
           expect(rows.every((name) => name.startsWith('user-'))).toBe(true);
         }
-      });
-    });
-
-    describe('append', () => {
-      let me: SessionRef;
-      beforeEach(async () => {
-        me = refOf(await attach(one, attachRequest('sender', W1)));
-      });
-      const sending = (channel: Channel, more: Partial<AppendRequest> = {}) =>
-        appendRequest(channel, { sender: me, ...more });
-
-      test('reaches exactly the workers that have connected readers', async () => {
-        const a = await attach(one, attachRequest('alice', W1));
-        await append(one, sending(inbox('alice'), { body: Buffer.from('1') }));
-        const b = await attach(two, attachRequest('alice', W2));
-        await append(one, sending(inbox('alice'), { body: Buffer.from('2') }));
-        await append(one, sending(inbox('alice'), { body: Buffer.from('3'), only: b.session }));
-        await one.detach(refOf(a));
-        await append(one, sending(inbox('alice'), { body: Buffer.from('4') }));
-        await append(one, sending(inbox('alice'), { body: Buffer.from('5'), only: a.session }));
-        await harness.settle();
-        const got = (worker: WorkerId) =>
-          ofType(harness.events(worker), 'entry').map(({ entry }) => Buffer.from(entry.body).toString());
-        expect([got(W1), got(W2)]).toEqual([
-          ['1', '2'],
-          ['2', '3', '4'],
-        ]);
-      });
-
-      test('reaches the workers that have members in a room, once each', async () => {
-        const refs = [
-          await attach(one, attachRequest('alice', W1)),
-          await attach(one, attachRequest('bob', W1)),
-          await attach(two, attachRequest('carol', W2)),
-        ] as const;
-        await one.join(joining(refs[0], 'lobby', W1));
-        await one.join(joining(refs[1], 'lobby', W1));
-        await two.join(joining(refs[2], 'lobby', W2));
-        await append(one, sending(roomLog('lobby'), { skip: ['bob', `carol#${refs[2].session}`] }));
-        await two.leave(refOf(refs[2]), room('lobby'));
-        await append(one, sending(roomLog('lobby')));
-        // A session that moves takes the interest with it.
-        await one.end(refOf(refs[1]));
-        await attach(
-          two,
-          attachRequest('alice', W2, { resume: { session: refs[0].session, keyHash: 'key-1' } }),
-        );
-        await append(one, sending(roomLog('lobby')));
-        await harness.settle();
-        const entries = (worker: WorkerId) => ofType(harness.events(worker), 'entry');
-        expect([entries(W1).length, entries(W2).length]).toEqual([2, 2]);
-        expect(entries(W2)[0]).toMatchObject({
-          channel: { kind: 'room', room: 'lobby' },
-          entry: { only: null, skip: ['bob', `carol#${refs[2].session}`] },
-        });
-      });
-
-      test('stores a number once, refuses one that overtakes, and takes an unknown sender at any number', async () => {
-        await attach(one, attachRequest('alice', W1));
-        const other = refOf(await attach(two, attachRequest('other', W2)));
-        const send = (seq: number, from = me) => two.append(sending(inbox('alice'), { sender: from, seq }));
-        await expect(send(1)).resolves.toMatchObject({ status: 'accepted' });
-        await expect(send(1)).resolves.toEqual({ status: 'duplicate' });
-        await expect(send(3)).resolves.toEqual({ status: 'out_of_order', expected: 2 });
-        await expect(send(2)).resolves.toMatchObject({ status: 'accepted' });
-        await expect(send(1)).resolves.toEqual({ status: 'duplicate' });
-        await expect(send(7, other)).resolves.toMatchObject({ status: 'accepted' });
-        await harness.settle();
-        expect(ofType(harness.events(W1), 'entry')).toHaveLength(3);
-        const read = await one.read({ channel: inbox('alice'), after: null, limit: 9 });
-        expect(bodies(read)).toHaveLength(3);
-      });
-
-      test('forgets senders whose entries were trimmed', async () => {
-        await attach(one, attachRequest('alice', W1));
-        await append(one, sending(inbox('alice'), { seq: 1 }));
-        for (let i = 0; i < 2 * SETTINGS.logLimitEntries; i++) {
-          const sender = refOf(await attach(one, attachRequest(`sender-${i}`, W1)));
-          await append(one, sending(inbox('alice'), { sender, seq: 1 }));
-        }
-        await append(one, sending(inbox('alice'), { seq: 4 }));
-      });
-
-      test('refuses an older connection of the sender once the newer one has sent', async () => {
-        await attach(one, attachRequest('alice', W1));
-        await append(one, sending(inbox('alice'), { seq: 1 }));
-        await append(one, sending(roomLog('lobby')));
-        const resume = { session: me.session, keyHash: 'key-1' };
-        const newer = refOf(await attach(two, attachRequest('sender', W2, { resume })));
-        // Sent again, as after every lost connection: stored already, and enough to tell the older connection.
-        const again = sending(inbox('alice'), { sender: newer, seq: 1 });
-        await expect(two.append(again)).resolves.toEqual({ status: 'duplicate' });
-        await append(two, sending(roomLog('lobby'), { sender: newer }));
-        for (const channel of [inbox('alice'), roomLog('lobby')]) {
-          for (const seq of [null, 1, 2, 3]) {
-            await expect(one.append(sending(channel, { seq }))).resolves.toEqual({ status: 'superseded' });
-          }
-        }
-        await append(two, sending(inbox('alice'), { sender: newer, seq: 2 }));
-        await append(two, sending(inbox('alice'), { sender: newer }));
-        const early = sending(inbox('alice'), { sender: newer, seq: 4 });
-        await expect(two.append(early)).resolves.toEqual({ status: 'out_of_order', expected: 3 });
-        await harness.settle();
-        expect(ofType(harness.events(W1), 'entry')).toHaveLength(3);
-        expect(bodies(await one.read({ channel: roomLog('lobby'), after: null, limit: 9 }))).toHaveLength(2);
-      });
-
-      test('is absent when the client has no session or not the named one', async () => {
-        const absent = { status: 'absent' };
-        await expect(one.append(sending(inbox('alice')))).resolves.toEqual(absent);
-        await expect(one.append(sending(inbox('alice'), { seq: 0 }))).resolves.toEqual(absent);
-        const ref = await attach(one, attachRequest('alice', W1));
-        await expect(one.append(sending(inbox('alice'), { only: newSession() }))).resolves.toEqual(absent);
-        await one.detach(refOf(ref));
-        await append(one, sending(inbox('alice'), { only: ref.session }));
-        await one.end(refOf(ref));
-        await expect(one.append(sending(inbox('alice')))).resolves.toEqual(absent);
-        await append(one, sending(roomLog('empty')));
-      });
-
-      test('publishes a volatile message without storing it', async () => {
-        await attach(one, attachRequest('alice', W1));
-        const result = await two.append(sending(inbox('alice'), { seq: 0 }));
-        expect(result).toEqual({ status: 'accepted', id: null });
-        await harness.settle();
-        expect(ofType(harness.events(W1), 'entry')).toMatchObject([
-          { entry: { id: null, skip: [], only: null } },
-        ]);
-        await expect(one.read({ channel: inbox('alice'), after: null, limit: 9 })).resolves.toEqual({
-          status: 'entries',
-          entries: [],
-          more: false,
-        });
-      });
-
-      test('keeps bodies of every byte value, `only` and `skip` as they are', async () => {
-        const ref = await attach(one, attachRequest('alice', W1));
-        const body = Uint8Array.from({ length: 512 }, (_, i) => i % 256);
-        const only = ref.session;
-        const id = await append(two, sending(inbox('alice'), { body, only, skip: ['a', 'b#c'] }));
-        await append(two, sending(inbox('alice'), { body: new Uint8Array(0) }));
-        await harness.settle();
-        const [pushed] = ofType(harness.events(W1), 'entry');
-        const read = await one.read({ channel: inbox('alice'), after: null, limit: 9 });
-        if (read.status !== 'entries') throw new Error(read.status);
-        for (const entry of [pushed?.entry, read.entries[0]]) {
-          expect(entry).toMatchObject({ id, only, skip: ['a', 'b#c'] });
-          expect([...(entry?.body ?? [])]).toEqual([...body]);
-        }
-        expect(read.entries[1]?.body).toHaveLength(0);
-      });
-
-      test('gives contiguous offsets from 1 in one epoch', async () => {
-        await attach(one, attachRequest('alice', W1));
-        const ids = await Promise.all(Array.from({ length: 5 }, () => append(one, sending(inbox('alice')))));
-        const parsed = ids.map((id) => /^([\w-]+):(\d+)-(\d+)$/.exec(id));
-        expect(new Set(parsed.map((match) => match?.[1])).size).toBe(1);
-        expect(parsed.map((match) => Number(match?.[2])).sort()).toEqual([1, 2, 3, 4, 5]);
-      });
-
-      test('keeps the newest entries within the caps of count and bytes, and always one', async () => {
-        const kept = async () => bodies(await one.read({ channel: roomLog('r'), after: null, limit: 99 }));
-        for (let i = 1; i <= 8; i++) await append(one, sending(roomLog('r'), { body: Buffer.from(`${i}`) }));
-        await expect(kept()).resolves.toEqual(['4', '5', '6', '7', '8']);
-        await append(one, sending(roomLog('r'), { body: Buffer.alloc(998, 'x') }));
-        expect((await kept()).map((body) => body.length)).toEqual([1, 1, 998]);
-        await append(one, sending(roomLog('r'), { body: Buffer.alloc(2_000, 'y') }));
-        expect((await kept()).map((body) => body.length)).toEqual([2_000]);
-        await append(one, sending(roomLog('r'), { body: Buffer.from('z') }));
-        await expect(kept()).resolves.toEqual(['z']);
-      });
-    });
-
-    describe('read', () => {
-      let me: SessionRef;
-      beforeEach(async () => {
-        me = refOf(await attach(one, attachRequest('sender', W1)));
-      });
-      const sending = (channel: Channel, more: Partial<AppendRequest> = {}) =>
-        appendRequest(channel, { sender: me, ...more });
-
-      const fill = async (count: number) => {
-        const ids: string[] = [];
-        for (let i = 1; i <= count; i++) {
-          ids.push(await append(one, sending(roomLog('r'), { body: Buffer.from(`${i}`) })));
-        }
-        return ids;
-      };
-      const read = (after: string | null, limit = 99) => two.read({ channel: roomLog('r'), after, limit });
-
-      test('gives the entries after an id, page by page', async () => {
-        const ids = await fill(5);
-        const page = await read(ids[0] ?? '', 3);
-        expect(page).toMatchObject({
-          status: 'entries',
-          more: true,
-          entries: ids.slice(1, 4).map((id) => ({ id })),
-        });
-        expect(bodies(page)).toEqual(['2', '3', '4']);
-        await expect(read(ids[3] ?? '', 1)).resolves.toMatchObject({ status: 'entries', more: false });
-        await expect(read(ids[4] ?? '')).resolves.toEqual({ status: 'entries', entries: [], more: false });
-        expect(bodies(await read(null))).toEqual(['1', '2', '3', '4', '5']);
-      });
-
-      test('tells a gap when entries after the id were trimmed', async () => {
-        const ids = await fill(8);
-        const gap = await read(ids[0] ?? '', 2);
-        expect(gap).toMatchObject({ status: 'gap', from: 2, to: 3, more: true });
-        expect(bodies(gap)).toEqual(['4', '5']);
-        // Who has all that was trimmed missed nothing.
-        expect(await read(ids[2] ?? '')).toMatchObject({ status: 'entries', more: false });
-      });
-
-      test('is lost when the id is of another epoch, of another tag, in the future or none at all', async () => {
-        const ids = await fill(3);
-        const [epoch = '', place = ''] = (ids[1] ?? '').split(':');
-        const tag = Number(place.split('-')[1]);
-        const strange = [
-          `x:${place}`,
-          `${epoch}:2-${(tag + 1) % 2 ** 32}`,
-          `${epoch}:4-${tag}`,
-          '',
-          ':',
-          'a:b-c',
-        ];
-        strange.push(
-          `${epoch}:2`,
-          `${epoch}:-1-5`,
-          `:${place}`,
-          `${epoch}:99999999999999999999-1`,
-          `${epoch}:0x2-${tag}`,
-        );
-        for (const id of strange) await expect(read(id)).resolves.toEqual({ status: 'lost', epoch });
-        await expect(two.read({ channel: roomLog('none'), after: ids[0] ?? '', limit: 1 })).resolves.toEqual({
-          status: 'lost',
-          epoch: '',
-        });
-        await expect(two.read({ channel: roomLog('none'), after: null, limit: 1 })).resolves.toEqual({
-          status: 'entries',
-          entries: [],
-          more: false,
-        });
       });
     });
 

@@ -16,7 +16,7 @@ import {
   SETTINGS,
   W1,
   W2,
-} from './store-contract.js';
+} from './fixture.js';
 
 /** Windows so long that time plays no role. */
 const TIMELESS: StoreSettings = {
@@ -136,7 +136,7 @@ class Side {
         const ref = { client: name, session, generation };
         if (at2 < 0) this.known.push(ref);
         else this.known[at2] = ref;
-        return { ...result, rooms: [...result.rooms].sort() };
+        return { ...result, inbox: offsetOf(result.inbox), rooms: [...result.rooms].sort() };
       }
       case 'detach':
       case 'end':
@@ -161,7 +161,8 @@ class Side {
         }
         const name = at(ROOMS, 'room' in operation ? operation.room : 0) ?? room('x');
         if (operation.op === 'leave') return store.leave(ref, name);
-        return store.join({ ...ref, room: name, worker: place?.worker ?? W1, roomsLimit: 2 });
+        const joined = await store.join({ ...ref, room: name, worker: place?.worker ?? W1, roomsLimit: 2 });
+        return joined.status === 'joined' ? { ...joined, position: offsetOf(joined.position) } : joined;
       }
       case 'append': {
         const sender = at(this.senders, operation.sender);
@@ -182,14 +183,13 @@ class Side {
         const after = operation.after === null ? null : (at(this.ids, operation.after) ?? null);
         const result = await store.read({
           channel: this.channel(operation.to),
-          after,
+          from: { after },
           limit: operation.limit,
         });
-        if (result.status === 'lost') return { status: 'lost', known: result.epoch !== '' };
-        const entries = (result.status === 'gap' ? result.next : result.entries).map(
-          ({ id, only, skip, body }) => [offsetOf(id), only, skip, [...body]],
-        );
-        return result.status === 'gap' ? { ...result, next: entries } : { ...result, entries };
+        const position = offsetOf(result.position);
+        if (result.status === 'lost') return { ...result, position };
+        const entries = result.entries.map(({ id, body, ...rest }) => [offsetOf(id), rest, [...body]]);
+        return { ...result, position, entries };
       }
       case 'locate':
         return store.locate(at(CLIENTS, operation.who) ?? client('x'), null);

@@ -1,0 +1,73 @@
+// WebSocket frames as a server writes them: whole messages, unmasked, several of them in one piece of memory.
+
+const FINAL_TEXT = 0x81;
+const FINAL_BINARY = 0x82;
+/** Messages up to this size are put together; larger ones are not worth the copy, bytes. */
+const COPY_LIMIT_BYTES = 16 * 1024;
+
+export type Message = Uint8Array | string;
+
+/** The bytes of one message with its header. */
+export function frameBytes(message: Message): number {
+  const length = lengthOf(message);
+  return headerBytes(length) + length;
+}
+
+/** Messages as chunks to be written one after the other. */
+export function frameChunks(messages: readonly Message[]): Uint8Array[] {
+  const chunks: Uint8Array[] = [];
+  let from = 0;
+  let bytes = 0;
+  for (const [at, message] of messages.entries()) {
+    const length = lengthOf(message);
+    if (length <= COPY_LIMIT_BYTES) {
+      bytes += headerBytes(length) + length;
+      continue;
+    }
+    if (bytes > 0) chunks.push(join(messages.slice(from, at), bytes));
+    const header = Buffer.allocUnsafe(headerBytes(length));
+    writeHeader(header, 0, message, length);
+    chunks.push(header, typeof message === 'string' ? Buffer.from(message) : message);
+    from = at + 1;
+    bytes = 0;
+  }
+  if (bytes > 0) chunks.push(join(from === 0 ? messages : messages.slice(from), bytes));
+  return chunks;
+}
+
+function join(messages: readonly Message[], bytes: number): Buffer {
+  const joined = Buffer.allocUnsafe(bytes);
+  let at = 0;
+  for (const message of messages) {
+    const length = lengthOf(message);
+    at = writeHeader(joined, at, message, length);
+    if (typeof message === 'string') joined.write(message, at, 'utf8');
+    else joined.set(message, at);
+    at += length;
+  }
+  return joined;
+}
+
+function lengthOf(message: Message): number {
+  return typeof message === 'string' ? Buffer.byteLength(message) : message.length;
+}
+
+/** RFC 6455 §5.2: 7 bits of length, or 126 and 16, or 127 and 64. */
+function headerBytes(length: number): number {
+  return length < 126 ? 2 : length < 65_536 ? 4 : 10;
+}
+
+function writeHeader(into: Buffer, at: number, message: Message, length: number): number {
+  into[at] = typeof message === 'string' ? FINAL_TEXT : FINAL_BINARY;
+  if (length < 126) {
+    into[at + 1] = length;
+    return at + 2;
+  }
+  if (length < 65_536) {
+    into[at + 1] = 126;
+    return into.writeUInt16BE(length, at + 2);
+  }
+  into[at + 1] = 127;
+  into.writeUInt32BE(0, at + 2);
+  return into.writeUInt32BE(length, at + 6);
+}

@@ -1,0 +1,407 @@
+// Kept messages against a store that refuses, fails, forgets and answers late, behind a connection that breaks: a model.
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { Calls, type Wire } from '../../src/client/calls.js';
+import { settingsOf } from '../../src/client/options.js';
+import type { Accepted } from '../../src/client/results.js';
+import { acceptedResult } from '../../src/client/results.js';
+import type { State } from '../../src/client/state.js';
+import type { Code } from '../../src/protocol/codes.js';
+import { GatewayError } from '../../src/protocol/errors.js';
+import type { ClientFrame, PublishFrame } from '../../src/protocol/frame.js';
+import type { EventName, RoomName } from '../../src/protocol/ids.js';
+import { ManualEnvironment, TOKEN } from './fixture.js';
+
+/** What becomes of one frame at the store. */
+const FATES = [
+  'absent',
+  'stored',
+  'unavailable',
+  'overloaded',
+  'stored, unknown',
+  'not stored, unknown',
+] as const;
+type Fate = (typeof FATES)[number];
+
+interface Entry {
+  number: number;
+  text: string;
+}
+interface Answer {
+  ref: number;
+  code: Code | null;
+  expected: number | null;
+  id: string | null;
+}
+
+/** One room's log, with the last number of the one sender that there is. */
+class Log {
+  entries: Entry[] = [];
+  last = 0;
+  private hasForgotten = false;
+  readonly everStored = new Set<string>();
+
+  append({ ref, seq, options, payload }: PublishFrame, fate: Fate): Answer {
+    const text = new TextDecoder().decode(payload.data);
+    const answer = (code: Code | null, expected: number | null = null): Answer => ({
+      ref,
+      code,
+      expected,
+      id: code === null ? `e:${seq}` : null,
+    });
+    if (seq === null || seq === 0) throw new Error('a kept message without a number');
+    // Looked at before the number is. Not after a loss, for then it would be no fault of the client to lose more.
+    if (fate === 'absent' && !this.hasForgotten) return answer('not_found');
+    if (seq <= this.last) return { ...answer(null), id: null };
+    if (seq > Math.max(this.last + 1, options.first ?? 0)) return answer('out_of_order', this.last + 1);
+    if (fate === 'unavailable' || fate === 'overloaded') return answer(fate);
+    if (fate === 'not stored, unknown') return answer('unknown_outcome');
+    if (text.endsWith('!')) return answer('forbidden');
+    this.entries.push({ number: seq, text });
+    this.everStored.add(text);
+    this.last = seq;
+    return answer(fate === 'stored, unknown' ? 'unknown_outcome' : null);
+  }
+
+  /** A failover to a copy that lagged behind. */
+  forget(count: number): void {
+    this.hasForgotten = true;
+    this.entries.splice(Math.max(0, this.entries.length - count));
+    this.last = this.entries.at(-1)?.number ?? 0;
+  }
+}
+
+/** Calls on one side, logs on the other, and what is on its way between them. */
+class World implements Wire {
+  state: State = 'connected';
+  congested = false;
+  readonly environment = new ManualEnvironment(0.5);
+  readonly calls: Calls;
+  readonly logs = new Map<string, Log>();
+  readonly outcomes = new Map<string, Accepted | Code>();
+  readonly sent: { room: string; text: string }[] = [];
+  drains = 0;
+  private frames: PublishFrame[] = [];
+  private answers: Answer[] = [];
+
+  constructor(options: { acceptTimeoutMs?: number; offlineQueueLimitBytes?: number } = {}) {
+    const settings = settingsOf({ token: TOKEN, acceptTimeoutMs: 3_000, ...options });
+    this.calls = new Calls(this, settings, this.environment, () => this.drains++);
+  }
+
+  get open(): boolean {
+    return this.state === 'connected';
+  }
+
+  get written(): readonly PublishFrame[] {
+    return this.frames;
+  }
+
+  write(frame: ClientFrame): void {
+    if (frame.type !== 'publish') throw new Error(`expected publish, got ${frame.type}`);
+    if (!this.open) throw new Error('written without a connection');
+    this.frames.push(structuredClone(frame));
+  }
+
+  publish(room: string, text: string): void {
+    this.sent.push({ room, text });
+    const frame: PublishFrame = {
+      type: 'publish',
+      ref: 0,
+      seq: null,
+      options: {},
+      room: room as RoomName,
+      event: 'e' as EventName,
+      payload: { encoding: 3, data: new TextEncoder().encode(text) },
+    };
+    this.calls.start(frame, acceptedResult).then(
+      (result) => this.outcomes.set(text, result),
+      (error: unknown) => this.outcomes.set(text, error instanceof GatewayError ? error.code : 'bad_frame'),
+    );
+  }
+
+  log(room: string): Log {
+    const log = this.logs.get(room) ?? new Log();
+    this.logs.set(room, log);
+    return log;
+  }
+
+  process(count: number, fate: Fate): void {
+    for (const frame of this.frames.splice(0, count))
+      this.answers.push(this.log(frame.room).append(frame, fate));
+  }
+
+  /** Any of the answers, for they come in any order. */
+  answer(index: number): void {
+    const [answer] = this.answers.splice(index % Math.max(1, this.answers.length), 1);
+    if (answer === undefined || !this.open) return;
+    const { ref, code, expected, id } = answer;
+    if (code === null) this.calls.succeed(ref, { id });
+    else this.calls.fail(ref, new GatewayError(code), expected);
+  }
+
+  /** Frames that the gateway had not read are gone; answers are gone too, or come on the next connection. */
+  lose(areAnswersMoved: boolean): void {
+    if (!this.open) return;
+    this.state = 'reconnecting';
+    this.frames = [];
+    if (!areAnswersMoved) this.answers = [];
+    this.calls.lost();
+  }
+
+  resume(): void {
+    if (this.open) return;
+    this.state = 'connected';
+    this.calls.resumed();
+    this.calls.ahead(() => {});
+  }
+
+  /** All goes well from here on. */
+  async finish(): Promise<void> {
+    this.resume();
+    for (const [i, room] of ROOMS.entries()) this.publish(room, `last ${i}`);
+    for (let round = 0; round < 200 && this.outcomes.size < this.sent.length; round++) {
+      while (this.frames.length + this.answers.length > 0) {
+        this.process(1, 'stored');
+        this.answer(0);
+      }
+      this.environment.advance(50);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+}
+
+const ROOMS = ['a', 'b'];
+
+type Step =
+  | { do: 'publish'; room: string; isRefused: boolean }
+  | { do: 'process'; count: number; fate: Fate }
+  | { do: 'answer'; index: number }
+  | { do: 'lose'; isMoved: boolean }
+  | { do: 'resume' }
+  | { do: 'forget'; room: string; count: number }
+  | { do: 'advance'; ms: number };
+
+const room = fc.constantFrom(...ROOMS);
+const publish = fc.record({
+  do: fc.constant('publish' as const),
+  room,
+  isRefused: fc.oneof(
+    { weight: 5, arbitrary: fc.constant(false) },
+    { weight: 1, arbitrary: fc.constant(true) },
+  ),
+});
+const fate = fc.oneof(
+  { weight: 3, arbitrary: fc.constant('stored' as const) },
+  { weight: 2, arbitrary: fc.constantFrom(...FATES) },
+);
+const step: fc.Arbitrary<Step> = fc.oneof(
+  { weight: 5, arbitrary: publish },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      do: fc.constant('process' as const),
+      count: fc.integer({ min: 1, max: 4 }),
+      fate,
+    }),
+  },
+  { weight: 5, arbitrary: fc.record({ do: fc.constant('answer' as const), index: fc.nat({ max: 5 }) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('lose' as const), isMoved: fc.boolean() }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('resume' as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('forget' as const), room, count: fc.integer({ min: 1, max: 9 }) }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('advance' as const), ms: fc.integer({ min: 1, max: 400 }) }),
+  },
+);
+
+function run(world: World, steps: readonly Step[]): void {
+  for (const [i, each] of steps.entries()) {
+    switch (each.do) {
+      case 'publish':
+        world.publish(each.room, `${i}${each.isRefused ? '!' : ''}`);
+        break;
+      case 'process':
+        world.process(each.count, each.fate);
+        break;
+      case 'answer':
+        world.answer(each.index);
+        break;
+      case 'lose':
+        world.lose(each.isMoved);
+        break;
+      case 'resume':
+        world.resume();
+        break;
+      case 'forget':
+        world.log(each.room).forget(each.count);
+        break;
+      case 'advance':
+        world.environment.advance(each.ms);
+        break;
+      default:
+        each satisfies never;
+    }
+  }
+}
+
+describe('kept messages', () => {
+  test('are stored once, in order, and told truly, whatever fails', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 50 }), async (steps) => {
+        const world = new World();
+        run(world, steps);
+        await world.finish();
+        expect(world.outcomes.size).toBe(world.sent.length);
+        for (const name of ROOMS) {
+          const log = world.log(name);
+          const texts = log.entries.map(({ text }) => text);
+          const mine = world.sent.filter((message) => message.room === name).map(({ text }) => text);
+          // Once, and in the order of the calls.
+          expect(texts).toEqual(mine.filter((text) => texts.includes(text)));
+          for (const text of mine) {
+            const outcome = world.outcomes.get(text);
+            if (typeof outcome === 'object') expect(texts).toContain(text);
+            else if (outcome !== 'unknown_outcome') expect(log.everStored.has(text)).toBe(false);
+          }
+        }
+        world.calls.end(new GatewayError('closed'));
+        expect(world.environment.pending).toBe(0);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test('are written as far as the window goes, and the rest waits for answers', async () => {
+    const world = new World();
+    for (let i = 0; i < 300; i++) world.publish('a', `${i}`);
+    expect(world.written).toHaveLength(256);
+    expect(world.calls.bufferedBytes).toBe(world.sent.reduce((sum, { text }) => sum + text.length, 0));
+    world.process(1, 'stored');
+    world.answer(0);
+    expect(world.written).toHaveLength(256);
+    await world.finish();
+    expect(world.calls.bufferedBytes).toBe(0);
+    expect(world.log('a').entries).toHaveLength(301);
+
+    const large = new World();
+    for (let i = 0; i < 5; i++) large.publish('a', 'x'.repeat(100 * 1024));
+    expect(large.written).toHaveLength(2);
+    large.calls.end(new GatewayError('closed'));
+    world.calls.end(new GatewayError('closed'));
+  });
+
+  test('tell drain when less than half waits, after more did or a call was refused', async () => {
+    const world = new World({ offlineQueueLimitBytes: 1_000 });
+    world.lose(false);
+    for (let i = 0; i < 6; i++) world.publish('a', `${'x'.repeat(200)}${i}`);
+    expect(world.drains).toBe(0);
+    await world.finish();
+    expect([...world.outcomes.values()].filter((outcome) => outcome === 'queue_full')).toHaveLength(2);
+    expect(world.drains).toBe(1);
+    world.calls.end(new GatewayError('closed'));
+  });
+
+  test('behind a hole wait until the answers before it are in, then say first', async () => {
+    const world = new World();
+    for (const text of ['1', '2!', '3', '4']) world.publish('a', text);
+    expect(world.written.map(({ seq, options }) => [seq, options.first])).toEqual([
+      [1, undefined],
+      [2, undefined],
+      [3, undefined],
+      [4, undefined],
+    ]);
+    world.process(4, 'stored');
+    for (let i = 0; i < 3; i++) world.answer(0);
+    expect(world.written).toHaveLength(0);
+    world.answer(0);
+    expect(world.written.map(({ seq, options }) => [seq, options.first])).toEqual([[3, 3]]);
+    world.process(1, 'stored');
+    world.answer(0);
+    expect(world.written.map(({ seq, options }) => [seq, options.first])).toEqual([[4, undefined]]);
+    world.calls.end(new GatewayError('closed'));
+  });
+
+  test.each(['unavailable', 'stored, unknown'] as const)(
+    'that stay %s are given up after acceptTimeoutMs of connection',
+    async (fate) => {
+      const world = new World();
+      world.publish('a', '1');
+      const fail = (): void => {
+        world.process(1, fate);
+        world.answer(0);
+      };
+      fail();
+      world.log('a').forget(1);
+      world.lose(false);
+      world.environment.advance(60_000);
+      world.resume();
+      for (let ms = 0; ms < 2_500; ms += 50) {
+        world.environment.advance(50);
+        fail();
+        world.log('a').forget(1);
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(world.outcomes.size).toBe(0);
+      for (let ms = 0; ms < 3_000; ms += 50) {
+        world.environment.advance(50);
+        fail();
+        world.log('a').forget(1);
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(world.outcomes.get('1')).toBe(fate === 'unavailable' ? 'unavailable' : 'unknown_outcome');
+      world.publish('a', '2');
+      expect(world.written.map(({ seq, options }) => [seq, options.first])).toEqual([[2, 2]]);
+      world.calls.end(new GatewayError('closed'));
+    },
+  );
+
+  test('are kept for 30 s after their acceptance, and within a bound of bytes', async () => {
+    const world = new World({ offlineQueueLimitBytes: 2_000 });
+    world.publish('b', 'gone');
+    world.process(1, 'stored');
+    world.answer(0);
+    world.environment.advance(29_000);
+    for (let i = 0; i < 3; i++) world.publish('a', `${'x'.repeat(900)}${i}`);
+    world.process(3, 'stored');
+    for (let i = 0; i < 3; i++) world.answer(0);
+    world.environment.advance(2_000);
+    world.log('a').forget(3);
+    world.log('b').forget(1);
+    await world.finish();
+    expect(world.log('a').entries.map(({ number }) => number)).toEqual([2, 3, 4]);
+    expect(world.log('b').entries.map(({ number }) => number)).toEqual([2]);
+    world.calls.end(new GatewayError('closed'));
+  });
+
+  test('of a lost session are unknown_outcome when they were written, and start with 1 when not', async () => {
+    const world = new World();
+    world.publish('a', '1');
+    world.lose(false);
+    world.publish('a', '2');
+    world.calls.sessionLost();
+    world.resume();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(world.outcomes.get('1')).toBe('unknown_outcome');
+    expect(world.written.map(({ seq, options }) => [seq, options.first])).toEqual([[1, undefined]]);
+    world.calls.end(new GatewayError('closed'));
+  });
+
+  test('go on without numbers with a gateway that does not say which it expects', async () => {
+    const world = new World();
+    for (const text of ['1!', '2', '3']) world.publish('a', text);
+    const refs = world.written.map(({ ref }) => ref);
+    world.calls.fail(refs[0] ?? 0, new GatewayError('forbidden'));
+    for (const ref of refs.slice(1)) world.calls.fail(ref, new GatewayError('out_of_order'), null);
+    world.environment.advance(5_000);
+    expect(world.written.at(-1)).toMatchObject({ seq: null });
+    world.lose(false);
+    world.resume();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(world.outcomes.get('2')).toBe('unknown_outcome');
+    world.calls.end(new GatewayError('closed'));
+  });
+});

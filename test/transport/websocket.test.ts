@@ -1,0 +1,100 @@
+// A WebSocket as a connection, over a real pair of sockets: frames as they arrive, pauses of its reading.
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { WebSocket, WebSocketServer } from 'ws';
+import { createJsonCodec } from '../../src/protocol/json-codec.js';
+import { TickFlusher } from '../../src/transport/tick-flusher.js';
+import { WebSocketConnection } from '../../src/transport/websocket.js';
+
+describe('a connection', () => {
+  const http = createServer();
+  const server = new WebSocketServer({ server: http });
+  let theirs: WebSocket;
+  let ours: WebSocket;
+  let connection: WebSocketConnection;
+  beforeEach(async () => {
+    http.listen(0, '127.0.0.1');
+    await once(http, 'listening');
+    const accepted = once(server, 'connection') as Promise<[WebSocket, { socket: never }]>;
+    theirs = new WebSocket(`ws://127.0.0.1:${String((http.address() as AddressInfo).port)}`);
+    const [[ws, { socket }]] = await Promise.all([accepted, once(theirs, 'open')]);
+    ours = ws;
+    connection = new WebSocketConnection(ws, socket, new TickFlusher(), createJsonCodec(), '127.0.0.1');
+    connection.open({ frame: () => undefined, closed: () => undefined });
+  });
+  afterEach(async () => {
+    jest.useRealTimers();
+    theirs.terminate();
+    ours.terminate();
+    http.close();
+    await once(http, 'close');
+  });
+  const SIZES = [0, 1, 125, 126, 127, 16_384, 16_385, 65_535, 65_536, 200_000];
+  test.each([
+    ['bytes of every header length', SIZES.map((size) => Buffer.alloc(size, size % 251))],
+    ['texts of more bytes than characters', SIZES.map((size) => 'ö'.repeat(size / 2))],
+    ['large and small in turn', [1, 70_000, 2, 3, 20_000, 4].map((size) => Buffer.alloc(size, 7))],
+  ])('sends %s of one tick whole and in order', async (_, messages) => {
+    const heard: (Buffer | string)[] = [];
+    theirs.on('message', (data: Buffer, isBinary: boolean) => {
+      heard.push(isBinary ? data : data.toString());
+    });
+    const bytes = messages.map((message) => Buffer.byteLength(message));
+    for (const message of messages) connection.send(message);
+    expect(connection.queuedBytes).toBeGreaterThan(bytes.reduce((sum, each) => sum + each, 0));
+    while (heard.length < messages.length) await once(theirs, 'message');
+    expect(heard).toEqual(messages);
+  });
+
+  test('sends what was said in its last tick before it closes', async () => {
+    const heard: string[] = [];
+    theirs.on('message', (data: Buffer) => heard.push(data.toString()));
+    connection.send('last words');
+    connection.close('restart');
+    const [code] = (await once(theirs, 'close')) as [number];
+    expect([heard, code, connection.send('too late')]).toEqual([['last words'], 1012, false]);
+  });
+
+  test('takes no more once the other side has closed', async () => {
+    theirs.close(1000);
+    connection.send('on its way');
+    await once(ours, 'close');
+    expect(connection.send('too late')).toBe(false);
+  });
+
+  const pausedAfter = (ms: number): boolean => {
+    jest.advanceTimersByTime(ms);
+    return ours.isPaused;
+  };
+
+  test('reads again when its time is over', () => {
+    jest.useFakeTimers();
+    connection.pause(100);
+    expect([pausedAfter(99), pausedAfter(1)]).toEqual([true, false]);
+  });
+
+  test('waits longer when a longer pause comes in the middle of it', () => {
+    jest.useFakeTimers();
+    connection.pause(100);
+    jest.advanceTimersByTime(50);
+    connection.pause(1000);
+    expect([pausedAfter(999), pausedAfter(1)]).toEqual([true, false]);
+  });
+
+  test('waits no less long when a shorter pause comes in the middle of it', () => {
+    jest.useFakeTimers();
+    connection.pause(1000);
+    connection.pause(10);
+    expect([pausedAfter(999), pausedAfter(1)]).toEqual([true, false]);
+  });
+
+  test('reads at once when it closes, to see the answer of the other side, and is not paused again', () => {
+    connection.pause(1000);
+    connection.close('rate_limited');
+    expect(ours.isPaused).toBe(false);
+    connection.pause(1000);
+    expect(ours.isPaused).toBe(false);
+  });
+});
