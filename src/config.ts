@@ -76,6 +76,7 @@ export interface Config {
     redisUrl: string | null;
     redisPrefix: string;
     requireNoEviction: boolean;
+    waitReplicas: number;
     settings: StoreSettings;
   };
   iceServers: { urls: string[]; username?: string; credential?: string }[];
@@ -369,6 +370,7 @@ function readStore(read: SettingReader): Config['store'] {
   return {
     redisUrl,
     redisPrefix,
+    waitReplicas: read.number('REDIS_WAIT_REPLICAS'),
     requireNoEviction: read.choice('REDIS_REQUIRE_NOEVICTION', ['false', 'true']) === 'true',
     settings: {
       resumeWindowMs,

@@ -95,6 +95,7 @@ export const SETTINGS = {
   // Store
   REDIS_URL: { default: null, unit: 'URL', text: '`redis://host:6379`, `redis+sentinel://host:26379,host:26379/<master name>` or `redis+cluster://host:6379,host:6379`, with `user:password@` and, but for a cluster, `/<database>`; `rediss…` for TLS ([more](operations.md#redis)). Default: none, the store is in the primary’s memory and this machine is alone.', secret: true },
   REDIS_REQUIRE_NOEVICTION: { default: 'false', unit: 'true or false', text: '`true`: do not start where `maxmemory-policy` lets Redis evict what it has accepted; otherwise that is logged as an error.' },
+  REDIS_WAIT_REPLICAS: count(0, 0, 5, 'replicas', 'A message counts as accepted when so many replicas have it within 200 ms; otherwise its sender is told `unknown_outcome` and sends it again. 0: when the master has it.'),
   REDIS_PREFIX: { default: 'sb', unit: 'text', text: 'Begins every key and channel.' },
   LOG_LIMIT_ENTRIES: count(256, 1, 100_000, 'entries', 'Of one inbox or room log; the oldest go first.'),
   LOG_LIMIT_BYTES: count(1_048_576, 1024, 1_073_741_824, 'bytes', 'Of one inbox or room log.'),

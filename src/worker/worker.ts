@@ -345,6 +345,7 @@ async function openStore(
     worker,
     settings: config.store.settings,
     requireNoEviction: config.store.requireNoEviction,
+    waitReplicas: config.store.waitReplicas,
     listener,
     log,
     count: (kind: string) => {

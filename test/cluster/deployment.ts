@@ -1,26 +1,34 @@
 // Deployments for tests: which gateways run, and clients that are held exactly where a test wants them.
 import { Client, type ClientOptions } from '../../src/client/index.js';
 import { type GatewayProcess, type Place, startGateway, tokenOf } from '../gateway-process.js';
+import { RedisCluster, SentinelGroup } from '../faults/redis-topology.js';
 import { type RedisServer, startRedis } from '../redis-server.js';
 
 export type Placement = 'same worker' | 'other worker' | 'other node';
 
+export type StoreKind = 'embedded' | 'redis' | 'sentinel' | 'cluster';
+
 export interface Deployment {
   gateways: GatewayProcess[];
+  /** Where it is one server. */
   redis: RedisServer | null;
   /** Sum of a metric over all nodes. */
   metric(name: string, labels?: Record<string, string>): Promise<number>;
   stop(): Promise<void>;
 }
 
-export async function deploy(
-  store: 'embedded' | 'redis',
-  env: Record<string, string> = {},
-): Promise<Deployment> {
+export async function deploy(store: StoreKind, env: Record<string, string> = {}): Promise<Deployment> {
   const redis = store === 'redis' ? await startRedis() : null;
-  const settings = redis === null ? env : { REDIS_URL: redis.url, ...env };
+  const shape =
+    store === 'cluster'
+      ? await RedisCluster.start()
+      : store === 'sentinel'
+        ? await SentinelGroup.start()
+        : null;
+  const url = shape?.url ?? redis?.url;
+  const settings = url === undefined ? env : { REDIS_URL: url, ...env };
   const gateways = await Promise.all(
-    Array.from({ length: redis === null ? 1 : 2 }, () => startGateway(settings)),
+    Array.from({ length: url === undefined ? 1 : 2 }, () => startGateway(settings)),
   );
   return {
     gateways,
@@ -32,6 +40,7 @@ export async function deploy(
     stop: async () => {
       await Promise.all(gateways.map((gateway) => gateway.stop()));
       await redis?.stop();
+      await shape?.close();
     },
   };
 }

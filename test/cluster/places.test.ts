@@ -2,11 +2,22 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Client } from '../../src/client/index.js';
 import { until } from '../gateway-process.js';
-import { connectPair, type Deployment, deploy, nodeOf, type Placed, type Placement } from './deployment.js';
+import {
+  connectPair,
+  type Deployment,
+  deploy,
+  nodeOf,
+  type Placed,
+  type Placement,
+  type StoreKind,
+} from './deployment.js';
 
-const PLACEMENTS: Record<'embedded' | 'redis', Placement[]> = {
+const PLACEMENTS: Record<StoreKind, Placement[]> = {
   embedded: ['same worker', 'other worker'],
   redis: ['same worker', 'other worker', 'other node'],
+  // Here only Redis itself differs.
+  sentinel: ['other node'],
+  cluster: ['other node'],
 };
 const CODECS: ['msgpack' | 'json', 'msgpack' | 'json'][] = [
   ['msgpack', 'msgpack'],
@@ -33,11 +44,11 @@ function next(target: Pick<Client, 'onMessage'>, event: string): Promise<{ data:
   });
 }
 
-describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
+describe.each(['embedded', 'redis', 'sentinel', 'cluster'] as const)('%s store', (store) => {
   let deployment: Deployment;
   beforeAll(async () => {
     deployment = await deploy(store, { PRESENCE_GRACE_MS: '300' });
-  });
+  }, 40_000);
   afterAll(async () => {
     await deployment.stop();
   });

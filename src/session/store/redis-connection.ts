@@ -14,14 +14,14 @@ const TOPOLOGY_PAUSE_MS = 200;
 const MOVE_TIMEOUT_MS = 2_000;
 /** Calls that may wait so; past it they are refused at once. */
 const MOVING_LIMIT = 2_000;
-/** Several masters in a row may say that another one is responsible. */
-const REDIRECTS_LIMIT = 5;
 /** Interruptions are told this often at most, ms. */
 const RECONNECTED_PAUSE_MS = 100;
 
 export interface RedisConnectionOptions {
   /** As in REDIS_URL. */
   url: string;
+  /** How many replicas must have what was accepted; 0: its master is enough. */
+  waitReplicas?: number;
   /** Counts failures by kind. */
   count(kind: string): void;
   /** Channels are heard again after an interruption: what was published meanwhile is lost. */
@@ -64,12 +64,9 @@ export class RedisConnection {
     await Promise.all(starting);
     if (connection.ready) return connection;
     await connection.close();
-    const what = {
-      single: 'Redis cannot be reached, or is no master',
-      sentinel: 'no sentinel names a master that can be reached',
-      cluster: 'most masters of the Redis Cluster cannot be reached',
-    }[connection.target.kind];
-    throw new GatewayError('unavailable', what);
+    const master = [...connection.masters.values()].find(({ isReady }) => !isReady);
+    const reason = master?.problem ?? connection.source.problem;
+    throw new GatewayError('unavailable', `no connection to Redis: ${reason}`);
   }
 
   /** Whether it serves now: all of one Redis, most of a cluster, whose other part refuses its own calls only. */
@@ -113,6 +110,14 @@ export class RedisConnection {
   /** The same with strings as bytes. */
   scriptBuffer(name: string, base: string, ...args: (string | number | Buffer)[]): Promise<unknown> {
     return this.run(base, (master) => master.script(`sb_${name}Buffer`, [base, ...args]));
+  }
+
+  /**
+   * Resolves when as many replicas as are demanded have what was accepted before.
+   * @throws GatewayError `unknown_outcome` where they have not: it may be lost with its master
+   */
+  async replicated(base: string): Promise<void> {
+    await this.ownerOf(base)?.replicated(base);
   }
 
   /** Resolves with the number of connections that Redis passed it to. */
@@ -182,24 +187,24 @@ export class RedisConnection {
   ): Promise<Result> {
     const deadline = performance.now() + MOVE_TIMEOUT_MS;
     let [error, master] = [cause, refusing];
-    for (let redirects = 0; ; redirects++) {
-      if (!isRedirect(error) || performance.now() > deadline) throw this.explain(error);
-      if (this.moving >= MOVING_LIMIT) throw this.explain(error);
+    for (let redirects = 0; isRedirect(error) && performance.now() < deadline; redirects++) {
+      if (this.moving >= MOVING_LIMIT) break;
       this.moving++;
       try {
         await this.redirect(error.message, master, redirects);
       } finally {
         this.moving--;
       }
-      const next = this.ownerOf(key);
-      if (next === undefined || this.closed) throw this.explain(error);
-      master = next;
+      master = this.ownerOf(key) ?? master;
+      // A master that was not known before may still be connecting.
+      if (!master.isReady) continue;
       try {
         return await command(master);
       } catch (newer) {
         error = newer;
       }
     }
+    throw this.explain(error);
   }
 
   /**
@@ -208,7 +213,7 @@ export class RedisConnection {
    */
   private async redirect(message: string, from: RedisMaster, redirects: number): Promise<void> {
     const [kind, slot, place = ''] = message.split(' ');
-    if (kind !== 'MOVED' || redirects >= REDIRECTS_LIMIT) {
+    if (kind !== 'MOVED') {
       await pause(20 + Math.random() * 80);
       return;
     }
@@ -248,14 +253,14 @@ export class RedisConnection {
     const connections = [...this.masters.values()].map(({ connection }) => connection);
     const topology = await this.source.resolve(connections.filter((connection) => connection !== null));
     this.refreshedAt = performance.now();
-    if (this.closed) return;
     // Who does not answer says nothing: the masters that are known stay.
     if (topology === null) this.options.count('topology');
-    else this.apply(topology);
+    else void this.apply(topology);
   }
 
   /** @returns what new masters need to start */
   private apply({ masters }: Topology): Promise<void>[] {
+    if (this.closed) return [];
     const starting: Promise<void>[] = [];
     const owners: (RedisMaster | undefined)[] = Array<undefined>(SLOTS).fill(undefined);
     for (const { address, slots } of masters) {
@@ -285,7 +290,10 @@ export class RedisConnection {
       target: this.target,
       address,
       scripts: this.scripts,
-      count: this.options.count,
+      waitReplicas: this.options.waitReplicas ?? 0,
+      count: (kind) => {
+        this.options.count(kind);
+      },
       heard: (channel, bytes) => this.listeners.get(channel)?.(channel, bytes),
       listening: (channels) => {
         this.noteListening(channels);

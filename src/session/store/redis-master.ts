@@ -2,6 +2,7 @@
 import { Redis } from 'ioredis';
 import { GatewayError } from '../../protocol/errors.js';
 import { slotOf } from './partition.js';
+import { ReplicaWait } from './redis-replication.js';
 import { connectionOptions } from './redis-topology.js';
 import { type Address, nameOf, type RedisTarget } from './redis-url.js';
 
@@ -30,6 +31,8 @@ export interface RedisMasterOptions {
   target: RedisTarget;
   address: Address;
   scripts: readonly Script[];
+  /** How many replicas must have what was accepted. */
+  waitReplicas: number;
   /** Counts failures by kind. */
   count(kind: string): void;
   heard(channel: string, bytes: Buffer): void;
@@ -41,8 +44,11 @@ export interface RedisMasterOptions {
 
 export class RedisMaster {
   readonly name: string;
+  /** Why it is not ready. */
+  problem = 'it is a replica';
   private readonly data: Redis;
   private readonly subscriber: Redis;
+  private readonly replicas: ReplicaWait | null;
   private readonly commands = new Map<string, Command>();
   private readonly prober: NodeJS.Timeout;
   /** Connections that were ended and are not closed yet. */
@@ -57,6 +63,8 @@ export class RedisMaster {
   /** Channels that are subscribed to on the present connection. */
   private readonly confirmed = new Set<string>();
   private subscribing: Promise<void> | null = null;
+  /** How often each connection was lost: what was asked on one is not answered on the next. */
+  private readonly lost = { data: 0, subscriber: 0 };
   /** The probe that was not heard yet, and how many intervals ago it was sent. */
   private probe: { channel: string; intervals: number } | null = null;
   private probes = 0;
@@ -76,6 +84,7 @@ export class RedisMaster {
     };
     this.data = new Redis({ ...common, enableAutoPipelining: true });
     this.subscriber = new Redis(common);
+    this.replicas = options.waitReplicas > 0 ? new ReplicaWait(common, options.waitReplicas) : null;
     for (const { name, lua } of options.scripts) this.data.defineCommand(name, { numberOfKeys: 1, lua });
     for (const connection of [this.data, this.subscriber]) this.watch(connection);
     this.prober = setInterval(() => {
@@ -86,7 +95,11 @@ export class RedisMaster {
 
   /** The first attempt of both connections; more follow by themselves. */
   async start(): Promise<void> {
-    await Promise.allSettled([this.data.connect().then(() => this.askRole()), this.subscriber.connect()]);
+    await Promise.allSettled([
+      this.data.connect().then(() => this.askRole()),
+      this.subscriber.connect(),
+      this.replicas?.connect(),
+    ]);
   }
 
   /** Whether calls may be made now; where not they would surely fail. */
@@ -139,6 +152,24 @@ export class RedisMaster {
     );
   }
 
+  /**
+   * Resolves when enough replicas have what this master has accepted.
+   * @throws GatewayError `unknown_outcome` where they have not in time: the master has it, and may be lost
+   */
+  async replicated(base: string): Promise<void> {
+    if (this.replicas === null) return;
+    const lost = this.lost.data;
+    try {
+      await this.replicas.wait(base);
+      // Between the write and the question another server may have taken this address over.
+      if (lost === this.lost.data) return;
+    } catch {
+      // As if it had not been answered.
+    }
+    this.options.count('replicas');
+    throw new GatewayError('unknown_outcome');
+  }
+
   /** Listens to these channels, and to no others, as soon as it can and until told otherwise. */
   async listen(channels: ReadonlySet<string>): Promise<void> {
     this.wanted = channels;
@@ -153,10 +184,12 @@ export class RedisMaster {
     this.confirmed.clear();
     this.data.disconnect();
     this.subscriber.disconnect();
+    this.replicas?.close();
   }
 
   private watch(connection: Redis): void {
     connection.on('error', (error: Error) => {
+      this.problem = error.message;
       this.options.count('connection');
       // A server that takes a channel away (its slot moved) says so unasked, which the client library takes for the
       // answer to something: what it says from now on cannot be trusted.
@@ -164,8 +197,13 @@ export class RedisMaster {
     });
     connection.on('close', () => {
       this.ending.delete(connection);
-      if (connection === this.data) this.isMaster = false;
-      else this.confirmed.clear();
+      if (connection === this.data) {
+        this.isMaster = false;
+        this.lost.data++;
+      } else {
+        this.confirmed.clear();
+        this.lost.subscriber++;
+      }
       this.doubt();
     });
     connection.on('ready', () => {
@@ -280,19 +318,14 @@ export class RedisMaster {
   private async subscribeTo(channels: string[]): Promise<void> {
     const isCluster = this.options.target.kind === 'cluster';
     const groups = isCluster ? [...bySlot(channels)] : [channels];
-    let gone = false;
-    const onClose = (): void => {
-      gone = true;
-    };
-    this.subscriber.once('close', onClose);
+    const lost = this.lost.subscriber;
     const results = await Promise.allSettled(
       groups.map((group) =>
         isCluster ? this.subscriber.ssubscribe(...group) : this.subscriber.subscribe(...group),
       ),
     );
-    this.subscriber.off('close', onClose);
     // Answered on a connection that is no more.
-    if (gone) return;
+    if (lost !== this.lost.subscriber) return;
     const done = groups.filter((_, i) => results[i]?.status === 'fulfilled').flat();
     for (const channel of done) if (this.wanted.has(channel)) this.confirmed.add(channel);
     if (done.length > 0) this.options.listening(done);

@@ -43,6 +43,8 @@ export interface RedisStoreOptions {
   settings: StoreSettings;
   listener: StoreListener;
   log: Pick<Logger, 'warn' | 'error'>;
+  /** How many replicas must have a message before it counts as accepted. */
+  waitReplicas?: number;
   /** Do not start where Redis may evict what it has accepted. */
   requireNoEviction?: boolean;
   /** Counts failures and messages that are none of ours. */
@@ -86,6 +88,7 @@ export class RedisStore implements Store {
   static async connect(options: RedisStoreOptions): Promise<RedisStore> {
     const redis = await RedisConnection.open({
       url: options.url,
+      waitReplicas: options.waitReplicas ?? 0,
       count: options.count,
       reconnected: () => {
         options.listener({ type: 'reset' });
@@ -284,6 +287,9 @@ export class RedisStore implements Store {
       offlineTtlMs,
     );
     const [status, detail] = reply as string[];
+    // A duplicate as well: its first answer may have been that nobody knows.
+    if (seq !== 0 && (status === 'accepted' || status === 'duplicate'))
+      await this.redis.replicated(this.base(partitionOf(name)));
     if (status === 'accepted') return { status, id: detail === '' ? null : (detail ?? null) };
     if (status === 'out_of_order') return { status, expected: Number(detail) };
     return { status: status === 'duplicate' || status === 'superseded' ? status : 'absent' };

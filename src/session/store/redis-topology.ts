@@ -40,6 +40,8 @@ export function connectionOptions(target: RedisTarget, address: Address): RedisO
 export class TopologySource {
   /** Nodes of the cluster that were seen last: the ones that REDIS_URL names may be gone by now. */
   private known: Address[] = [];
+  /** Why the newest question got no answer. */
+  problem = '';
 
   constructor(private readonly target: RedisTarget) {}
 
@@ -114,11 +116,16 @@ export class TopologySource {
       enableReadyCheck: false,
       retryStrategy: () => null,
     });
-    redis.on('error', () => undefined);
+    let reason = '';
+    redis.on('error', (error: Error) => {
+      reason = error.message;
+    });
     try {
       await redis.connect();
       return await question(redis);
-    } catch {
+    } catch (error) {
+      if (reason === '') reason = error instanceof Error ? error.message : String(error);
+      this.problem = `${nameOf(address)}: ${reason}`;
       return null;
     } finally {
       redis.disconnect();
@@ -140,7 +147,7 @@ function isView(view: ClusterView | null): view is ClusterView {
 
 async function clusterView(node: Redis): Promise<ClusterView> {
   const [info, rows] = await Promise.all([node.cluster('INFO'), node.cluster('SLOTS')]);
-  return readSlots(String(info), rows, node.options.host ?? '');
+  return readSlots(info, rows, node.options.host ?? '');
 }
 
 /** What CLUSTER INFO and CLUSTER SLOTS say. */

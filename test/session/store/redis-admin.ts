@@ -14,12 +14,18 @@ export interface RedisAdmin {
 }
 
 export function connectAdmin(url: string): RedisAdmin {
-  const { kind, addresses } = parseRedisUrl(url);
+  const { kind, addresses, masterName } = parseRedisUrl(url);
   const cluster =
     kind === 'cluster'
       ? new Cluster(addresses, { clusterRetryStrategy: () => 50, slotsRefreshInterval: 500 })
       : null;
-  const single = cluster === null ? new Redis(url, { retryStrategy: () => 50 }) : null;
+  const sentinels = kind === 'sentinel' ? { sentinels: addresses, name: masterName } : {};
+  const single =
+    kind === 'single'
+      ? new Redis(url, { retryStrategy: () => 50 })
+      : kind === 'sentinel'
+        ? new Redis({ ...sentinels, retryStrategy: () => 50 })
+        : null;
   const any = cluster ?? single ?? new Redis();
   any.on('error', () => undefined);
   const masters = (): Redis[] => (single === null ? (cluster?.nodes('master') ?? []) : [single]);

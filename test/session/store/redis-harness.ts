@@ -29,6 +29,7 @@ export async function startRedisHarness(
   url: string,
   settings: StoreSettings,
   prefix = `t${Math.random().toString(36).slice(2)}`,
+  more: Partial<RedisStoreOptions> = {},
 ): Promise<RedisHarness> {
   const admin = connectAdmin(url);
   const told = new Map<WorkerId, StoreEvent[]>([
@@ -49,6 +50,7 @@ export async function startRedisHarness(
         error: (_fields: unknown, text?: string) => warnings.push(text ?? ''),
       },
       count: (kind) => counted.push(kind),
+      ...more,
     };
     return RedisStore.connect(options);
   };

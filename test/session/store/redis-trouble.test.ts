@@ -1,9 +1,17 @@
 // The store when Redis hangs, dies, forgets, or holds what is none of ours.
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
 import { Redis } from 'ioredis';
+import { EvictionError, RedisStore } from '../../../src/session/store/redis-store.js';
 import { type RedisServer, startRedis } from '../../redis-server.js';
 import { type RedisHarness, startRedisHarness, until } from './redis-harness.js';
 import { appendRequest, attach, attachRequest, client, inbox, room, SETTINGS, W1, W2 } from './fixture.js';
+import { steadySender } from './steady-sender.js';
+
+const ROOMY = { ...SETTINGS, offlineTtlMs: 60_000, workerLeaseMs: 60_000, resumeWindowMs: 60_000 };
+/** Two stores with two connections each, and the test's own. */
+const CONNECTIONS_OF_HARNESS = 5;
 
 /** What a call ended with, and after how long. */
 async function outcome(call: Promise<unknown>): Promise<{ code: string; ms: number }> {
@@ -20,11 +28,7 @@ let harness: RedisHarness;
 let admin: Redis;
 beforeEach(async () => {
   server = await startRedis();
-  harness = await startRedisHarness(
-    server.url,
-    { ...SETTINGS, workerLeaseMs: 60_000, resumeWindowMs: 60_000 },
-    'trouble',
-  );
+  harness = await startRedisHarness(server.url, ROOMY, 'trouble');
   admin = new Redis(server.url, { retryStrategy: () => 50 });
   admin.on('error', () => {});
 });
@@ -56,6 +60,20 @@ describe('RedisStore', () => {
     await expect(store.append(appendRequest(inbox('alice')))).resolves.toMatchObject({ status: 'accepted' });
     await harness.settle();
     expect(harness.events(W1).filter(({ type }) => type === 'entry').length).toBeGreaterThan(0);
+  });
+
+  test('holds a bounded number of bytes for a Redis that hangs, and refuses the rest at once', async () => {
+    const store = harness.store(W1);
+    await attach(store, attachRequest('alice', W1));
+    server.pause();
+    const body = Buffer.alloc(1024 * 1024);
+    const codes = Array.from({ length: 100 }, () =>
+      outcome(store.append(appendRequest(inbox('alice'), { body }))),
+    );
+    const refused = (await Promise.all(codes)).filter(({ code }) => code === 'unavailable');
+    // 64 MiB may wait.
+    expect(refused.length).toBeGreaterThanOrEqual(36);
+    expect(refused.length).toBeLessThan(100);
   });
 
   test('tells a reset and hears its channels again when Redis was killed and restarted', async () => {
@@ -185,11 +203,116 @@ describe('RedisStore', () => {
     }
   });
 
-  test('warns when Redis may evict what it accepted', async () => {
+  test('warns when Redis may evict what it accepted, or refuses to start', async () => {
     expect(harness.warnings).toEqual([]);
     await admin.config('SET', 'maxmemory-policy', 'allkeys-lru');
     const evicting = await startRedisHarness(server.url, SETTINGS, 'tevict');
     await evicting.close();
     expect(evicting.warnings[0]).toContain('noeviction');
+    const refused = RedisStore.connect({
+      url: server.url,
+      prefix: 'trefused',
+      worker: W1,
+      settings: SETTINGS,
+      requireNoEviction: true,
+      listener: () => undefined,
+      log: { warn: () => undefined, error: () => undefined },
+      count: () => undefined,
+    });
+    await expect(refused).rejects.toBeInstanceOf(EvictionError);
+    await until('its connections are closed', async () => {
+      const clients = String(await admin.client('LIST'))
+        .trim()
+        .split('\n');
+      return clients.length === 1 + CONNECTIONS_OF_HARNESS;
+    });
+  });
+
+  test('reads on when subscribers are cut off under load', async () => {
+    const store = harness.store(W2);
+    await attach(harness.store(W1), attachRequest('alice', W1));
+    const sender = steadySender(store, inbox('alice'), 'bob');
+    sender.run();
+    for (let cut = 1; cut <= 3; cut++) {
+      await until('some were sent', () => sender.accepted > cut * 50);
+      const before = resets();
+      await admin.client('KILL', 'TYPE', 'pubsub');
+      await until('a reset was told', () => resets() > before);
+      const heard = harness.events(W1).length;
+      await until('events arrive', () => harness.events(W1).length > heard + 20);
+    }
+    await sender.stop();
+    // Nobody's calls are refused because a listener was lost.
+    expect(sender.failures.size).toBe(0);
+  });
+
+  test('executes nothing twice that was given up while Redis hung', async () => {
+    const store = harness.store(W2);
+    const senders = Array.from({ length: 10 }, (_, i) => steadySender(store, inbox('alice'), `s${i}`));
+    await attach(harness.store(W1), attachRequest('alice', W1));
+    for (const sender of senders) sender.run();
+    await until('all send', () => senders.every(({ accepted }) => accepted > 0));
+    server.pause();
+    await until('calls were given up', () =>
+      senders.every(({ failures }) => failures.has('unknown_outcome')),
+    );
+    await until('calls are refused', () => senders.every(({ failures }) => failures.has('unavailable')));
+    server.resume();
+    const before = senders.map(({ accepted }) => accepted);
+    await until('all go on', () => senders.every(({ accepted }, i) => accepted > (before[i] ?? 0)));
+    for (const sender of senders) await sender.stop();
+    const page = await store.read({ channel: inbox('alice'), from: { last: 5 }, limit: 5 });
+    expect(page.status === 'entries' && page.position).toMatch(
+      new RegExp(`:${senders.reduce((sum, { accepted }) => sum + accepted, 0)}-`),
+    );
+  });
+
+  test('leaves a listener that hears nothing although its connection lives', async () => {
+    const detached = await startRedis();
+    // A name whose address changes: who connects later gets elsewhere.
+    let port = server.port;
+    const sockets = new Set<Socket>();
+    const name = createServer((inside) => {
+      const outside = connect(port, '127.0.0.1');
+      for (const socket of [inside, outside]) {
+        sockets.add(socket);
+        socket.on('error', () => undefined);
+        socket.on('close', () => {
+          inside.destroy();
+          outside.destroy();
+        });
+      }
+      inside.pipe(outside).pipe(inside);
+    });
+    name.listen(0, '127.0.0.1');
+    await once(name, 'listening');
+    const address = name.address();
+    const url = `redis://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`;
+    const zombie = await startRedisHarness(url, ROOMY, 'tzombie');
+    const strange = new Redis(detached.url);
+    try {
+      await attach(zombie.store(W1), attachRequest('alice', W1));
+      port = detached.port;
+      await admin.client('KILL', 'TYPE', 'pubsub');
+      await until('both listen to the wrong server', async () => {
+        const clients = String(await strange.call('CLIENT', 'LIST', 'TYPE', 'pubsub'));
+        return clients.trim().split('\n').length === 2;
+      });
+      port = server.port;
+      const events = zombie.events(W1);
+      const before = events.filter(({ type }) => type === 'reset').length;
+      await zombie.store(W2).append(appendRequest(inbox('alice')));
+      await until('a reset was told', () => events.filter(({ type }) => type === 'reset').length > before);
+      expect(zombie.counted).toContain('probe');
+      expect(events.filter(({ type }) => type === 'entry')).toEqual([]);
+      await zombie.store(W2).append(appendRequest(inbox('alice')));
+      await until('events arrive', () => events.some(({ type }) => type === 'entry'));
+    } finally {
+      await zombie.close();
+      strange.disconnect();
+      name.close();
+      for (const socket of sockets) socket.destroy();
+      await detached.stop();
+    }
   });
 });
