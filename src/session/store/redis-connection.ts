@@ -39,6 +39,9 @@ function optionsOf(): RedisOptions {
   };
 }
 
+/** Commands of one tick are written at once; appends come in batches already, and would only wait for another tick. */
+const PIPELINING = { enableAutoPipelining: true, autoPipeliningIgnoredCommands: ['sb_append'] };
+
 export class RedisConnection {
   private readonly data: Redis;
   private readonly subscriber: Redis;
@@ -54,7 +57,7 @@ export class RedisConnection {
   private listening = true;
 
   private constructor(private readonly options: RedisConnectionOptions) {
-    this.data = new Redis(options.url, { ...optionsOf(), enableAutoPipelining: true });
+    this.data = new Redis(options.url, { ...optionsOf(), ...PIPELINING });
     this.subscriber = new Redis(options.url, optionsOf());
     for (const connection of [this.data, this.subscriber]) {
       connection.on('error', ({ message }: Error) => {
@@ -104,6 +107,9 @@ export class RedisConnection {
       this.ending.size === 0
     );
   }
+
+  /** Whether one script may touch several partitions: all are on one server. */
+  readonly spansPartitions: boolean = true;
 
   /** The setting that decides whether Redis may throw away what it has accepted. */
   async evictionPolicy(): Promise<string> {
