@@ -72,5 +72,7 @@ plan(ttl / 4, 'lapse', client, session, generation)
 update_online(client)
 tell_route(client)
 touch_log('inbox', client)
+local position = position_of('inbox', client)
+local kept = position ~= '' and redis.call('HGET', base .. 'l:inbox:' .. client .. ':m', 'kept') or ''
 return { 'attached', session, generation, resumed and 1 or 0, redis.call('SMEMBERS', rooms_key(session)), left,
-  position_of('inbox', client), redis.call('HGET', base .. 'l:inbox:' .. client .. ':m', 'kept') or '' }
+  position, kept }

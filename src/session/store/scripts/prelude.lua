@@ -37,7 +37,7 @@ local function parse_state(text)
 end
 -- Where a log stands: the id of its newest entry, or empty.
 local function position_of(kind, name)
-  local epoch, top, tag = parse_state(redis.call('HGET', base .. 'l:' .. kind .. ':' .. name .. ':m', 'state'))
+  local epoch, top, tag = parse_state(redis.pcall('HGET', base .. 'l:' .. kind .. ':' .. name .. ':m', 'state'))
   return epoch and string.format('%s:%d-%s', epoch, top, tag) or ''
 end
 local function touch_log(kind, name)
