@@ -148,9 +148,10 @@ export function retire(state: State, worker: WorkerId): [State, unknown] {
   return [{ ...state, sessions }, undefined];
 }
 
-export function clientsIn(state: State, room: RoomName): ClientId[] {
-  const members = state.sessions.filter(({ rooms }) => rooms.includes(room));
-  return [...new Set(members.map(({ client }) => client))].sort();
+export function membersOf(state: State, room: RoomName): { client: ClientId; sessions: number }[] {
+  const sessions = state.sessions.filter(({ rooms }) => rooms.includes(room)).map(({ client }) => client);
+  const clients = [...new Set(sessions)].sort();
+  return clients.map((client) => ({ client, sessions: sessions.filter((other) => other === client).length }));
 }
 
 export function join(state: State, ref: SessionRef, room: RoomName): [State, unknown] {
@@ -161,7 +162,7 @@ export function join(state: State, ref: SessionRef, room: RoomName): [State, unk
   const next = isIn ? state : change(state, ref.session, { rooms: [...session.rooms, room] });
   const channel: Channel = { kind: 'room', room };
   const position = idOf(channel, logOf(next, channel).top);
-  return [next, { status: 'joined', count: clientsIn(next, room).length, position }];
+  return [next, { status: 'joined', count: membersOf(next, room).length, position }];
 }
 
 export function leave(state: State, ref: SessionRef, room: RoomName): [State, unknown] {

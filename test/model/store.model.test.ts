@@ -38,7 +38,7 @@ const CHANNELS: Channel[] = [
 ];
 const WORKERS: WorkerId[] = [W1, W2];
 /** Enough that a log forgets some. */
-const SENDERS = 12;
+const SENDERS = 24;
 
 /** A store as a run sees it, with its ids as the model calls them. */
 class Subject {
@@ -248,8 +248,8 @@ interface Sending {
   size: number;
 }
 const sending: fc.Arbitrary<Sending> = fc.record({
-  to: small,
-  sender: small,
+  to: fc.constantFrom(0, 0, 0, 0, 0, 1, 2, 2, 3),
+  sender: fc.noBias(fc.nat({ max: SENDERS - 1 })),
   number: fc.constantFrom('next', 'next', 'next', 'none', 'volatile', 'same', 'skip', 'jump'),
   older: fc.nat({ max: 7 }).map((n) => n === 0),
   keep: fc.boolean(),
@@ -423,13 +423,18 @@ async function compareAll(world: World, real: Real): Promise<void> {
     await play(
       world,
       real,
-      (state) => [state, model.clientsIn(state, name)],
-      async (subject) =>
-        (await subject.storeOf(W1).members({ room: name, cursor: null, limit: 99 })).rows.map(
-          (row) => row.client,
-        ),
+      (state) => [state, model.membersOf(state, name)],
+      async (subject) => (await subject.storeOf(W1).members({ room: name, cursor: null, limit: 99 })).rows,
     );
   }
+  const online = (state: model.State) => [...new Set(state.sessions.map((session) => session.client))].sort();
+  await play(
+    world,
+    real,
+    (state) => [state, online(state)],
+    async (subject) =>
+      (await subject.storeOf(W2).clients({ prefix: '', cursor: null, limit: 99 })).rows.sort(),
+  );
   for (const name of CLIENTS) {
     const places = (state: model.State) =>
       state.sessions
