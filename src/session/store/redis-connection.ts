@@ -81,6 +81,11 @@ export class RedisConnection {
     return heard * 2 > this.listeners.size;
   }
 
+  /** Whether one script may touch several partitions: all are on one server. */
+  get spansPartitions(): boolean {
+    return this.target.kind !== 'cluster';
+  }
+
   /** How scripts publish: in a cluster to the master of the channel's slot alone. */
   get publishCommand(): 'PUBLISH' | 'SPUBLISH' {
     return this.target.kind === 'cluster' ? 'SPUBLISH' : 'PUBLISH';

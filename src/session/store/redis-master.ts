@@ -82,7 +82,9 @@ export class RedisMaster {
       retryStrategy: (attempt: number) =>
         Math.round(Math.random() * Math.min(2_000, 50 * 2 ** Math.min(attempt, 6))) + 20,
     };
-    this.data = new Redis({ ...common, enableAutoPipelining: true });
+    // Appends come in batches already, and would only wait for another tick.
+    const autoPipeliningIgnoredCommands = ['sb_append'];
+    this.data = new Redis({ ...common, enableAutoPipelining: true, autoPipeliningIgnoredCommands });
     this.subscriber = new Redis(common);
     this.replicas = options.waitReplicas > 0 ? new ReplicaWait(common, options.waitReplicas) : null;
     for (const { name, lua } of options.scripts) this.data.defineCommand(name, { numberOfKeys: 1, lua });
