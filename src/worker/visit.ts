@@ -16,8 +16,9 @@ import type { SessionRegistry } from '../session/registry.js';
 import type { RandomPool } from '../session/random-pool.js';
 import { Session } from '../session/session.js';
 import type { AttachRequest, AttachResult, Position, SessionRef, Store } from '../session/store/store.js';
-import type { Deadline, TimerWheel } from '../session/wheel.js';
+import type { TimerWheel } from '../session/wheel.js';
 import type { Throttle } from '../session/throttle.js';
+import { Arrival } from './arrival.js';
 import type { Verbs } from './verbs.js';
 
 /** When a client that was told to come back should try at the latest, ms: spread, so that it is no storm. */
@@ -40,11 +41,6 @@ export interface VisitOptions {
   left: (connection: Connection) => void;
 }
 
-/** Frames that may come between hello and welcome: a client that does not wait is still served in order. */
-const EARLY_FRAMES_LIMIT = 64;
-/** The same in bytes: nobody has shown a token yet. */
-const EARLY_LIMIT_BYTES = 512 * 1024;
-
 /** What a visit needs of the gateway that it is part of. */
 interface Host {
   readonly draining: boolean;
@@ -56,14 +52,6 @@ interface Host {
 
 /** Nobody yet, being attached, a session, gone. */
 type Phase = 'greeting' | 'attaching' | 'open' | 'closing' | 'closed';
-
-/** What matters only until the welcome; idle connections are many, so it goes with it. */
-interface Arrival {
-  token: string | null;
-  early: ClientFrame[];
-  earlyBytes: number;
-  deadline: Deadline;
-}
 
 /** A session that the store has attached, on its way to be served. */
 interface Arrived extends Omit<Extract<AttachResult, { status: 'attached' }>, 'status'> {
@@ -77,6 +65,7 @@ interface Arrived extends Omit<Extract<AttachResult, { status: 'attached' }>, 's
 export class Visit implements ConnectionHandlers {
   private phase: Phase = 'greeting';
   private session: Session | null = null;
+  /** Null from the welcome on: idle connections are many. */
   private arrival: Arrival | null;
 
   constructor(
@@ -90,11 +79,11 @@ export class Visit implements ConnectionHandlers {
     const deadline = options.wheel.in(options.config.sessions.helloTimeoutMs, () => {
       this.close('auth_timeout');
     });
-    this.arrival = { token, early: [], earlyBytes: 0, deadline };
+    this.arrival = new Arrival(token, deadline);
   }
 
   frame(bytes: Uint8Array | string): void {
-    const { metrics, throttle } = this.options;
+    const { metrics } = this.options;
     metrics.bytesIn.add('', bytes.length);
     if (this.phase === 'closing') return;
     let frame: ClientFrame;
@@ -107,25 +96,22 @@ export class Visit implements ConnectionHandlers {
     metrics.framesIn.add(frame.type);
     const { session } = this;
     if (this.phase === 'open' && session !== null) {
-      throttle.take(session, bytes.length, costOf(frame));
       session.lastHeardAt = performance.now();
-      this.options.verbs.handle(session, frame);
+      this.serve(session, frame, bytes.length);
     } else if (this.phase === 'greeting' && frame.type === 'hello') {
       this.greet(frame);
-    } else if (this.phase === 'attaching' && frame.type !== 'hello' && this.keep(frame, bytes.length)) {
-      return;
+    } else if (this.phase === 'attaching' && frame.type !== 'hello') {
+      if (this.arrival?.keep(frame, bytes.length) === false) this.close('bad_frame');
     } else {
       this.close('bad_frame');
     }
   }
 
-  /** Keeps a frame until the welcome; false when there are too many of them. */
-  private keep(frame: ClientFrame, bytes: number): boolean {
-    const { arrival } = this;
-    if (arrival === null || arrival.early.length >= EARLY_FRAMES_LIMIT) return false;
-    arrival.earlyBytes += bytes;
-    arrival.early.push(frame);
-    return arrival.earlyBytes <= EARLY_LIMIT_BYTES;
+  /** @returns false when the frame was one too many: the connection is closed */
+  private serve(session: Session, frame: ClientFrame, bytes: number): boolean {
+    const affordable = this.options.throttle.take(session, bytes, costOf(frame));
+    if (affordable) this.options.verbs.handle(session, frame);
+    return affordable;
   }
 
   /** Undecodable bytes end the connection; a decodable frame with a wrong field only its call. */
@@ -265,7 +251,7 @@ export class Visit implements ConnectionHandlers {
     for (const [room, held] of inRooms) void this.enterRoom(session, held, cursors.get(room));
     const early = this.arrival?.early ?? [];
     this.endArrival();
-    for (const frame of early) verbs.handle(session, frame);
+    for (const { frame, bytes } of early) if (!this.serve(session, frame, bytes)) return;
   }
 
   private expectRooms(session: Session): [RoomName, Feed][] {
@@ -316,7 +302,7 @@ export class Visit implements ConnectionHandlers {
   }
 
   private endArrival(): void {
-    this.arrival?.deadline.cancel();
+    this.arrival?.end();
     this.arrival = null;
   }
 
