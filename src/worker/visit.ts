@@ -11,11 +11,12 @@ import type { Feed } from '../relay/feed.js';
 import type { Feeds } from '../relay/feeds.js';
 import type { Authenticator, Identity } from '../session/authenticator.js';
 import type { Connection, ConnectionHandlers } from '../session/connection.js';
+import type { Endings } from '../session/endings.js';
 import { mayJoin } from '../session/permissions.js';
 import type { SessionRegistry } from '../session/registry.js';
 import type { RandomPool } from '../session/random-pool.js';
 import { Session } from '../session/session.js';
-import type { AttachRequest, AttachResult, Position, SessionRef, Store } from '../session/store/store.js';
+import type { AttachRequest, AttachResult, Position, Store } from '../session/store/store.js';
 import type { TimerWheel } from '../session/wheel.js';
 import type { Throttle } from '../session/throttle.js';
 import { Arrival } from './arrival.js';
@@ -28,6 +29,7 @@ export interface VisitOptions {
   worker: WorkerId;
   version: string;
   store: Store;
+  endings: Endings;
   registry: SessionRegistry;
   feeds: Feeds;
   verbs: Verbs;
@@ -47,7 +49,6 @@ interface Host {
   readonly isBusy: boolean;
   pendingHandshakes: number;
   attach(request: AttachRequest): Promise<{ result: AttachResult; fencedBy: CloseCode | null }>;
-  tell(ref: SessionRef, ended: boolean): void;
 }
 
 /** Nobody yet, being attached, a session, gone. */
@@ -195,7 +196,7 @@ export class Visit implements ConnectionHandlers {
     }
     if (this.cannotStay()) {
       // The client went away, or the worker is about to, while the store worked: the session waits.
-      this.host.tell(ref, false);
+      this.options.endings.tell(ref, false);
       this.close('restart');
       return;
     }
@@ -298,7 +299,7 @@ export class Visit implements ConnectionHandlers {
     metrics.sessions.set(registry.size);
     if (session.logs('debug')) session.log.debug({ code: number }, 'connection closed');
     // 1000 is the client's own word that the session is over; everything else may come back.
-    this.host.tell(session.ref, session.ended || number === 1000);
+    this.options.endings.tell(session.ref, session.ended || number === 1000);
   }
 
   private endArrival(): void {
