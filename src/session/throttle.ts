@@ -65,16 +65,24 @@ export class Throttle {
     this.addresses = new Shared(rates.address);
   }
 
-  /** One frame of a session, which counts as `cost` messages: over a rate its connection is read more slowly, far over it is closed. */
-  take(session: Throttled, bytes: number, cost = 1, now = this.now()): void {
+  /**
+   * One frame of a session, which counts as `cost` messages: over a rate its connection is read more slowly.
+   * @returns false when it is so far over that the connection was closed
+   */
+  take(session: Throttled, bytes: number, cost = 1, now = this.now()): boolean {
     const { messages, bytes: byteRate } = this.rates.connection;
     const own = (session.buckets ??= {
       messages: new TokenBucket(messages, now),
       bytes: new TokenBucket(byteRate, now),
     });
-    this.slow(session, 'connection', Math.max(own.messages.take(cost, now), own.bytes.take(bytes, now)));
-    this.slow(session, 'client', this.clients.take(session.ref.client, cost, bytes, now));
-    this.slow(session, 'address', this.addresses.take(session.connection.address, cost, bytes, now));
+    const ownMs = Math.max(own.messages.take(cost, now), own.bytes.take(bytes, now));
+    const clientMs = this.clients.take(session.ref.client, cost, bytes, now);
+    const addressMs = this.addresses.take(session.connection.address, cost, bytes, now);
+    return (
+      this.slow(session, 'connection', ownMs) &&
+      this.slow(session, 'client', clientMs) &&
+      this.slow(session, 'address', addressMs)
+    );
   }
 
   /** Forgets the clients and addresses that have been quiet. */
@@ -84,10 +92,14 @@ export class Throttle {
     this.addresses.prune(now);
   }
 
-  private slow(session: Throttled, scope: keyof ThrottleRates, waitMs: number): void {
-    if (waitMs < PAUSE_FROM_MS) return;
+  private slow(session: Throttled, scope: keyof ThrottleRates, waitMs: number): boolean {
+    if (waitMs < PAUSE_FROM_MS) return true;
     this.count(scope);
-    if (waitMs > DEBT_LIMIT_MS) session.connection.close('rate_limited');
-    else session.connection.pause(waitMs);
+    if (waitMs > DEBT_LIMIT_MS) {
+      session.connection.close('rate_limited');
+      return false;
+    }
+    session.connection.pause(waitMs);
+    return true;
   }
 }

@@ -4,7 +4,7 @@ import type { SessionId } from '../protocol/ids.js';
 import type { Identity } from '../session/authenticator.js';
 import type { Connection, ConnectionHandlers } from '../session/connection.js';
 import type { Session } from '../session/session.js';
-import type { AttachRequest, AttachResult, SessionRef, StoreEvent } from '../session/store/store.js';
+import type { AttachRequest, AttachResult, StoreEvent } from '../session/store/store.js';
 import { RETRY_SPREAD_MS, Visit, type VisitOptions } from './visit.js';
 
 /** A drain closes connections in steps of this length, ms. */
@@ -55,15 +55,6 @@ export class Gateway {
       this.attaching--;
       if (this.attaching === 0) this.fences.clear();
     }
-  }
-
-  /** A connection is gone: the session waits, or is over. The store tells itself again what it could not hear now. */
-  tell(ref: SessionRef, ended: boolean): void {
-    const { store, metrics } = this.options;
-    const told = ended ? store.end(ref) : store.detach(ref);
-    told.catch(() => {
-      metrics.storeErrors.inc({ kind: 'detach' });
-    });
   }
 
   /** Ends the sessions whose token is not welcome any more, for good. */

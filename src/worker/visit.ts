@@ -11,13 +11,15 @@ import type { Feed } from '../relay/feed.js';
 import type { Feeds } from '../relay/feeds.js';
 import type { Authenticator, Identity } from '../session/authenticator.js';
 import type { Connection, ConnectionHandlers } from '../session/connection.js';
+import type { Endings } from '../session/endings.js';
 import { mayJoin } from '../session/permissions.js';
 import type { SessionRegistry } from '../session/registry.js';
 import type { RandomPool } from '../session/random-pool.js';
 import { Session } from '../session/session.js';
-import type { AttachRequest, AttachResult, Position, SessionRef, Store } from '../session/store/store.js';
-import type { Deadline, TimerWheel } from '../session/wheel.js';
+import type { AttachRequest, AttachResult, Position, Store } from '../session/store/store.js';
+import type { TimerWheel } from '../session/wheel.js';
 import type { Throttle } from '../session/throttle.js';
+import { Arrival } from './arrival.js';
 import type { Verbs } from './verbs.js';
 
 /** When a client that was told to come back should try at the latest, ms: spread, so that it is no storm. */
@@ -27,6 +29,7 @@ export interface VisitOptions {
   worker: WorkerId;
   version: string;
   store: Store;
+  endings: Endings;
   registry: SessionRegistry;
   feeds: Feeds;
   verbs: Verbs;
@@ -40,30 +43,16 @@ export interface VisitOptions {
   left: (connection: Connection) => void;
 }
 
-/** Frames that may come between hello and welcome: a client that does not wait is still served in order. */
-const EARLY_FRAMES_LIMIT = 64;
-/** The same in bytes: nobody has shown a token yet. */
-const EARLY_LIMIT_BYTES = 512 * 1024;
-
 /** What a visit needs of the gateway that it is part of. */
 interface Host {
   readonly draining: boolean;
   readonly isBusy: boolean;
   pendingHandshakes: number;
   attach(request: AttachRequest): Promise<{ result: AttachResult; fencedBy: CloseCode | null }>;
-  tell(ref: SessionRef, ended: boolean): void;
 }
 
 /** Nobody yet, being attached, a session, gone. */
 type Phase = 'greeting' | 'attaching' | 'open' | 'closing' | 'closed';
-
-/** What matters only until the welcome; idle connections are many, so it goes with it. */
-interface Arrival {
-  token: string | null;
-  early: ClientFrame[];
-  earlyBytes: number;
-  deadline: Deadline;
-}
 
 /** A session that the store has attached, on its way to be served. */
 interface Arrived extends Omit<Extract<AttachResult, { status: 'attached' }>, 'status'> {
@@ -77,6 +66,7 @@ interface Arrived extends Omit<Extract<AttachResult, { status: 'attached' }>, 's
 export class Visit implements ConnectionHandlers {
   private phase: Phase = 'greeting';
   private session: Session | null = null;
+  /** Null from the welcome on: idle connections are many. */
   private arrival: Arrival | null;
 
   constructor(
@@ -90,11 +80,11 @@ export class Visit implements ConnectionHandlers {
     const deadline = options.wheel.in(options.config.sessions.helloTimeoutMs, () => {
       this.close('auth_timeout');
     });
-    this.arrival = { token, early: [], earlyBytes: 0, deadline };
+    this.arrival = new Arrival(token, deadline);
   }
 
   frame(bytes: Uint8Array | string): void {
-    const { metrics, throttle } = this.options;
+    const { metrics } = this.options;
     metrics.bytesIn.add('', bytes.length);
     if (this.phase === 'closing') return;
     let frame: ClientFrame;
@@ -108,24 +98,21 @@ export class Visit implements ConnectionHandlers {
     const { session } = this;
     if (this.phase === 'open' && session !== null) {
       session.lastHeardAt = performance.now();
-      throttle.take(session, bytes.length, costOf(frame), session.lastHeardAt);
-      this.options.verbs.handle(session, frame);
+      this.serve(session, frame, bytes.length);
     } else if (this.phase === 'greeting' && frame.type === 'hello') {
       this.greet(frame);
-    } else if (this.phase === 'attaching' && frame.type !== 'hello' && this.keep(frame, bytes.length)) {
-      return;
+    } else if (this.phase === 'attaching' && frame.type !== 'hello') {
+      if (this.arrival?.keep(frame, bytes.length) === false) this.close('bad_frame');
     } else {
       this.close('bad_frame');
     }
   }
 
-  /** Keeps a frame until the welcome; false when there are too many of them. */
-  private keep(frame: ClientFrame, bytes: number): boolean {
-    const { arrival } = this;
-    if (arrival === null || arrival.early.length >= EARLY_FRAMES_LIMIT) return false;
-    arrival.earlyBytes += bytes;
-    arrival.early.push(frame);
-    return arrival.earlyBytes <= EARLY_LIMIT_BYTES;
+  /** @returns false when the frame was one too many: the connection is closed */
+  private serve(session: Session, frame: ClientFrame, bytes: number): boolean {
+    const affordable = this.options.throttle.take(session, bytes, costOf(frame), session.lastHeardAt);
+    if (affordable) this.options.verbs.handle(session, frame);
+    return affordable;
   }
 
   /** Undecodable bytes end the connection; a decodable frame with a wrong field only its call. */
@@ -209,7 +196,7 @@ export class Visit implements ConnectionHandlers {
     }
     if (this.cannotStay()) {
       // The client went away, or the worker is about to, while the store worked: the session waits.
-      this.host.tell(ref, false);
+      this.options.endings.tell(ref, false);
       this.close('restart');
       return;
     }
@@ -265,7 +252,7 @@ export class Visit implements ConnectionHandlers {
     for (const [room, held] of inRooms) void this.enterRoom(session, held, cursors.get(room));
     const early = this.arrival?.early ?? [];
     this.endArrival();
-    for (const frame of early) verbs.handle(session, frame);
+    for (const { frame, bytes } of early) if (!this.serve(session, frame, bytes)) return;
   }
 
   private expectRooms(session: Session): [RoomName, Feed][] {
@@ -312,11 +299,11 @@ export class Visit implements ConnectionHandlers {
     metrics.sessions.set(registry.size);
     if (session.logs('debug')) session.log.debug({ code: number }, 'connection closed');
     // 1000 is the client's own word that the session is over; everything else may come back.
-    this.host.tell(session.ref, session.ended || number === 1000);
+    this.options.endings.tell(session.ref, session.ended || number === 1000);
   }
 
   private endArrival(): void {
-    this.arrival?.deadline.cancel();
+    this.arrival?.end();
     this.arrival = null;
   }
 

@@ -20,6 +20,7 @@ import { RouteCache } from '../relay/route-cache.js';
 import { Router } from '../relay/router.js';
 import { RemoteStore } from '../relay/store-link.js';
 import { createAuthenticator } from '../session/authenticator.js';
+import { Endings } from '../session/endings.js';
 import { Revocations, REVOCATIONS_POLL_MS } from '../session/revocations.js';
 import { RandomPool } from '../session/random-pool.js';
 import { Refusals } from '../session/refusals.js';
@@ -127,6 +128,9 @@ export async function runWorker(
   };
   const store = await openStore(settings, relay, onStoreEvent, metrics, log);
   const revocations = new Revocations(store);
+  const endings = new Endings(store, () => {
+    metrics.storeErrors.inc({ kind: 'detach' });
+  });
   const routes = new RouteCache(store, worker);
   const refusals = new Refusals(config.limits.errorsPerMinuteLimit, (code) => {
     metrics.refusals.inc({ code });
@@ -169,6 +173,7 @@ export async function runWorker(
     worker,
     version,
     store,
+    endings,
     registry,
     feeds,
     verbs,
@@ -226,6 +231,7 @@ export async function runWorker(
       return undefined;
     }),
     every(1000, () => store.sweep()),
+    every(1000, () => endings.retry()),
     every(REVOCATIONS_POLL_MS, async () => {
       if (await revocations.poll()) gateway.endRevoked((identity) => revocations.isRevoked(identity));
     }),

@@ -73,10 +73,13 @@ describe('before the welcome', () => {
   const hello = (): Uint8Array => wsFrame(OPCODE.text, JSON.stringify([0, 1, tokenOf('alice'), null, null]));
 
   /** A hello that a stopped Redis does not answer, and frames right behind it. */
-  async function sayEarly(frames: Uint8Array[]): Promise<{ client: RawWebSocket; redis: RedisServer }> {
+  async function sayEarly(
+    frames: Uint8Array[],
+    env: Record<string, string> = {},
+  ): Promise<{ client: RawWebSocket; redis: RedisServer }> {
     const redis = await startRedis();
     stops.push(() => redis.stop());
-    await start({ REDIS_URL: redis.url });
+    await start({ REDIS_URL: redis.url, ...env });
     const client = await RawWebSocket.open(gateway.port);
     redis.pause();
     client.write(hello(), ...frames);
@@ -92,6 +95,15 @@ describe('before the welcome', () => {
     expect((await client.next())[0]).toBe(1);
     for (let ref = 1; ref <= frames.length; ref++) expect((await client.next())[1]).toBe(ref);
     await client.destroy();
+  });
+
+  test('frames count against the rates like those after it: a flood ends with 4014 and is not carried out', async () => {
+    const frames = Array.from({ length: 64 }, (_, i) => count(i + 1));
+    const rates = { MESSAGES_PER_SECOND_LIMIT: '1', MESSAGES_BURST_LIMIT: '5' };
+    const { client, redis } = await sayEarly(frames, rates);
+    redis.resume();
+    expect((await client.ended).code).toBe(4014);
+    expect(await gateway.metric('throttled_total', { scope: 'connection' })).toBe(11);
   });
 
   test.each([

@@ -59,8 +59,6 @@ const SWEEP_EVERY_MS = 900;
 const TASKS_PER_SWEEP = 200;
 /** Sessions that are renewed at once. */
 const SESSIONS_PER_STEP = 200;
-/** Past it a session that ended while Redis was away is found by its missing renewals. */
-const UNFINISHED_LIMIT = 100_000;
 /** An id that no log gave out. */
 const NOWHERE = { epoch: '-', offset: 0, tag: '0' };
 /** Partitions that a page of clients asks at once. */
@@ -70,8 +68,6 @@ type RoomChange = 'enter' | 'disconnect' | 'away' | 'leave';
 
 export class RedisStore implements Store {
   private readonly tags = partitionTags();
-  /** Ends that Redis does not know of yet. */
-  private readonly unfinished = new Map<SessionId, { what: 'detach' | 'end'; ref: SessionRef }>();
   /** Whether this worker has said that it lives. */
   private leased = false;
   private readonly ttl: number;
@@ -164,19 +160,15 @@ export class RedisStore implements Store {
     };
   }
 
-  detach(ref: SessionRef): Promise<void> {
-    return this.finishing('detach', ref, async () => {
-      const { resumeWindowMs, presenceGraceMs } = this.options.settings;
-      const rooms = await this.run('detach', ref.client, ...wordsOf(ref), resumeWindowMs, presenceGraceMs);
-      await Promise.all(roomsOf(rooms).map((room) => this.change('disconnect', room, ref)));
-    });
+  async detach(ref: SessionRef): Promise<void> {
+    const { resumeWindowMs, presenceGraceMs } = this.options.settings;
+    const rooms = await this.run('detach', ref.client, ...wordsOf(ref), resumeWindowMs, presenceGraceMs);
+    await Promise.all(roomsOf(rooms).map((room) => this.change('disconnect', room, ref)));
   }
 
-  end(ref: SessionRef): Promise<void> {
-    return this.finishing('end', ref, async () => {
-      const rooms = await this.run('finish', ref.client, ...wordsOf(ref));
-      await Promise.all(roomsOf(rooms).map((room) => this.settle('leave', ref, room)));
-    });
+  async end(ref: SessionRef): Promise<void> {
+    const rooms = await this.run('finish', ref.client, ...wordsOf(ref));
+    await Promise.all(roomsOf(rooms).map((room) => this.settle('leave', ref, room)));
   }
 
   async locate(client: ClientId, watcher: WorkerId | null): Promise<SessionPlace[]> {
@@ -320,7 +312,6 @@ export class RedisStore implements Store {
       const rooms = await Promise.all(step.map((ref) => this.renewSession(worker, ref)));
       await Promise.all([...new Set(rooms.flat())].map((room) => this.run('keep', room, room)));
     }
-    await settleAll([...this.unfinished.values()].map(({ what, ref }) => this[what](ref)));
   }
 
   async retire(worker: WorkerId): Promise<void> {
@@ -391,21 +382,6 @@ export class RedisStore implements Store {
       `${this.base(partitionOf(ref.client))}due`,
       [kind, ...wordsOf(ref), room].join('|'),
     );
-  }
-
-  /** What Redis was not told because it was away is told with the next sign of life: nobody else would. */
-  private async finishing(
-    what: 'detach' | 'end',
-    ref: SessionRef,
-    finish: () => Promise<void>,
-  ): Promise<void> {
-    try {
-      await finish();
-      this.unfinished.delete(ref.session);
-    } catch (error) {
-      if (this.unfinished.size < UNFINISHED_LIMIT) this.unfinished.set(ref.session, { what, ref });
-      throw error;
-    }
   }
 
   /** @returns its rooms */
