@@ -5,11 +5,10 @@ import type { Flow, SentMessages } from './sent-messages.js';
 
 type Recv = Extract<HistoryEvent, { e: 'recv' }>;
 
-/** A place where the run may break because the reader was told; null bounds: it was not told which messages. */
+/** A place where the run may break because the reader was told; null: it was not told how many messages are missing. */
 interface Break {
   at: number;
-  from: number | null;
-  to: number | null;
+  missing: number | null;
 }
 
 /** Lowest and highest offset of each epoch that was received between two breaks. */
@@ -126,7 +125,7 @@ export class Reader {
     this.#place = place;
     if (previous === null) return;
     if (previous.epoch !== place.epoch) this.#checkEpochs(previous.epoch, place.epoch);
-    else if (!this.#explains(previous.offset + 1, place.offset - 1))
+    else if (!this.#explains(place.offset - previous.offset - 1))
       this.fail('C3', `offset ${place.offset} came after ${previous.offset} in epoch ${place.epoch}`);
   }
 
@@ -137,13 +136,9 @@ export class Reader {
     if (this.#told.length === 0) this.fail('C3', `epoch ${after} came after ${before} without a word`);
   }
 
-  /** Whether every offset from `low` to `high` is one that the reader was told of since its last message. */
-  #explains(low: number, high: number): boolean {
-    let next = low;
-    for (const { from, to } of [...this.#told].sort((a, b) => (a.from ?? 0) - (b.from ?? 0))) {
-      if ((from ?? 0) <= next) next = Math.max(next, (to ?? Infinity) + 1);
-    }
-    return next > high;
+  /** Whether the reader was told since its last message that so many are missing. */
+  #explains(count: number): boolean {
+    return this.#told.reduce((told, { missing }) => told + (missing ?? Infinity), 0) >= count;
   }
 
   /** The first accepted message between two of one sender. */
@@ -170,9 +165,8 @@ export class Reader {
   /** Whether the entry fits into a place where the run may break. */
   #isCovered(id: string | null, sentAt: number): boolean {
     const place = id === null ? null : placeOf(id);
-    return this.#breaks.some(({ at, from, to }, i) => {
+    return this.#breaks.some(({ at }, i) => {
       if (place === null) return at >= sentAt;
-      if (place.offset < (from ?? 0) || place.offset > (to ?? Infinity)) return false;
       return (
         this.#spans.slice(0, i + 1).every((span) => (span.get(place.epoch)?.high ?? -1) < place.offset) &&
         this.#spans.slice(i + 1).every((span) => (span.get(place.epoch)?.low ?? Infinity) > place.offset)
