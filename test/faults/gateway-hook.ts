@@ -1,9 +1,9 @@
 // Loaded into a gateway's processes by NODE_OPTIONS, before its own code: crashes, blocked event loops and other clocks, on demand.
 import { readFileSync } from 'node:fs';
 
-const { FAULT_CRASH_FILE, FAULT_BLOCK_MS, FAULT_CLOCK_FILE, NODE_UNIQUE_ID } = process.env;
-/** Node's cluster numbers its workers with it; the primary has none. */
-const isWorker = NODE_UNIQUE_ID !== undefined;
+const { FAULT_CRASH_FILE, FAULT_BLOCK_MS, FAULT_CLOCK_FILE } = process.env;
+/** Workers have a channel to their primary, which has none. */
+const isWorker = process.send !== undefined;
 
 function read(path: string): string {
   try {

@@ -55,7 +55,8 @@ async function blockLoops(scene: Scene): Promise<Outcome> {
     env: hooked({
       REDIS_URL: redis.url,
       FAULT_BLOCK_MS: '2000',
-      PING_INTERVAL_MS: '1000',
+      // Clients believe in a connection for two intervals of silence; the worker's own lag must not count against them.
+      PING_INTERVAL_MS: '2000',
       PONG_TIMEOUT_MS: '1000',
     }),
   });
@@ -118,7 +119,11 @@ async function exhaustDescriptors(scene: Scene): Promise<Outcome> {
   scene.tell(`${strangers.length} strangers`);
   await scene.calm(scene.quick ? 3000 : 10_000);
   for (const socket of strangers) socket.destroy();
-  await waitFor('the gateway to answer again', async () => (await gateway.readiness()) === 200);
+  await waitFor('the gateway to answer again', async () => (await gateway.readiness()) === 200).catch(
+    (error: unknown) => {
+      throw new Error(gateway.output.slice(-3000), { cause: error });
+    },
+  );
   scene.expect((await gateway.workers()).map(({ pid }) => pid).join() === pids, 'a worker died');
   await scene.calm(1000);
   const outcome = await scene.judge();
@@ -132,6 +137,8 @@ async function flood({ host, port }: GatewayNode, count: number): Promise<Socket
   const sockets = Array.from({ length: count }, () => {
     const socket = connect({ host, port });
     socket.on('error', () => undefined);
+    // Who does not read does not see the end.
+    socket.resume();
     socket.write('GET /v1/connect HTTP/1.1\r\nHost: x\r\n');
     return socket;
   });
