@@ -315,6 +315,39 @@ describe('a told gap', () => {
   });
 });
 
+describe('a failover that lost what was accepted', () => {
+  const entry = (n: number, id: string): HistoryEvent[] => [
+    { t: n, e: 'send', c: 'amy', ch: 'room:r', n, h: n },
+    { t: n, e: 'accepted', c: 'amy', ch: 'room:r', n, id },
+  ];
+  const sent = [1, 2, 3, 4, 5].flatMap((n) => entry(n, n < 4 ? `e:${n}-old` : `e:${n - 1}-new`));
+  const recv = (n: number, id: string): HistoryEvent => ({
+    ...{ t: 10, e: 'recv', c: 'bob', ch: 'room:r', from: 'amy', n, id, h: n },
+  });
+  const gap = (reason: string): HistoryEvent => ({
+    ...{ t: 10, e: 'gap', c: 'bob', ch: 'room:r', missing: null, reason },
+  });
+  const run = (...events: HistoryEvent[]): Check[] =>
+    fired(
+      check([
+        { t: 0, e: 'member', c: 'bob', ch: 'room:r' },
+        ...sent,
+        ...events,
+        { t: 20, e: 'end', c: 'bob', finals: [] },
+      ]),
+    );
+  const before = [recv(1, 'e:1-old'), recv(2, 'e:2-old'), recv(3, 'e:3-old')];
+
+  test('lets the log go back where the reader was told, and its senders refill it', () => {
+    // 2 and 3 were refilled at offsets 2 and 4, where this reader had them already.
+    expect(run(...before, gap('lost'), recv(4, 'e:3-new'), recv(5, 'e:5-new'))).toEqual([]);
+  });
+  test('is no excuse where the reader was told of something else, or for more than there was', () => {
+    expect(run(...before, gap('trimmed'), recv(4, 'e:3-new'), recv(5, 'e:4-new'))).toEqual(['C6']);
+    expect(run(...before, gap('lost'), recv(4, 'e:3-new'), recv(5, 'e:6-new'))).toEqual(['C3']);
+  });
+});
+
 describe('the accepted share', () => {
   const history: HistoryEvent[] = [
     { t: 1, e: 'send', c: 'amy', ch: 'inbox:bob', n: 1, h: 1 },
