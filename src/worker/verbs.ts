@@ -15,6 +15,7 @@ import type { SessionRegistry } from '../session/registry.js';
 import type { Session } from '../session/session.js';
 import type { Store } from '../session/store/store.js';
 import type { TimerWheel } from '../session/wheel.js';
+import type { Heartbeat } from './heartbeat.js';
 
 export interface VerbsOptions {
   worker: WorkerId;
@@ -26,14 +27,10 @@ export interface VerbsOptions {
   authenticator: Authenticator;
   refusals: Refusals;
   roomsLimit: number;
-  pingIntervalMs: number;
-  pongTimeoutMs: number;
+  heartbeat: Heartbeat;
   expiryWarningMs: number;
   expiryGraceMs: number;
 }
-
-/** A tick of the wheel that came this late is our own fault: nobody is cut off for silence then, ms. */
-const OWN_LAG_LIMIT_MS = 1000;
 
 export class Verbs {
   constructor(private readonly options: VerbsOptions) {}
@@ -129,24 +126,8 @@ export class Verbs {
 
   /** Pings the session, and watches over the life of its token, until its connection ends. */
   watchOver(session: Session): void {
-    this.armPing(session);
+    this.options.heartbeat.watch(session);
     this.armExpiry(session);
-  }
-
-  private armPing(session: Session): void {
-    const { wheel, pingIntervalMs, pongTimeoutMs } = this.options;
-    session.pingDeadline = wheel.in(pingIntervalMs, () => {
-      const pingedAt = performance.now();
-      session.send({ type: 'ping' });
-      session.pingDeadline = wheel.in(pongTimeoutMs, () => {
-        if (session.lastHeardAt < pingedAt && wheel.lagMs < OWN_LAG_LIMIT_MS) {
-          // Not cut off at once: who is only stuck still learns why, and who is gone costs a close time-out more.
-          this.close(session, 'no_pong');
-        } else {
-          this.armPing(session);
-        }
-      });
-    });
   }
 
   private armExpiry(session: Session): void {

@@ -32,6 +32,7 @@ import { TimerWheel } from '../session/wheel.js';
 import { inflatePayload } from '../session/zlib-compressor.js';
 import type { ToPrimary, ToWorker } from './control.js';
 import { Gateway } from './gateway.js';
+import { Heartbeat } from './heartbeat.js';
 import { createHttpServer, LISTEN_BACKLOG } from './http-server.js';
 import { StaticFiles } from './static-files.js';
 import { Verbs } from './verbs.js';
@@ -160,8 +161,11 @@ export async function runWorker(
     authenticator,
     refusals,
     roomsLimit: config.limits.roomsPerSessionLimit,
-    pingIntervalMs: config.sessions.pingIntervalMs,
-    pongTimeoutMs: config.sessions.pongTimeoutMs,
+    heartbeat: new Heartbeat({
+      wheel,
+      pingIntervalMs: config.sessions.pingIntervalMs,
+      pongTimeoutMs: config.sessions.pongTimeoutMs,
+    }),
     expiryWarningMs: config.tokens.expiryWarningMs,
     expiryGraceMs: config.tokens.expiryGraceMs,
   });

@@ -66,12 +66,16 @@ class Checker {
         return this.#reader(client, event.ch).receive(event, this.#sent);
       case 'gap':
         this.#report.gapsTold++;
-        return this.#reader(client, event.ch).missing({ at: t, from: event.from, to: event.to });
+        return this.#reader(client, event.ch).missing({
+          at: t,
+          missing: event.missing,
+          isLoss: event.reason === 'lost',
+        });
       case 'stateLost': {
         this.#report.gapsTold++;
         const all = this.#readers.get(client)?.values() ?? [];
         for (const reader of event.ch === null ? all : [this.#reader(client, event.ch)])
-          reader.missing({ at: t, from: null, to: null });
+          reader.missing({ at: t, missing: null, isLoss: true });
         return;
       }
       case 'member':

@@ -16,8 +16,8 @@ export type HistoryEvent = { t: number; c: string } & (
   | { e: 'expired'; ch: string; n: number }
   /** `k` is the connection that brought it, where a session may have several. */
   | { e: 'recv'; ch: string; from: string; n: number; id: string | null; h: number; final?: true; k?: number }
-  /** Offsets that are missing, both ends included; null where the receiver was not told which. */
-  | { e: 'gap'; ch: string; from: number | null; to: number | null; reason: string }
+  /** So many messages are missing here; null where the receiver was not told how many. */
+  | { e: 'gap'; ch: string; missing: number | null; reason: string }
   /** With `ch` null all channels of the session. */
   | { e: 'stateLost'; ch: string | null }
   /** From here on, until `unmember`, the client is owed what is accepted into the channel. */

@@ -32,7 +32,7 @@ afterEach(async () => {
 /** Address that the server of `to` sees; null where nothing comes back. */
 function reach(from: string | null, to: string): string | null {
   const wrap = from === null ? [] : machines.wrap(from);
-  const [file = '', ...args] = [...wrap, process.execPath, '-e', CLIENT, machines.addressOf(to)];
+  const [file, ...args] = [...wrap, process.execPath, '-e', CLIENT, machines.addressOf(to)];
   const { status, stdout } = spawnSync(file, args, { encoding: 'utf8' });
   return status === 0 ? stdout.trim() : null;
 }

@@ -21,7 +21,7 @@ const PREFIX = 'sbx';
 const OUTSIDE = 'outside';
 
 /**
- * `names` are up to 200 words of at most 3 letters.
+ * `names` are words of a few letters.
  * @throws Error in one line where namespaces cannot be made
  */
 export function makeMachines(names: readonly string[]): Machines {
@@ -29,7 +29,9 @@ export function makeMachines(names: readonly string[]): Machines {
   sweepLeftovers();
   const network = freeNetwork();
   const id = `${PREFIX}${process.pid}`;
-  const bridge = `${id}br`;
+  // The bridge has a namespace too: this machine's own firewall (Docker's drops what is forwarded) has no say there.
+  const hub = `${id}-hub`;
+  const cable = `${id}out`;
   const nsOf = (name: string): string => `${id}-${name}`;
   const addresses = new Map(names.map((name, i) => [name, `${network}.${i + 10}`]));
   addresses.set(OUTSIDE, `${network}.1`);
@@ -55,18 +57,22 @@ export function makeMachines(names: readonly string[]): Machines {
       if (!isOpen) return;
       isOpen = false;
       process.off('exit', machines.close);
+      spawnSync('ip', ['link', 'del', cable]);
       for (const name of names) removeNamespace(nsOf(name));
-      spawnSync('ip', ['link', 'del', bridge]);
+      removeNamespace(hub);
     },
   };
 
   process.once('exit', machines.close);
   try {
-    ip('link', 'add', bridge, 'type', 'bridge');
-    ip('addr', 'add', `${network}.1/24`, 'dev', bridge);
-    ip('link', 'set', bridge, 'up');
-    for (const [i, name] of names.entries())
-      addMachine(nsOf(name), machines.addressOf(name), `${id}v${i}`, bridge);
+    ip('netns', 'add', hub);
+    ip('-n', hub, 'link', 'add', 'bridge', 'type', 'bridge');
+    ip('-n', hub, 'link', 'set', 'bridge', 'up');
+    ip('link', 'add', cable, 'type', 'veth', 'peer', 'name', 'outside', 'netns', hub);
+    plug(hub, 'outside');
+    ip('addr', 'add', `${network}.1/24`, 'dev', cable);
+    ip('link', 'set', cable, 'up');
+    for (const name of names) addMachine(hub, name, nsOf(name), machines.addressOf(name));
     return machines;
   } catch (error) {
     machines.close();
@@ -74,14 +80,18 @@ export function makeMachines(names: readonly string[]): Machines {
   }
 }
 
-function addMachine(ns: string, address: string, link: string, bridge: string): void {
+function addMachine(hub: string, name: string, ns: string, address: string): void {
   ip('netns', 'add', ns);
-  ip('link', 'add', link, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', ns);
-  ip('link', 'set', link, 'master', bridge);
-  ip('link', 'set', link, 'up');
+  ip('-n', ns, 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'name', `to-${name}`, 'netns', hub);
+  plug(hub, `to-${name}`);
   ip('-n', ns, 'addr', 'add', `${address}/24`, 'dev', 'eth0');
   ip('-n', ns, 'link', 'set', 'eth0', 'up');
   ip('-n', ns, 'link', 'set', 'lo', 'up');
+}
+
+function plug(hub: string, link: string): void {
+  ip('-n', hub, 'link', 'set', 'dev', link, 'master', 'bridge');
+  ip('-n', hub, 'link', 'set', 'dev', link, 'up');
 }
 
 function removeNamespace(ns: string): void {
@@ -115,8 +125,8 @@ function sweepLeftovers(): void {
     const [name = ''] = line.split(' ');
     if (isDead(name)) removeNamespace(name);
   }
-  for (const line of ip('-o', 'link', 'show', 'type', 'bridge').split('\n')) {
-    const name = line.split(': ')[1] ?? '';
+  for (const line of ip('-o', 'link', 'show', 'type', 'veth').split('\n')) {
+    const [name = ''] = (line.split(': ')[1] ?? '').split('@');
     if (isDead(name)) spawnSync('ip', ['link', 'del', name]);
   }
 }

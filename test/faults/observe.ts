@@ -22,16 +22,15 @@ export interface Message {
 
 export interface Gap {
   room: string | null;
-  /** Offsets, both ends included; null where not told. */
-  from: number | null;
-  to: number | null;
+  /** How many; null where not told. */
+  missing: number | null;
   reason: string;
 }
 
 export interface Observer {
   message(message: Message): void;
   gap(gap: Gap): void;
-  stateLost(room: string | null): void;
+  stateLost(): void;
   expired(id: string): void;
 }
 
@@ -42,13 +41,13 @@ export function observeClient(client: Client, observer: Observer): void {
   );
   listen(client, 'gap', (gap) =>
     observer.gap({
-      room: roomOf(gap),
-      from: offsetOf(gap, 'from'),
-      to: offsetOf(gap, 'to'),
+      room: textOf(gap, 'room'),
+      missing: countOf(gap, 'missing'),
       reason: textOf(gap, 'reason') ?? '',
     }),
   );
-  listen(client, 'stateLost', (lost) => observer.stateLost(roomOf(lost)));
+  // Of the whole session.
+  listen(client, 'stateLost', () => observer.stateLost());
   listen(client, 'expired', (notice) => {
     const id = textOf(notice, 'id');
     if (id !== null) observer.expired(id);
@@ -84,18 +83,9 @@ function listen(client: Client, event: string, listener: (told: unknown) => void
   Reflect.apply(client.on, client, [event, listener]);
 }
 
-/** A channel is told as `room`, or as `channel` with a room's name or null for the inbox. */
-function roomOf(told: unknown): string | null {
-  return textOf(told, 'room') ?? textOf(told, 'channel');
-}
-
-/** An offset is a number, or stands in an id. */
-function offsetOf(told: unknown, name: string): number | null {
+function countOf(told: unknown, name: string): number | null {
   const value = valueOf(told, name);
-  if (typeof value === 'number') return value;
-  if (typeof value !== 'string') return null;
-  const offset = Number(/^(?:.*:)?(\d+)(?:-[^:]*)?$/.exec(value)?.[1]);
-  return Number.isNaN(offset) ? null : offset;
+  return typeof value === 'number' ? value : null;
 }
 
 function textOf(told: unknown, name: string): string | null {

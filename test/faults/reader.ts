@@ -5,11 +5,12 @@ import type { Flow, SentMessages } from './sent-messages.js';
 
 type Recv = Extract<HistoryEvent, { e: 'recv' }>;
 
-/** A place where the run may break because the reader was told; null bounds: it was not told which messages. */
+/** A place where the run may break because the reader was told; null: it was not told how many messages are missing. */
 interface Break {
   at: number;
-  from: number | null;
-  to: number | null;
+  missing: number | null;
+  /** What was there may be there no more: the log may go on from an earlier place. */
+  isLoss: boolean;
 }
 
 /** Lowest and highest offset of each epoch that was received between two breaks. */
@@ -36,6 +37,8 @@ export class Reader {
   readonly #spans: Span[] = [new Map()];
   /** Breaks that were told since the last message. */
   #told: Break[] = [];
+  /** Messages that it got from where the log was lost: their senders may refill them, and it is not given them again. */
+  #refills = 0;
 
   constructor(
     readonly client: string,
@@ -120,13 +123,13 @@ export class Reader {
     this.#widen(place);
     const previous = this.#place;
     if (previous?.epoch === place.epoch && place.offset <= previous.offset) {
-      this.fail('C6', `offset ${place.offset} came after ${previous.offset}`);
-      return;
+      if (this.#told.some(({ isLoss }) => isLoss)) this.#refills += previous.offset - place.offset + 1;
+      else return this.fail('C6', `offset ${place.offset} came after ${previous.offset}`);
     }
     this.#place = place;
     if (previous === null) return;
     if (previous.epoch !== place.epoch) this.#checkEpochs(previous.epoch, place.epoch);
-    else if (!this.#explains(previous.offset + 1, place.offset - 1))
+    else if (!this.#explains(place.offset - previous.offset - 1))
       this.fail('C3', `offset ${place.offset} came after ${previous.offset} in epoch ${place.epoch}`);
   }
 
@@ -137,13 +140,13 @@ export class Reader {
     if (this.#told.length === 0) this.fail('C3', `epoch ${after} came after ${before} without a word`);
   }
 
-  /** Whether every offset from `low` to `high` is one that the reader was told of since its last message. */
-  #explains(low: number, high: number): boolean {
-    let next = low;
-    for (const { from, to } of [...this.#told].sort((a, b) => (a.from ?? 0) - (b.from ?? 0))) {
-      if ((from ?? 0) <= next) next = Math.max(next, (to ?? Infinity) + 1);
-    }
-    return next > high;
+  /** Whether the reader was told since its last message that so many are missing, or had them before. */
+  #explains(count: number): boolean {
+    const told = this.#told.reduce((sum, { missing }) => sum + (missing ?? Infinity), 0);
+    const refilled = Math.max(0, count - told);
+    if (refilled > this.#refills) return false;
+    this.#refills -= refilled;
+    return true;
   }
 
   /** The first accepted message between two of one sender. */
@@ -170,12 +173,12 @@ export class Reader {
   /** Whether the entry fits into a place where the run may break. */
   #isCovered(id: string | null, sentAt: number): boolean {
     const place = id === null ? null : placeOf(id);
-    return this.#breaks.some(({ at, from, to }, i) => {
+    return this.#breaks.some(({ at, isLoss }, i) => {
       if (place === null) return at >= sentAt;
-      if (place.offset < (from ?? 0) || place.offset > (to ?? Infinity)) return false;
       return (
         this.#spans.slice(0, i + 1).every((span) => (span.get(place.epoch)?.high ?? -1) < place.offset) &&
-        this.#spans.slice(i + 1).every((span) => (span.get(place.epoch)?.low ?? Infinity) > place.offset)
+        ((isLoss && sentAt <= at) ||
+          this.#spans.slice(i + 1).every((span) => (span.get(place.epoch)?.low ?? Infinity) > place.offset))
       );
     });
   }

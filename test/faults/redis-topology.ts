@@ -6,6 +6,9 @@ import { Redis } from 'ioredis';
 import { freePort } from '../redis-server.js';
 import { pause, run, type Running, waitFor } from './processes.js';
 
+/** ioredis waits so long for the end of a socket, also of one that has ended already. */
+const DISCONNECT_MS = 50;
+
 export interface RedisOptions {
   /** Append-only file, `everysec`. */
   aof?: boolean;
@@ -66,7 +69,11 @@ export class RedisNode {
   /** A connection for the row's own questions. */
   get client(): Redis {
     if (this.#client === null) {
-      this.#client = new Redis(this.url, { retryStrategy: () => 50, maxRetriesPerRequest: 20 });
+      this.#client = new Redis(this.url, {
+        retryStrategy: () => 50,
+        maxRetriesPerRequest: 20,
+        disconnectTimeout: DISCONNECT_MS,
+      });
       this.#client.on('error', () => undefined);
     }
     return this.#client;
@@ -334,6 +341,7 @@ async function asking<Answer>(
     retryStrategy: () => null,
     commandTimeout: 1000,
     connectTimeout: 1000,
+    disconnectTimeout: DISCONNECT_MS,
   });
   redis.on('error', () => undefined);
   try {

@@ -146,8 +146,7 @@ class Sample {
           e: 'gap',
           c: sim.name,
           ch: channel,
-          from: next + 1,
-          to: entries.length,
+          missing: entries.length - next,
           reason: 'trimmed',
         });
         sim.cursors.set(channel, entries.length);

@@ -52,8 +52,7 @@ export class SimulatedClient {
     const observer: Observer = {
       message: (message) => this.#receive(message),
       gap: ({ room, ...rest }) => history.write({ e: 'gap', c: name, ch: this.#channel(room), ...rest }),
-      stateLost: (room) =>
-        history.write({ e: 'stateLost', c: name, ch: room === null ? null : this.#channel(room) }),
+      stateLost: () => history.write({ e: 'stateLost', c: name, ch: null }),
       expired: (id) => {
         const known = this.#accepted.get(id);
         if (known !== undefined) history.write({ e: 'expired', c: name, ...known });

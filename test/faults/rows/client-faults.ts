@@ -91,7 +91,7 @@ async function vanish(scene: Scene): Promise<Outcome> {
     );
     const detectionMs = Math.round(performance.now() - startedAt);
     scene.figures.detectionMs = detectionMs;
-    // An interval, a time-out, and what the wheel of timers rounds up.
+    // An interval, a time-out, the time to read why it ends, and what the wheel of timers rounds up.
     scene.expect(detectionMs < 6000, `a dead peer was noticed after ${detectionMs} ms only`);
     proxy.reset();
     proxy.set({ mode: 'pass' });

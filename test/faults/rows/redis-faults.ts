@@ -208,10 +208,91 @@ async function spoil({ client }: RedisNode, key: string, chance: number): Promis
   return 1;
 }
 
+/** Sentinels, or a cluster: the gateway is told of all of them and finds its way. */
+async function populatedGroup(scene: Scene, url: string): Promise<GatewayNode> {
+  const gateway = await scene.gateway({ env: { REDIS_URL: url } });
+  await scene.crowd({
+    urls: [gateway.url],
+    clients: scene.quick ? 30 : 60,
+    ratePerSecond: scene.quick ? 100 : 200,
+  });
+  await scene.load.talk();
+  await scene.calm(1500);
+  return gateway;
+}
+
+async function sentinelFailover(scene: Scene): Promise<Outcome> {
+  const group = await scene.sentinels();
+  const gateway = await populatedGroup(scene, group.url);
+  await scene.fault('SENTINEL FAILOVER', async () => {
+    const startedAt = performance.now();
+    await group.failover();
+    await untilReady(gateway);
+    const failoverMs = Math.round(performance.now() - startedAt);
+    scene.figures.failoverMs = failoverMs;
+    scene.expect(failoverMs < 10_000, `the gateway was back after ${failoverMs} ms only`);
+    await scene.healed();
+  });
+  return await ended(scene, gateway);
+}
+
+async function sentinelMasterDies(scene: Scene): Promise<Outcome> {
+  const group = await scene.sentinels();
+  const gateway = await populatedGroup(scene, group.url);
+  await scene.fault('killing the master', async () => {
+    const master = await group.master();
+    await master.kill();
+    await group.masterOtherThan(master);
+    await untilReady(gateway);
+    await scene.healed();
+  });
+  return await ended(scene, gateway);
+}
+
+async function clusterFaults(scene: Scene): Promise<Outcome> {
+  const cluster = await scene.cluster();
+  const gateway = await populatedGroup(scene, cluster.url);
+  const [first, second] = await cluster.masters();
+  if (first === undefined || second === undefined) throw new Error('no masters');
+  await scene.fault('moving slots', async () => {
+    const slots = Array.from({ length: scene.quick ? 50 : 500 }, (_, i) => i * 10);
+    await cluster.migrate(slots, second);
+    await scene.healed();
+  });
+  await scene.calm(1500);
+  await scene.fault('killing a master', async () => {
+    await first.kill();
+    await cluster.waitUntilOk();
+    await untilReady(gateway);
+    await scene.healed();
+  });
+  return await ended(scene, gateway);
+}
+
+async function clusterDown(scene: Scene): Promise<Outcome> {
+  const cluster = await scene.cluster();
+  const gateway = await populatedGroup(scene, cluster.url);
+  const stopped = (await cluster.masters()).slice(0, 2);
+  await scene.fault('stopping two of three masters', async () => {
+    // Their replicas cannot win an election without a majority of masters.
+    for (const node of stopped) node.stop();
+    await pause(scene.quick ? 4000 : 10_000);
+    for (const node of stopped) node.cont();
+    await cluster.waitUntilOk();
+    await untilReady(gateway);
+    await scene.healed();
+  });
+  return await ended(scene, gateway);
+}
+
 export const rows: readonly Row[] = [
   { id: 'F07', title: 'Redis kill -9, back empty', quick: true, run: restart(false) },
   { id: 'F08', title: 'Redis stopped for 10 s', quick: true, run: hang },
   { id: 'F09', title: 'Redis kill -9, back with its append-only file', quick: true, run: restart(true) },
+  { id: 'F10', title: 'Sentinel failover, asked for', quick: false, run: sentinelFailover },
+  { id: 'F10K', title: 'Sentinel failover, the master was killed', quick: false, run: sentinelMasterDies },
+  { id: 'F14', title: 'Redis Cluster: slots move, a master dies', quick: false, run: clusterFaults },
+  { id: 'F15', title: 'Redis Cluster: two of three masters stand still', quick: false, run: clusterDown },
   { id: 'F11', title: 'failover that loses acknowledged writes', quick: true, run: lossyFailover },
   { id: 'F13', title: 'Pub/Sub connections cut again and again', quick: true, run: cutSubscribers },
   { id: 'F16', title: 'Redis slow: latency, then 64 kB/s', quick: false, run: slow },
