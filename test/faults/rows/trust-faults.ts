@@ -62,6 +62,10 @@ async function zombieListeners(scene: Scene): Promise<Outcome> {
   return outcome;
 }
 
+/**
+ * What evicting does to logs, key by key, so that a seed repeats it: their state or their entries
+ * go on their own. Sessions and rooms are records, not logs: a Redis that evicts them is what the refusal is for.
+ */
 async function eviction(scene: Scene): Promise<Outcome> {
   const redis = await scene.redis();
   const env = { REDIS_URL: redis.url };
@@ -80,22 +84,16 @@ async function eviction(scene: Scene): Promise<Outcome> {
     'the log has no error about the policy',
   );
   await crowd(scene, [gateway.url], 400);
-  const policy = await redis.client.info('stats');
-  const before = Number(/evicted_keys:(\d+)/.exec(policy)?.[1]);
-  await scene.fault('memory so small that keys are evicted', async () => {
-    for (let round = 0; round < (scene.quick ? 2 : 6); round++) {
-      const used = Number(/used_memory:(\d+)/.exec(await redis.client.info('memory'))?.[1]);
-      await redis.client.config('SET', 'maxmemory', String(used - 30_000));
-      await pause(500);
-      await redis.client.config('SET', 'maxmemory', '0');
-      await pause(1000);
+  let evicted = 0;
+  await scene.fault('parts of logs are evicted', async () => {
+    for (let round = 0; round < (scene.quick ? 20 : 60); round++) {
+      const keys = (await redis.client.keys('sb:*:l:*')).filter((key) => !key.endsWith(':q')).sort();
+      evicted += await redis.client.del(scene.random.pick(keys));
+      await pause(100);
     }
-    await scene.healed();
     await pause(2000);
   });
-  const evicted = Number(/evicted_keys:(\d+)/.exec(await redis.client.info('stats'))?.[1]) - before;
   scene.figures.keysEvicted = evicted;
-  scene.expect(evicted > 0, 'no key was evicted');
   await scene.calm(2500);
   return await scene.judge();
 }
