@@ -342,6 +342,10 @@ describe('a failover that lost what was accepted', () => {
     // 2 and 3 were refilled at offsets 2 and 4, where this reader had them already.
     expect(run(...before, gap('lost'), recv(4, 'e:3-new'), recv(5, 'e:5-new'))).toEqual([]);
   });
+  test('lets senders refill a log that began anew', () => {
+    expect(run(...before, gap('lost'), recv(4, 'f:2-new'), recv(5, 'f:5-new'))).toEqual([]);
+    expect(run(...before, gap('lost'), recv(4, 'f:2-new'), recv(5, 'f:7-new'))).toEqual(['C3']);
+  });
   test('is no excuse where the reader was told of something else, or for more than there was', () => {
     expect(run(...before, gap('trimmed'), recv(4, 'e:3-new'), recv(5, 'e:4-new'))).toEqual(['C6']);
     expect(run(...before, gap('lost'), recv(4, 'e:3-new'), recv(5, 'e:6-new'))).toEqual(['C3']);

@@ -128,8 +128,10 @@ export class Reader {
     }
     this.#place = place;
     if (previous === null) return;
-    if (previous.epoch !== place.epoch) this.#checkEpochs(previous.epoch, place.epoch);
-    else if (!this.#explains(place.offset - previous.offset - 1))
+    if (previous.epoch !== place.epoch) {
+      this.#checkEpochs(previous.epoch, place.epoch);
+      this.#refills += previous.offset;
+    } else if (!this.#explains(place.offset - previous.offset - 1))
       this.fail('C3', `offset ${place.offset} came after ${previous.offset} in epoch ${place.epoch}`);
   }
 
