@@ -127,12 +127,12 @@ export class SentinelGroup {
     }
   }
 
-  /** Three sentinels, on any machine, for a master that has its replica already. */
-  static async over(master: RedisNode, replica: RedisNode, place: Place): Promise<SentinelGroup> {
+  /** Three sentinels, on any machine, for a master that has its replicas already. */
+  static async over(master: RedisNode, replicas: RedisNode[], place: Place): Promise<SentinelGroup> {
     const group = new SentinelGroup(place);
     try {
-      await group.#watch(master, 1);
-      group.nodes.push(master, replica);
+      await group.#watch(master, replicas.length);
+      group.nodes.push(master, ...replicas);
       return group;
     } catch (error) {
       await group.close();

@@ -72,9 +72,9 @@ export class Scene {
     return this.#closing(await SentinelGroup.start(options));
   }
 
-  /** Sentinels of the row's own pair, on one machine. */
-  async sentinelsOf(master: RedisNode, replica: RedisNode, place: Place): Promise<SentinelGroup> {
-    return this.#closing(await SentinelGroup.over(master, replica, place));
+  /** Sentinels of the row's own servers, on one machine. */
+  async sentinelsOf(master: RedisNode, replicas: RedisNode[], place: Place): Promise<SentinelGroup> {
+    return this.#closing(await SentinelGroup.over(master, replicas, place));
   }
 
   async cluster(options?: RedisOptions): Promise<RedisCluster> {

@@ -95,7 +95,7 @@ async function eviction(scene: Scene): Promise<Outcome> {
   });
   scene.figures.keysEvicted = evicted;
   await scene.calm(2500);
-  return await scene.judge();
+  return await scene.judge({ sendersRefill: true });
 }
 
 /** Below it a master that has lost its replica stops to accept, s: Redis' own default is 10. */
@@ -132,20 +132,26 @@ async function splitBrain(scene: Scene): Promise<Outcome> {
   const strict = ['--min-replicas-to-write', '1', '--min-replicas-max-lag', String(REPLICA_LAG_S)];
   const on = (machine: string) => ({ host: machines.addressOf(machine), wrap: machines.wrap(machine) });
   const old = await scene.redis({ ...on('a'), args: strict });
-  const heir = await scene.redis({
-    ...on('b'),
-    args: [...strict, '--replicaof', old.host, String(old.port)],
-  });
-  const info = (): Promise<string> => old.client.info('replication');
-  await waitFor('the replica in step', async () => /state=online/.test(await info()));
-  const sentinels = await scene.sentinelsOf(old, heir, on('b'));
+  // Two of them: the one that takes over needs a replica of its own to accept anything.
+  const heirs = await Promise.all(
+    [1, 2].map(() =>
+      scene.redis({ ...on('b'), args: [...strict, '--replicaof', old.host, String(old.port)] }),
+    ),
+  );
+  await waitFor('both replicas in step', async () =>
+    /state=online[^]*state=online/.test(await old.client.info('replication')),
+  );
+  const sentinels = await scene.sentinelsOf(old, heirs, on('b'));
   const env = { REDIS_URL: sentinels.url };
   const [a, b] = await Promise.all([scene.gateway({ ...on('a'), env }), scene.gateway({ ...on('b'), env })]);
   const front = await scene.proxy([a, b]);
   await crowd(scene, [`ws://127.0.0.1:${front.port}`]);
   await scene.fault('the machines do not hear each other', async () => {
     machines.partition('a', 'b');
-    await waitFor('the heir to be master', async () => (await heir.client.role())[0] === 'master');
+    await waitFor('a heir to be master', async () => {
+      const roles = await Promise.all(heirs.map(({ client }) => client.role()));
+      return roles.some(([role]) => role === 'master');
+    });
     await waitFor('the old master to refuse', async () => {
       const answer: unknown = await old.client.set('x', 1, 'EX', 1).catch((error: unknown) => error);
       return answer instanceof Error && answer.message.includes('NOREPLICAS');
