@@ -327,20 +327,31 @@ describe('a failover that lost what was accepted', () => {
   const gap = (reason: string): HistoryEvent => ({
     ...{ t: 10, e: 'gap', c: 'bob', ch: 'room:r', missing: null, reason },
   });
-  const run = (...events: HistoryEvent[]): Check[] =>
+  const judged = (events: HistoryEvent[], sendersRefill = false): Check[] =>
     fired(
-      check([
-        { t: 0, e: 'member', c: 'bob', ch: 'room:r' },
-        ...sent,
-        ...events,
-        { t: 20, e: 'end', c: 'bob', finals: [] },
-      ]),
+      check(
+        [
+          { t: 0, e: 'member', c: 'bob', ch: 'room:r' },
+          ...sent,
+          ...events,
+          { t: 20, e: 'end', c: 'bob', finals: [] },
+        ],
+        { sendersRefill },
+      ),
     );
+  const run = (...events: HistoryEvent[]): Check[] => judged(events);
+  const runRefilled = (...events: HistoryEvent[]): Check[] => judged(events, true);
   const before = [recv(1, 'e:1-old'), recv(2, 'e:2-old'), recv(3, 'e:3-old')];
 
   test('lets the log go back where the reader was told, and its senders refill it', () => {
     // 2 and 3 were refilled at offsets 2 and 4, where this reader had them already.
     expect(run(...before, gap('lost'), recv(4, 'e:3-new'), recv(5, 'e:5-new'))).toEqual([]);
+  });
+  test('lets senders refill a log that began anew, in a row that says so', () => {
+    const anew = [gap('lost'), recv(4, 'f:2-new'), recv(5, 'f:5-new')];
+    expect(run(...before, ...anew)).toEqual(['C3']);
+    expect(runRefilled(...before, ...anew)).toEqual([]);
+    expect(runRefilled(...before, gap('lost'), recv(4, 'f:2-new'), recv(5, 'f:20-new'))).toEqual(['C3']);
   });
   test('is no excuse where the reader was told of something else, or for more than there was', () => {
     expect(run(...before, gap('trimmed'), recv(4, 'e:3-new'), recv(5, 'e:4-new'))).toEqual(['C6']);

@@ -9,6 +9,8 @@ export interface CheckOptions {
   windows?: readonly (readonly [from: number, to: number])[];
   /** How long after a newer connection's welcome an older one of the session may still bring something, ms. */
   fencingMs?: number;
+  /** The fault takes logs away whose senders are still there: they refill the next ones. What is lost is seen by C5 alone. */
+  sendersRefill?: boolean;
   /** Codes with which a client may be sent away for good in this row. */
   mayEndWith?: readonly string[];
 }
@@ -185,7 +187,14 @@ class Checker {
     if (reader === undefined) {
       let witness = this.#witnesses.get(channel);
       if (witness === undefined)
-        this.#witnesses.set(channel, (witness = { contents: new Map(), epochs: new Set() }));
+        this.#witnesses.set(
+          channel,
+          (witness = {
+            contents: new Map(),
+            epochs: new Set(),
+            mayRefill: this.options.sendersRefill ?? false,
+          }),
+        );
       reader = new Reader(client, channel, witness, (check, text) =>
         this.#fail(check, client, channel, text),
       );

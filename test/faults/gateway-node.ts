@@ -15,6 +15,8 @@ export interface GatewayOptions {
   env?: Record<string, string>;
   /** Another build of the gateway. */
   cli?: string;
+  /** Where its log goes, a path; without, the row can read it. */
+  logTo?: string;
 }
 
 export interface WorkerInfo {
@@ -69,21 +71,34 @@ export class GatewayNode {
 
   /** Again, at the same port, with the same settings. */
   async start(): Promise<void> {
-    const { wrap = [], env = {}, cli = CLI } = this.options;
+    const { wrap = [], env = {}, cli = CLI, logTo } = this.options;
     const settings: NodeJS.ProcessEnv = {
       ...{ PATH: process.env.PATH, HOME: process.env.HOME },
       ...{ PORT: String(this.port), HOST: this.host, ADMIN_PORT: '0', ADMIN_HOST: this.host, ADMIN_KEY },
-      ...{ WORKERS: '2', JWT_SECRET: SECRET },
+      ...{ WORKERS: '2', ...(env.JWKS_URL === undefined ? { JWT_SECRET: SECRET } : {}) },
       ...FOR_LOAD,
       ...env,
     };
-    const running = await run([process.execPath, cli, 'start'], /\{[^\n]*"signalbox is ready"[^\n]*\}/, {
-      env: settings,
-      wrap,
-    });
+    const command = [process.execPath, cli, 'start'];
+    if (logTo !== undefined) return await this.#startUnheard(command, logTo, settings);
+    const running = await run(command, /\{[^\n]*"signalbox is ready"[^\n]*\}/, { env: settings, wrap });
     this.#running = running;
     const { adminPort } = JSON.parse(running.match[0]) as { adminPort: number };
     this.#adminPort = adminPort;
+  }
+
+  /** Its log cannot be read here: the ports tell that it is ready. */
+  async #startUnheard(command: readonly string[], logTo: string, env: NodeJS.ProcessEnv): Promise<void> {
+    this.#adminPort = await freePort();
+    this.#running = await run(
+      ['sh', '-c', 'echo begun; log=$0; exec "$@" >"$log"', logTo, ...command],
+      /begun/,
+      { env: { ...env, ADMIN_PORT: String(this.#adminPort) }, wrap: this.options.wrap ?? [] },
+    );
+    await waitFor('the gateway to be ready', async () => {
+      const isReady = (await this.readiness()) === 200;
+      return isReady && (await this.readyWorkers()).length === Number(env.WORKERS);
+    });
   }
 
   signal(name: NodeJS.Signals): void {
@@ -158,12 +173,22 @@ export class GatewayNode {
     return Array.isArray(found) ? (found as { session: string; worker: string; connected: boolean }[]) : [];
   }
 
+  /** What an operator posts to `/api/v1/revocations`. */
+  async revoke(revocation: Record<string, unknown>): Promise<void> {
+    const { status } = await this.#fetch('/api/v1/revocations', {
+      method: 'POST',
+      body: JSON.stringify(revocation),
+    });
+    if (status !== 200) throw new Error(`the revocation was answered with ${status}`);
+  }
+
   async #api(path: string): Promise<Record<string, unknown>> {
     return (await (await this.#fetch(path)).json()) as Record<string, unknown>;
   }
 
-  #fetch(path: string): Promise<Response> {
+  #fetch(path: string, init: RequestInit = {}): Promise<Response> {
     return fetch(`http://${this.host}:${this.#adminPort}${path}`, {
+      ...init,
       headers: { Authorization: `Bearer ${ADMIN_KEY}` },
       signal: AbortSignal.timeout(5000),
     });

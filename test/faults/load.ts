@@ -122,6 +122,8 @@ export class Load {
 const DEFAULTS = {
   sdk: fileURLToPath(new URL('../../dist/client/index.js', import.meta.url)),
   secret: SECRET,
+  algorithm: 'HS256',
+  keyId: null,
   clients: 40,
   processes: 2,
   ratePerSecond: 200,

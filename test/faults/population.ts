@@ -11,7 +11,10 @@ export interface PopulationOptions {
   sdk: string;
   /** Client number i goes to `urls[i % urls.length]`. */
   urls: string[];
+  /** Signs the tokens: an HMAC secret, or a private key (PEM) with its algorithm and id. */
   secret: string;
+  algorithm: 'HS256' | 'ES256';
+  keyId: string | null;
   seed: number;
   /** Of the whole population, over all processes. */
   clients: number;
@@ -153,8 +156,9 @@ export class Population {
   }
 
   #token(name: string): string {
-    const { secret, tokenLifeS } = this.options;
-    return jwt.sign({ perm: '*' }, secret, { algorithm: 'HS256', subject: name, expiresIn: tokenLifeS });
+    const { secret, algorithm, keyId, tokenLifeS } = this.options;
+    const key = keyId === null ? {} : { keyid: keyId };
+    return jwt.sign({ perm: '*' }, secret, { algorithm, subject: name, expiresIn: tokenLifeS, ...key });
   }
 
   async #sayOne(): Promise<void> {

@@ -21,6 +21,8 @@ export interface ChannelWitness {
   readonly contents: Map<string, string>;
   /** `a>b` where a reader went from epoch a to epoch b. */
   readonly epochs: Set<string>;
+  /** A log that began anew may be refilled by its senders, with what readers had: offsets that they do not see. */
+  mayRefill: boolean;
 }
 
 /** How long before its `unmember` a message must have been accepted to be owed: it takes a way to the reader. */
@@ -128,8 +130,10 @@ export class Reader {
     }
     this.#place = place;
     if (previous === null) return;
-    if (previous.epoch !== place.epoch) this.#checkEpochs(previous.epoch, place.epoch);
-    else if (!this.#explains(place.offset - previous.offset - 1))
+    if (previous.epoch !== place.epoch) {
+      this.#checkEpochs(previous.epoch, place.epoch);
+      if (this.witness.mayRefill) this.#refills += previous.offset;
+    } else if (!this.#explains(place.offset - previous.offset - 1))
       this.fail('C3', `offset ${place.offset} came after ${previous.offset} in epoch ${place.epoch}`);
   }
 

@@ -105,6 +105,9 @@ export class RedisNode {
   }
 }
 
+/** Where a process runs: an address, and what comes before its command. */
+export type Place = Required<Pick<RedisOptions, 'host'>> & Pick<RedisOptions, 'wrap'>;
+
 /** One master, two replicas, three sentinels. */
 export class SentinelGroup {
   readonly name = 'main';
@@ -124,9 +127,25 @@ export class SentinelGroup {
     }
   }
 
+  /** Three sentinels, on any machine, for a master that has its replicas already. */
+  static async over(master: RedisNode, replicas: RedisNode[], place: Place): Promise<SentinelGroup> {
+    const group = new SentinelGroup(place);
+    try {
+      await group.#watch(master, replicas.length);
+      group.nodes.push(master, ...replicas);
+      return group;
+    } catch (error) {
+      await group.close();
+      throw error;
+    }
+  }
+
+  private constructor(private readonly place: Place = { host: '127.0.0.1' }) {}
+
   /** For `REDIS_URL`, in the form `redis+sentinel://host:port,host:port/<group>`. */
   get url(): string {
-    return `redis+sentinel://${this.sentinelPorts.map((port) => `127.0.0.1:${port}`).join(',')}/${this.name}`;
+    const { host } = this.place;
+    return `redis+sentinel://${this.sentinelPorts.map((port) => `${host}:${port}`).join(',')}/${this.name}`;
   }
 
   /** The node that the sentinels name, as they see it now. */
@@ -173,15 +192,23 @@ export class SentinelGroup {
     await waitFor('both replicas in step', async () =>
       /connected_slaves:2[^]*state=online[^]*state=online/.test(await master.client.info('replication')),
     );
-    await Promise.all([0, 1, 2].map(() => this.#startSentinel(master.port)));
+    await this.#watch(master, 2);
+  }
+
+  async #watch(master: RedisNode, replicas: number): Promise<void> {
+    await Promise.all([0, 1, 2].map(() => this.#startSentinel(master)));
     // A sentinel that does not know its siblings and the replicas cannot fail over.
     await waitFor('sentinels that know each other', async () => {
-      const ready = await Promise.all(this.sentinelPorts.map((port) => knowsAll(port, this.name)));
+      const { host } = this.place;
+      const ready = await Promise.all(
+        this.sentinelPorts.map((port) => knowsAll({ host, port }, this.name, replicas)),
+      );
       return ready.every(Boolean);
     });
   }
 
-  async #startSentinel(masterPort: number): Promise<void> {
+  async #startSentinel(master: RedisNode): Promise<void> {
+    const { host, wrap = [] } = this.place;
     const port = await freePort();
     const directory = mkdtempSync(join(tmpdir(), 'faults-sentinel-'));
     this.#directories.push(directory);
@@ -190,19 +217,22 @@ export class SentinelGroup {
       path,
       [
         `port ${port}`,
-        'bind 127.0.0.1',
-        `sentinel monitor ${this.name} 127.0.0.1 ${masterPort} 2`,
+        `bind ${host}`,
+        'protected-mode no',
+        `sentinel monitor ${this.name} ${master.host} ${master.port} 2`,
         `sentinel down-after-milliseconds ${this.name} 1000`,
         `sentinel failover-timeout ${this.name} 6000`,
         `sentinel parallel-syncs ${this.name} 2`,
       ].join('\n'),
     );
-    this.#sentinels.push(await run(['redis-server', path, '--sentinel'], /\+monitor/, { cwd: directory }));
+    this.#sentinels.push(
+      await run(['redis-server', path, '--sentinel'], /\+monitor/, { cwd: directory, wrap }),
+    );
     this.sentinelPorts = [...this.sentinelPorts, port];
   }
 
   async #ask<Answer>(question: (sentinel: Redis) => Promise<Answer>): Promise<Answer> {
-    return await asking(this.sentinelPorts[0] ?? 0, question);
+    return await asking(this.sentinelPorts[0] ?? 0, question, this.place.host);
   }
 }
 
@@ -322,12 +352,20 @@ async function roleOf({ port, host }: RedisNode): Promise<string> {
   return await asking(port, async (redis) => ((await redis.role()) as [string])[0], host);
 }
 
-async function knowsAll(port: number, name: string): Promise<boolean> {
-  return await asking(port, async (sentinel) => {
-    const fields = (await sentinel.call('SENTINEL', 'master', name)) as string[];
-    const value = (field: string): string | undefined => fields[fields.indexOf(field) + 1];
-    return value('num-other-sentinels') === '2' && value('num-slaves') === '2';
-  });
+async function knowsAll(
+  { host, port }: { host: string; port: number },
+  name: string,
+  replicas: number,
+): Promise<boolean> {
+  return await asking(
+    port,
+    async (sentinel) => {
+      const fields = (await sentinel.call('SENTINEL', 'master', name)) as string[];
+      const value = (field: string): string | undefined => fields[fields.indexOf(field) + 1];
+      return value('num-other-sentinels') === '2' && value('num-slaves') === String(replicas);
+    },
+    host,
+  );
 }
 
 /** A connection for one question: it must not wait for a server that is away. */

@@ -9,7 +9,7 @@ import { HistoryWriter, readHistory } from './history.js';
 import { Load, type LoadOptions } from './load.js';
 import { pause, waitFor } from './processes.js';
 import { type Random, seeded } from './random.js';
-import { RedisCluster, RedisNode, type RedisOptions, SentinelGroup } from './redis-topology.js';
+import { type Place, RedisCluster, RedisNode, type RedisOptions, SentinelGroup } from './redis-topology.js';
 import type { Report } from './report.js';
 import type { Outcome } from './row.js';
 
@@ -70,6 +70,11 @@ export class Scene {
 
   async sentinels(options?: RedisOptions): Promise<SentinelGroup> {
     return this.#closing(await SentinelGroup.start(options));
+  }
+
+  /** Sentinels of the row's own servers, on one machine. */
+  async sentinelsOf(master: RedisNode, replicas: RedisNode[], place: Place): Promise<SentinelGroup> {
+    return this.#closing(await SentinelGroup.over(master, replicas, place));
   }
 
   async cluster(options?: RedisOptions): Promise<RedisCluster> {
