@@ -1,10 +1,11 @@
 // All calls without an answer: numbers them, queues them while they cannot be written, and settles each exactly once.
 import { GatewayError } from '../protocol/errors.js';
 import type { ClientFrame, Payload } from '../protocol/frame.js';
+import type { FollowedMessage } from './deliveries.js';
 import type { Environment } from './environment.js';
-import type { KeptMessage } from './numbering.js';
+import type { Lazy } from './lazy.js';
 import type { Settings, WhenOffline } from './options.js';
-import { Outbox } from './outbox.js';
+import type { Outbox } from './outbox.js';
 import type { State } from './state.js';
 
 /** What each call of the public API takes. */
@@ -17,6 +18,15 @@ export interface CallOptions {
 
 /** For calls that nobody made, and that nobody could make again. */
 export const PATIENT: CallOptions = { whenOffline: 'queue' };
+
+/** How the receipt for a `send` that asks for one is waited for. */
+export interface Receipt {
+  /** Whether the call waits for it; else `onExpired` tells where none came. */
+  readonly isAwaited: boolean;
+  /** Longest wait of the call, ms. */
+  readonly timeoutMs: number | undefined;
+  onExpired(): void;
+}
 
 /** A frame that is numbered when it is written: `ref`, and of a request the time that is left, are set then. */
 export type CallFrame = Exclude<
@@ -56,7 +66,7 @@ const ON_LOSS: { [T in CallFrame['type']]?: OnLoss } = {
   reject: 'forget',
 };
 
-interface PendingCall extends KeptMessage {
+interface PendingCall extends FollowedMessage {
   readonly frame: CallFrame;
   readonly onLoss: OnLoss;
   /** False where it fails with `offline` rather than wait for a connection. */
@@ -71,8 +81,17 @@ interface PendingCall extends KeptMessage {
 const IN_FLIGHT_LIMIT_CALLS = 10_000;
 /** The number after it belongs to the link's probe; 0 wants no answer. */
 const LAST_REF = 0xffff_fffe;
+/** Until the code for kept messages is asked for again, ms, where it could not be loaded though there is a connection. */
+const RELOAD_MS = 1_000;
 /** How often a full socket is looked at: WebSockets have no event for it. */
 const CONGESTION_POLL_MS = 20;
+
+export interface CallsPort {
+  /** For messages that the gateway keeps. */
+  readonly outboxCode: Lazy<{ Outbox: typeof Outbox }>;
+  /** Little waits, after much did. */
+  onDrain(): void;
+}
 
 export class Calls {
   readonly #wire: Wire;
@@ -82,24 +101,27 @@ export class Calls {
   readonly #queue = new Set<PendingCall>();
   #queuedBytes = 0;
   readonly #inFlight = new Map<number, PendingCall>();
-  readonly #outbox: Outbox<PendingCall>;
-  readonly #onDrain: () => void;
+  readonly #port: CallsPort;
+  /** Null until its code is there: calls that need it wait in the queue, and so does what was called after them. */
+  #outbox: Outbox<PendingCall> | null = null;
+  #isLoading = false;
+  #failedLoads = 0;
+  #cancelReload = (): void => {};
   /** Somebody should be told when less waits. */
   #isFull = false;
   #ref = 0;
   #cancelPoll = (): void => {};
 
-  constructor(wire: Wire, settings: Settings, environment: Environment, onDrain: () => void) {
+  constructor(wire: Wire, settings: Settings, environment: Environment, port: CallsPort) {
     this.#wire = wire;
-    this.#outbox = new Outbox(settings, environment, () => this.flush());
-    this.#onDrain = onDrain;
+    this.#port = port;
     this.#settings = settings;
     this.#environment = environment;
   }
 
   /** Payload bytes that wait, or are not accepted yet. */
   get bufferedBytes(): number {
-    return this.#queuedBytes + this.#outbox.openBytes;
+    return this.#queuedBytes + (this.#outbox?.openBytes ?? 0);
   }
 
   /** `parse` makes the result of the answer; it throws where the answer has not the expected shape. */
@@ -107,7 +129,7 @@ export class Calls {
     frame: CallFrame,
     parse: (answer: unknown) => Result,
     { signal, whenOffline }: CallOptions = {},
-    loading?: LoadingPayload,
+    { loading, receipt }: { loading?: LoadingPayload | undefined; receipt?: Receipt | undefined } = {},
   ): Promise<Result> {
     const answered = new Promise<unknown>((resolve, reject) => {
       // What is volatile and waits is no longer what it was.
@@ -132,24 +154,35 @@ export class Calls {
         isAccepted: false,
         isUnsure: false,
         until: 0,
+        isAwaited: receipt?.isAwaited === true,
+        isReceived: false,
         startedAt: this.#environment.now(),
         ready: loading === undefined,
         settled: false,
         succeed: (answer) => settle() && resolve(answer),
         // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- what failed is passed on as it is
         fail: (error) => settle() && reject(error),
+        missed(error) {
+          if (call.isAwaited) call.fail(error);
+          else if (error.code === 'expired') receipt?.onExpired();
+        },
       };
       // A call in flight keeps its number until its answer came, so that it stays counted.
       const withdraw = (error: unknown): void => {
         call.fail(error);
+        this.#outbox?.settled(call);
         this.flush();
       };
       const abort = (): void => withdraw(abortedBy(signal));
       signal?.addEventListener('abort', abort);
+      const timeoutMs = frame.type === 'request' ? frame.timeoutMs : receipt?.timeoutMs;
       const cancelTimer =
-        frame.type === 'request'
-          ? this.#environment.after(frame.timeoutMs, () => withdraw(new GatewayError('timeout')))
-          : () => {};
+        timeoutMs === undefined
+          ? () => {}
+          : this.#environment.after(timeoutMs, () => {
+              const text = call.isAccepted ? 'Accepted, but not confirmed in time.' : undefined;
+              withdraw(new GatewayError('timeout', text));
+            });
       loading?.ready.then((payload) => {
         if ('payload' in frame) frame.payload = payload;
         call.ready = true;
@@ -171,7 +204,7 @@ export class Calls {
   /** The answer to a call came, unless it was given up long ago. */
   succeed(ref: number, answer: unknown): void {
     const call = this.#land(ref);
-    if (call?.channel) this.#outbox.accepted(call, answer);
+    if (call?.channel) this.#outbox?.accepted(call, answer);
     else call?.succeed(answer);
     this.flush();
   }
@@ -179,7 +212,7 @@ export class Calls {
   /** `expected`: see `ErrorFrame`. */
   fail(ref: number, error: unknown, expected: number | null = null): void {
     const call = this.#land(ref);
-    if (call?.channel && error instanceof GatewayError) this.#outbox.refused(call, error, expected);
+    if (call?.channel && error instanceof GatewayError) this.#outbox?.refused(call, error, expected);
     else call?.fail(error);
     this.flush();
   }
@@ -188,14 +221,14 @@ export class Calls {
   flush(): void {
     this.#cancelPoll();
     for (;;) {
-      const call = this.#canWrite ? this.#outbox.again() : undefined;
+      const call = this.#canWrite ? this.#outbox?.again() : undefined;
       if (call === undefined) break;
       this.#write(call);
     }
     for (const call of this.#queue) {
-      if (!call.ready || !this.#canWrite || (call.channel && !this.#outbox.hasRoomFor(call))) break;
+      if (!call.ready || !this.#canWrite || !this.#hasRoomFor(call)) break;
       // Its channel waits for answers; others need not.
-      if (call.channel && !this.#outbox.takesNew(call)) continue;
+      if (!this.#mayFollow(call)) continue;
       this.#dequeue(call);
       this.#write(call);
     }
@@ -209,7 +242,7 @@ export class Calls {
     if (isHigh) this.#isFull = true;
     else {
       this.#isFull = false;
-      this.#onDrain();
+      this.#port.onDrain();
     }
   }
 
@@ -224,7 +257,7 @@ export class Calls {
       else if (call.onLoss !== 'repeat') call.fail(new GatewayError('unknown_outcome'));
       else if (!call.settled) this.#enqueue(call);
     }
-    this.#outbox.lost(kept);
+    this.#outbox?.lost(kept);
     for (const call of waiting) {
       if (call.patient) this.#enqueue(call);
       else call.fail(new GatewayError('offline'));
@@ -232,7 +265,16 @@ export class Calls {
   }
 
   resumed(): void {
-    this.#outbox.resumed();
+    this.#outbox?.resumed();
+  }
+
+  /** The session went on: receipts may have been missed. */
+  askAgain(): void {
+    this.#outbox?.askAgain();
+  }
+
+  received(by: string, seq: number): void {
+    this.#outbox?.received(by, seq);
   }
 
   /** A new session began instead of the old one: answers to the old one's requests will not come. */
@@ -240,15 +282,16 @@ export class Calls {
     const error = new GatewayError('unknown_outcome');
     for (const call of this.#inFlight.values()) call.fail(error);
     this.#inFlight.clear();
-    this.#outbox.clear(error);
+    this.#outbox?.clear(error);
   }
 
   end(error: GatewayError): void {
     this.#cancelPoll();
+    this.#cancelReload();
     for (const call of [...this.#inFlight.values(), ...this.#takeQueue()]) call.fail(error);
     this.#inFlight.clear();
-    this.#outbox.clear(error.code === 'closed' ? error : new GatewayError('unknown_outcome'));
-    this.#isFull = false;
+    this.#outbox?.clear(error.code === 'closed' ? error : new GatewayError('unknown_outcome'), error);
+    this.#isFull = this.#isLoading = false;
   }
 
   #land(ref: number): PendingCall | undefined {
@@ -268,11 +311,13 @@ export class Calls {
     else if (this.#wire.state === 'closed') call.fail(new GatewayError('closed'));
     else if (!this.#wire.open && !call.patient) call.fail(new GatewayError('offline'));
     else {
+      if (call.channel) this.#openOutbox();
       const mayWrite =
         this.#canWrite &&
         this.#queue.size === 0 &&
         call.ready &&
-        (!call.channel || (this.#outbox.hasRoomFor(call) && this.#outbox.takesNew(call)));
+        this.#hasRoomFor(call) &&
+        this.#mayFollow(call);
       if (
         !mayWrite &&
         (this.#queue.size >= offlineQueueLimitMessages || this.#queuedBytes + bytes > offlineQueueLimitBytes)
@@ -286,6 +331,49 @@ export class Calls {
         frame.payload = { ...frame.payload, data: frame.payload.data.slice() };
       if (mayWrite) return this.#write(call);
       this.#enqueue(call);
+      this.flush();
+    }
+  }
+
+  #hasRoomFor(call: PendingCall): boolean {
+    if (!call.channel) return true;
+    this.#openOutbox();
+    return this.#outbox !== null && this.#outbox.hasRoomFor(call);
+  }
+
+  #mayFollow(call: PendingCall): boolean {
+    return !call.channel || this.#outbox?.takesNew(call) === true;
+  }
+
+  #openOutbox(): void {
+    const { outboxCode } = this.#port;
+    if (outboxCode.loaded !== null)
+      this.#outbox ??= new outboxCode.loaded.Outbox(this.#settings, this.#environment, {
+        wire: this.#wire,
+        flush: () => this.flush(),
+      });
+    else if (!this.#isLoading) {
+      this.#isLoading = true;
+      outboxCode.load().then(
+        () => this.flush(),
+        (cause: unknown) => this.#loadFailed(cause),
+      );
+    }
+  }
+
+  /** Without a connection it is tried again with the next one. */
+  #loadFailed(cause: unknown): void {
+    const tryAgain = (): void => {
+      this.#isLoading = false;
+      this.flush();
+    };
+    if (!this.#wire.open) this.#isLoading = false;
+    else {
+      this.#cancelReload = this.#environment.after(RELOAD_MS, tryAgain);
+      if (++this.#failedLoads * RELOAD_MS < this.#settings.acceptTimeoutMs) return;
+      this.#failedLoads = 0;
+      for (const call of this.#queue)
+        if (call.channel) call.fail(new GatewayError('unavailable', undefined, { cause }));
       this.flush();
     }
   }
@@ -313,7 +401,7 @@ export class Calls {
       // Written again it keeps its number: the answer to the first writing may still come.
       if (answered && 'ref' in frame) ref = frame.ref ||= this.#nextRef();
       if (call.channel && 'seq' in frame) {
-        this.#outbox.add(call);
+        this.#outbox?.add(call);
         frame.seq = call.seq;
         if (call.first > 0) frame.options.first = call.first;
         else delete frame.options.first;
@@ -323,7 +411,7 @@ export class Calls {
       }
       this.#wire.write(frame);
     } catch (error) {
-      if (call.channel) this.#outbox.unwritable(call, error);
+      if (call.channel) this.#outbox?.unwritable(call, error);
       else call.fail(error);
       return;
     }

@@ -5,11 +5,11 @@ import type { ClientFrame, Payload, SendFrame, Welcome } from '../protocol/frame
 import { type ClientId, type EventName, isEventName, isRoomName } from '../protocol/ids.js';
 import { REQUEST_TIMEOUT_LIMIT_MS } from '../protocol/limits.js';
 import { type Carrier, NO_PAYLOAD } from './caller.js';
-import { type CallOptions, Calls, type LoadingPayload, PATIENT } from './calls.js';
+import { type CallOptions, Calls, type LoadingPayload, PATIENT, type Receipt } from './calls.js';
 import { type Environment, REAL_ENVIRONMENT } from './environment.js';
 import type { DataOf, DefaultEvents, EventOf, MessageHandler, RequestHandler, ResultOf } from './events.js';
-import { Deliveries } from './deliveries.js';
 import { Intake } from './intake.js';
+import { Lazy } from './lazy.js';
 import { type Beginning, Link } from './link.js';
 import { emitMessage, Listeners, type MessageEvents } from './listeners.js';
 import { type ClientOptions, connectUrl, type Settings, settingsOf } from './options.js';
@@ -67,7 +67,6 @@ export class Client<Events extends object = DefaultEvents> {
   readonly #rooms = new Map<string, Room<Events>>();
   readonly #payloads: Payloads;
   readonly #intake: Intake;
-  readonly #deliveries: Deliveries;
   readonly #responder: Responder;
   readonly #link: Link;
   readonly #calls: Calls;
@@ -94,7 +93,6 @@ export class Client<Events extends object = DefaultEvents> {
       onGap: (gap) => this.#listeners.emit('gap', gap),
       report: this.#report,
     });
-    this.#deliveries = new Deliveries(environment, (frame) => this.#tryWrite(frame));
     this.#responder = new Responder(this.#port, settings.exposeErrors);
     const intake = this.#intake;
     this.#link = new Link(
@@ -113,7 +111,10 @@ export class Client<Events extends object = DefaultEvents> {
       },
       environment,
     );
-    this.#calls = new Calls(this.#link, settings, environment, () => this.#listeners.emit('drain'));
+    this.#calls = new Calls(this.#link, settings, environment, {
+      outboxCode: new Lazy(() => import('./outbox.js')),
+      onDrain: () => this.#listeners.emit('drain'),
+    });
   }
 
   /** This client's id, from its token; null before the first connection. */
@@ -268,29 +269,26 @@ export class Client<Events extends object = DefaultEvents> {
   }
 
   #sendTo(to: string | string[], event: string, data: unknown, options: SendOptions): Promise<SendResult> {
-    const { delivered, ttlMs, timeoutMs, offline, signal } = options;
-    const isFollowed = delivered === true || ttlMs !== undefined;
+    const { delivered = false, ttlMs, timeoutMs, offline } = options;
     const frame: SendFrame = {
       ...message('send', event, options),
       seq: options.volatile ? 0 : null,
       to,
     };
-    if (isFollowed) frame.options.delivered = true;
     if (ttlMs !== undefined) frame.options.ttlMs = ttlMs;
     if (offline !== undefined) frame.options.offline = offline;
-    const send = (until = signal): Promise<SendResult> =>
-      this.#callWith(data, frame, sendResult, { ...options, signal: until });
-    if (delivered) return this.#deliveries.follow(frame, send, { signal, timeoutMs });
-    const accepted = send();
-    if (isFollowed) {
-      this.#deliveries
-        .follow(frame, () => accepted)
-        .catch(async (error: unknown) => {
-          // All else the promise tells.
-          if (!(error instanceof GatewayError) || error.code !== 'expired') return;
+    let receipt: Receipt | undefined;
+    if (delivered || ttlMs !== undefined) {
+      frame.options.delivered = true;
+      receipt = {
+        isAwaited: delivered,
+        timeoutMs: delivered ? timeoutMs : undefined,
+        onExpired: async () => {
           this.#listeners.emit('expired', { to: String(to), event, id: (await accepted).id });
-        });
+        },
+      };
     }
+    const accepted = this.#callWith(data, frame, sendResult, options, receipt);
     return accepted;
   }
 
@@ -305,6 +303,7 @@ export class Client<Events extends object = DefaultEvents> {
     frame: Carrier,
     parse: (answer: unknown) => Result,
     options?: CallOptions,
+    receipt?: Receipt,
   ): Promise<Result> {
     let loading: LoadingPayload | undefined;
     try {
@@ -317,21 +316,18 @@ export class Client<Events extends object = DefaultEvents> {
       // Only errors with a code are thrown above.
       return Promise.reject(error instanceof Error ? error : new GatewayError('bad_payload'));
     }
-    return this.#calls.start(frame, parse, options, loading);
+    return this.#calls.start(frame, parse, options, { loading, receipt });
   }
 
   #welcomed(previous: string | null, welcome: Welcome, beginning: Beginning): void {
     const isResumed = beginning === 'resumed';
-    if (!isResumed) {
-      this.#calls.sessionLost();
-      this.#deliveries.end(new GatewayError('unknown_outcome'));
-    }
+    if (!isResumed) this.#calls.sessionLost();
     this.#intake.welcomed(welcome);
     this.#calls.resumed();
     this.#calls.ahead(() => {
       for (const room of this.#rooms.values()) room.restore(isResumed ? welcome.rooms : []);
     });
-    if (isResumed) this.#deliveries.resumed();
+    if (isResumed) this.#calls.askAgain();
     if (beginning === 'lost')
       this.#listeners.emit('stateLost', { previous: previous ?? '', current: welcome.session });
   }
@@ -341,7 +337,6 @@ export class Client<Events extends object = DefaultEvents> {
     // Whoever is sent away does not know what became of the calls in flight; whoever closes does not ask.
     if (error.code !== 'closed') this.#calls.lost();
     this.#calls.end(error);
-    this.#deliveries.end(error);
     if (error.code === 'unsupported_version') this.#listeners.emit('upgrade', { version: PROTOCOL_VERSION });
     if (error.code !== 'closed' && !isTold) this.#report(error);
   }
@@ -361,7 +356,7 @@ export class Client<Events extends object = DefaultEvents> {
       case 'position':
         return this.#intake.notice(frame);
       case 'delivered':
-        return this.#deliveries.received(frame.by, frame.seq);
+        return this.#calls.received(frame.by, frame.seq);
       case 'requested': {
         const { handle } = frame;
         if (!this.#responder.accept(handle)) return;

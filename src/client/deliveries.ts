@@ -1,8 +1,8 @@
-// Messages whose sender wants to know that they reached somebody: a receipt is waited for, asked for, and missed in the end.
+// Accepted messages whose sender wants to know that they reached somebody: a receipt is asked for, and missed in the end.
 import { GatewayError } from '../protocol/errors.js';
-import type { ConfirmFrame, SendFrame } from '../protocol/frame.js';
-import { abortedBy } from './calls.js';
+import type { ClientFrame, ConfirmFrame } from '../protocol/frame.js';
 import type { Environment } from './environment.js';
+import type { KeptMessage } from './numbering.js';
 
 /** The first wait for a receipt before it is asked for, ms; each further one is twice as long. */
 const FIRST_WAIT_MS = 5_000;
@@ -10,27 +10,32 @@ const LAST_WAIT_MS = 30_000;
 /** How long a receipt may take beyond the message's time to live, ms. */
 const GRACE_MS = 2_000;
 
-interface Delivery {
-  readonly frame: SendFrame;
-  waitMs: number;
-  /** Infinity before its acceptance, and for a message without a time to live. */
-  expiresAt: number;
-  cancelWait(): void;
-  /** Received, or given up. */
-  settle(error?: GatewayError): void;
+/** A message that can ask for a receipt. */
+export interface FollowedMessage extends KeptMessage {
+  readonly frame: ClientFrame;
+  /** Whether its call waits for the receipt; else it is done with the acceptance. */
+  readonly isAwaited: boolean;
+  /** The receipt may be here before the acceptance is. */
+  isReceived: boolean;
+  readonly settled: boolean;
+  /** No receipt came, or none can come any more. */
+  missed(error: GatewayError): void;
 }
 
-export interface DeliveryLimits {
-  signal?: AbortSignal | undefined;
-  timeoutMs?: number | undefined;
+interface Delivery {
+  readonly message: FollowedMessage;
+  readonly question: ConfirmFrame;
+  readonly answer: unknown;
+  waitMs: number;
+  /** Infinity without a time to live. */
+  expiresAt: number;
+  cancelWait(): void;
 }
 
 export class Deliveries {
   readonly #environment: Environment;
   /** False where there is no connection. */
   readonly #write: (frame: ConfirmFrame) => boolean;
-  /** Not accepted yet, or not even numbered. */
-  readonly #sent = new Set<Delivery>();
   /** By client and number. */
   readonly #accepted = new Map<string, Delivery>();
 
@@ -39,60 +44,30 @@ export class Deliveries {
     this.#write = write;
   }
 
-  /**
-   * Resolves with the result of `send` when that did and a receipt came. Rejects with `expired`, `timeout` or `aborted`, or as
-   * `send` does. The signal that `send` gets fires when nobody waits any more.
-   */
-  async follow<Result>(
-    frame: SendFrame,
-    send: (signal: AbortSignal) => Promise<Result>,
-    { signal, timeoutMs = Infinity }: DeliveryLimits = {},
-  ): Promise<Result> {
-    const controller = new AbortController();
-    let settle: Delivery['settle'] = () => {};
-    const received = new Promise<void>((resolve, reject) => {
-      settle = (error) => (error === undefined ? resolve() : reject(error));
-    });
-    const delivery: Delivery = { frame, waitMs: FIRST_WAIT_MS, expiresAt: Infinity, cancelWait() {}, settle };
-    const abort = (): void => {
-      settle(abortedBy(signal));
-      controller.abort(signal?.reason);
+  /** Settles the message's call, now or when the receipt comes. */
+  accepted(message: FollowedMessage, answer: unknown): void {
+    const { frame, isAwaited, isReceived, settled } = message;
+    if (!isAwaited || isReceived) message.succeed(answer);
+    if (settled || isReceived || frame.type !== 'send' || !frame.options.delivered) return;
+    const key = `${message.channel} ${message.number}`;
+    if (this.#accepted.has(key)) return;
+    const delivery: Delivery = {
+      message,
+      question: { type: 'confirm', to: String(frame.to), seq: message.number },
+      answer,
+      waitMs: FIRST_WAIT_MS,
+      expiresAt: this.#environment.now() + (frame.options.ttlMs ?? Infinity) + GRACE_MS,
+      cancelWait() {},
     };
-    const cancelTimeout =
-      timeoutMs === Infinity
-        ? () => {}
-        : this.#environment.after(timeoutMs, () => {
-            const isAccepted = !this.#sent.has(delivery);
-            settle(
-              new GatewayError('timeout', isAccepted ? 'Accepted, but not confirmed in time.' : undefined),
-            );
-            controller.abort();
-          });
-    signal?.addEventListener('abort', abort);
-    if (signal?.aborted) abort();
-    this.#sent.add(delivery);
-    try {
-      const accepted = send(controller.signal).then((result) => {
-        if (this.#sent.delete(delivery)) this.#wait(delivery);
-        return result;
-      });
-      const [result] = await Promise.all([accepted, received]);
-      return result;
-    } finally {
-      cancelTimeout();
-      delivery.cancelWait();
-      signal?.removeEventListener('abort', abort);
-      this.#sent.delete(delivery);
-      this.#accepted.delete(keyOf(clientOf(frame), frame.seq));
-    }
+    this.#accepted.set(key, delivery);
+    this.#arm(delivery);
   }
 
-  /** The receipt may be here before the acceptance is. */
   received(by: string, seq: number): void {
-    const delivery =
-      this.#accepted.get(keyOf(by, seq)) ??
-      [...this.#sent].find(({ frame }) => frame.seq === seq && clientOf(frame) === by);
-    delivery?.settle();
+    const delivery = this.#accepted.get(`${by} ${seq}`);
+    if (delivery === undefined) return;
+    this.#forget(delivery);
+    delivery.message.succeed(delivery.answer);
   }
 
   /** The session goes on; receipts that came meanwhile went nowhere. */
@@ -104,19 +79,25 @@ export class Deliveries {
     }
   }
 
-  /** Receipts for what was written in this session will not come any more. */
-  end(error: GatewayError): void {
-    for (const delivery of [...this.#sent, ...this.#accepted.values()]) {
-      if (delivery.frame.seq !== null) delivery.settle(error);
-    }
+  /** Receipts for what was accepted in this session will not come any more. */
+  clear(error: GatewayError): void {
+    for (const delivery of this.#accepted.values()) this.#miss(delivery, error);
   }
 
-  /** The acceptance came. */
-  #wait(delivery: Delivery): void {
-    const { frame } = delivery;
-    this.#accepted.set(keyOf(clientOf(frame), frame.seq), delivery);
-    delivery.expiresAt = this.#environment.now() + (frame.options.ttlMs ?? Infinity) + GRACE_MS;
-    this.#arm(delivery);
+  /** Nobody waits for it any more. */
+  dropped(message: FollowedMessage): void {
+    const delivery = this.#accepted.get(`${message.channel} ${message.number}`);
+    if (delivery?.message === message) this.#forget(delivery);
+  }
+
+  #forget(delivery: Delivery): void {
+    delivery.cancelWait();
+    this.#accepted.delete(`${delivery.message.channel} ${delivery.question.seq}`);
+  }
+
+  #miss(delivery: Delivery, error: GatewayError): void {
+    this.#forget(delivery);
+    delivery.message.missed(error);
   }
 
   #arm(delivery: Delivery): void {
@@ -130,17 +111,8 @@ export class Deliveries {
 
   /** Without a connection no receipt can come, and none be missed: the next one goes on. */
   #ask(delivery: Delivery): void {
-    const { frame, expiresAt } = delivery;
-    if (!this.#write({ type: 'confirm', to: String(frame.to), seq: frame.seq ?? 0 })) return;
-    if (expiresAt <= this.#environment.now()) delivery.settle(new GatewayError('expired'));
+    if (!this.#write(delivery.question)) return;
+    if (delivery.expiresAt <= this.#environment.now()) this.#miss(delivery, new GatewayError('expired'));
     else this.#arm(delivery);
   }
-}
-
-function clientOf({ to }: SendFrame): string {
-  return String(to).replace(/#.*/, '');
-}
-
-function keyOf(client: string, seq: number | null): string {
-  return `${client} ${seq}`;
 }

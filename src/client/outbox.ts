@@ -1,9 +1,11 @@
 // Messages that the gateway keeps, from their first writing until some time after their acceptance, in all channels of a session.
 import type { Code } from '../protocol/codes.js';
 import { GatewayError } from '../protocol/errors.js';
+import type { ClientFrame } from '../protocol/frame.js';
 import { backoff } from './backoff.js';
+import { Deliveries, type FollowedMessage } from './deliveries.js';
 import type { Environment } from './environment.js';
-import { type KeptMessage, Numbering } from './numbering.js';
+import { Numbering } from './numbering.js';
 import type { Settings } from './options.js';
 
 /** Most messages without an answer: what a connection that breaks can leave in doubt. */
@@ -17,10 +19,17 @@ const SWEEP_MS = 1_000;
 /** What may pass: the same number can be sent again. */
 const PASSING: readonly Code[] = ['unavailable', 'overloaded', 'unknown_outcome'];
 
-export class Outbox<Message extends KeptMessage> {
+export interface OutboxPort {
+  readonly wire: { readonly open: boolean; write(frame: ClientFrame): void };
+  /** More may be written than before. */
+  flush(): void;
+}
+
+export class Outbox<Message extends FollowedMessage> {
   readonly #settings: Settings;
   readonly #environment: Environment;
-  readonly #flush: () => void;
+  readonly #port: OutboxPort;
+  readonly #deliveries: Deliveries;
   readonly #channels = new Map<string, Numbering<Message>>();
   /** Channels with messages to be written again. */
   readonly #again = new Set<Numbering<Message>>();
@@ -39,10 +48,15 @@ export class Outbox<Message extends KeptMessage> {
   readonly #pauses = new Map<Numbering<Message>, () => void>();
   #cancelSweep: (() => void) | null = null;
 
-  constructor(settings: Settings, environment: Environment, flush: () => void) {
+  constructor(settings: Settings, environment: Environment, port: OutboxPort) {
     this.#settings = settings;
     this.#environment = environment;
-    this.#flush = flush;
+    this.#port = port;
+    this.#deliveries = new Deliveries(environment, (frame) => {
+      const { wire } = port;
+      if (wire.open) wire.write(frame);
+      return wire.open;
+    });
   }
 
   /** Payload bytes that were written and are not accepted. */
@@ -94,8 +108,20 @@ export class Outbox<Message extends KeptMessage> {
     this.#retained.add(message);
     this.#retainedBytes += message.bytes;
     this.#trim();
-    message.succeed(answer);
+    this.#deliveries.accepted(message, answer);
     this.#settle(numbering);
+  }
+
+  /** A session of `by` has handed over the message with that number. */
+  received(by: string, seq: number): void {
+    for (const message of this.#open)
+      if (message.channel === by && message.number === seq) message.isReceived = true;
+    this.#deliveries.received(by, seq);
+  }
+
+  /** The call of a message ended by itself. */
+  settled(message: Message): void {
+    this.#deliveries.dropped(message);
   }
 
   /** `expected`: what the gateway says with `out_of_order`; null from an older one. */
@@ -129,8 +155,13 @@ export class Outbox<Message extends KeptMessage> {
     this.#lostAt = null;
   }
 
+  /** Receipts that came while there was no connection went nowhere. */
+  askAgain(): void {
+    this.#deliveries.resumed();
+  }
+
   /** Nothing of it will be answered any more: neither the session nor its numbers go on. */
-  clear(error: GatewayError): void {
+  clear(error: GatewayError, missed = error): void {
     for (const cancel of this.#pauses.values()) cancel();
     this.#pauses.clear();
     this.#cancelSweep?.();
@@ -142,6 +173,7 @@ export class Outbox<Message extends KeptMessage> {
     this.#retained.clear();
     this.#openBytes = this.#retainedBytes = this.#flying = this.#flyingBytes = 0;
     for (const message of messages) message.fail(error);
+    this.#deliveries.clear(missed);
   }
 
   /** Time with a connection, ms. */
@@ -179,7 +211,7 @@ export class Outbox<Message extends KeptMessage> {
     const cancel = this.#environment.after(ms, () => {
       this.#pauses.delete(numbering);
       this.#restart(numbering);
-      this.#flush();
+      this.#port.flush();
     });
     this.#pauses.set(numbering, cancel);
   }
@@ -220,6 +252,6 @@ export class Outbox<Message extends KeptMessage> {
     if (this.#open.size + this.#retained.size > 0) {
       this.#cancelSweep = this.#environment.after(SWEEP_MS, () => this.#sweep());
     }
-    this.#flush();
+    this.#port.flush();
   }
 }

@@ -4,9 +4,7 @@ import { GatewayError } from '../protocol/errors.js';
 import type { Payload } from '../protocol/frame.js';
 import { decodePayload, encodePayload } from '../protocol/payload.js';
 import type { LoadingPayload } from './calls.js';
-import type * as compression from './compression.js';
-
-type Compression = Pick<typeof compression, 'deflate' | 'inflate'>;
+import { Lazy } from './lazy.js';
 
 /** Below this an SDP or a candidate is not worth the dictionary, bytes. */
 const SDP_THRESHOLD_BYTES = 100;
@@ -15,8 +13,7 @@ const WAITING_LIMIT_BYTES = 8 * 1024 * 1024;
 
 export class Payloads {
   readonly #compressAboveBytes: number;
-  #compression: Compression | null = null;
-  #loading: Promise<Compression> | null = null;
+  readonly #code = new Lazy(() => import('./compression.js'));
   /** Received payloads behind the first that could not be inflated yet. */
   readonly #waiting: (() => void)[] = [];
   #waitingBytes = 0;
@@ -32,13 +29,13 @@ export class Payloads {
     const threshold = this.#compressAboveBytes;
     const isWorthIt = bytes >= threshold || (bytes >= SDP_THRESHOLD_BYTES && isDescription(data));
     if (threshold === Infinity || !isWorthIt) return payload;
-    if (this.#compression !== null) return this.#compression.deflate(payload);
+    if (this.#code.loaded !== null) return this.#code.loaded.deflate(payload);
     // The application may write into its bytes again before the code is there.
     const kept: Payload = { ...payload, data: payload.data.slice() };
     return {
       bytes,
       // Where the code cannot be loaded, the payload goes out as it is.
-      ready: this.#load().then(
+      ready: this.#code.load().then(
         ({ deflate }) => deflate(kept),
         () => kept,
       ),
@@ -50,14 +47,14 @@ export class Payloads {
     const deliver = (): void => {
       let data: unknown;
       try {
-        data = decodePayload(payload, this.#compression ?? {});
+        data = decodePayload(payload, this.#code.loaded ?? {});
       } catch (error) {
         onFailure(error);
         return;
       }
       onData(data);
     };
-    const isLoaded = this.#compression !== null || (payload.encoding & DEFLATED) === 0;
+    const isLoaded = this.#code.loaded !== null || (payload.encoding & DEFLATED) === 0;
     if (isLoaded && this.#waiting.length === 0) return deliver();
     const bytes = this.#waitingBytes + payload.data.length;
     if (bytes > WAITING_LIMIT_BYTES) return this.#wait(() => onFailure(new GatewayError('queue_full')));
@@ -78,19 +75,7 @@ export class Payloads {
       for (; this.#waiting.length > 0; this.#waiting.shift()) this.#waiting[0]?.();
       this.#waitingBytes = 0;
     };
-    this.#load().then(proceed, proceed);
-  }
-
-  #load(): Promise<Compression> {
-    this.#loading ??= import('./compression.js').then(
-      (loaded) => (this.#compression = loaded),
-      (error: unknown) => {
-        // The network may have been away; the next payload tries again.
-        this.#loading = null;
-        throw error;
-      },
-    );
-    return this.#loading;
+    this.#code.load().then(proceed, proceed);
   }
 }
 

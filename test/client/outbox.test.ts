@@ -1,7 +1,8 @@
 // Kept messages against a store that refuses, fails, forgets and answers late, behind a connection that breaks: a model.
-import { describe, expect, test } from '@jest/globals';
+import { beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { Calls, type Wire } from '../../src/client/calls.js';
+import { Lazy } from '../../src/client/lazy.js';
 import { settingsOf } from '../../src/client/options.js';
 import type { Accepted } from '../../src/client/results.js';
 import { acceptedResult } from '../../src/client/results.js';
@@ -71,6 +72,9 @@ class Log {
   }
 }
 
+const CODE = new Lazy(() => import('../../src/client/outbox.js'));
+beforeAll(() => CODE.load());
+
 /** Calls on one side, logs on the other, and what is on its way between them. */
 class World implements Wire {
   state: State = 'connected';
@@ -86,7 +90,10 @@ class World implements Wire {
 
   constructor(options: { acceptTimeoutMs?: number; offlineQueueLimitBytes?: number } = {}) {
     const settings = settingsOf({ token: TOKEN, acceptTimeoutMs: 3_000, ...options });
-    this.calls = new Calls(this, settings, this.environment, () => this.drains++);
+    this.calls = new Calls(this, settings, this.environment, {
+      outboxCode: CODE,
+      onDrain: () => this.drains++,
+    });
   }
 
   get open(): boolean {
