@@ -179,25 +179,29 @@ export class Feed {
     this.held.push(entry);
   }
 
-  /** Lets go what waited: the feed stands where it should. */
+  /** Lets go what waited: the feed stands where it should, and has passed some of it already. */
   private release(): void {
     const held = this.held ?? [];
     this.held = null;
-    for (const entry of held) this.receive(entry);
+    for (const entry of held) {
+      const place = entry.id === null ? null : parseEntryId(entry.id);
+      const hasPassed = place !== null && place.epoch === this.epoch && place.offset <= this.offset;
+      if (this.held !== null || !hasPassed) this.receive(entry);
+    }
   }
 
   private advance(entry: LiveEntry, id: string): void {
     const place = parseEntryId(id);
-    // The store writes no other ids; who else may write into it is not believed.
-    if (place === null) return;
-    const isNext = this.position === null ? place.offset === 1 : place.offset === this.offset + 1;
-    if ((this.position === null || place.epoch === this.epoch) && isNext) {
-      const before = this.position ?? null;
+    // The store writes no other ids; who else may write into it is not believed. Nor is the same one news.
+    if (place === null || id === this.position) return;
+    const before = this.position ?? null;
+    if (entry.after === before) {
       this.position = id;
       this.epoch = place.epoch;
       this.offset = place.offset;
       this.deliver(entry, before, false);
-    } else if (place.epoch !== this.epoch || place.offset > this.offset) {
+    } else {
+      // A hole; or an old place again: late, or of a store that has lost what stood there. The log knows.
       this.held = [entry];
       void this.catchUp();
     }

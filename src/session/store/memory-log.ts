@@ -63,7 +63,11 @@ export class MemoryLogs {
    * Stores an entry, or says why not; the caller publishes it.
    * @param unread nobody is there to read it: it waits for the client
    */
-  append(key: string, request: AppendRequest, unread: boolean): AppendResult & { entry?: Entry } {
+  append(
+    key: string,
+    request: AppendRequest,
+    unread: boolean,
+  ): AppendResult & { entry?: Entry & { after: Position } } {
     const { sender, seq, only, skip, body, ttlMs } = request;
     const log = this.find(key) ?? create();
     const last = log.senders.get(sender.session)?.seq ?? 0;
@@ -87,6 +91,7 @@ export class MemoryLogs {
       expiresAt: ttlMs === null ? Infinity : now + ttlMs,
     };
     if (unread) log.kept = { after: log.kept === null ? log.position : log.kept.after, last: entry.id };
+    const after = log.position;
     log.position = entry.id;
     log.entries.push(entry);
     this.grow(log, 1, body.length);
@@ -95,7 +100,7 @@ export class MemoryLogs {
     this.logs.set(key, log);
     this.trim(log);
     this.trimAll(log);
-    return { status: 'accepted', id: entry.id, entry };
+    return { status: 'accepted', id: entry.id, entry: { ...entry, after } };
   }
 
   read(key: string, from: ReadQuery['from'], limit: number): ReadResult {

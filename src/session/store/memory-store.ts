@@ -189,7 +189,11 @@ export class MemoryStore implements Store {
     if (unread && !(request.keep && seq !== 0 && only === null)) return Promise.resolve({ status: 'absent' });
     if (this.current(sender) === null) return Promise.resolve({ status: 'superseded' });
     if (seq === 0) {
-      this.publish(workers ?? [], { type: 'entry', channel, entry: { id: null, only, skip, body } });
+      this.publish(workers ?? [], {
+        type: 'entry',
+        channel,
+        entry: { id: null, after: null, only, skip, body },
+      });
       return Promise.resolve({ status: 'accepted', id: null });
     }
     const { entry, ...result } = this.logs.append(keyOf(channel), request, unread);

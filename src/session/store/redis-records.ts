@@ -18,11 +18,16 @@ export function readEvents(bytes: Buffer): { events: StoreEvent[]; isWhole: bool
     at = end + 1;
     let event: StoreEvent | null;
     if (line.startsWith('entry ')) {
-      const [, kind, name, id = '-', only, length, ...skip] = line.split(' ');
+      const [, kind, name, id = '-', previous = '', only, length, ...skip] = line.split(' ');
       const until = at + Number(length);
       const channel = channelOf(kind, name);
       if (channel === null || !(until <= bytes.length)) return { events, isWhole: false };
-      const entry = { id: id === '-' ? null : id, only: isSessionId(only) ? only : null, skip };
+      const entry = {
+        id: id === '-' ? null : id,
+        after: previous === '' ? null : placeBefore(id, previous),
+        only: isSessionId(only) ? only : null,
+        skip,
+      };
       event = { type: 'entry', channel, entry: { ...entry, body: bytes.subarray(at, until) } };
       at = until;
     } else {
@@ -32,6 +37,12 @@ export function readEvents(bytes: Buffer): { events: StoreEvent[]; isWhole: bool
     events.push(event);
   }
   return { events, isWhole: bytes.length > 0 };
+}
+
+/** The id of the entry before `id`, whose tag was sent along. */
+function placeBefore(id: string, tag: string): Position {
+  const place = parseEntryId(id);
+  return place === null ? null : `${place.epoch}:${String(place.offset - 1)}-${tag}`;
 }
 
 function readEvent(line: string): StoreEvent | null {

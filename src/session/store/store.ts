@@ -142,7 +142,12 @@ export interface Revocation {
 
 /** What a store tells one worker. */
 export type StoreEvent =
-  | { type: 'entry'; channel: Channel; entry: Omit<Entry, 'id' | 'kept'> & { id: string | null } }
+  | {
+      type: 'entry';
+      channel: Channel;
+      /** `after`: the entry before it in the log; who knows another one there has not seen the same log. */
+      entry: Omit<Entry, 'id' | 'kept'> & { id: string | null; after: Position };
+    }
   /** The places of a client changed, and this worker asked to be told (`locate`). */
   | { type: 'route'; client: ClientId }
   /**

@@ -153,7 +153,7 @@ local function append(number, words, body)
   local unread = not workers
   if unread and (keep == '' or seq == '0' or only ~= '') then return 'absent' end
 
-  local answer, id = 'accepted', '-'
+  local answer, id, previous = 'accepted', '-', ''
   if seq ~= '0' then
     load(log, sender, number)
     local last, offset, newest = parse_sender(log.senders[sender])
@@ -174,7 +174,9 @@ local function append(number, words, body)
     end
     local ends = ttl_ms ~= '' and string.format('%d', time + tonumber(ttl_ms)) or ''
     local before = unread and log.tag and string.format('%s:%d-%s', log.epoch, log.top, log.tag) or ''
+    previous = log.tag or ''
     local place = write(log, number, tag, body, only, skip, ends, unread)
+    if log.top == 0 then previous = '' end
     log.top, log.tag, log.total = log.top + 1, tag, log.total + #body
     id = log.epoch .. ':' .. place
     if unread then
@@ -191,7 +193,7 @@ local function append(number, words, body)
   end
 
   if workers and #workers > 0 then
-    local header = 'entry ' .. kind .. ' ' .. name .. ' ' .. id .. ' ' .. only .. ' ' .. #body ..
+    local header = 'entry ' .. kind .. ' ' .. name .. ' ' .. id .. ' ' .. previous .. ' ' .. only .. ' ' .. #body ..
       (skip ~= '' and ' ' .. skip or '') .. '\n'
     for i = 1, #workers do add_letter(workers[i], header, body) end
   end
