@@ -114,13 +114,6 @@ function wordsOf(tag: string, request: AppendRequest): string {
   return `${log}${numbers}${keep ? 'keep' : ''}\0${only ?? ''}\0${String(randomInt(2 ** 32))}\0${skip.join(' ')}\0`;
 }
 
-/** Whether an answer of a batch says that its entry is in the log. */
-export function holdsStored(answers: unknown): boolean {
-  const isStored = (answer: unknown): boolean =>
-    typeof answer === 'string' && (answer.startsWith('accepted ') || answer === 'duplicate');
-  return Array.isArray(answers) && answers.some(isStored);
-}
-
 function resultOf(answer: unknown): AppendResult | GatewayError {
   const [status, detail] = typeof answer === 'string' ? answer.split(' ') : [];
   switch (status) {

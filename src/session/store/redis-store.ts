@@ -10,7 +10,7 @@ import {
   type SessionId,
   type WorkerId,
 } from '../../protocol/ids.js';
-import { AppendBatches, holdsStored } from './append-batches.js';
+import { AppendBatches } from './append-batches.js';
 import { parseEntryId } from './entry-id.js';
 import { PARTITIONS, partitionOf, partitionTags } from './partition.js';
 import { RedisConnection } from './redis-connection.js';
@@ -78,13 +78,9 @@ export class RedisStore implements Store {
     private readonly redis: RedisConnection,
   ) {
     this.ttl = Math.max(KEY_TTL_MS, options.settings.resumeWindowMs * 2);
-    this.appends = new AppendBatches(options.settings, options.prefix, async (tag, args) => {
-      const base = `${options.prefix}:{${tag}}:`;
-      const answers = await redis.script('append', base, ...this.common(), ...args);
-      // Of duplicates as well: their first answer may have been that nobody knows.
-      if (holdsStored(answers)) await redis.replicated(base);
-      return answers;
-    });
+    this.appends = new AppendBatches(options.settings, options.prefix, (tag, args) =>
+      redis.script('append', `${options.prefix}:{${tag}}:`, ...this.common(), ...args),
+    );
   }
 
   /** @throws GatewayError `unavailable` */
