@@ -239,6 +239,7 @@ export class Feed {
     }
     this.reading = false;
     this.release();
+    for (const replay of this.replays?.values() ?? []) replay.askAgain();
   }
 
   /** Null once nobody reads the feed any more. A store that does not answer is asked again. */
@@ -262,7 +263,7 @@ export class Feed {
   private deliver(entry: LiveEntry | Entry, before: Position, isVolatile: boolean): void {
     let frame: PreparedFrame | null = null;
     for (const session of this.readers()) {
-      if (!isVolatile && this.replays?.get(session)?.covers(this.offset) === true) continue;
+      if (!isVolatile && this.replays?.get(session)?.covers(entry.id ?? '') === true) continue;
       if (!this.isFor(session, entry)) {
         if (!isVolatile && this.offset % POSITION_EVERY_ENTRIES === 0)
           session.send({ type: 'position', channel: this.room, id: entry.id });

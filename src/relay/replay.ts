@@ -26,8 +26,8 @@ export class Replay {
   private stopped = false;
   /** Where the session thinks that the channel stands. */
   private told: Position = null;
-  /** Offset of the last entry that the session has got, while the feed is still behind it. */
-  private aheadUntil: number | null = null;
+  /** The last entry that the session has got, while the feed is still behind it. */
+  private ahead: string | null = null;
 
   constructor(
     private readonly session: Session,
@@ -40,10 +40,23 @@ export class Replay {
   }
 
   /** Whether the entry that passes the feed now is not for the feed to give: the replay gives it, or has. */
-  covers(offset: number): boolean {
-    if (this.aheadUntil === null) return true;
-    if (offset >= this.aheadUntil) this.feed.finished(this.session);
-    return offset <= this.aheadUntil;
+  covers(id: string): boolean {
+    if (this.ahead === null) return true;
+    const [ahead, passing] = [parseEntryId(this.ahead), parseEntryId(id)];
+    if (ahead === null || passing === null) return true;
+    if (passing.epoch === ahead.epoch && passing.offset < ahead.offset) return true;
+    if (id === this.ahead) this.feed.finished(this.session);
+    // What the session has got is not in the log any more.
+    else this.askAgain();
+    return true;
+  }
+
+  /** The feed has read its log to the end and did not come as far as the session: the store says why. */
+  askAgain(): void {
+    if (this.ahead === null) return;
+    const after = this.ahead;
+    this.ahead = null;
+    void this.run({ after }, 0);
   }
 
   start(from: ReadQuery['from'], keptUntil: string | null): void {
@@ -100,7 +113,7 @@ export class Replay {
     const place = this.feed.compare(position);
     if (place === 'level') this.feed.finished(this.session);
     // The feed has not come so far yet; what it will pass the session has already.
-    else if (place === 'ahead' && position !== null) this.aheadUntil = parseEntryId(position)?.offset ?? null;
+    else if (place === 'ahead') this.ahead = position;
     else return false;
     return true;
   }

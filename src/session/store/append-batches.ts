@@ -9,7 +9,9 @@ const BATCH_LIMIT_ENTRIES = 64;
 /** Bodies of one script call, of which one message for each worker becomes. */
 const BATCH_LIMIT_BYTES = 256 * 1024;
 /** Appends that may wait; past it they are refused at once. */
-const WAITING_LIMIT = 20_000;
+const WAITING_LIMIT_ENTRIES = 20_000;
+/** The same of their bodies. */
+const WAITING_LIMIT_BYTES = 64 * 1024 * 1024;
 
 interface Waiting {
   /** Hash tag of the channel's partition. */
@@ -29,7 +31,8 @@ type Run = (tag: string, args: (string | number | Buffer)[]) => Promise<unknown>
 
 export class AppendBatches {
   private readonly lanes = new Map<number, Lane>();
-  private count = 0;
+  private entries = 0;
+  private bytes = 0;
 
   constructor(
     private readonly settings: StoreSettings,
@@ -39,8 +42,10 @@ export class AppendBatches {
 
   /** @param lane what one script may touch: batches of one lane run one after another */
   add(lane: number, tag: string, request: AppendRequest): Promise<AppendResult> {
-    if (this.count >= WAITING_LIMIT) return Promise.reject(new GatewayError('unavailable'));
-    this.count++;
+    if (this.entries >= WAITING_LIMIT_ENTRIES || this.bytes >= WAITING_LIMIT_BYTES)
+      return Promise.reject(new GatewayError('unavailable'));
+    this.entries++;
+    this.bytes += request.body.length;
     return new Promise((resolve, reject) => {
       let found = this.lanes.get(lane);
       if (found === undefined) this.lanes.set(lane, (found = { waiting: [], isBusy: false }));
@@ -68,7 +73,8 @@ export class AppendBatches {
     } catch (error) {
       for (const { reject } of batch) reject(error);
     } finally {
-      this.count -= batch.length;
+      this.entries -= batch.length;
+      for (const { request } of batch) this.bytes -= request.body.length;
     }
   }
 

@@ -5,6 +5,7 @@ import { RedisCluster, type RedisNode } from '../../faults/redis-topology.js';
 import { type RedisHarness, startRedisHarness, until } from './redis-harness.js';
 import { numbered, steadySender, textsOf } from './steady-sender.js';
 import { attach, attachRequest, inbox, SETTINGS, W1, W2 } from './fixture.js';
+import { testLogs } from './log-contract.js';
 import { testStore } from './store-contract.js';
 
 const ROOMY = { ...SETTINGS, offlineTtlMs: 60_000, resumeWindowMs: 60_000, workerLeaseMs: 60_000 };
@@ -18,6 +19,7 @@ beforeAll(async () => {
 afterAll(() => cluster.close());
 
 testStore('RedisStore on a cluster', (settings) => startRedisHarness(cluster.url, settings));
+testLogs('RedisStore on a cluster', (settings) => startRedisHarness(cluster.url, settings));
 
 const tags = partitionTags();
 const slotOfClient = (name: string): number => slotOf(tags[partitionOf(name)] ?? '');
