@@ -35,7 +35,7 @@ interface Log {
   position: Position;
   entries: StoredEntry[];
   bytes: number;
-  /** Last number of each sender, and the offset of its entry. */
+  /** Last number of each sender (0 where it has sent none), and the offset of its entry. */
   senders: Map<SessionId, { seq: number; offset: number }>;
   touchedAt: number;
   kept: Kept | null;
@@ -66,15 +66,16 @@ export class MemoryLogs {
   append(key: string, request: AppendRequest, unread: boolean): AppendResult & { entry?: Entry } {
     const { sender, seq, only, skip, body, ttlMs } = request;
     const log = this.find(key) ?? create();
+    const last = log.senders.get(sender.session)?.seq ?? 0;
     if (seq !== null) {
-      const next = (log.senders.get(sender.session)?.seq ?? 0) + 1;
+      const next = last + 1;
       const expected = Math.max(next, request.first ?? 0);
       if (seq < next) return { status: 'duplicate' };
       if (seq !== expected) return { status: 'out_of_order', expected };
     }
     this.forget(key);
     log.top++;
-    if (seq !== null) log.senders.set(sender.session, { seq, offset: log.top });
+    log.senders.set(sender.session, { seq: seq ?? last, offset: log.top });
     const now = this.now();
     const entry: StoredEntry = {
       id: idOf(log.epoch, log.top),

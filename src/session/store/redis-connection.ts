@@ -86,6 +86,11 @@ export class RedisConnection {
     return this.target.kind === 'cluster' ? 'SPUBLISH' : 'PUBLISH';
   }
 
+  /** Whether one script may touch several partitions: all are on one server. */
+  get spansPartitions(): boolean {
+    return this.target.kind !== 'cluster';
+  }
+
   /** Whether a call for this key or channel has a chance now. */
   reaches(key: string): boolean {
     return this.ownerOf(key)?.isReady === true;

@@ -5,13 +5,39 @@ import type { Channel, Entry, Position, ReadResult, Revocation, StoreEvent } fro
 
 const NEWLINE = 0x0a;
 
-/** An event as scripts publish it: a line of JSON, then the body. Null for anything else. */
-export function readEvent(bytes: Buffer): StoreEvent | null {
-  const end = bytes.indexOf(NEWLINE);
-  if (end < 0) return null;
+/**
+ * What scripts publish in one message: for each event a line of JSON, or for an entry a line of words and the body.
+ * `isWhole` is false where something in it is none of ours; what came before it is good.
+ */
+export function readEvents(bytes: Buffer): { events: StoreEvent[]; isWhole: boolean } {
+  const events: StoreEvent[] = [];
+  for (let at = 0; at < bytes.length;) {
+    const end = bytes.indexOf(NEWLINE, at);
+    if (end < 0) return { events, isWhole: false };
+    const line = bytes.toString('latin1', at, end);
+    at = end + 1;
+    let event: StoreEvent | null;
+    if (line.startsWith('entry ')) {
+      const [, kind, name, id = '-', only, length, ...skip] = line.split(' ');
+      const until = at + Number(length);
+      const channel = channelOf(kind, name);
+      if (channel === null || !(until <= bytes.length)) return { events, isWhole: false };
+      const entry = { id: id === '-' ? null : id, only: isSessionId(only) ? only : null, skip };
+      event = { type: 'entry', channel, entry: { ...entry, body: bytes.subarray(at, until) } };
+      at = until;
+    } else {
+      event = readEvent(line);
+    }
+    if (event === null) return { events, isWhole: false };
+    events.push(event);
+  }
+  return { events, isWhole: bytes.length > 0 };
+}
+
+function readEvent(line: string): StoreEvent | null {
   let event: unknown;
   try {
-    event = JSON.parse(bytes.toString('utf8', 0, end));
+    event = JSON.parse(line);
   } catch {
     return null;
   }
@@ -27,8 +53,6 @@ export function readEvent(bytes: Buffer): StoreEvent | null {
     field('count'),
   ];
   switch (event.type) {
-    case 'entry':
-      return readEntry(field, bytes.subarray(end + 1));
     case 'route':
       return isClientId(client) ? { type: 'route', client } : null;
     case 'fence':
@@ -46,23 +70,8 @@ export function readEvent(bytes: Buffer): StoreEvent | null {
   }
 }
 
-function readEntry(field: (name: string) => unknown, body: Buffer): StoreEvent | null {
-  const [kind, name, id, only, skip] = [
-    field('kind'),
-    field('name'),
-    field('id'),
-    field('only'),
-    field('skip'),
-  ];
-  const channel = channelOf(kind, name);
-  if (channel === null || typeof id !== 'string' || typeof skip !== 'string') return null;
-  const entry = {
-    id: id === '' ? null : id,
-    only: isSessionId(only) ? only : null,
-    skip: wordsOf(skip),
-    body,
-  };
-  return { type: 'entry', channel, entry };
+export function nameOf(channel: Channel): string {
+  return channel.kind === 'inbox' ? channel.client : channel.room;
 }
 
 function channelOf(kind: unknown, name: unknown): Channel | null {
@@ -89,32 +98,44 @@ export function keptOf(value: unknown): { after: Position; last: string } | null
 /** The reply of read.lua; one entry more than asked for where there are more. */
 export function readEntries(reply: unknown, limit: number): ReadResult {
   const [status, position, missing, first, rows, epoch] = Array.isArray(reply) ? (reply as unknown[]) : [];
-  if (textOf(status) !== 'entries') return { status: 'lost', position: positionOf(position) };
-  const found = (Array.isArray(rows) ? (rows as unknown[]) : []).slice(0, limit);
+  const top = positionOf(position);
+  if (textOf(status) !== 'entries') return { status: 'lost', position: top };
+  const found = Array.isArray(rows) ? (rows as unknown[]) : [];
   const result = {
     status: 'entries' as const,
     missing: Number(missing),
     entries: [] as Entry[],
-    more: Array.isArray(rows) && rows.length > limit,
-    position: positionOf(position),
+    more: found.length > limit,
+    position: top,
   };
+  // An entry that was edited or taken out is missing like one that was trimmed, and told before what comes after it.
   let next = Number(first);
-  for (const row of found) {
-    const [place, fields] = Array.isArray(row) ? (row as unknown[]) : [];
-    const id = `${textOf(epoch)}:${textOf(place)}`;
-    const offset = parseEntryId(id)?.offset;
-    const entry = fields === undefined || fields === null ? 'expired' : streamEntry(id, fields);
-    // An entry that was edited, or taken out, is missing like one that was trimmed. What came before it goes first.
-    const isWhole = offset === next && entry !== null;
-    if (!isWhole && result.entries.length > 0) return { ...result, more: true };
-    if (offset !== undefined) {
-      result.missing += offset - next + (entry === null ? 1 : 0);
-      result.position = id;
-      next = offset + 1;
-    }
+  for (const row of found.slice(0, limit)) {
+    const { id, offset, entry } = streamRow(textOf(epoch), row);
+    // Somebody else's beside ours: ours was there first.
+    if (offset < next) continue;
+    const lost = offset - next + (entry === null ? 1 : 0);
+    if (lost > 0 && result.entries.length > 0) return { ...result, more: true };
+    result.missing += lost;
+    result.position = id;
+    next = offset + 1;
     if (entry !== null && entry !== 'expired') result.entries.push(entry);
   }
-  return result;
+  const lost = result.more || top === null ? 0 : (parseEntryId(top)?.offset ?? 0) - next + 1;
+  if (lost <= 0) return result;
+  if (result.entries.length > 0) return { ...result, more: true };
+  return { ...result, missing: result.missing + lost, position: top };
+}
+
+/** Stream ids are pairs of numbers, whoever wrote the entry. */
+function streamRow(
+  epoch: string,
+  row: unknown,
+): { id: string; offset: number; entry: Entry | 'expired' | null } {
+  const [place, fields] = Array.isArray(row) ? (row as unknown[]) : [];
+  const id = `${epoch}:${textOf(place)}`;
+  const entry = fields === undefined || fields === null ? 'expired' : streamEntry(id, fields);
+  return { id, offset: Number.parseInt(textOf(place), 10), entry };
 }
 
 function textOf(value: unknown): string {

@@ -1,5 +1,4 @@
 // The store in Redis: every step that must be atomic is one Lua script on one partition (see scripts/).
-import { randomBytes, randomInt } from 'node:crypto';
 import type { Logger } from 'pino';
 import { GatewayError } from '../../protocol/errors.js';
 import {
@@ -11,16 +10,16 @@ import {
   type SessionId,
   type WorkerId,
 } from '../../protocol/ids.js';
+import { AppendBatches } from './append-batches.js';
 import { parseEntryId } from './entry-id.js';
 import { PARTITIONS, partitionOf, partitionTags } from './partition.js';
 import { RedisConnection } from './redis-connection.js';
-import { keptOf, positionOf, readEntries, readEvent, revocationsOf } from './redis-records.js';
+import { keptOf, nameOf, positionOf, readEntries, readEvents, revocationsOf } from './redis-records.js';
 import type {
   AppendRequest,
   AppendResult,
   AttachRequest,
   AttachResult,
-  Channel,
   JoinRequest,
   JoinResult,
   Member,
@@ -76,12 +75,16 @@ export class RedisStore implements Store {
   /** Whether this worker has said that it lives. */
   private leased = false;
   private readonly ttl: number;
+  private readonly appends: AppendBatches;
 
   private constructor(
     private readonly options: RedisStoreOptions,
     private readonly redis: RedisConnection,
   ) {
     this.ttl = Math.max(KEY_TTL_MS, options.settings.resumeWindowMs * 2);
+    this.appends = new AppendBatches(options.settings, options.prefix, (tag, args) =>
+      redis.script('append', `${options.prefix}:{${tag}}:`, ...this.common(), ...args),
+    );
   }
 
   /** @throws GatewayError `unavailable` */
@@ -103,9 +106,9 @@ export class RedisStore implements Store {
     const store = new RedisStore(options, redis);
     const channels = store.tags.map((tag) => `${options.prefix}:{${tag}}:to:${options.worker}`);
     await redis.subscribe(channels, (_channel, bytes) => {
-      const event = readEvent(bytes);
-      if (event === null) options.count('bad_message');
-      else options.listener(event);
+      const { events, isWhole } = readEvents(bytes);
+      for (const event of events) options.listener(event);
+      if (!isWhole) options.count('bad_message');
     });
     return store;
   }
@@ -262,37 +265,13 @@ export class RedisStore implements Store {
   }
 
   async append(request: AppendRequest): Promise<AppendResult> {
-    const { channel, sender, seq, only, skip, body } = request;
-    const { logLimitEntries, logLimitBytes, logTtlMs, offlineTtlMs } = this.options.settings;
-    const name = nameOf(channel);
-    const reply = await this.run(
-      'append',
-      name,
-      channel.kind,
-      name,
-      sender.session,
-      seq === null ? '' : seq,
-      only ?? '',
-      skip.join(' '),
-      Buffer.from(body.buffer, body.byteOffset, body.byteLength),
-      logLimitEntries,
-      logLimitBytes,
-      logTtlMs,
-      randomBytes(6).toString('base64url'),
-      randomInt(2 ** 32),
-      sender.generation,
-      request.first ?? '',
-      request.ttlMs ?? '',
-      request.keep ? 'keep' : '',
-      offlineTtlMs,
-    );
-    const [status, detail] = reply as string[];
+    const partition = partitionOf(nameOf(request.channel));
+    const lane = this.redis.spansPartitions ? 0 : partition;
+    const result = await this.appends.add(lane, this.tags[partition] ?? '', request);
     // A duplicate as well: its first answer may have been that nobody knows.
-    if (seq !== 0 && (status === 'accepted' || status === 'duplicate'))
-      await this.redis.replicated(this.base(partitionOf(name)));
-    if (status === 'accepted') return { status, id: detail === '' ? null : (detail ?? null) };
-    if (status === 'out_of_order') return { status, expected: Number(detail) };
-    return { status: status === 'duplicate' || status === 'superseded' ? status : 'absent' };
+    const isStored = result.status === 'accepted' || result.status === 'duplicate';
+    if (isStored && request.seq !== 0) await this.redis.replicated(this.base(partition));
+    return result;
   }
 
   async read({ channel, from, limit }: ReadQuery): Promise<ReadResult> {
@@ -508,10 +487,6 @@ export class EvictionError extends Error {
 
 function wordsOf({ client, session, generation }: SessionRef): [string, string, string] {
   return [client, session, String(generation)];
-}
-
-function nameOf(channel: Channel): string {
-  return channel.kind === 'inbox' ? channel.client : channel.room;
 }
 
 function roomsOf(value: unknown): RoomName[] {

@@ -55,6 +55,7 @@ test('RedisStore touches keys and channels of one hash tag in each script', asyn
     }
     await two.locate(client(name), W2);
     for (let i = 0; i < 12; i++) await two.append(appendRequest(inbox(name), { seq: 1 }));
+    for (let i = 0; i < 2; i++) await two.append(appendRequest(inbox(name), { body: new Uint8Array(600) }));
     await two.read({ channel: inbox(name), from: { after: null }, limit: 3 });
     await one.renew(W1, [ref]);
     await attach(two, attachRequest(name, W2, { resume: { session: ref.session, keyHash: 'key-1' } }));

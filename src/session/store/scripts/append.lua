@@ -1,111 +1,265 @@
--- Stores an entry and publishes it. The stream write comes first: it is the only one that can fail (memory), and a script
--- is no transaction. ARGV: kind, name, sender, seq, only, skip, body, most entries, most bytes, log ttl, fresh epoch, tag,
--- generation of the sender, first number that may still come or empty, time to live or empty, keep or empty, ttl of kept ones
-local kind, name, sender, seq = ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-local only, skip, body = ARGV[7], ARGV[8], ARGV[9]
-local most_entries, most_bytes, log_ttl = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
-local generation, first, expires_in = tonumber(ARGV[15]), tonumber(ARGV[16]) or 0, tonumber(ARGV[17])
-local unread = false
-local log = base .. 'l:' .. kind .. ':' .. name
-local meta, senders = log .. ':m', log .. ':q'
+-- Stores a batch of entries, and publishes them as one message to each worker that holds readers.
+-- ARGV: prefix of all keys, most entries, most bytes, log ttl, ttl of what is kept, a fresh epoch; then two for each
+-- entry: its words and its body. Words end with a zero, empty ones say none: tag of the partition, kind, name, sender, its
+-- generation, number, first number that may still come, time to live, keep, only, tag of the entry, who skips it.
+-- Returns a text for each entry: `accepted <id>`, `accepted` (volatile), `duplicate`, `superseded`, `absent`,
+-- `out_of_order <expected>` or `failed`: nothing was written for it, and nobody was told.
+local prefix, most_entries, most_bytes = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local log_ttl, kept_ttl, fresh_epoch = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
+local time = now()
+local logs, changed, written = {}, {}, false
+local letters, workers_told = {}, {}
 
-local workers, exists = {}, kind == 'room'
-if kind == 'room' then
-  workers = redis.call('HKEYS', base .. 'ri:' .. name)
-else
-  local seen = {}
-  for _, session in ipairs(redis.call('SMEMBERS', client_key(name))) do
-    local place = redis.call('HMGET', session_key(session), 'worker', 'connected')
-    if place[1] and (only == '' or only == session) then
-      exists = true
-      if place[2] == '1' and not seen[place[1]] then
-        seen[place[1]] = true
-        table.insert(workers, place[1])
+local function add_letter(worker, header, body)
+  local pieces = letters[worker]
+  if not pieces then
+    pieces = {}
+    letters[worker] = pieces
+    workers_told[#workers_told + 1] = worker
+  end
+  local n = #pieces
+  pieces[n + 1], pieces[n + 2] = header, body
+end
+
+-- Who reads: workers with connected readers, once each; nil where there is nobody at all.
+local function readers_of(log, only)
+  if log.kind == 'room' then
+    log.readers = log.readers or redis.call('HKEYS', log.base .. 'ri:' .. log.name)
+    return log.readers
+  end
+  local sessions = log.readers
+  if not sessions then
+    sessions = redis.call('HGETALL', log.base .. 'cs:' .. log.name)
+    log.readers = sessions
+  end
+  local workers = nil
+  for i = 1, #sessions, 2 do
+    if only == '' or only == sessions[i] then
+      local worker = sessions[i + 1]
+      workers = workers or {}
+      for _, known in ipairs(workers) do
+        if known == worker then worker = '' end
+      end
+      if worker ~= '' then workers[#workers + 1] = worker end
+    end
+  end
+  return workers
+end
+
+-- Nothing is deleted yet: the first write of the script must be one that Redis refuses where it has no memory.
+local function begin_anew(log, number)
+  log.anew, log.epoch, log.top, log.tag = true, fresh_epoch .. number, 0, nil
+  log.total, log.before, log.count, log.touched, log.kept = 0, 0, 0, nil, false
+  log.senders, log.dirty = {}, {}
+end
+
+-- What is known of the log and of one sender: read once in a batch. Whoever else wrote into it is not believed.
+local function load(log, sender, number)
+  if log.epoch then
+    if log.senders[sender] == nil then log.senders[sender] = not log.anew and redis.call('HGET', log.meta, sender) end
+    return
+  end
+  local found, kept = redis.pcall('HMGET', log.meta, 'state', sender), nil
+  log.epoch, log.top, log.tag, log.total, log.before, log.count, log.touched, kept = parse_state(found[1])
+  if not log.epoch then return begin_anew(log, number) end
+  log.kept = kept == '1' and redis.call('HGET', log.meta, 'kept')
+  log.senders, log.dirty = { [sender] = found[2] }, {}
+end
+
+-- `is_there`: the stream exists, as far as is known.
+local function add(log, is_there, place, body, only, skip, ends, unread)
+  local total = string.format('%d', log.total + #body)
+  if is_there and only == '' and skip == '' and ends == '' and not unread then
+    return redis.pcall('XADD', log.key, 'NOMKSTREAM', 'MAXLEN', '=', most_entries, place, 't', total, 'b', body)
+  end
+  local list = { 'XADD', log.key, 'MAXLEN', '=', most_entries, place, 't', total, 'b', body }
+  if is_there then table.insert(list, 3, 'NOMKSTREAM') end
+  local function field(name, value)
+    if value ~= '' then
+      list[#list + 1] = name
+      list[#list + 1] = value
+    end
+  end
+  field('o', only)
+  field('k', skip)
+  field('x', ends)
+  field('f', unread and '1' or '')
+  return redis.pcall(unpack(list))
+end
+
+-- The stream write comes first: it is the only one that can fail for want of memory, and a script is no transaction.
+-- Returns the entry's place; throws where nothing was written.
+local function write(log, number, tag, ...)
+  local place = string.format('%d-%s', log.top + 1, tag)
+  local added = add(log, log.touched ~= nil, place, ...)
+  if not added then
+    -- The entries are gone, the place is not.
+    log.touched, log.before = nil, log.total
+    added = add(log, false, place, ...)
+  end
+  if type(added) == 'table' then
+    local err = added.err
+    -- Somebody else wrote into the log: what is in it cannot be told apart, a new one begins.
+    local is_spoilt = string.find(err, 'WRONGTYPE', 1, true) or string.find(err, 'equal or smaller', 1, true)
+      or string.find(err, 'exhausted', 1, true)
+    if not is_spoilt then error(err, 0) end
+    redis.call('DEL', log.key)
+    begin_anew(log, number)
+    place = '1-' .. tag
+    added = add(log, false, place, ...)
+    if type(added) == 'table' then error(added.err, 0) end
+  end
+  written = true
+  return place
+end
+
+-- Over the cap of bytes the oldest entries go, down to one. `t` of an entry counts all bytes up to its end.
+local function trim(log, place)
+  while log.total - log.before > most_bytes do
+    local oldest = redis.call('XRANGE', log.key, '-', '+', 'COUNT', 1)[1]
+    if not oldest or oldest[1] == place then return end
+    local upto, body = tonumber(oldest[2][2]), oldest[2][4]
+    local is_ours = oldest[2][1] == 't' and body and upto and upto <= log.total and upto - #body >= log.before
+    if is_ours and upto - #body > log.before then
+      -- Others before it went by number.
+      log.before = upto - #body
+    else
+      redis.call('XDEL', log.key, oldest[1])
+      if is_ours then log.before = upto end
+    end
+  end
+end
+
+-- Of a sender: its last number (empty where it has sent none), offset of its last entry, newest generation seen.
+local function parse_sender(text)
+  if not text then return '', nil, nil end
+  local is_ours, last, offset, newest = pcall(struct.unpack, 'sss', text)
+  if not is_ours then return '', nil, nil end
+  return last, offset, tonumber(newest)
+end
+
+local function append(number, words, body)
+  local tag_of, kind, name, sender, generation, seq, first, ttl_ms, keep, only, tag, skip = struct.unpack('ssssssssssss', words)
+  local key = prefix .. '{' .. tag_of .. '}:l:' .. kind .. ':' .. name
+  local log = logs[key]
+  if not log then
+    log = { key = key, meta = key .. ':m', base = prefix .. '{' .. tag_of .. '}:', kind = kind, name = name, readers = nil,
+      epoch = nil, top = nil, tag = nil, total = nil, before = nil, count = nil, touched = nil, kept = nil, senders = nil,
+      dirty = nil }
+    logs[key] = log
+  end
+
+  local workers = readers_of(log, only)
+  local unread = not workers
+  if unread and (keep == '' or seq == '0' or only ~= '') then return 'absent' end
+
+  local answer, id = 'accepted', '-'
+  if seq ~= '0' then
+    load(log, sender, number)
+    local last, offset, newest = parse_sender(log.senders[sender])
+    local mine = tonumber(generation)
+    if newest and mine < newest then return 'superseded' end
+    if seq ~= '' then
+      local following = (tonumber(last) or 0) + 1
+      local expected = math.max(following, tonumber(first) or 0)
+      if tonumber(seq) ~= expected then
+        if newest and mine > newest then
+          -- Nothing is stored, but the older connection is refused from now on.
+          log.senders[sender] = last .. '\0' .. offset .. '\0' .. generation .. '\0'
+          log.dirty[sender], changed[key] = true, log
+        end
+        if tonumber(seq) < following then return 'duplicate' end
+        return string.format('out_of_order %d', expected)
+      end
+    end
+    local ends = ttl_ms ~= '' and string.format('%d', time + tonumber(ttl_ms)) or ''
+    local before = unread and log.tag and string.format('%s:%d-%s', log.epoch, log.top, log.tag) or ''
+    local place = write(log, number, tag, body, only, skip, ends, unread)
+    log.top, log.tag, log.total = log.top + 1, tag, log.total + #body
+    id = log.epoch .. ':' .. place
+    if unread then
+      -- It is kept longer than what was there.
+      if not log.kept then log.touched = nil end
+      log.kept = (log.kept and string.match(log.kept, '^(%S*)') or log.top > 1 and before or '') .. ' ' .. id
+      log.is_kept_new = true
+    end
+    if not log.senders[sender] then log.count = log.count + 1 end
+    log.senders[sender] = string.format('%s\0%d\0%s\0', seq ~= '' and seq or last, log.top, generation)
+    log.dirty[sender], log.moved, changed[key] = true, true, log
+    if log.total - log.before > most_bytes then trim(log, place) end
+    answer = 'accepted ' .. id
+  end
+
+  if workers and #workers > 0 then
+    local header = 'entry ' .. kind .. ' ' .. name .. ' ' .. id .. ' ' .. only .. ' ' .. #body ..
+      (skip ~= '' and ' ' .. skip or '') .. '\n'
+    for i = 1, #workers do add_letter(workers[i], header, body) end
+  end
+  return answer
+end
+
+-- Senders whose entries were all trimmed are forgotten.
+local function prune(log)
+  local known, left = redis.call('HGETALL', log.meta), 0
+  for i = 1, #known, 2 do
+    if known[i] ~= 'state' and known[i] ~= 'kept' then
+      local _, offset = parse_sender(known[i + 1])
+      if (tonumber(offset) or 0) <= log.top - most_entries then
+        redis.call('HDEL', log.meta, known[i])
+      else
+        left = left + 1
       end
     end
   end
-end
-if not exists then
-  if ARGV[18] == '' or seq == '0' or only ~= '' then return { 'absent' } end
-  unread = true
+  log.count = left
 end
 
-local function publish(id)
-  for _, worker in ipairs(workers) do
-    tell(worker, { type = 'entry', kind = kind, name = name, id = id, only = only, skip = skip }, body)
+local function save(log)
+  if log.anew then redis.call('DEL', log.meta) end
+  local fields = {}
+  for sender in pairs(log.dirty) do
+    local n = #fields
+    fields[n + 1], fields[n + 2] = sender, log.senders[sender]
   end
-end
-if seq == '0' then
-  publish('')
-  return { 'accepted', '' }
+  if not log.moved then
+    -- Only what is known of senders: without memory the answer matters more.
+    redis.pcall('HSET', log.meta, unpack(fields))
+    return
+  end
+  local lasts = log.kept and kept_ttl or log_ttl
+  local is_due = not log.touched or log.touched > time or time - log.touched > lasts / 4
+  if is_due then log.touched = time end
+  if log.is_kept_new then redis.call('HSET', log.meta, 'kept', log.kept) end
+  if log.count > 2 * most_entries then
+    redis.call('HSET', log.meta, unpack(fields))
+    prune(log)
+    fields = {}
+  end
+  local state = string.format('%s\0%d\0%s\0%d\0%d\0%d\0%d\0%s\0', log.epoch, log.top, log.tag, log.total, log.before,
+    log.count, log.touched, log.kept and '1' or '0')
+  redis.call('HSET', log.meta, 'state', state, unpack(fields))
+  if is_due then
+    -- Until it is due again a quarter may pass. The place in the log outlives its entries: who asks for one of them is
+    -- told that it is missing.
+    redis.call('PEXPIRE', log.key, math.ceil(lasts * 1.25))
+    redis.call('PEXPIRE', log.meta, math.ceil(lasts * 1.25) + ttl)
+  end
 end
 
-if redis.call('EXISTS', meta) == 0 then redis.call('DEL', log, senders) end
--- Of each sender: last number (none where it has sent none), offset of its last entry, newest generation seen.
-local last, offset, newest = string.match(redis.call('HGET', senders, sender) or '', '^(%d*):(%d+):(%d+)$')
-if newest and generation < tonumber(newest) then return { 'superseded' } end
-if seq ~= '' then
-  local number = tonumber(seq)
-  local following = (tonumber(last or '') or 0) + 1
-  local expected = math.max(following, first)
-  if number ~= expected then
-    -- Nothing is stored, but the older connection is refused from now on; without memory the answer matters more.
-    if newest and generation > tonumber(newest) then
-      redis.pcall('HSET', senders, sender, last .. ':' .. offset .. ':' .. ARGV[15])
-    end
-    if number < following then return { 'duplicate' } end
-    return { 'out_of_order', string.format('%d', expected) }
+local answers = {}
+for i = 9, #ARGV, 2 do
+  local number = (i - 7) / 2
+  local is_done, answer = pcall(append, number, ARGV[i], ARGV[i + 1])
+  if not is_done then
+    local err = type(answer) == 'table' and answer.err or tostring(answer)
+    -- The reply that makes clients look for the master.
+    if not written and string.find(err, 'READONLY', 1, true) then return redis.error_reply('READONLY this is a replica') end
+    answer = 'failed ' .. err
   end
+  answers[number] = answer
 end
-local state = redis.call('HMGET', meta, 'epoch', 'top', 'bytes', 'last', 'kept')
-local epoch, top, bytes = state[1] or ARGV[13], (tonumber(state[2] or '0') or 0) + 1, (tonumber(state[3] or '0') or 0) + #body
-local place = string.format('%d-%s', top, ARGV[14])
-local fields = { 'o', only, 'k', skip, 'b', body }
-if expires_in then
-  table.insert(fields, 'x')
-  table.insert(fields, string.format('%d', now() + expires_in))
+for _, log in pairs(changed) do save(log) end
+for _, worker in ipairs(workers_told) do
+  redis.call(publish_command, base .. 'to:' .. worker, table.concat(letters[worker]))
 end
-if unread then
-  table.insert(fields, 'f')
-  table.insert(fields, 'kept')
-end
-local added = redis.pcall('XADD', log, place, unpack(fields))
-if type(added) == 'table' and added.err then
-  if not string.find(added.err, 'equal or smaller') then return redis.error_reply(added.err) end
-  -- Somebody else wrote into the log: what is in it cannot be told apart, a new one begins.
-  redis.call('DEL', log, senders)
-  epoch, top, bytes = ARGV[13], 1, #body
-  place = string.format('%d-%s', top, ARGV[14])
-  state[4], state[5] = nil, nil
-  redis.call('HDEL', meta, 'kept')
-  redis.call('XADD', log, place, unpack(fields))
-end
-local length = redis.call('XLEN', log)
-if length == 1 then bytes = #body end
-while length > 1 and (length > most_entries or bytes > most_bytes) do
-  local oldest = redis.call('XRANGE', log, '-', '+', 'COUNT', 1)[1]
-  bytes = bytes - #oldest[2][6]
-  redis.call('XDEL', log, oldest[1])
-  length = length - 1
-end
-local id = epoch .. ':' .. place
-redis.call('HSET', meta, 'epoch', epoch, 'top', top, 'bytes', bytes, 'last', place)
-if unread then
-  local after = state[5] and string.match(state[5], '^(%S*)') or (state[4] and epoch .. ':' .. state[4] or '')
-  state[5] = after .. ' ' .. id
-  redis.call('HSET', meta, 'kept', state[5])
-end
-if seq == '' then seq = last or '' end
-redis.call('HSET', senders, sender, string.format('%s:%d:%d', seq, top, generation))
-if redis.call('HLEN', senders) > 2 * most_entries then
-  local known = redis.call('HGETALL', senders)
-  for i = 1, #known, 2 do
-    local seen = tonumber(string.match(known[i + 1], '^%d*:(%d+):'))
-    if not seen or seen <= top - most_entries then redis.call('HDEL', senders, known[i]) end
-  end
-end
-redis.call('PEXPIRE', log, state[5] and ARGV[19] or log_ttl)
--- The place in the log outlives its entries: who asks for one of them is told that it is missing.
-for _, key in ipairs({ meta, senders }) do redis.call('PEXPIRE', key, state[5] and math.max(ttl, tonumber(ARGV[19])) or ttl) end
-publish(id)
-return { 'accepted', id }
+return answers

@@ -11,10 +11,10 @@ end
 local resumed = session == wanted
 
 local others, connected = {}, false
-for _, other in ipairs(redis.call('SMEMBERS', client_key(client))) do
+for _, other in ipairs(redis.call('HKEYS', client_key(client))) do
   local state = redis.call('HGET', session_key(other), 'connected')
   if not state then
-    redis.call('SREM', client_key(client), other)
+    redis.call('HDEL', client_key(client), other)
   elseif other ~= session then
     table.insert(others, other)
     if state == '1' then connected = true end
@@ -65,12 +65,14 @@ if resumed then
 end
 redis.call('HSET', session_key(session), 'client', client, 'generation', generation, 'worker', worker,
   'connected', '1', 'present', '1', 'key', key, 'attachedAt', now_micros())
-redis.call('SADD', client_key(client), session)
+redis.call('HSET', client_key(client), session, worker)
 redis.call('SADD', base .. 'w:' .. worker, client .. '|' .. session)
 touch(session_key(session), rooms_key(session), client_key(client), base .. 'w:' .. worker)
 plan(ttl / 4, 'lapse', client, session, generation)
 update_online(client)
 tell_route(client)
 touch_log('inbox', client)
+local position = position_of('inbox', client)
+local kept = position ~= '' and redis.call('HGET', base .. 'l:inbox:' .. client .. ':m', 'kept') or ''
 return { 'attached', session, generation, resumed and 1 or 0, redis.call('SMEMBERS', rooms_key(session)), left,
-  position_of('inbox', client), redis.call('HGET', base .. 'l:inbox:' .. client .. ':m', 'kept') or '' }
+  position, kept }

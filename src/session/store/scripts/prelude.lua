@@ -12,24 +12,37 @@ local function touch(...)
   for _, key in ipairs({...}) do redis.call('PEXPIRE', key, ttl) end
 end
 
--- An event for one worker: a line of JSON, then the body.
-local function tell(worker, event, body)
-  redis.call(publish_command, base .. 'to:' .. worker, cjson.encode(event) .. '\n' .. (body or ''))
+-- An event for one worker: a line of JSON. (Entries are lines of words, see append.lua.)
+local function tell(worker, event)
+  redis.call(publish_command, base .. 'to:' .. worker, cjson.encode(event) .. '\n')
 end
 
 local function session_key(session) return base .. 's:' .. session end
 local function rooms_key(session) return base .. 'sr:' .. session end
-local function client_key(client) return base .. 'c:' .. client end
+-- The sessions of a client: session → the worker that holds its connection, or empty while it waits.
+local function client_key(client) return base .. 'cs:' .. client end
 
+-- The state of a log, texts that end with a zero (a pattern over them costs ten times as much): epoch, top, tag of the
+-- newest entry, bytes of all entries ever, bytes before the oldest that is known, number of senders, when its time to live
+-- was set last (ms), whether something was kept for an absent client. Nil for what is none of ours.
+local function parse_state(text)
+  local is_ours, epoch, top, tag, total, before, count, touched, kept = pcall(struct.unpack, 'ssssssss', text or '')
+  if not is_ours or not string.find(epoch, '^[%w_-]+$') or #epoch > 32 then return nil end
+  local mark = tonumber(tag)
+  top, total, before, count, touched = tonumber(top), tonumber(total), tonumber(before), tonumber(count), tonumber(touched)
+  -- An id has no more than 15 digits.
+  if not (top and mark and total and before and count and touched) or top < 1 or top >= 1e15 - 1 or top % 1 ~= 0
+    or mark < 0 or mark >= 2 ^ 32 or total >= 1e15 or not (before <= total) then return nil end
+  return epoch, top, tag, total, before, count, touched, kept
+end
 -- Where a log stands: the id of its newest entry, or empty.
 local function position_of(kind, name)
-  local state = redis.call('HMGET', base .. 'l:' .. kind .. ':' .. name .. ':m', 'epoch', 'last')
-  return state[1] and state[2] and state[1] .. ':' .. state[2] or ''
+  local epoch, top, tag = parse_state(redis.pcall('HGET', base .. 'l:' .. kind .. ':' .. name .. ':m', 'state'))
+  return epoch and string.format('%s:%d-%s', epoch, top, tag) or ''
 end
 local function touch_log(kind, name)
-  local log = base .. 'l:' .. kind .. ':' .. name
-  -- Never sooner than they would go anyway: what waits for an absent client may live longer than a session.
-  for _, key in ipairs({ log .. ':m', log .. ':q' }) do redis.call('PEXPIRE', key, ttl, 'GT') end
+  -- Never sooner than it would go anyway: what waits for an absent client may live longer than a session.
+  redis.call('PEXPIRE', base .. 'l:' .. kind .. ':' .. name .. ':m', ttl, 'GT')
 end
 
 local function tell_route(client)
@@ -57,12 +70,14 @@ end
 -- Whether the reference is of the session's newest connection.
 local function is_current(client, session, generation)
   local record = redis.call('HMGET', session_key(session), 'client', 'generation')
+  -- Its record expired, or was evicted: nobody reads there any more.
+  if not record[1] then redis.call('HDEL', client_key(client), session) end
   return record[1] == client and record[2] == generation
 end
 
 local function update_online(client)
   local present = false
-  for _, session in ipairs(redis.call('SMEMBERS', client_key(client))) do
+  for _, session in ipairs(redis.call('HKEYS', client_key(client))) do
     if redis.call('HGET', session_key(session), 'present') == '1' then present = true end
   end
   local online = base .. 'online'
@@ -81,17 +96,18 @@ local function remove(client, session)
   local rooms = redis.call('SMEMBERS', rooms_key(session))
   for _, room in ipairs(rooms) do plan(5000, 'leave', client, session, generation, room) end
   redis.call('DEL', session_key(session), rooms_key(session))
-  redis.call('SREM', client_key(client), session)
+  redis.call('HDEL', client_key(client), session)
   redis.call('SREM', base .. 'w:' .. worker, client .. '|' .. session)
   strike_all(client, session, generation)
   update_online(client)
   tell_route(client)
-  if redis.call('SCARD', client_key(client)) == 0 then redis.call('DEL', base .. 'cw:' .. client) end
+  if redis.call('HLEN', client_key(client)) == 0 then redis.call('DEL', base .. 'cw:' .. client) end
   return rooms, generation
 end
 
 local function disconnect(client, session, generation, window, grace)
   redis.call('HSET', session_key(session), 'connected', '0')
+  redis.call('HSET', client_key(client), session, '')
   strike('lapse', client, session, generation)
   plan(grace, 'depart', client, session, generation)
   plan(window, 'end', client, session, generation)

@@ -11,6 +11,7 @@ local back = record[4] ~= '1'
 if back then
   strike_all(client, session, generation)
   redis.call('HSET', session_key(session), 'connected', '1', 'present', '1')
+  redis.call('HSET', client_key(client), session, worker)
   redis.call('SADD', base .. 'w:' .. worker, client .. '|' .. session)
   update_online(client)
   tell_route(client)
