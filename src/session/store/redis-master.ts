@@ -221,8 +221,12 @@ export class RedisMaster {
 
   private heard(channel: string, bytes: Buffer): void {
     this.heardSinceProbe = true;
-    if (!bytes.equals(PROBE)) this.options.heard(channel, bytes);
-    else if (this.probe?.channel === channel) this.probe = null;
+    if (bytes.equals(PROBE)) {
+      if (this.probe?.channel === channel) this.probe = null;
+      return;
+    }
+    // Nothing may come before it was told that something is missing: after a failover the same place can be another entry.
+    if (this.confirmed.has(channel)) this.options.heard(channel, bytes);
   }
 
   private command(name: string): Command {
