@@ -9,8 +9,8 @@ const BATCH_LIMIT_ENTRIES = 64;
 /** Bodies of one script call, of which one message for each worker becomes. */
 const BATCH_LIMIT_BYTES = 256 * 1024;
 /** Appends that may wait; past it they are refused at once. */
-const WAITING_LIMIT_ENTRIES = 20_000;
-/** The same of their bodies. */
+const WAITING_LIMIT = 20_000;
+/** And the bytes of their bodies. */
 const WAITING_LIMIT_BYTES = 64 * 1024 * 1024;
 
 interface Waiting {
@@ -31,7 +31,7 @@ type Run = (tag: string, args: (string | number | Buffer)[]) => Promise<unknown>
 
 export class AppendBatches {
   private readonly lanes = new Map<number, Lane>();
-  private entries = 0;
+  private count = 0;
   private bytes = 0;
 
   constructor(
@@ -42,10 +42,11 @@ export class AppendBatches {
 
   /** @param lane what one script may touch: batches of one lane run one after another */
   add(lane: number, tag: string, request: AppendRequest): Promise<AppendResult> {
-    if (this.entries >= WAITING_LIMIT_ENTRIES || this.bytes >= WAITING_LIMIT_BYTES)
+    const bytes = this.bytes + request.body.length;
+    if (this.count >= WAITING_LIMIT || bytes > WAITING_LIMIT_BYTES)
       return Promise.reject(new GatewayError('unavailable'));
-    this.entries++;
-    this.bytes += request.body.length;
+    this.count++;
+    this.bytes = bytes;
     return new Promise((resolve, reject) => {
       let found = this.lanes.get(lane);
       if (found === undefined) this.lanes.set(lane, (found = { waiting: [], isBusy: false }));
@@ -73,7 +74,7 @@ export class AppendBatches {
     } catch (error) {
       for (const { reject } of batch) reject(error);
     } finally {
-      this.entries -= batch.length;
+      this.count -= batch.length;
       for (const { request } of batch) this.bytes -= request.body.length;
     }
   }

@@ -14,8 +14,6 @@ const TOPOLOGY_PAUSE_MS = 200;
 const MOVE_TIMEOUT_MS = 2_000;
 /** Calls that may wait so; past it they are refused at once. */
 const MOVING_LIMIT = 2_000;
-/** Interruptions are told this often at most, ms. */
-const RECONNECTED_PAUSE_MS = 100;
 
 export interface RedisConnectionOptions {
   /** As in REDIS_URL. */
@@ -41,8 +39,6 @@ export class RedisConnection {
   private readonly poller: NodeJS.Timeout;
   private refreshing: Promise<void> | null = null;
   private refreshedAt = -Infinity;
-  private telling: NodeJS.Timeout | null = null;
-  private toldAt = -Infinity;
   private moving = 0;
   private closed = false;
 
@@ -81,14 +77,14 @@ export class RedisConnection {
     return heard * 2 > this.listeners.size;
   }
 
-  /** Whether one script may touch several partitions: all are on one server. */
-  get spansPartitions(): boolean {
-    return this.target.kind !== 'cluster';
-  }
-
   /** How scripts publish: in a cluster to the master of the channel's slot alone. */
   get publishCommand(): 'PUBLISH' | 'SPUBLISH' {
     return this.target.kind === 'cluster' ? 'SPUBLISH' : 'PUBLISH';
+  }
+
+  /** Whether one script may touch several partitions: all are on one server. */
+  get spansPartitions(): boolean {
+    return this.target.kind !== 'cluster';
   }
 
   /** Whether a call for this key or channel has a chance now. */
@@ -164,7 +160,6 @@ export class RedisConnection {
   close(): Promise<void> {
     this.closed = true;
     clearInterval(this.poller);
-    if (this.telling !== null) clearTimeout(this.telling);
     for (const master of this.masters.values()) master.close();
     return Promise.resolve();
   }
@@ -318,27 +313,14 @@ export class RedisConnection {
     await Promise.all([...channels].map(([master, wanted]) => master.listen(wanted)));
   }
 
-  /** Only once a channel is heard again is it time to ask what was missed. */
+  /** Only once a channel is heard again is it time to ask what was missed; and before anything is heard on it. */
   private noteListening(channels: readonly string[]): void {
     let missed = false;
     for (const channel of channels) {
       if (this.heardBefore.has(channel)) missed = true;
       else this.heardBefore.add(channel);
     }
-    if (missed) this.tellReconnected();
-  }
-
-  /** At once, and what follows soon after together: each time every log is read again. */
-  private tellReconnected(): void {
-    if (this.telling !== null || this.closed) return;
-    const wait = this.toldAt + RECONNECTED_PAUSE_MS - performance.now();
-    const tell = (): void => {
-      this.telling = null;
-      this.toldAt = performance.now();
-      this.options.reconnected();
-    };
-    if (wait > 0) this.telling = setTimeout(tell, wait);
-    else tell();
+    if (missed && !this.closed) this.options.reconnected();
   }
 }
 

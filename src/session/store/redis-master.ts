@@ -18,6 +18,8 @@ export const PROBE_INTERVAL_MS = 1_000;
 const SILENT_INTERVALS = 2;
 /** So is one that hears others and not the probe: a slow network takes its time, but not this long. */
 const PROBE_INTERVALS = 30;
+/** Commands of one tick are written at once; appends come in batches already, and would only wait for another tick. */
+const PIPELINING = { enableAutoPipelining: true, autoPipeliningIgnoredCommands: ['sb_append'] };
 /** A probe is no event and no batch: both begin with something else. */
 const PROBE = Buffer.from('\0probe');
 
@@ -82,9 +84,7 @@ export class RedisMaster {
       retryStrategy: (attempt: number) =>
         Math.round(Math.random() * Math.min(2_000, 50 * 2 ** Math.min(attempt, 6))) + 20,
     };
-    // Appends come in batches already, and would only wait for another tick.
-    const autoPipeliningIgnoredCommands = ['sb_append'];
-    this.data = new Redis({ ...common, enableAutoPipelining: true, autoPipeliningIgnoredCommands });
+    this.data = new Redis({ ...common, ...PIPELINING });
     this.subscriber = new Redis(common);
     this.replicas = options.waitReplicas > 0 ? new ReplicaWait(common, options.waitReplicas) : null;
     for (const { name, lua } of options.scripts) this.data.defineCommand(name, { numberOfKeys: 1, lua });
@@ -221,8 +221,12 @@ export class RedisMaster {
 
   private heard(channel: string, bytes: Buffer): void {
     this.heardSinceProbe = true;
-    if (!bytes.equals(PROBE)) this.options.heard(channel, bytes);
-    else if (this.probe?.channel === channel) this.probe = null;
+    if (bytes.equals(PROBE)) {
+      if (this.probe?.channel === channel) this.probe = null;
+      return;
+    }
+    // Nothing may come before it was told that something is missing: after a failover the same place can be another entry.
+    if (this.confirmed.has(channel)) this.options.heard(channel, bytes);
   }
 
   private command(name: string): Command {

@@ -261,8 +261,8 @@ export class RedisStore implements Store {
     const lane = this.redis.spansPartitions ? 0 : partition;
     const result = await this.appends.add(lane, this.tags[partition] ?? '', request);
     // A duplicate as well: its first answer may have been that nobody knows.
-    if (request.seq !== 0 && (result.status === 'accepted' || result.status === 'duplicate'))
-      await this.redis.replicated(this.base(partition));
+    const isStored = result.status === 'accepted' || result.status === 'duplicate';
+    if (isStored && request.seq !== 0) await this.redis.replicated(this.base(partition));
     return result;
   }
 

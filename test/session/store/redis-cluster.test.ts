@@ -15,7 +15,7 @@ ROOMY.logLimitBytes = 10_000_000;
 let cluster: RedisCluster;
 beforeAll(async () => {
   cluster = await RedisCluster.start();
-}, 30_000);
+}, 60_000);
 afterAll(() => cluster.close());
 
 testStore('RedisStore on a cluster', (settings) => startRedisHarness(cluster.url, settings));

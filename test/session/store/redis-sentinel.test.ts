@@ -16,7 +16,7 @@ describe('RedisStore behind Sentinel', () => {
     group = await SentinelGroup.start();
     harness = await startRedisHarness(group.url, ROOMY);
     await attach(harness.store(W1), attachRequest('alice', W1));
-  }, 30_000);
+  }, 60_000);
   afterEach(async () => {
     await harness.close();
     await group.close();
