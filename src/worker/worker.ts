@@ -37,6 +37,7 @@ import { Incoming } from './incoming.js';
 import { KeepAlive } from './keep-alive.js';
 import { openStore } from './open-store.js';
 import { Orders, tellMetrics } from './orders.js';
+import { Playground } from './playground.js';
 import { StaticFiles } from './static-files.js';
 import { Verbs } from './verbs.js';
 import { WebSocketDoor } from './websocket-door.js';
@@ -55,6 +56,9 @@ type Tell = (message: ToPrimary) => Promise<void>;
 
 /** Of the time that a drain may take, the share for the clients; in the rest the worker closes what it holds. */
 const DRAIN_CLIENTS_SHARE = 0.8;
+
+/** Life of a guest's token, s; the page asks for a newer one in time. */
+const GUEST_TOKEN_LIFE_S = 3600;
 
 /** Runs the worker until it is drained. Messages from the primary come in by the returned object. */
 export async function runWorker(
@@ -270,16 +274,15 @@ function createRouter(base: Base, routes: RouteCache, refusals: Refusals): Route
 
 function createServer({ config, metrics, store }: Base, { gateway, door }: Service): Server {
   const here = fileURLToPath(new URL('..', import.meta.url));
-  const files = new StaticFiles({
-    browserDirectory: join(here, 'browser'),
-    webDirectory: join(here, 'web'),
-    guestToken: config.development
-      ? (client) => signToken(config.tokens, { sub: client, ttlS: 3600, perm: '*' })
-      : null,
-  });
+  const { development, tokens } = config;
+  const ttlS = Math.min(GUEST_TOKEN_LIFE_S, tokens.maxLifeS);
+  const playground = development
+    ? new Playground(join(here, 'web'), (client) => signToken(tokens, { sub: client, ttlS, perm: '*' }))
+    : null;
   return createHttpServer({
     config,
-    files,
+    files: new StaticFiles(join(here, 'browser')),
+    playground,
     isReady: () => store.ready && !gateway.draining,
     upgrade: (request, socket, head) => {
       door.upgrade(request, socket, head);
