@@ -3,6 +3,7 @@
 import cluster from 'node:cluster';
 import { Command, InvalidArgumentError } from 'commander';
 import { type Config, ConfigError, parseConfig } from './config.js';
+import { misspelledSettings } from './misspelled-settings.js';
 import { isClientId } from './protocol/ids.js';
 import { permissionMistakes } from './session/permissions.js';
 import { settingsMarkdown } from './settings-markdown.js';
@@ -43,6 +44,8 @@ function permissions(text: string): unknown {
 
 async function start(): Promise<void> {
   const config = parseConfig(process.env);
+  const doubtful = misspelledSettings(process.env);
+  if (doubtful.length > 0) process.stderr.write(`warning: ${doubtful.join('; ')}\n`);
   const { startPrimary } = await import('./master.js');
   const primary = await startPrimary(config);
   if (config.development) process.stdout.write(developmentNotes(config, primary.port));
@@ -92,6 +95,12 @@ function printToken({ sub, ttl, perm }: { sub: string; ttl: number; perm: unknow
   process.stdout.write(`${signToken(config.tokens, { sub, ttlS: ttl, perm })}\n`);
 }
 
+function checkConfig(): void {
+  parseConfig(process.env);
+  const doubtful = misspelledSettings(process.env);
+  if (doubtful.length > 0) throw new ConfigError(doubtful);
+}
+
 const HELP = `
 Try it:
   signalbox                              development mode: this machine only, prints a token and a page to open
@@ -129,7 +138,7 @@ function program(): Command {
     .description('print every setting as Markdown, or check the environment')
     .option('--check', 'only say whether the environment is right')
     .action(({ check }: { check?: true }) => {
-      if (check === true) parseConfig(process.env);
+      if (check === true) checkConfig();
       process.stdout.write(check === true ? 'The configuration is right.\n' : settingsMarkdown());
     });
   return signalbox;

@@ -17,7 +17,7 @@ import { StartError } from './start-error.js';
 import { backoffMs, type Fate, nextFate } from './supervision.js';
 import { VERSION } from './version.js';
 import { parseToPrimary, type ToWorker } from './worker/control.js';
-import { EXIT_CANNOT_LISTEN, EXIT_EVICTING_REDIS } from './worker/worker.js';
+import { EXIT_CANNOT_LISTEN, EXIT_EVICTING_REDIS } from './worker/exit-codes.js';
 
 /** How long a worker may take from fork to listening, ms. */
 const START_TIMEOUT_MS = 20_000;

@@ -20,6 +20,7 @@ const OUTER = [
   'start-error.ts',
   'cli.ts',
   'settings-markdown.ts',
+  'misspelled-settings.ts',
   'index.ts',
   'admin/',
 ];

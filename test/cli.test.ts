@@ -88,6 +88,9 @@ describe('signalbox config', () => {
 
   test('says with --check that the environment is right, or everything that is not', async () => {
     expect((await run(['config', '--check'], { JWT_SECRET: SECRET })).code).toBe(0);
+    const misspelled = await run(['config', '--check'], { JWT_SECRET: SECRET, WORKER: '4' });
+    expect(misspelled.code).toBe(2);
+    expect(misspelled.stderr).toContain('WORKER is no setting: WORKERS is');
     const { stdout, stderr, code } = await run(['config', '--check'], {
       PORT: 'abc',
       WORKERS: '0',

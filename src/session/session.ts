@@ -16,6 +16,8 @@ export type Outcome = 'queued' | 'dropped' | 'cut_off';
 /** `full`: the session has to read first; what is kept for it waits in the log. */
 export type OfferOutcome = 'queued' | 'dropped' | 'full';
 
+/** When a client that was told to come back should try at the latest, ms: spread, so that it is no storm. */
+export const RETRY_SPREAD_MS = 1000;
 /** Volatile messages are dropped from half of the outbox on; from this share on the log holds what is kept. */
 const LOG_HOLDS_FROM = 0.75;
 /** Appends of one session that may be under way; past it the connection is read more slowly, as the store is. */

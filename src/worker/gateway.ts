@@ -3,9 +3,9 @@ import { CODES, type CloseCode } from '../protocol/codes.js';
 import type { SessionId } from '../protocol/ids.js';
 import type { Identity } from '../session/authenticator.js';
 import type { Connection, ConnectionHandlers } from '../session/connection.js';
-import type { Session } from '../session/session.js';
+import { RETRY_SPREAD_MS, type Session } from '../session/session.js';
 import type { AttachRequest, AttachResult, StoreEvent } from '../session/store/store.js';
-import { RETRY_SPREAD_MS, Visit, type VisitOptions } from './visit.js';
+import { Visit, type VisitOptions } from './visit.js';
 
 /** A drain closes connections in steps of this length, ms. */
 const DRAIN_STEP_MS = 50;
@@ -15,6 +15,7 @@ const DRAIN_SENDING_SHARE = 0.6;
 type Fence = Extract<StoreEvent, { type: 'fence' }>;
 
 export class Gateway {
+  /** Nobody is taken in any more. */
   draining = false;
   /** Attaches under way, and the fences that came meanwhile: one may overtake the answer that it is about. */
   private attaching = 0;
@@ -66,9 +67,13 @@ export class Gateway {
     }
   }
 
-  /** Sends every client away, at the rate of the settings; resolves when all are gone or time is up. */
-  async drain(timeoutMs: number): Promise<void> {
+  /** From now on whoever comes is told to go elsewhere; those who are here stay. */
+  refuseNewcomers(): void {
     this.draining = true;
+  }
+
+  /** Sends every client away, at the rate of the settings; resolves when all are gone or time is up. */
+  async sendAway(timeoutMs: number): Promise<void> {
     const deadline = performance.now() + timeoutMs;
     const sessions = [...this.options.registry.all()];
     const { drainClientsPerSecond } = this.options.config.server;

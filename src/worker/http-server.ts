@@ -5,11 +5,14 @@ import { readFileSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
 import type { Config } from '../config.js';
 import { HEADER_COUNT_LIMIT } from '../transport/upgrade-check.js';
-import type { StaticFiles } from './static-files.js';
+import { GUEST_TOKEN_PATH, type Playground } from './playground.js';
+import type { StaticFile, StaticFiles } from './static-files.js';
 
 export interface HttpServerOptions {
   config: Config;
   files: StaticFiles;
+  /** Null outside development mode. */
+  playground: Playground | null;
   isReady(): boolean;
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   countBadRequest(): void;
@@ -71,7 +74,8 @@ const STATUS_OF_ERROR: Record<string, string> = {
 };
 
 function respond(request: IncomingMessage, response: ServerResponse, options: HttpServerOptions): void {
-  const path = (request.url ?? '').split('?', 1)[0] ?? '';
+  const [path = '', query = ''] = (request.url ?? '').split('?', 2);
+  const { playground } = options;
   if (path === '/v1/connect') {
     send(response, 426, 'application/json', '{"code":"upgrade_required"}', {
       Upgrade: 'websocket',
@@ -79,26 +83,49 @@ function respond(request: IncomingMessage, response: ServerResponse, options: Ht
     });
     return;
   }
-  const known =
-    path === '/healthz' || path === '/readyz' ? 'health' : options.files.find(path, request.headers.host);
+  if (path === GUEST_TOKEN_PATH && playground !== null) {
+    sendGuestToken(request, response, playground, query);
+    return;
+  }
+  const known = find(path, request.headers.host, options);
   if (known === null) {
     send(response, 404, 'application/json', '{"code":"not_found"}');
   } else if (request.method !== 'GET' && request.method !== 'HEAD') {
     send(response, 405, 'application/json', '{"code":"method_not_allowed"}', { Allow: 'GET, HEAD' });
   } else if (known === 'health') {
     const ready = path === '/healthz' || options.isReady();
-    send(
-      response,
-      ready ? 200 : 503,
-      'application/json',
-      JSON.stringify({ status: ready ? 'ok' : 'not_ready' }),
-      {
-        'Cache-Control': 'no-store',
-      },
-    );
+    const body = JSON.stringify({ status: ready ? 'ok' : 'not_ready' });
+    send(response, ready ? 200 : 503, 'application/json', body, NEVER_STORED);
   } else {
     send(response, 200, known.type, known.body, known.headers);
   }
+}
+
+const NEVER_STORED = { 'Cache-Control': 'no-store' };
+
+function find(
+  path: string,
+  host: string | undefined,
+  { files, playground }: HttpServerOptions,
+): StaticFile | 'health' | null {
+  if (path === '/healthz' || path === '/readyz') return 'health';
+  return path === '/' && playground !== null ? playground.page(host) : files.find(path);
+}
+
+function sendGuestToken(
+  { method, headers }: IncomingMessage,
+  response: ServerResponse,
+  playground: Playground,
+  query: string,
+): void {
+  if (method !== 'POST') {
+    send(response, 405, 'application/json', '{"code":"method_not_allowed"}', { Allow: 'POST' });
+    return;
+  }
+  const client = new URLSearchParams(query).get('client');
+  const token = playground.token(client, headers.host, headers.origin);
+  if (token === null) send(response, 403, 'application/json', '{"code":"forbidden"}');
+  else send(response, 200, 'application/json', JSON.stringify({ token }), NEVER_STORED);
 }
 
 function send(

@@ -15,15 +15,14 @@ import type { Endings } from '../session/endings.js';
 import { mayJoin } from '../session/permissions.js';
 import type { SessionRegistry } from '../session/registry.js';
 import type { RandomPool } from '../session/random-pool.js';
-import { Session } from '../session/session.js';
+import { RETRY_SPREAD_MS, Session } from '../session/session.js';
 import type { AttachRequest, AttachResult, Position, Store } from '../session/store/store.js';
 import type { TimerWheel } from '../session/wheel.js';
 import type { Throttle } from '../session/throttle.js';
 import { Arrival } from './arrival.js';
+import { ChannelEntry, type InboxStart } from './channel-entry.js';
 import type { Verbs } from './verbs.js';
 
-/** When a client that was told to come back should try at the latest, ms: spread, so that it is no storm. */
-export const RETRY_SPREAD_MS = 1000;
 export interface VisitOptions {
   config: Config;
   worker: WorkerId;
@@ -218,17 +217,13 @@ export class Visit implements ConnectionHandlers {
     session.lastHeardAt = performance.now();
     const older = registry.get(session.ref.session);
     // What the store kept for the client, or what the session missed, comes after the welcome.
-    feed.expect(session);
-    const inRooms = this.expectRooms(session);
+    const entry = new ChannelEntry(session, feed, this.options);
     registry.add(session);
     if (older !== undefined) older.close('superseded', CODES.superseded.close, 0);
     metrics.sessions.set(registry.size);
     metrics.attachments.add(resumed ? 'resumed' : 'fresh');
     verbs.watchOver(session);
-    const isFirst = !resumed && kept !== null;
-    const cursor = cursors.get(null);
-    const start = isFirst ? kept.after : arrived.inbox;
-    const inbox = cursor === undefined ? start : cursor;
+    const inbox = inboxStart(arrived);
     session.send({
       type: 'welcome',
       info: {
@@ -238,7 +233,7 @@ export class Visit implements ConnectionHandlers {
         resumeKey,
         resumed,
         rooms: [...session.rooms],
-        inbox,
+        inbox: inbox.after,
         kept: kept?.last ?? null,
         resumeWindowMs: config.sessions.resumeWindowMs,
         pingIntervalMs: config.sessions.pingIntervalMs,
@@ -248,38 +243,10 @@ export class Visit implements ConnectionHandlers {
       },
     });
     if (session.logs('debug')) session.log.debug({ agent: arrived.agent, resumed }, 'session attached');
-    feed.enter(session, inbox, arrived.inbox, isFirst ? arrived.inbox : null);
-    for (const [room, held] of inRooms) void this.enterRoom(session, held, cursors.get(room));
+    entry.enter(inbox, cursors);
     const early = this.arrival?.early ?? [];
     this.endArrival();
     for (const { frame, bytes } of early) if (!this.serve(session, frame, bytes)) return;
-  }
-
-  private expectRooms(session: Session): [RoomName, Feed][] {
-    const { feeds } = this.options;
-    return [...session.rooms].map((room) => {
-      const feed = feeds.hold({ kind: 'room', room });
-      feed.expect(session);
-      return [room, feed];
-    });
-  }
-
-  /** Goes on where the session was; one that did not say where goes on from here. */
-  private async enterRoom(session: Session, feed: Feed, cursor: Position | undefined): Promise<void> {
-    const { feeds, store } = this.options;
-    try {
-      if (cursor !== undefined) {
-        feed.enter(session, cursor, undefined, null);
-        return;
-      }
-      const found = await store.read({ channel: feed.channel, from: { last: 0 }, limit: 1 });
-      if (this.session === session) feed.enter(session, found.position, found.position, null);
-    } catch {
-      // Nobody can say what it misses; a connection that works can.
-      session.close('overloaded', CODES.overloaded.close, RETRY_SPREAD_MS);
-    } finally {
-      feeds.release(feed);
-    }
   }
 
   closed(number: number): void {
@@ -324,6 +291,15 @@ export class Visit implements ConnectionHandlers {
     }
     connection.close(code);
   }
+}
+
+/** Where it says that it is; otherwise where the log stands, or before what was kept while nobody was there. */
+function inboxStart({ resumed, kept, inbox, cursors }: Arrived): InboxStart {
+  const isFirst = !resumed && kept !== null;
+  // Null is a position too: before the first entry.
+  const cursor = cursors.get(null);
+  const start = isFirst ? kept.after : inbox;
+  return { after: cursor === undefined ? start : cursor, now: inbox, isFirst };
 }
 
 /** What a frame counts against the rates: each target of a list is a message of its own. */

@@ -24,7 +24,6 @@ export interface WebSocketDoorOptions {
   gateway: Gateway;
   metrics: Metrics;
   codecs: Record<Subprotocol, FrameCodec>;
-  isDraining(): boolean;
 }
 
 export class WebSocketDoor {
@@ -115,7 +114,7 @@ export class WebSocketDoor {
 
   private overload(address: string): CloseCode | null {
     const { limits } = this.settings.config;
-    if (this.settings.isDraining()) return 'restart';
+    if (this.settings.gateway.draining) return 'restart';
     if (this.connections >= limits.connectionsLimit) return 'overloaded';
     const here = this.byAddress.get(address) ?? 0;
     return limits.connectionsPerAddressLimit > 0 && here >= limits.connectionsPerAddressLimit

@@ -1,12 +1,12 @@
 // A worker: the composition root of the process that holds connections.
+import type { Server } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { Logger } from 'pino';
 import type { Config } from '../config.js';
-import { signToken } from '../session/sign-token.js';
 import { createLog } from '../log.js';
 import { Metrics } from '../metrics.js';
 import type { WorkerId } from '../protocol/ids.js';
-import { GatewayError } from '../protocol/errors.js';
 import { createJsonCodec } from '../protocol/json-codec.js';
 import { msgpackCodec } from '../protocol/msgpack-codec.js';
 import { SUBPROTOCOLS } from '../protocol/subprotocol.js';
@@ -14,26 +14,30 @@ import { Delivery } from '../relay/delivery.js';
 import { Feeds } from '../relay/feeds.js';
 import { NodeRelay } from '../relay/node-relay.js';
 import { PresenceFeed } from '../relay/presence-feed.js';
-import { RedisBridge } from '../relay/redis-bridge.js';
-import { nodeOf } from '../relay/relay.js';
 import { RouteCache } from '../relay/route-cache.js';
 import { Router } from '../relay/router.js';
-import { RemoteStore } from '../relay/store-link.js';
-import { createAuthenticator } from '../session/authenticator.js';
+import { type Authenticator, createAuthenticator } from '../session/authenticator.js';
 import { Endings } from '../session/endings.js';
-import { Revocations, REVOCATIONS_POLL_MS } from '../session/revocations.js';
 import { RandomPool } from '../session/random-pool.js';
 import { Refusals } from '../session/refusals.js';
 import { SessionRegistry } from '../session/registry.js';
-import type { Session } from '../session/session.js';
-import type { Store, StoreEvent } from '../session/store/store.js';
+import { Revocations, REVOCATIONS_POLL_MS } from '../session/revocations.js';
+import { signToken } from '../session/sign-token.js';
+import type { Store } from '../session/store/store.js';
 import { Throttle } from '../session/throttle.js';
 import { TimerWheel } from '../session/wheel.js';
 import { inflatePayload } from '../session/zlib-compressor.js';
+import { Chores } from './chores.js';
 import type { ToPrimary, ToWorker } from './control.js';
+import { EXIT_CANNOT_LISTEN } from './exit-codes.js';
 import { Gateway } from './gateway.js';
 import { Heartbeat } from './heartbeat.js';
 import { createHttpServer, LISTEN_BACKLOG } from './http-server.js';
+import { Incoming } from './incoming.js';
+import { KeepAlive } from './keep-alive.js';
+import { openStore } from './open-store.js';
+import { Orders, tellMetrics } from './orders.js';
+import { Playground } from './playground.js';
 import { StaticFiles } from './static-files.js';
 import { Verbs } from './verbs.js';
 import { WebSocketDoor } from './websocket-door.js';
@@ -48,23 +52,193 @@ export interface WorkerSettings {
   storePath: string;
 }
 
-/** Runs the worker until it is drained. Messages from the primary come in by the returned function. */
+type Tell = (message: ToPrimary) => Promise<void>;
+
+/** Of the time that a drain may take, the share for the clients; in the rest the worker closes what it holds. */
+const DRAIN_CLIENTS_SHARE = 0.8;
+
+/** Life of a guest's token, s; the page asks for a newer one in time. */
+const GUEST_TOKEN_LIFE_S = 3600;
+
+/** Runs the worker until it is drained. Messages from the primary come in by the returned object. */
 export async function runWorker(
   settings: WorkerSettings,
-  tell: (message: ToPrimary) => Promise<void>,
+  tell: Tell,
 ): Promise<{ receive(message: ToWorker): void }> {
-  const { config, worker, version, directory } = settings;
+  const incoming = new Incoming();
+  const base = await layBase(settings, incoming);
+  const { config, worker, store, registry, relay, metrics, wheel } = base;
+
+  const revocations = new Revocations(store);
+  const authenticator = checkTokens(base, revocations);
+  const service = createService(base, authenticator);
+  const { gateway, door, endings, throttle } = service;
+  const server = createServer(base, service);
+
+  const keepAlive = new KeepAlive(worker, store, registry);
+  incoming.begin({ ...service, metrics, keepAlive });
+  await relay.open();
+
+  const chores = new Chores();
+  chores.every(1000, () => {
+    void tell({ type: 'alive' });
+    metrics.loopLag.observe(wheel.lagMs / 1000);
+    throttle.prune();
+    door.prune();
+    return undefined;
+  });
+  chores.every(1000, () => store.sweep());
+  chores.every(1000, () => endings.retry());
+  chores.every(REVOCATIONS_POLL_MS, async () => {
+    if (await revocations.poll()) gateway.endRevoked((identity) => revocations.isRevoked(identity));
+  });
+  chores.every(config.store.settings.workerLeaseMs / 3, () => store.renew(worker, []));
+  chores.every(KeepAlive.STEP_MS, () => keepAlive.step());
+  await store.renew(worker, []);
+  await revocations.poll();
+
+  listen(server, base, tell);
+  const drain = async (delayMs: number): Promise<void> => {
+    if (gateway.draining) return;
+    gateway.refuseNewcomers();
+    base.log.info('draining');
+    await new Promise((resolve) => setTimeout(resolve, delayMs));
+    server.close();
+    server.closeIdleConnections();
+    await gateway.sendAway((config.server.drainTimeoutMs - delayMs) * DRAIN_CLIENTS_SHARE);
+    chores.close();
+    await store.retire(worker).catch(() => undefined);
+    await relay.close();
+    await store.close();
+    authenticator.close();
+    wheel.close();
+    await tellMetrics(0, metrics, tell);
+    base.log.info('drained');
+    process.exit(0);
+  };
+  return new Orders({ store, relay, metrics, tell, drain });
+}
+
+/** What every part of the worker stands on. */
+interface Base {
+  config: Config;
+  worker: WorkerId;
+  version: string;
+  log: Logger;
+  metrics: Metrics;
+  wheel: TimerWheel;
+  registry: SessionRegistry;
+  relay: NodeRelay;
+  store: Store;
+}
+
+async function layBase(settings: WorkerSettings, incoming: Incoming): Promise<Base> {
+  const { config, worker, version, directory, storePath } = settings;
   const log = createLog(config, { worker });
   const metrics = new Metrics();
-  const wheel = new TimerWheel();
-  const registry = new SessionRegistry();
-  const delivery = new Delivery(registry, msgpackCodec, (outcome, receivers) => {
-    metrics.deliveries.add(outcome, receivers);
-  });
-  const feeds = new Feeds({
-    get store() {
-      return store;
+  const relay = new NodeRelay({
+    worker,
+    directory,
+    listener: (envelope) => {
+      incoming.envelope(envelope);
     },
+    count: (path, outcome, envelopes) => {
+      metrics.relayed.add(`${path} ${outcome}`, envelopes);
+    },
+  });
+  const store = await openStore({
+    config,
+    worker,
+    storePath,
+    relay,
+    metrics,
+    log,
+    listener: (event) => {
+      incoming.event(event);
+    },
+  });
+  const [wheel, registry] = [new TimerWheel(), new SessionRegistry()];
+  return { config, worker, version, log, metrics, wheel, registry, relay, store };
+}
+
+function checkTokens({ config, metrics, log }: Base, revocations: Revocations): Authenticator {
+  return createAuthenticator(config.tokens, {
+    refused: (reason) => {
+      metrics.tokensRefused.inc({ reason });
+    },
+    isRevoked: (identity) => revocations.isRevoked(identity),
+    keysFailed: (error) => {
+      log.warn({ err: error }, 'the key set of JWKS_URL could not be fetched; known keys stay in use');
+    },
+  });
+}
+
+interface Service {
+  feeds: Feeds;
+  presence: PresenceFeed;
+  routes: RouteCache;
+  router: Router;
+  endings: Endings;
+  throttle: Throttle;
+  gateway: Gateway;
+  door: WebSocketDoor;
+}
+
+/** All that serves sessions, from what they read and where they send to the door by which they come. */
+function createService(base: Base, authenticator: Authenticator): Service {
+  const { config, metrics, registry, store, wheel, worker } = base;
+  const { limits, sessions, tokens } = config;
+  const feeds = createFeeds(base);
+  const refusals = new Refusals(limits.errorsPerMinuteLimit, (code) => {
+    metrics.refusals.inc({ code });
+  });
+  const routes = new RouteCache(store, worker);
+  const router = createRouter(base, routes, refusals);
+  const verbs = new Verbs({
+    ...base,
+    router,
+    feeds,
+    authenticator,
+    refusals,
+    roomsLimit: limits.roomsPerSessionLimit,
+    heartbeat: new Heartbeat({
+      wheel,
+      pingIntervalMs: sessions.pingIntervalMs,
+      pongTimeoutMs: sessions.pongTimeoutMs,
+    }),
+    expiryWarningMs: tokens.expiryWarningMs,
+    expiryGraceMs: tokens.expiryGraceMs,
+  });
+  const endings = new Endings(store, () => {
+    metrics.storeErrors.inc({ kind: 'detach' });
+  });
+  const throttle = new Throttle(limits.rates, (scope) => {
+    metrics.throttled.inc({ scope });
+  });
+  const gateway = new Gateway({
+    ...base,
+    endings,
+    feeds,
+    verbs,
+    throttle,
+    authenticator,
+    random: new RandomPool(),
+    left: ({ address }) => {
+      door.exit(address);
+    },
+  });
+  const codecs = {
+    [SUBPROTOCOLS.msgpack]: msgpackCodec,
+    [SUBPROTOCOLS.json]: createJsonCodec({ inflate: inflatePayload }),
+  };
+  const door = new WebSocketDoor({ config, gateway, metrics, codecs });
+  const presence = new PresenceFeed(registry, wheel);
+  return { feeds, presence, routes, router, endings, throttle, gateway, door };
+}
+
+function createFeeds({ store, registry, metrics }: Base): Feeds {
+  return new Feeds({
+    store,
     registry,
     msgpack: msgpackCodec,
     count: (outcome, receivers) => {
@@ -77,143 +251,39 @@ export async function runWorker(
       metrics.gaps.inc({ reason });
     },
   });
-  const presence = new PresenceFeed(registry, wheel);
-  const authenticator = createAuthenticator(config.tokens, {
-    refused: (reason) => {
-      metrics.tokensRefused.inc({ reason });
-    },
-    isRevoked: (identity) => revocations.isRevoked(identity),
-    keysFailed: (error) => {
-      log.warn({ err: error }, 'the key set of JWKS_URL could not be fetched; known keys stay in use');
-    },
-  });
+}
 
-  // Nothing is meant for a worker that holds nobody yet, and its parts may not stand.
-  let live = false;
-  const relay = new NodeRelay({
-    worker,
-    directory,
-    listener: (envelope) => {
-      if (live) router.receive(envelope);
-    },
-    count: (path, outcome, envelopes) => {
-      metrics.relayed.add(`${path} ${outcome}`, envelopes);
-    },
+function createRouter(base: Base, routes: RouteCache, refusals: Refusals): Router {
+  const { registry, metrics } = base;
+  const { requestsPendingLimit, requestsPendingLimitBytes } = base.config.limits;
+  const delivery = new Delivery(registry, msgpackCodec, (outcome, receivers) => {
+    metrics.deliveries.add(outcome, receivers);
   });
-
-  let renewAll = (): void => undefined;
-  const onStoreEvent = (event: StoreEvent): void => {
-    if (!live) return;
-    switch (event.type) {
-      case 'entry':
-        metrics.entries.add(event.channel.kind);
-        feeds.entry(event);
-        return;
-      case 'route':
-        routes.forget(event.client);
-        return;
-      case 'fence':
-        gateway.fence(event);
-        return;
-      case 'presence':
-        presence.add(event);
-        return;
-      case 'reset':
-        routes.clear();
-        renewAll();
-        void feeds.resync();
-        return;
-      default:
-        event satisfies never;
-    }
-  };
-  const store = await openStore(settings, relay, onStoreEvent, metrics, log);
-  const revocations = new Revocations(store);
-  const endings = new Endings(store, () => {
-    metrics.storeErrors.inc({ kind: 'detach' });
-  });
-  const routes = new RouteCache(store, worker);
-  const refusals = new Refusals(config.limits.errorsPerMinuteLimit, (code) => {
-    metrics.refusals.inc({ code });
-  });
-  const router = new Router({
-    worker,
-    store,
-    registry,
-    relay,
+  return new Router({
+    ...base,
     routes,
     delivery,
-    wheel,
     refusals,
-    requestsPendingLimit: config.limits.requestsPendingLimit,
-    requestsPendingLimitBytes: config.limits.requestsPendingLimitBytes,
+    requestsPendingLimit,
+    requestsPendingLimitBytes,
     countDropped: (reason) => {
       metrics.dropped.inc({ reason });
     },
   });
-  const verbs = new Verbs({
-    worker,
-    store,
-    router,
-    registry,
-    feeds,
-    wheel,
-    authenticator,
-    refusals,
-    roomsLimit: config.limits.roomsPerSessionLimit,
-    heartbeat: new Heartbeat({
-      wheel,
-      pingIntervalMs: config.sessions.pingIntervalMs,
-      pongTimeoutMs: config.sessions.pongTimeoutMs,
-    }),
-    expiryWarningMs: config.tokens.expiryWarningMs,
-    expiryGraceMs: config.tokens.expiryGraceMs,
-  });
-  const throttle = new Throttle(config.limits.rates, (scope) => {
-    metrics.throttled.inc({ scope });
-  });
-  const gateway = new Gateway({
-    config,
-    worker,
-    version,
-    store,
-    endings,
-    registry,
-    feeds,
-    verbs,
-    wheel,
-    throttle,
-    authenticator,
-    random: new RandomPool(),
-    metrics,
-    log,
-    left: ({ address }) => {
-      door.exit(address);
-    },
-  });
+}
 
-  let draining = false;
-  const door = new WebSocketDoor({
-    config,
-    gateway,
-    metrics,
-    codecs: {
-      [SUBPROTOCOLS.msgpack]: msgpackCodec,
-      [SUBPROTOCOLS.json]: createJsonCodec({ inflate: inflatePayload }),
-    },
-    isDraining: () => draining,
-  });
+function createServer({ config, metrics, store }: Base, { gateway, door }: Service): Server {
   const here = fileURLToPath(new URL('..', import.meta.url));
-  const server = createHttpServer({
+  const { development, tokens } = config;
+  const ttlS = Math.min(GUEST_TOKEN_LIFE_S, tokens.maxLifeS);
+  const playground = development
+    ? new Playground(join(here, 'web'), (client) => signToken(tokens, { sub: client, ttlS, perm: '*' }))
+    : null;
+  return createHttpServer({
     config,
-    files: new StaticFiles({
-      browserDirectory: join(here, 'browser'),
-      webDirectory: join(here, 'web'),
-      guestToken: config.development
-        ? (client) => signToken(config.tokens, { sub: client, ttlS: 3600, perm: '*' })
-        : null,
-    }),
-    isReady: () => store.ready && !draining,
+    files: new StaticFiles(join(here, 'browser')),
+    playground,
+    isReady: () => store.ready && !gateway.draining,
     upgrade: (request, socket, head) => {
       door.upgrade(request, socket, head);
     },
@@ -221,63 +291,17 @@ export async function runWorker(
       metrics.handshakes.add('bad_request');
     },
   });
+}
 
-  live = true;
-  await relay.open();
-  const signs = keepAlive(settings, store, registry);
-  renewAll = signs.renewAll;
-  const chores = [
-    every(1000, () => {
-      void tell({ type: 'alive' });
-      metrics.loopLag.observe(wheel.lagMs / 1000);
-      throttle.prune();
-      door.prune();
-      return undefined;
-    }),
-    every(1000, () => store.sweep()),
-    every(1000, () => endings.retry()),
-    every(REVOCATIONS_POLL_MS, async () => {
-      if (await revocations.poll()) gateway.endRevoked((identity) => revocations.isRevoked(identity));
-    }),
-    ...signs.chores,
-  ];
-  await store.renew(worker, []);
-  await revocations.poll();
-
-  const tellMetrics = async (id: number): Promise<void> => {
-    await tell({ type: 'metrics', id, values: await metrics.registry.getMetricsAsJSON() });
-  };
-  const drain = async (delayMs: number): Promise<void> => {
-    if (draining) return;
-    draining = true;
-    log.info('draining');
-    await new Promise((resolve) => setTimeout(resolve, delayMs));
-    server.close();
-    server.closeIdleConnections();
-    await gateway.drain((config.server.drainTimeoutMs - delayMs) * 0.8);
-    for (const chore of chores) clearInterval(chore);
-    await store.retire(worker).catch(() => undefined);
-    await relay.close();
-    await store.close();
-    authenticator.close();
-    wheel.close();
-    await tellMetrics(0);
-    log.info('drained');
-    process.exit(0);
-  };
-
+function listen(server: Server, { config, log }: Base, tell: Tell): void {
+  const { port, host, scheduling } = config.server;
   // In a variable of its own: @types/node 20 does not know reusePort yet.
-  const listenOptions = {
-    port: config.server.port,
-    host: config.server.host,
-    backlog: LISTEN_BACKLOG,
-    reusePort: config.server.scheduling === 'reuseport',
-  };
-  server.listen(listenOptions, () => {
+  const options = { port, host, backlog: LISTEN_BACKLOG, reusePort: scheduling === 'reuseport' };
+  server.listen(options, () => {
     const address = server.address();
     void tell({
       type: 'ready',
-      port: typeof address === 'object' && address !== null ? address.port : config.server.port,
+      port: typeof address === 'object' && address !== null ? address.port : port,
     });
   });
   server.on('error', (error) => {
@@ -285,169 +309,4 @@ export async function runWorker(
     log.fatal({ reason: error.message }, 'cannot listen');
     process.exit(EXIT_CANNOT_LISTEN);
   });
-
-  return {
-    receive(message) {
-      switch (message.type) {
-        case 'siblings':
-          relay.setSiblings(message.workers);
-          return;
-        case 'drain':
-          void drain(message.delayMs);
-          return;
-        case 'retire':
-          store.retire(message.worker).catch(() => {
-            metrics.storeErrors.inc({ kind: 'retire' });
-          });
-          return;
-        case 'metrics':
-          void tellMetrics(message.id);
-          return;
-        case 'locate':
-          store.locate(message.client, null).then(
-            (places) => {
-              void tell({ type: 'located', id: message.id, places });
-            },
-            () => {
-              void tell({ type: 'located', id: message.id, places: null });
-            },
-          );
-          return;
-        case 'revoke':
-          store.revoke(message.revocation).then(
-            () => {
-              void tell({ type: 'revoked', id: message.id, done: true });
-            },
-            () => {
-              void tell({ type: 'revoked', id: message.id, done: false });
-            },
-          );
-          return;
-        default:
-          message satisfies never;
-      }
-    },
-  };
-}
-
-/** The port is taken or forbidden: forking the worker again would not help. */
-export const EXIT_CANNOT_LISTEN = 78;
-/** Redis may evict, which REDIS_REQUIRE_NOEVICTION forbids. */
-export const EXIT_EVICTING_REDIS = 79;
-
-async function openStore(
-  { config, worker, storePath }: WorkerSettings,
-  relay: NodeRelay,
-  listener: (event: StoreEvent) => void,
-  metrics: Metrics,
-  log: ReturnType<typeof createLog>,
-): Promise<Store> {
-  if (config.store.redisUrl === null)
-    return new RemoteStore(storePath, worker, listener, () => {
-      log.fatal('the link to the primary is gone');
-      process.exit(1);
-    });
-  // Loaded only where it is used: without Redis a worker saves the client library's memory.
-  const { EvictionError, RedisStore } = await import('../session/store/redis-store.js');
-  const store = await RedisStore.connect({
-    url: config.store.redisUrl,
-    prefix: config.store.redisPrefix,
-    worker,
-    settings: config.store.settings,
-    requireNoEviction: config.store.requireNoEviction,
-    waitReplicas: config.store.waitReplicas,
-    listener,
-    log,
-    count: (kind: string) => {
-      metrics.storeErrors.inc({ kind });
-    },
-  }).catch((error: unknown) => {
-    if (error instanceof EvictionError) {
-      log.fatal({ reason: error.message }, 'REDIS_REQUIRE_NOEVICTION forbids this Redis');
-      process.exit(EXIT_EVICTING_REDIS);
-    }
-    if (!(error instanceof GatewayError)) throw error;
-    log.error({ reason: error.message }, 'the worker cannot start: it ends, and the primary tries again');
-    process.exit(1);
-  });
-  const bridge = new RedisBridge({
-    pubSub: store.pubSub,
-    prefix: config.store.redisPrefix,
-    worker,
-    node: nodeOf(worker),
-    receive: (bytes) => {
-      relay.receive(bytes, 'redis');
-    },
-    countLost: (envelopes) => {
-      metrics.relayed.add('redis failed', envelopes);
-    },
-    unreachable: (envelope) => {
-      relay.unreachable(envelope);
-    },
-  });
-  await bridge.open();
-  relay.useBridge(bridge);
-  return store;
-}
-
-/** All sessions of a worker are renewed within SESSIONS_RENEW_STEPS × SESSIONS_RENEW_STEP_MS: five minutes. */
-const SESSIONS_RENEW_STEP_MS = 5_000;
-const SESSIONS_RENEW_STEPS = 60;
-/** Sessions that are renewed at once, so that a whole worker's do not hit the store in one moment. */
-const SESSIONS_RENEW_BATCH = 500;
-
-/**
- * Signs of life: of the worker, and of its sessions a few at a time, so that no key of a live session expires.
- * `renewAll` asks for every session now: the store may have taken them for lost.
- */
-function keepAlive(
-  { config, worker }: WorkerSettings,
-  store: Store,
-  registry: SessionRegistry,
-): { renewAll: () => void; chores: NodeJS.Timeout[] } {
-  let queue: Session[] = [];
-  let urgent = false;
-  const renew = async (): Promise<void> => {
-    if (queue.length === 0) queue = [...registry.all()];
-    const step = urgent ? SESSIONS_RENEW_BATCH : Math.max(1, Math.ceil(registry.size / SESSIONS_RENEW_STEPS));
-    const sessions = queue.slice(0, step);
-    await store.renew(
-      worker,
-      sessions.map(({ ref }) => ref),
-    );
-    // Taken off only now: a renewal that failed is tried again.
-    const renewed = new Set(sessions);
-    queue = queue.filter((session) => !renewed.has(session));
-    if (queue.length === 0) urgent = false;
-  };
-  let ticks = 0;
-  return {
-    renewAll: () => {
-      queue = [...registry.all()];
-      urgent = true;
-    },
-    chores: [
-      every(config.store.settings.workerLeaseMs / 3, () => store.renew(worker, [])),
-      every(250, () => (urgent || ++ticks % (SESSIONS_RENEW_STEP_MS / 250) === 0 ? renew() : undefined)),
-    ],
-  };
-}
-
-/** A chore whose failure is the store's trouble, which shows elsewhere; one run at a time. */
-function every(ms: number, chore: () => Promise<unknown> | undefined): NodeJS.Timeout {
-  let running = false;
-  return setInterval(() => {
-    if (running) return;
-    const done = chore();
-    if (done === undefined) return;
-    running = true;
-    done.then(
-      () => {
-        running = false;
-      },
-      () => {
-        running = false;
-      },
-    );
-  }, ms);
 }

@@ -55,6 +55,16 @@ describe('the door', () => {
     expect((await client.ended).code).toBe(4010);
   });
 
+  test('closes with 1012 when hello comes after a drain began, while load balancers have still to notice', async () => {
+    await start({ DRAIN_DELAY_MS: '4000' });
+    const client = await RawWebSocket.open(gateway.port);
+    gateway.process.kill('SIGTERM');
+    await until(() => gateway.output().includes('"draining"'));
+    client.say([0, 1, tokenOf('alice'), null, null]);
+    expect((await client.ended).code).toBe(1012);
+    expect(await gateway.metric('attachments_total')).toBe(0);
+  });
+
   test('closes with 4506 when hello has another version', async () => {
     await start({});
     const client = await RawWebSocket.open(gateway.port);

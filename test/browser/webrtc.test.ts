@@ -172,6 +172,33 @@ describe('playground', () => {
     }
   });
 
+  test('stays connected when its token runs out, and when the gateway is started anew with another key', async () => {
+    const env = {
+      JWT_SECRET: undefined,
+      PORT: String(await freePort()),
+      TOKEN_MAX_LIFE_S: '60',
+      TOKEN_EXPIRY_WARNING_MS: '59000',
+    };
+    let gateway = await startGateway(env);
+    closers.push(() => gateway.stop());
+    const page = await browser.newPage();
+    await page.goto(`http://127.0.0.1:${String(gateway.port)}/`);
+    const tokens = () => page.waitForResponse(/\/playground\/token/);
+    await page.getByText('connected; you are in the room').waitFor();
+    const shown = await page.locator('#snippet').textContent();
+    await tokens();
+    await tokens();
+    expect(await page.locator('#state').textContent()).toBe('connected');
+    expect(await page.locator('#snippet').textContent()).not.toBe(shown);
+    await gateway.stop();
+    await page.locator('#state:not(:text-is("connected"))').waitFor();
+    gateway = await startGateway(env);
+    await page.locator('#state:text-is("connected")').waitFor();
+    await page.getByLabel('Message').fill('still here');
+    await page.getByRole('button', { name: 'Send' }).click();
+    await page.getByText('still here').waitFor();
+  });
+
   test('is not served to a page that reached this machine under another name', async () => {
     const gateway = await startGateway({ JWT_SECRET: undefined });
     closers.push(() => gateway.stop());

@@ -1,11 +1,14 @@
 // The rooms of the embedded store: who is a member, who is present, which workers want to know.
 import type { ClientId, RoomName, SessionId, WorkerId } from '../../protocol/ids.js';
+import { SortedNames } from './sorted-names.js';
 import type { Member, SessionPlace } from './store.js';
 
 interface Room {
   members: Map<SessionId, SessionPlace>;
   /** Present sessions of each client. */
   present: Map<ClientId, Set<SessionId>>;
+  /** The clients of `present`, in order. */
+  names: SortedNames<ClientId>;
   /** Connected members on each worker: who gets what is published. */
   interest: Map<WorkerId, number>;
 }
@@ -38,8 +41,7 @@ export class MemoryRooms {
   /** A session comes in, or comes back on another worker. */
   enter(name: RoomName, place: SessionPlace): void {
     let room = this.rooms.get(name);
-    if (room === undefined)
-      this.rooms.set(name, (room = { members: new Map(), present: new Map(), interest: new Map() }));
+    if (room === undefined) this.rooms.set(name, (room = emptyRoom()));
     const before = room.members.get(place.session);
     if (before?.connected === true) addInterest(room, before.worker, -1);
     room.members.set(place.session, { ...place });
@@ -63,6 +65,7 @@ export class MemoryRooms {
     if (room === undefined || sessions === undefined || !sessions.delete(session) || sessions.size > 0)
       return;
     room.present.delete(client);
+    room.names.delete(client);
     this.tell({ room: name, client, change: 'left', count: room.present.size }, room.interest.keys());
   }
 
@@ -78,10 +81,11 @@ export class MemoryRooms {
 
   /** Members in the order of their ids, after `cursor`. */
   members(name: RoomName, cursor: string | null, limit: number): { rows: Member[]; cursor: string | null } {
-    const present = this.rooms.get(name)?.present ?? new Map<ClientId, Set<SessionId>>();
-    const { page, next } = pageOf([...present.keys()], cursor, limit);
+    const room = this.rooms.get(name);
+    if (room === undefined) return { rows: [], cursor: null };
+    const { page, next } = room.names.page(cursor, limit);
     return {
-      rows: page.map((client) => ({ client, sessions: present.get(client)?.size ?? 0 })),
+      rows: page.map((client) => ({ client, sessions: room.present.get(client)?.size ?? 0 })),
       cursor: next,
     };
   }
@@ -93,19 +97,13 @@ export class MemoryRooms {
       return;
     }
     room.present.set(client, new Set([session]));
+    room.names.add(client);
     this.tell({ room: name, client, change: 'joined', count: room.present.size }, room.interest.keys());
   }
 }
 
-/** Sorted by code unit, which is by byte for names: the order that Redis has. */
-export function pageOf<Name extends string>(
-  names: Name[],
-  cursor: string | null,
-  limit: number,
-): { page: Name[]; next: string | null } {
-  const after = names.filter((name) => cursor === null || name > cursor).sort((a, b) => (a < b ? -1 : 1));
-  const page = after.slice(0, limit);
-  return { page, next: after.length > limit ? (page.at(-1) ?? null) : null };
+function emptyRoom(): Room {
+  return { members: new Map(), present: new Map(), names: new SortedNames(), interest: new Map() };
 }
 
 function addInterest(room: Room, worker: WorkerId, change: number): void {

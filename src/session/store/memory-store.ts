@@ -1,8 +1,9 @@
 // The embedded store: everything in the memory of the primary. It outlives every worker, not the primary.
 import type { ClientId, RoomName, SessionId, WorkerId } from '../../protocol/ids.js';
 import { MemoryLogs } from './memory-log.js';
-import { MemoryRooms, pageOf } from './memory-rooms.js';
+import { MemoryRooms } from './memory-rooms.js';
 import { RevocationList } from './revocation-list.js';
+import { SortedNames } from './sorted-names.js';
 import type {
   AppendRequest,
   AppendResult,
@@ -48,6 +49,8 @@ export class MemoryStore implements Store {
   readonly ready = true;
   private readonly sessions = new Map<SessionId, Record>();
   private readonly clientSessions = new Map<ClientId, Map<SessionId, Record>>();
+  /** Clients that are online, in order. */
+  private readonly present = new SortedNames<ClientId>();
   private readonly watchers = new Map<ClientId, Set<WorkerId>>();
   private readonly rooms: MemoryRooms;
   private readonly logs: MemoryLogs;
@@ -142,10 +145,7 @@ export class MemoryStore implements Store {
     cursor: string | null;
     limit: number;
   }): Promise<Page<ClientId>> {
-    const names = [...this.clientSessions.keys()].filter(
-      (client) => client.startsWith(prefix) && this.isOnline(client),
-    );
-    const { page, next } = pageOf(names, cursor, limit);
+    const { page, next } = this.present.page(cursor, limit, prefix);
     return Promise.resolve({ rows: page, cursor: next });
   }
 
@@ -286,6 +286,7 @@ export class MemoryStore implements Store {
     const sessions = this.clientSessions.get(client);
     if (sessions === undefined) this.clientSessions.set(client, new Map([[fresh, record]]));
     else sessions.set(fresh, record);
+    this.present.add(client);
     return record;
   }
 
@@ -301,6 +302,7 @@ export class MemoryStore implements Store {
     record.worker = worker;
     record.connected = true;
     record.present = true;
+    this.present.add(client);
     record.attachedAt = ++this.attachments;
     this.departures.delete(session);
     this.ends.delete(session);
@@ -327,6 +329,7 @@ export class MemoryStore implements Store {
 
   private depart(record: Record): void {
     record.present = false;
+    if (!this.isOnline(record.client)) this.present.delete(record.client);
     for (const room of record.rooms) this.rooms.depart(room, record.client, record.session);
   }
 
@@ -338,6 +341,7 @@ export class MemoryStore implements Store {
     this.sessions.delete(session);
     const sessions = this.clientSessions.get(client);
     sessions?.delete(session);
+    if (!this.isOnline(client)) this.present.delete(client);
     this.tellRoute(client);
     if (sessions?.size === 0) {
       this.clientSessions.delete(client);

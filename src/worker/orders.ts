@@ -1,0 +1,59 @@
+// What the primary asks of a worker, and the answers.
+import type { Metrics } from '../metrics.js';
+import type { NodeRelay } from '../relay/node-relay.js';
+import type { Store } from '../session/store/store.js';
+import type { ToPrimary, ToWorker } from './control.js';
+
+export interface OrdersOptions {
+  store: Store;
+  relay: NodeRelay;
+  metrics: Metrics;
+  tell: (message: ToPrimary) => Promise<void>;
+  drain: (delayMs: number) => Promise<void>;
+}
+
+export class Orders {
+  constructor(private readonly options: OrdersOptions) {}
+
+  receive(message: ToWorker): void {
+    const { store, relay, metrics, tell, drain } = this.options;
+    switch (message.type) {
+      case 'siblings':
+        relay.setSiblings(message.workers);
+        return;
+      case 'drain':
+        void drain(message.delayMs);
+        return;
+      case 'retire':
+        store.retire(message.worker).catch(() => {
+          metrics.storeErrors.inc({ kind: 'retire' });
+        });
+        return;
+      case 'metrics':
+        void tellMetrics(message.id, metrics, tell);
+        return;
+      case 'locate':
+        void store
+          .locate(message.client, null)
+          .catch(() => null)
+          .then((places) => tell({ type: 'located', id: message.id, places }));
+        return;
+      case 'revoke':
+        void store
+          .revoke(message.revocation)
+          .then(
+            () => true,
+            () => false,
+          )
+          .then((done) => tell({ type: 'revoked', id: message.id, done }));
+        return;
+      default:
+        message satisfies never;
+    }
+  }
+}
+
+/** @param id the question's; 0 for what a worker that drained has counted in all */
+export async function tellMetrics(id: number, metrics: Metrics, tell: OrdersOptions['tell']): Promise<void> {
+  await tell({ type: 'metrics', id, values: await metrics.registry.getMetricsAsJSON() });
+}
