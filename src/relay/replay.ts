@@ -46,6 +46,13 @@ export class Replay {
     return offset <= this.aheadUntil;
   }
 
+  /** Goes on reading where it had come to an end, ahead of the feed. */
+  resume(): void {
+    if (this.aheadUntil === null) return;
+    this.aheadUntil = null;
+    this.start({ after: this.told }, null);
+  }
+
   start(from: ReadQuery['from'], keptUntil: string | null): void {
     void this.run(from, keptUntil === null ? 0 : (parseEntryId(keptUntil)?.offset ?? 0));
   }
