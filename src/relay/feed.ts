@@ -99,12 +99,19 @@ export class Feed {
     this.replays?.delete(session);
   }
 
-  /** Entries may have been missed: reads the log from where the feed stands. */
-  async resync(): Promise<void> {
-    if (this.position === undefined) return;
-    // A read that is under way may have been done before the last of them was stored.
+  /** Entries may have been missed, or the log may be another one: nothing passes before it was read. */
+  suspect(): void {
     if (this.reading) this.again = true;
-    else await this.catchUp();
+    this.held ??= [];
+  }
+
+  /** Reads the log from where the feed stands. Resolves when that is done, or failed and is tried again. */
+  async resync(): Promise<void> {
+    this.suspect();
+    if (this.position === undefined) return;
+    await new Promise<void>((resolve) => {
+      void this.catchUp(resolve).then(resolve);
+    });
   }
 
   /** Where a replay that has read up to `cursor` stands to the feed. */
@@ -149,7 +156,7 @@ export class Feed {
   }
 
   /** Moves a session's cursor past what was not for it. */
-  tellPosition(session: Session, told: Position, position: Position): void {
+  tellPosition(session: Session, told: Position | undefined, position: Position): void {
     if (told !== position) session.send({ type: 'position', channel: this.room, id: position });
   }
 
@@ -208,20 +215,22 @@ export class Feed {
   }
 
   /** Reads the log from where the feed stands, gives it to all who read live, and goes on with what came meanwhile. */
-  private async catchUp(): Promise<void> {
+  private async catchUp(failed?: () => void): Promise<void> {
     if (this.reading) return;
     this.reading = true;
     this.held ??= [];
     let from: ReadQuery['from'] = { after: this.position ?? null };
     for (;;) {
       this.host.countRead('hole');
-      const result = await this.read(from);
+      const result = await this.read(from, failed);
       if (result === null) {
         this.reading = false;
         return;
       }
       if (result.status === 'lost') {
         for (const session of this.live()) this.tellLost(session);
+        // What the others have been given may be lost too: they find out by themselves.
+        for (const replay of this.replays?.values() ?? []) replay.askAgain();
         from = EVERYTHING;
         continue;
       }
@@ -232,6 +241,8 @@ export class Feed {
         this.deliver(entry, before, false);
       }
       this.place(result.position);
+      if (from === EVERYTHING && result.entries.length === 0)
+        for (const session of this.live()) this.tellPosition(session, undefined, result.position);
       from = { after: result.position };
       if (result.more) continue;
       if (!this.again) break;
@@ -243,12 +254,13 @@ export class Feed {
   }
 
   /** Null once nobody reads the feed any more. A store that does not answer is asked again. */
-  private async read(from: ReadQuery['from']): Promise<ReadResult | null> {
+  private async read(from: ReadQuery['from'], failed?: () => void): Promise<ReadResult | null> {
     for (;;) {
       try {
         const result = await this.host.store.read({ channel: this.channel, from, limit: PAGE_ENTRIES });
         return this.closed ? null : result;
       } catch {
+        failed?.();
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS * (0.5 + Math.random())));
         if (this.closed) return null;
       }

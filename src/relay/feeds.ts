@@ -55,6 +55,8 @@ export class Feeds {
   /** Events of the store were interrupted: every log is read from where its feed stands. */
   async resync(): Promise<void> {
     const feeds = [...this.inboxes.values(), ...this.rooms.values()];
+    // All at once, though their turn to be read comes later: what passed meanwhile would hide what was missed.
+    for (const feed of feeds) feed.suspect();
     for (let at = 0; at < feeds.length; at += RESYNC_AT_ONCE) {
       await Promise.all(feeds.slice(at, at + RESYNC_AT_ONCE).map((feed) => feed.resync()));
     }

@@ -43,9 +43,10 @@ class Log {
     const message = { ...text, payload: { encoding: 2, data: Buffer.from('1') } };
     const body = encodeRoomMessageBody(this.room, message);
     const entry = { id, only: only?.ref.session ?? null, skip: [], kept: false, body };
+    const after = this.position;
     this.entries = [...this.entries, entry].slice(-LOG_LIMIT);
     this.position = id;
-    return { type: 'entry', channel: { kind: 'room', room: this.room }, entry };
+    return { type: 'entry', channel: { kind: 'room', room: this.room }, entry: { ...entry, after } };
   }
 
   /** The newest entries are gone, as in a failover to a replica that was behind. */

@@ -10,7 +10,14 @@ import {
 import { Feeds } from '../../src/relay/feeds.js';
 import { SessionRegistry } from '../../src/session/registry.js';
 import { MemoryStore } from '../../src/session/store/memory-store.js';
-import type { Channel, SessionRef, StoreEvent } from '../../src/session/store/store.js';
+import type {
+  Channel,
+  Entry,
+  ReadQuery,
+  ReadResult,
+  SessionRef,
+  StoreEvent,
+} from '../../src/session/store/store.js';
 import { SETTINGS, W1, attach, attachRequest } from '../session/store/fixture.js';
 import { createReceiver, sessionId } from './receiver.js';
 
@@ -31,11 +38,18 @@ describe('feeds', () => {
   /** What the store told; `lost` says which of it is not passed on. */
   let lose: (event: StoreEvent) => boolean;
   let failures: number;
+  /** Called before each read of a log. */
+  let onRead: (reason: 'hole' | 'replay', channel: Channel) => Promise<unknown> | undefined;
+  let reason: 'hole' | 'replay';
+  /** What the log of the lobby is after a failover that lost what it was; null without one. */
+  let heir: Entry[] | null;
   let sender: SessionRef;
 
   beforeEach(async () => {
     lose = () => false;
     failures = 0;
+    onRead = () => undefined;
+    heir = null;
     registry = new SessionRegistry();
     store = new MemoryStore({
       settings: SETTINGS,
@@ -49,14 +63,16 @@ describe('feeds', () => {
         failures--;
         return Promise.reject(new Error('not now'));
       }
-      return read(query);
+      const { channel, from } = query;
+      const result = channel.kind === 'room' && heir !== null ? readHeir(heir, from) : read(query);
+      return Promise.resolve(onRead(reason, channel)).then(() => result);
     };
     feeds = new Feeds({
       store,
       registry,
       msgpack: msgpackCodec,
       count: () => undefined,
-      countRead: () => undefined,
+      countRead: (why) => (reason = why),
       countGap: () => undefined,
     });
     sender = await attach(store, attachRequest('sender', W1));
@@ -113,6 +129,19 @@ describe('feeds', () => {
       );
     return { session, heard };
   };
+  const readHeir = (entries: Entry[], from: ReadQuery['from']): Promise<ReadResult> => {
+    const position = entries.at(-1)?.id ?? null;
+    const at = 'after' in from ? entries.findIndex(({ id }) => id === from.after) : -1;
+    if ('after' in from && at < 0) return Promise.resolve({ status: 'lost', position });
+    const rest = entries.slice(at + 1);
+    return Promise.resolve({ status: 'entries', missing: 0, entries: rest, more: false, position });
+  };
+  /** Events as the log of the lobby after a failover: its epoch stays, its entries are others. */
+  const failOver = (epoch: string, ...events: string[]): Entry[] =>
+    (heir = events.map((event, i) => ({
+      ...{ id: `${epoch}:${String(i + 1)}-7`, only: null, skip: [], kept: false },
+      body: encodeRoomMessageBody(lobby.room, message(event)),
+    })));
   const settled = () => new Promise((resolve) => setTimeout(resolve, 5));
   const until = async (condition: () => boolean) => {
     while (!condition()) await settled();
@@ -240,6 +269,56 @@ describe('feeds', () => {
     await first;
     await until(() => alice.heard().length === 2);
     expect(alice.heard()).toEqual(['a', 'b']);
+  });
+
+  test('let nothing pass while they wait for their turn to be read again', async () => {
+    for (let i = 0; i < 64; i++) feeds.hold({ kind: 'room', room: `r${String(i)}` as RoomName }).begin(null);
+    const alice = await member('alice');
+    const [epoch = ''] = (await publish('a'))?.split(':') ?? [];
+    const [first, second] = failOver(epoch, 'x', 'y');
+    if (second === undefined) throw new Error('no entry');
+    const read = feeds.resync();
+    // As if it came right after what was there before the failover.
+    feeds.entry({ type: 'entry', channel: lobby, entry: { ...second, after: first?.id ?? null } });
+    await read;
+    expect(alice.heard()).toEqual(['a', 'lost null', 'x', 'y']);
+  });
+
+  test('notice another entry at the place of the last one', async () => {
+    const alice = await member('alice');
+    const [epoch = ''] = (await publish('a'))?.split(':') ?? [];
+    const [first] = failOver(epoch, 'x');
+    if (first === undefined) throw new Error('no entry');
+    feeds.entry({ type: 'entry', channel: lobby, entry: { ...first, after: null } });
+    await until(() => alice.heard().length === 3);
+    expect(alice.heard()).toEqual(['a', 'lost null', 'x']);
+  });
+
+  test('lose nothing silently for a session that was ahead when the store lost the log', async () => {
+    const bob = await member('bob');
+    const seen = await publish('a');
+    lose = () => true;
+    await publish('b');
+    await publish('c');
+    onRead = (why) => (why === 'hole' ? Promise.reject(new Error('not now')) : undefined);
+    void feeds.resync();
+    const alice = await member('alice', { after: null });
+    await until(() => alice.heard().length === 3);
+    failOver(seen?.split(':')[0] ?? '', 'x', 'y');
+    onRead = () => undefined;
+    await until(() => alice.heard().length === 6 && bob.heard().length === 4);
+    expect(alice.heard()).toEqual(['a', 'b', 'c', 'lost null', 'x', 'y']);
+    expect(bob.heard()).toEqual(['a', 'lost null', 'x', 'y']);
+  });
+
+  test('do not wait for a log that cannot be read before others are', async () => {
+    for (let i = 0; i < 64; i++) feeds.hold({ kind: 'room', room: `r${String(i)}` as RoomName }).begin(null);
+    const alice = await member('alice');
+    lose = () => true;
+    await publish('a');
+    onRead = (_, channel) => (channel === lobby ? undefined : Promise.reject(new Error('not now')));
+    await feeds.resync();
+    expect(alice.heard()).toEqual(['a']);
   });
 
   test('skip who is not meant, and tell where the channel stands now and then', async () => {

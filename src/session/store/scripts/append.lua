@@ -21,6 +21,8 @@ local function add_letter(worker, header, body)
   pieces[n + 1], pieces[n + 2] = header, body
 end
 
+local function is_worker(text) return text == '' or string.find(text, '^[%w_-]+%.%d+$') end
+
 -- Who reads: workers with connected readers, once each; nil where there is nobody at all.
 local function readers_of(log, only)
   if log.kind == 'room' then
@@ -30,6 +32,13 @@ local function readers_of(log, only)
   local sessions = log.readers
   if not sessions then
     sessions = redis.call('HGETALL', log.base .. 'cs:' .. log.name)
+    for i = 2, #sessions, 2 do
+      if not is_worker(sessions[i]) then
+        -- Somebody has spoilt it; until the session's next sign of life its record says the same.
+        local record = redis.call('HMGET', log.base .. 's:' .. sessions[i - 1], 'worker', 'connected')
+        sessions[i] = record[2] == '1' and is_worker(record[1] or '') and record[1] or ''
+      end
+    end
     log.readers = sessions
   end
   local workers = nil

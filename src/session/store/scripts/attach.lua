@@ -5,8 +5,9 @@ local duplicates, limit = ARGV[9], tonumber(ARGV[10])
 
 local session = fresh
 if wanted ~= '' then
-  local record = redis.call('HMGET', session_key(wanted), 'client', 'key', 'previousKey')
-  if record[1] == client and (record[2] == hash or record[3] == hash) then session = wanted end
+  local record = redis.call('HMGET', session_key(wanted), 'client', 'key', 'previousKey', 'generation', 'worker')
+  local is_whole = string.find(record[4] or '', '^%d+$') and record[5]
+  if is_whole and record[1] == client and (record[2] == hash or record[3] == hash) then session = wanted end
 end
 local resumed = session == wanted
 

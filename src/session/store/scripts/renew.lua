@@ -7,7 +7,7 @@ if record[1] ~= client or record[2] ~= generation or record[3] ~= worker then
   tell(worker, { type = 'fence', client = client, session = session, generation = tonumber(generation), code = code })
   return { 0, {} }
 end
-local back = record[4] ~= '1'
+local back = record[4] ~= '1' or redis.call('HGET', client_key(client), session) ~= worker
 if back then
   strike_all(client, session, generation)
   redis.call('HSET', session_key(session), 'connected', '1', 'present', '1')

@@ -32,22 +32,42 @@ else
   redis.call('HDEL', members, session)
 end
 
-local function add_interest(of, by)
-  if redis.call('HINCRBY', interest, of, by) <= 0 then redis.call('HDEL', interest, of) end
+-- A count that somebody has spoilt is counted again where that is possible, or begins anew.
+local function add(key, field, by, recount)
+  local count = redis.call('HGET', key, field) or '0'
+  if string.find(count, '^%d+$') then
+    count = tonumber(count) + by
+  else
+    count = recount and recount() or math.max(0, by)
+  end
+  if count > 0 then redis.call('HSET', key, field, string.format('%d', count)) else redis.call('HDEL', key, field) end
+  return count
 end
-if before and before.connected then add_interest(before.worker, -1) end
-if after and after.connected then add_interest(after.worker, 1) end
+local function add_interest(of, by)
+  add(interest, of, by, function()
+    local count = 0
+    for _, value in ipairs(redis.call('HVALS', members)) do
+      local member = parse(value)
+      if member and member.connected and member.worker == of then count = count + 1 end
+    end
+    return count
+  end)
+end
+local reads_before, reads_after = before and before.connected and before.worker, after and after.connected and after.worker
+if reads_before ~= reads_after then
+  if reads_before then add_interest(reads_before, -1) end
+  if reads_after then add_interest(reads_after, 1) end
+end
 
 local told = nil
 local was, is = before ~= nil and before.present, after ~= nil and after.present
 if is and not was then
-  if redis.call('HINCRBY', present, client, 1) == 1 then
+  if add(present, client, 1) == 1 then
     redis.call('ZADD', sorted, 0, client)
     told = 'joined'
   end
 elseif was and not is then
-  if redis.call('HINCRBY', present, client, -1) <= 0 then
-    redis.call('HDEL', present, client)
+  if add(present, client, -1) <= 0 then
     redis.call('ZREM', sorted, client)
     told = 'left'
   end
