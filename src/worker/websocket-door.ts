@@ -25,6 +25,8 @@ export interface WebSocketDoorOptions {
   metrics: Metrics;
   codecs: Record<Subprotocol, FrameCodec>;
   isDraining(): boolean;
+  /** Whether memory runs short. */
+  isShedding(): boolean;
 }
 
 export class WebSocketDoor {
@@ -116,7 +118,7 @@ export class WebSocketDoor {
   private overload(address: string): CloseCode | null {
     const { limits } = this.settings.config;
     if (this.settings.isDraining()) return 'restart';
-    if (this.connections >= limits.connectionsLimit) return 'overloaded';
+    if (this.connections >= limits.connectionsLimit || this.settings.isShedding()) return 'overloaded';
     const here = this.byAddress.get(address) ?? 0;
     return limits.connectionsPerAddressLimit > 0 && here >= limits.connectionsPerAddressLimit
       ? 'limit_exceeded'

@@ -33,6 +33,7 @@ import type { ToPrimary, ToWorker } from './control.js';
 import { Gateway } from './gateway.js';
 import { Heartbeat } from './heartbeat.js';
 import { createHttpServer, LISTEN_BACKLOG } from './http-server.js';
+import { MemoryGuard } from './memory-guard.js';
 import { StaticFiles } from './static-files.js';
 import { Verbs } from './verbs.js';
 import { WebSocketDoor } from './websocket-door.js';
@@ -53,8 +54,10 @@ export async function runWorker(
   tell: (message: ToPrimary) => Promise<void>,
 ): Promise<{ receive(message: ToWorker): void }> {
   const { config, worker, version, directory } = settings;
-  const log = createLog(config, { worker });
   const metrics = new Metrics();
+  const log = createLog(config, { worker }, (lines) => {
+    metrics.logLinesDropped.inc(lines);
+  });
   const wheel = new TimerWheel();
   const registry = new SessionRegistry();
   const delivery = new Delivery(registry, msgpackCodec, (outcome, receivers) => {
@@ -187,6 +190,15 @@ export async function runWorker(
     },
   });
 
+  const memory = new MemoryGuard({
+    shedAbove: config.server.heapShedPercent / 100,
+    recycleAbove: config.server.heapRecyclePercent / 100,
+    recycle: () => {
+      log.warn('the heap is nearly used up: the worker asks to be replaced');
+      metrics.recycled.inc();
+      void tell({ type: 'recycle' });
+    },
+  });
   let draining = false;
   const door = new WebSocketDoor({
     config,
@@ -197,6 +209,7 @@ export async function runWorker(
       [SUBPROTOCOLS.json]: createJsonCodec({ inflate: inflatePayload }),
     },
     isDraining: () => draining,
+    isShedding: () => memory.sheds,
   });
   const here = fileURLToPath(new URL('..', import.meta.url));
   const server = createHttpServer({
@@ -224,7 +237,8 @@ export async function runWorker(
   const chores = [
     every(1000, () => {
       void tell({ type: 'alive' });
-      metrics.loopLag.observe(wheel.lagMs / 1000);
+      metrics.loopLag.observe(wheel.takeWorstLagMs() / 1000);
+      memory.look();
       throttle.prune();
       door.prune();
       return undefined;
