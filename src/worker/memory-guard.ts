@@ -9,7 +9,7 @@ export interface MemoryGuardOptions {
   /** Called when the worker is to be replaced; again where that did not help. */
   recycle: () => void;
   /** Used share of the heap, 0–1. */
-  used?: () => number;
+  used: () => number;
 }
 
 /** Looks in a row that must agree before a worker is replaced: the next garbage collection may take a peak away. */
@@ -24,7 +24,7 @@ export class MemoryGuard {
 
   /** To be called about once a second. */
   look(): void {
-    const { shedAbove, recycleAbove, recycle, used = usedShareOfHeap } = this.options;
+    const { shedAbove, recycleAbove, recycle, used } = this.options;
     const share = used();
     this.sheds = share > shedAbove;
     this.high = share > recycleAbove ? this.high + 1 : 0;
@@ -35,8 +35,9 @@ export class MemoryGuard {
 /**
  * Garbage included. It says enough: V8 collects before the heap is half way between what lived after the last collection and
  * the limit, so that at 80 % at least 60 % live, and at 90 % at least 80 %.
+ * @param semiSpaceMb V8's three semi-spaces are part of its limit, and of no use to what lives
  */
-function usedShareOfHeap(): number {
+export function usedShareOfHeap(semiSpaceMb: number): number {
   const { used_heap_size: used, heap_size_limit: limit } = getHeapStatistics();
-  return used / limit;
+  return used / (limit - 3 * semiSpaceMb * 1024 * 1024);
 }

@@ -33,7 +33,7 @@ import type { ToPrimary, ToWorker } from './control.js';
 import { Gateway } from './gateway.js';
 import { Heartbeat } from './heartbeat.js';
 import { createHttpServer, LISTEN_BACKLOG } from './http-server.js';
-import { MemoryGuard } from './memory-guard.js';
+import { MemoryGuard, usedShareOfHeap } from './memory-guard.js';
 import { StaticFiles } from './static-files.js';
 import { Verbs } from './verbs.js';
 import { WebSocketDoor } from './websocket-door.js';
@@ -193,6 +193,7 @@ export async function runWorker(
   const memory = new MemoryGuard({
     shedAbove: config.server.heapShedPercent / 100,
     recycleAbove: config.server.heapRecyclePercent / 100,
+    used: () => usedShareOfHeap(config.server.workerMaxSemiSpaceMb),
     recycle: () => {
       log.warn('the heap is nearly used up: the worker asks to be replaced');
       metrics.recycled.inc();
