@@ -36,6 +36,8 @@ export interface Config {
     workers: number;
     scheduling: 'rr' | 'none' | 'reuseport';
     workerMaxOldSpaceMb: number | null;
+    heapShedPercent: number;
+    heapRecyclePercent: number;
     workerMaxSemiSpaceMb: number;
     nodeName: string | null;
     logLevel: string;
@@ -204,6 +206,8 @@ function readServer(read: SettingReader, development: boolean): Config['server']
     workers,
     scheduling: readScheduling(read, port),
     workerMaxOldSpaceMb: read.optionalNumber('WORKER_MAX_OLD_SPACE_MB'),
+    heapShedPercent: read.number('HEAP_SHED_PERCENT'),
+    heapRecyclePercent: read.number('HEAP_RECYCLE_PERCENT'),
     workerMaxSemiSpaceMb: read.number('WORKER_MAX_SEMI_SPACE_MB'),
     nodeName,
     logLevel: read.choice('LOG_LEVEL', ['info', 'trace', 'debug', 'warn', 'error', 'fatal', 'silent']),

@@ -19,16 +19,20 @@ export class LogWriter {
   private writingSince: number | null = null;
   private readerIsGone = false;
 
-  /** @param tellDropped called when lines can be written again, after some were dropped */
+  /**
+   * @param tellDropped called when lines can be written again, after some were dropped
+   * @param countDropped called at once
+   */
   constructor(
     private readonly fd: number,
     private readonly tellDropped: (lines: number) => void,
+    private readonly countDropped: (lines: number) => void = () => undefined,
   ) {}
 
   write(line: string): void {
     const bytes = Buffer.from(line);
     if (this.readerIsGone || this.queuedBytes + bytes.length > QUEUE_LIMIT_BYTES) {
-      this.dropped++;
+      this.drop(1);
       return;
     }
     this.queue.push(bytes);
@@ -90,9 +94,14 @@ export class LogWriter {
   }
 
   private lose(lines: number, code: string | undefined): void {
-    this.dropped += lines;
+    this.drop(lines);
     // A full disk may have room again; a closed pipe stays closed.
     this.readerIsGone = code === 'EPIPE';
+  }
+
+  private drop(lines: number): void {
+    this.dropped += lines;
+    this.countDropped(lines);
   }
 
   private tellIfDropped(): void {

@@ -4,13 +4,21 @@ import type { Config } from './config.js';
 import { LogWriter } from './log-writer.js';
 import type { ClientId, SessionId } from './protocol/ids.js';
 
-/** @param base fields of every line: the node or the worker */
-export function createLog(config: Config, base: Record<string, string>): Logger {
+/**
+ * @param base fields of every line: the node or the worker
+ * @param countDropped told of lines that could not be written
+ */
+export function createLog(
+  config: Config,
+  base: Record<string, string>,
+  countDropped?: (lines: number) => void,
+): Logger {
   // Not pino's own destination: synchronous it stops with its reader, and asynchronous it tries for ever to write what
   // is left to a full disk at exit (sonic-boom 4.2).
-  const writer = new LogWriter(1, (lines) => {
+  const tellDropped = (lines: number): void => {
     log.warn({ lines }, 'log lines were dropped: they could not be written as fast as they came');
-  });
+  };
+  const writer = new LogWriter(1, tellDropped, countDropped);
   process.once('exit', () => {
     writer.flushSync();
   });

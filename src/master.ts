@@ -155,26 +155,30 @@ class Supervisor implements Primary {
     );
   }
 
-  /** Replaces the workers one by one: each new one listens before an old one drains. */
+  /** Replaces the workers one by one. */
   async roll(): Promise<void> {
     this.log.info('rolling the workers');
-    for (const old of [...this.forked.values()].filter(({ state }) => state === 'ready')) {
-      if (this.draining !== null) return;
-      // It may have died since: what took its place is new already.
-      if (this.forked.get(old.process.id) !== old) continue;
-      this.replacing = old;
-      await new Promise<void>((resolve) => {
-        // Not only this one: should it die before it listens, it is another that takes its place.
-        this.onReady = () => {
-          resolve();
-        };
-        this.fork();
-      });
-      this.onReady = null;
-      this.replacing = null;
-      await this.drainWorker(old);
-    }
+    for (const old of [...this.forked.values()].filter(({ state }) => state === 'ready'))
+      await this.replace(old);
     this.log.info('rolled');
+  }
+
+  /** The new worker listens before the old one drains. */
+  private async replace(old: Forked): Promise<void> {
+    if (this.draining !== null) return;
+    // It may have died or been replaced since: what took its place is new already.
+    if (this.forked.get(old.process.id) !== old || old.state !== 'ready') return;
+    this.replacing = old;
+    await new Promise<void>((resolve) => {
+      // Not only this one: should it die before it listens, it is another that takes its place.
+      this.onReady = () => {
+        resolve();
+      };
+      this.fork();
+    });
+    this.onReady = null;
+    this.replacing = null;
+    await this.drainWorker(old);
   }
 
   /** Idempotent: a second call waits for the same drain. */
@@ -235,6 +239,10 @@ class Supervisor implements Primary {
         this.onReady?.();
         return;
       case 'alive':
+        return;
+      case 'recycle':
+        this.log.warn({ worker: forked.id }, 'replacing a worker whose heap is nearly used up');
+        this.rolling = this.rolling.then(() => this.replace(forked));
         return;
       case 'metrics':
         this.answer(message.id, null);

@@ -83,10 +83,20 @@ export class Metrics {
   readonly storeErrors = this.counter('store_errors_total', 'Store calls and messages that failed.', [
     'kind',
   ]);
+  readonly logLinesDropped = this.counter(
+    'log_lines_dropped_total',
+    'Log lines of workers that could not be written.',
+    [],
+  );
+  readonly recycled = this.counter(
+    'workers_recycled_total',
+    'Workers that asked to be replaced because their heap was nearly used up.',
+    [],
+  );
   readonly loopLag = new Histogram({
     name: 'signalbox_event_loop_lag_seconds',
-    help: "How late the worker's clock tick came.",
-    buckets: [0.005, 0.02, 0.1, 0.5, 2],
+    help: "How late the latest of a second's clock ticks of the worker came.",
+    buckets: [0.005, 0.02, 0.1, 0.5, 1, 2],
     registers: [this.registry],
   });
 

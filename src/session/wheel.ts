@@ -23,6 +23,7 @@ export class TimerWheel {
   private lastTick: number;
   /** How late the last tick came, ms: the lag of the event loop. */
   lagMs = 0;
+  private worstMs = 0;
 
   constructor(private readonly now: () => number = () => performance.now()) {
     this.lastTick = this.tickOf(this.now());
@@ -30,10 +31,18 @@ export class TimerWheel {
     this.timer = setInterval(() => {
       const now = this.now();
       this.lagMs = Math.max(0, now - expected);
+      this.worstMs = Math.max(this.worstMs, this.lagMs);
       expected = now + TICK_MS;
       this.advance();
     }, TICK_MS);
     this.timer.unref();
+  }
+
+  /** The worst lag since this was asked the last time. */
+  takeWorstLagMs(): number {
+    const { worstMs } = this;
+    this.worstMs = 0;
+    return worstMs;
   }
 
   /** Runs `run` once, at least `delayMs` from now. */

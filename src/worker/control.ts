@@ -18,6 +18,8 @@ export type ToPrimary =
   | { type: 'ready'; port: number }
   /** A sign of life, once a second; a worker without is killed. */
   | { type: 'alive' }
+  /** The worker's memory is nearly used up: it asks to be replaced. */
+  | { type: 'recycle' }
   /** Answers a question, or, with 0, is what a worker that drained has counted in all. */
   | { type: 'metrics'; id: number; values: object[] }
   | { type: 'located'; id: number; places: SessionPlace[] | null }
@@ -26,6 +28,7 @@ export type ToPrimary =
 const TO_PRIMARY: Record<ToPrimary['type'], true> = {
   ready: true,
   alive: true,
+  recycle: true,
   metrics: true,
   located: true,
   revoked: true,
@@ -38,7 +41,7 @@ export function parseToPrimary(value: unknown): ToPrimary | null {
   if (typeof type !== 'string' || !Object.hasOwn(TO_PRIMARY, type)) return null;
   if (type === 'ready')
     return 'port' in value && typeof value.port === 'number' ? { type, port: value.port } : null;
-  if (type === 'alive') return { type };
+  if (type === 'alive' || type === 'recycle') return { type };
   if (!('id' in value) || typeof value.id !== 'number') return null;
   // Written by the code of this same version in a process that the primary started: the fields are its own.
   return value as ToPrimary;

@@ -24,6 +24,8 @@ export interface WebSocketDoorOptions {
   gateway: Gateway;
   metrics: Metrics;
   codecs: Record<Subprotocol, FrameCodec>;
+  /** Whether memory runs short. */
+  isShedding(): boolean;
 }
 
 export class WebSocketDoor {
@@ -115,7 +117,7 @@ export class WebSocketDoor {
   private overload(address: string): CloseCode | null {
     const { limits } = this.settings.config;
     if (this.settings.gateway.draining) return 'restart';
-    if (this.connections >= limits.connectionsLimit) return 'overloaded';
+    if (this.connections >= limits.connectionsLimit || this.settings.isShedding()) return 'overloaded';
     const here = this.byAddress.get(address) ?? 0;
     return limits.connectionsPerAddressLimit > 0 && here >= limits.connectionsPerAddressLimit
       ? 'limit_exceeded'

@@ -35,6 +35,7 @@ import { Heartbeat } from './heartbeat.js';
 import { createHttpServer, LISTEN_BACKLOG } from './http-server.js';
 import { Incoming } from './incoming.js';
 import { KeepAlive } from './keep-alive.js';
+import { MemoryGuard, usedShareOfHeap } from './memory-guard.js';
 import { openStore } from './open-store.js';
 import { Orders, tellMetrics } from './orders.js';
 import { Playground } from './playground.js';
@@ -66,8 +67,8 @@ export async function runWorker(
   tell: Tell,
 ): Promise<{ receive(message: ToWorker): void }> {
   const incoming = new Incoming();
-  const base = await layBase(settings, incoming);
-  const { config, worker, store, registry, relay, metrics, wheel } = base;
+  const base = await layBase(settings, incoming, tell);
+  const { config, worker, store, registry, relay, metrics, wheel, memory } = base;
 
   const revocations = new Revocations(store);
   const authenticator = checkTokens(base, revocations);
@@ -82,7 +83,8 @@ export async function runWorker(
   const chores = new Chores();
   chores.every(1000, () => {
     void tell({ type: 'alive' });
-    metrics.loopLag.observe(wheel.lagMs / 1000);
+    metrics.loopLag.observe(wheel.takeWorstLagMs() / 1000);
+    memory.look();
     throttle.prune();
     door.prune();
     return undefined;
@@ -130,12 +132,15 @@ interface Base {
   registry: SessionRegistry;
   relay: NodeRelay;
   store: Store;
+  memory: MemoryGuard;
 }
 
-async function layBase(settings: WorkerSettings, incoming: Incoming): Promise<Base> {
+async function layBase(settings: WorkerSettings, incoming: Incoming, tell: Tell): Promise<Base> {
   const { config, worker, version, directory, storePath } = settings;
-  const log = createLog(config, { worker });
   const metrics = new Metrics();
+  const log = createLog(config, { worker }, (lines) => {
+    metrics.logLinesDropped.inc(lines);
+  });
   const relay = new NodeRelay({
     worker,
     directory,
@@ -158,7 +163,21 @@ async function layBase(settings: WorkerSettings, incoming: Incoming): Promise<Ba
     },
   });
   const [wheel, registry] = [new TimerWheel(), new SessionRegistry()];
-  return { config, worker, version, log, metrics, wheel, registry, relay, store };
+  const memory = guardMemory(config, metrics, log, tell);
+  return { config, worker, version, log, metrics, wheel, registry, relay, store, memory };
+}
+
+function guardMemory({ server }: Config, metrics: Metrics, log: Logger, tell: Tell): MemoryGuard {
+  return new MemoryGuard({
+    shedAbove: server.heapShedPercent / 100,
+    recycleAbove: server.heapRecyclePercent / 100,
+    used: () => usedShareOfHeap(server.workerMaxSemiSpaceMb),
+    recycle: () => {
+      log.warn('the heap is nearly used up: the worker asks to be replaced');
+      metrics.recycled.inc();
+      void tell({ type: 'recycle' });
+    },
+  });
 }
 
 function checkTokens({ config, metrics, log }: Base, revocations: Revocations): Authenticator {
@@ -231,7 +250,7 @@ function createService(base: Base, authenticator: Authenticator): Service {
     [SUBPROTOCOLS.msgpack]: msgpackCodec,
     [SUBPROTOCOLS.json]: createJsonCodec({ inflate: inflatePayload }),
   };
-  const door = new WebSocketDoor({ config, gateway, metrics, codecs });
+  const door = new WebSocketDoor({ config, gateway, metrics, codecs, isShedding: () => base.memory.sheds });
   const presence = new PresenceFeed(registry, wheel);
   return { feeds, presence, routes, router, endings, throttle, gateway, door };
 }

@@ -129,6 +129,7 @@ class Checker {
     }
     this.#checkOwners();
     this.#report.recoveryP99Ms = percentile(this.#recoveriesMs, 0.99);
+    this.#report.recoveryMaxMs = percentile(this.#recoveriesMs, 1);
     return this.#report;
   }
 

@@ -1,7 +1,7 @@
-// Loaded into a gateway's processes by NODE_OPTIONS, before its own code: crashes, blocked event loops and other clocks, on demand.
+// Loaded into a gateway's processes by NODE_OPTIONS, before its own code: crashes, blocked event loops, leaks and other clocks, on demand.
 import { readFileSync } from 'node:fs';
 
-const { FAULT_CRASH_FILE, FAULT_BLOCK_MS, FAULT_CLOCK_FILE } = process.env;
+const { FAULT_CRASH_FILE, FAULT_BLOCK_MS, FAULT_LEAK_MB, FAULT_CLOCK_FILE } = process.env;
 /** Workers have a channel to their primary, which has none. */
 const isWorker = process.send !== undefined;
 
@@ -20,6 +20,15 @@ if (isWorker && FAULT_BLOCK_MS !== undefined) {
   process.on('SIGUSR2', () => {
     const until = performance.now() + Number(FAULT_BLOCK_MS);
     while (performance.now() < until);
+  });
+}
+
+if (isWorker && FAULT_LEAK_MB !== undefined) {
+  const leaked: number[][] = [];
+  process.on('SIGUSR2', () => {
+    // Numbers that are no small integers: 8 bytes each, on the heap.
+    for (let mb = 0; mb < Number(FAULT_LEAK_MB); mb++)
+      leaked.push(Array.from({ length: 131_072 }, (_, i) => i + 0.5));
   });
 }
 

@@ -3,7 +3,7 @@ import { Population, type PopulationOptions } from './population.js';
 
 export type ToLoad =
   | { verb: 'create'; options: PopulationOptions }
-  | { verb: 'talk' | 'counts' | 'end' }
+  | { verb: 'talk' | 'counts' | 'returns' | 'end' }
   | { verb: 'settle' | 'conclude'; timeoutMs: number };
 
 let population: Population | null = null;
@@ -20,6 +20,8 @@ async function obey(order: ToLoad): Promise<unknown> {
       return null;
     case 'counts':
       return population.counts;
+    case 'returns':
+      return population.returns;
     case 'settle':
       return await population.settle(order.timeoutMs);
     case 'conclude':

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { SECRET } from '../gateway-process.js';
 import type { ToLoad } from './load-process.js';
-import type { PopulationCounts, PopulationOptions } from './population.js';
+import type { PopulationCounts, PopulationOptions, Returns } from './population.js';
 
 export type LoadOptions = Partial<Omit<PopulationOptions, 'urls' | 'process' | 'history'>> & {
   urls: string[];
@@ -90,6 +90,21 @@ export class Load {
     return sum;
   }
 
+  async returns(): Promise<Returns> {
+    const all = (await this.#all({ verb: 'returns' })) as Returns[];
+    return {
+      resumed: all.reduce((sum, { resumed }) => sum + resumed, 0),
+      fresh: all.reduce((sum, { fresh }) => sum + fresh, 0),
+      replayed: all.reduce((sum, { replayed }) => sum + replayed, 0),
+      replaysMs: all.flatMap(({ replaysMs }) => replaysMs),
+    };
+  }
+
+  /** Ends the sending; resolves when calls have their answers. */
+  async settle(timeoutMs: number): Promise<void> {
+    await this.#all({ verb: 'settle', timeoutMs });
+  }
+
   /** Ends the talking: answers first, then final markers, then each client closes. The histories are complete after it. */
   async finish(settleMs = 20_000, concludeMs = 15_000): Promise<void> {
     await this.#all({ verb: 'settle', timeoutMs: settleMs });
@@ -133,4 +148,6 @@ const DEFAULTS = {
   backoff: { minMs: 200, maxMs: 3_000 },
   tokenLifeS: 3_600,
   ttlMs: null,
+  cuts: null,
+  ownAddresses: false,
 } satisfies Partial<PopulationOptions>;

@@ -11,6 +11,7 @@ const USAGE = `npm run faults -- [options]
   --seed 7        the first seed (default 1)
   --seeds 3       so many seeds, one after the other (default 1)
   --scale 0.1     factor on the clients of rows about crowds (default 1)
+  --minutes 30    how long the soak (F52) takes (default 30, with --quick 1)
   --json          one JSON object a line
   --verbose       what happens when, on stderr
   --keep          leaves the histories where they are
@@ -127,6 +128,7 @@ async function main(): Promise<number> {
       seed: { type: 'string', default: '1' },
       seeds: { type: 'string', default: '1' },
       scale: { type: 'string', default: '1' },
+      minutes: { type: 'string' },
       json: { type: 'boolean', default: false },
       verbose: { type: 'boolean', default: false },
       keep: { type: 'boolean', default: false },
@@ -149,11 +151,12 @@ async function main(): Promise<number> {
   // A row that is asked for by name is played in its quick form too.
   const rows = all.filter((row) => wanted?.includes(row.id) ?? (row.quick || !values.quick));
   const { quick, verbose, keep } = values;
+  const minutes = Number(values.minutes ?? (quick ? 1 : 30));
   const results: Result[] = [];
   for (const row of rows) {
     for (let i = 0; i < Number(values.seeds); i++) {
       const seed = Number(values.seed) + i;
-      const result = await play(row, { seed, quick, verbose, keep, scale: Number(values.scale) });
+      const result = await play(row, { seed, quick, verbose, keep, minutes, scale: Number(values.scale) });
       results.push(result);
       printLine(result, values.json);
     }

@@ -33,7 +33,21 @@ export interface PopulationOptions {
   tokenLifeS: number;
   /** ms; the SDK's own default where it is null. */
   ttlMs: number | null;
+  /** Each client is cut off hard about so often, and away for so long; null for never. */
+  cuts: { everyMs: number; awayMs: number } | null;
+  /** The clients of a process connect from an address of their own, 127.0.0.2 and so on. */
+  ownAddresses: boolean;
   history: string;
+}
+
+/** How clients that had lost their connection came back. */
+export interface Returns {
+  resumed: number;
+  /** Whose session was lost. */
+  fresh: number;
+  replayed: number;
+  /** Of each that resumed: from its hello to the last message that it had missed, ms. */
+  replaysMs: number[];
 }
 
 export interface PopulationCounts {
@@ -52,6 +66,7 @@ export class Population {
   readonly #history: HistoryWriter;
   readonly #random: Random;
   #ticker: NodeJS.Timeout | null = null;
+  readonly #cutting = new Set<NodeJS.Timeout>();
 
   static async create(options: PopulationOptions): Promise<Population> {
     const population = new Population(options);
@@ -73,6 +88,17 @@ export class Population {
     };
   }
 
+  get returns(): Returns {
+    const all = this.clients.flatMap(({ returns }) => returns);
+    const resumed = all.filter((each) => each.resumed);
+    return {
+      resumed: resumed.length,
+      fresh: all.length - resumed.length,
+      replayed: resumed.reduce((sum, each) => sum + each.replayed, 0),
+      replaysMs: resumed.map(({ helloAt, caughtUpAt }) => caughtUpAt - helloAt),
+    };
+  }
+
   /** Begins to send, and goes on until `settle`. */
   talk(): void {
     const perTick = (this.options.ratePerSecond * TICK_MS) / 1000 / this.options.processes;
@@ -86,11 +112,25 @@ export class Population {
       owed = Math.min(owed, perTick * 20 + 1);
       for (; owed >= 1; owed--) void this.#sayOne();
     }, TICK_MS);
+    const { cuts } = this.options;
+    // Each with a beat of its own, from a moment of its own on.
+    if (cuts !== null)
+      for (const client of this.clients) this.#cutLater(client, this.#random.next() * cuts.everyMs, cuts);
+  }
+
+  #cutLater(client: SimulatedClient, ms: number, cuts: { everyMs: number; awayMs: number }): void {
+    const timer = setTimeout(() => {
+      this.#cutting.delete(timer);
+      client.sockets.cut(cuts.awayMs);
+      this.#cutLater(client, cuts.everyMs * (0.9 + 0.2 * this.#random.next()), cuts);
+    }, ms);
+    this.#cutting.add(timer);
   }
 
   /** Stops sending; resolves when every call has its answer, or after the time. */
   async settle(timeoutMs: number): Promise<PopulationCounts> {
     if (this.#ticker !== null) clearInterval(this.#ticker);
+    for (const timer of this.#cutting) clearTimeout(timer);
     await waitFor(
       'answers',
       () => this.clients.every(({ pending, isDead }) => pending === 0 || isDead),
@@ -129,7 +169,7 @@ export class Population {
   }
 
   async #connect(): Promise<void> {
-    const { clients, process, processes } = this.options;
+    const { clients, process, processes, ownAddresses } = this.options;
     const sdk = await loadSdk(this.options.sdk);
     const numbers = Array.from({ length: clients }, (_, i) => i).filter((i) => i % processes === process);
     for (let i = 0; i < numbers.length; i += CONNECTS_AT_ONCE) {
@@ -146,6 +186,7 @@ export class Population {
               connectTimeoutMs: 5_000,
             },
             history: this.#history,
+            localAddress: ownAddresses ? `127.0.0.${2 + process}` : null,
           });
           this.clients.push(client);
           await client.start();

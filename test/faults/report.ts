@@ -32,6 +32,8 @@ export interface Report extends Record<FaultName, number> {
   gapsTold: number;
   /** From the end of a connection to the client's next welcome, ms; null where none ended. */
   recoveryP99Ms: number | null;
+  /** The same of the slowest. */
+  recoveryMaxMs: number | null;
   /** How connections ended that came back, by code. */
   closes: Record<string, number>;
   /** At most `VIOLATIONS_SHOWN` of each check. */
@@ -52,6 +54,7 @@ export function emptyReport(): Report {
     acceptedShare: 1,
     gapsTold: 0,
     recoveryP99Ms: null,
+    recoveryMaxMs: null,
     closes: {},
     violations: [],
   };

@@ -19,6 +19,8 @@ export interface SceneOptions {
   quick: boolean;
   /** Factor on the number of clients of rows about crowds. */
   scale: number;
+  /** How long the soak takes. */
+  minutes: number;
   /** Prints what is going on. */
   verbose: boolean;
   /** Keeps the folder with the histories. */

@@ -1,5 +1,6 @@
 // One simulated client: an SDK client that sends numbered messages and writes down everything that it sees.
 import type { Client, ClientOptions } from '../../src/client/index.js';
+import { CuttableSockets } from './cuttable-sockets.js';
 import { hashOf, type HistoryWriter } from './history.js';
 import {
   codeOf,
@@ -19,6 +20,8 @@ export interface SimulatedClientOptions {
   rooms: readonly string[];
   options: ClientOptions;
   history: HistoryWriter;
+  /** Where its connections come from; null for the system's choice. */
+  localAddress: string | null;
 }
 
 /** What every message of a simulated client carries. */
@@ -26,6 +29,17 @@ interface Content {
   n: number;
   pad: string;
   final: boolean;
+  /** When it was sent, ms since 1970. */
+  at: number;
+}
+
+/** One return of a client after its connection had ended. */
+interface Return {
+  resumed: boolean;
+  helloAt: number;
+  /** When it had what it had missed: the last message from before its hello, or the welcome where there was none. */
+  caughtUpAt: number;
+  replayed: number;
 }
 
 export class SimulatedClient {
@@ -36,6 +50,8 @@ export class SimulatedClient {
   readonly finals = new Set<string>();
   pending = 0;
   isDead = false;
+  readonly returns: Return[] = [];
+  readonly sockets: CuttableSockets;
   #closing = false;
   #isDown = false;
   #connections = 0;
@@ -44,11 +60,12 @@ export class SimulatedClient {
   /** Accepted messages by id, for those that expire. */
   readonly #accepted = new Map<string, { ch: string; n: number }>();
 
-  constructor({ sdk, name, url, rooms, options, history }: SimulatedClientOptions) {
+  constructor({ sdk, name, url, rooms, options, history, localAddress }: SimulatedClientOptions) {
     this.name = name;
     this.rooms = rooms;
     this.#history = history;
-    this.client = new sdk.Client(url, options);
+    this.sockets = new CuttableSockets(localAddress);
+    this.client = new sdk.Client(url, { ...options, WebSocket: this.sockets.WebSocket });
     const observer: Observer = {
       message: (message) => this.#receive(message),
       gap: ({ room, ...rest }) => history.write({ e: 'gap', c: name, ch: this.#channel(room), ...rest }),
@@ -85,7 +102,7 @@ export class SimulatedClient {
     this.#counts.set(ch, n);
     const pad = padOf(this.name, ch, n, padBytes);
     this.#history.write({ e: 'send', c: this.name, ch, n, h: hashOf(pad) });
-    const content: Content = { n, pad, final };
+    const content: Content = { n, pad, final, at: Date.now() };
     this.pending++;
     try {
       const id = idOf(await this.#call(ch, content, extra.ttlMs));
@@ -120,7 +137,8 @@ export class SimulatedClient {
   }
 
   #receive({ room, from, data, id }: Message): void {
-    const { n, pad, final } = data as Content;
+    const { n, pad, final, at } = data as Content;
+    this.#noteReplay(at);
     const ch = this.#channel(room);
     if (final) this.finals.add(ch);
     this.#history.write({
@@ -134,6 +152,13 @@ export class SimulatedClient {
       k: this.#connections,
       ...(final ? { final } : {}),
     });
+  }
+
+  #noteReplay(sentAt: number): void {
+    const newest = this.returns.at(-1);
+    if (newest === undefined || sentAt >= newest.helloAt) return;
+    newest.caughtUpAt = Date.now();
+    newest.replayed++;
   }
 
   #watchState(): void {
@@ -150,6 +175,10 @@ export class SimulatedClient {
         const resumed = now === session;
         session = now;
         this.#connections++;
+        if (this.#connections > 1) {
+          const { helloAt } = this.sockets;
+          this.returns.push({ resumed, helloAt, caughtUpAt: Date.now(), replayed: 0 });
+        }
         this.#history.write({ e: 'up', ...mine(), resumed });
       } else if (state === 'reconnecting' && retryInMs !== null && !this.#isDown) {
         this.#isDown = true;

@@ -64,7 +64,11 @@ async function startBalancer(scene: Scene, kind: Balancer, gateway: GatewayNode)
   writeFileSync(path, text);
   const command = kind === 'nginx' ? ['nginx', '-p', directory, '-c', path] : ['haproxy', '-db', '-f', path];
   const running = await run(['sh', '-c', 'echo begun; exec "$@"', 'sh', ...command], /begun/);
-  scene.atEnd(() => running.kill());
+  scene.atEnd(async () => {
+    // Not -9: nginx's worker would go on without its master.
+    running.signal('SIGTERM');
+    await running.exited;
+  });
   await waitFor('the balancer to pass requests', async () => {
     const response = await fetch(`http://127.0.0.1:${port}/readyz`);
     return response.status === 200;
