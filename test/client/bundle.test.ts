@@ -10,7 +10,7 @@ import ts from 'typescript';
 import { VERSION } from '../../src/client/version.js';
 
 /** Gzip, bytes. What a page must load before it can connect. 3,500 of them are delivery: numbers, resending, cursors, receipts. */
-const ENTRY_LIMIT_BYTES = 14_000;
+const ENTRY_LIMIT_BYTES = 13_300;
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 let files: Map<string, string>;
