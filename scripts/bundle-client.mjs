@@ -4,7 +4,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { minify } from 'terser';
-import { INTERNAL_NAMES } from './internal-names.mjs';
+import { INTERNAL_NAMES, refuseQuotedNames } from './internal-names.mjs';
 import { slimCodes, slimFrames, withoutTexts } from './slim-sources.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -54,10 +54,11 @@ const forBrowsers = {
       contents: await slimFrames(path),
       loader: 'ts',
     }));
-    onLoad({ filter: /[\\/]src[\\/](client|protocol)[\\/]/ }, ({ path }) => ({
-      contents: withoutTexts(path),
-      loader: 'ts',
-    }));
+    onLoad({ filter: /[\\/]src[\\/](client|protocol)[\\/]/ }, ({ path }) => {
+      const contents = withoutTexts(path);
+      refuseQuotedNames(contents);
+      return { contents, loader: 'ts' };
+    });
   },
 };
 

@@ -4,17 +4,7 @@
 export const INTERNAL_NAMES = [
   // Calls, and the messages that the gateway keeps.
   ...['ahead', 'askAgain', 'bytes', 'fail', 'flush', 'frame', 'isAwaited', 'isReceived', 'loading', 'missed'],
-  ...[
-    'onDrain',
-    'onExpired',
-    'onLoss',
-    'outboxCode',
-    'patient',
-    'ready',
-    'receipt',
-    'received',
-    'sessionLost',
-  ],
+  ...['onDrain', 'onExpired', 'onLoss', 'outboxCode', 'patient', 'receipt', 'received', 'sessionLost'],
   ...['settled', 'start', 'startedAt', 'succeed', 'wire', 'isFlying', 'isAccepted', 'isUnsure', 'until'],
   ...[
     'accepted',
@@ -73,3 +63,10 @@ export const INTERNAL_NAMES = [
   ],
   ...['uint', 'unknownType', 'value'],
 ];
+
+/** @throws where a name is also written as a text, which stays as it is: `'frame' in call` */
+export function refuseQuotedNames(source) {
+  const quoted = INTERNAL_NAMES.find((name) => new RegExp(`(['"])${name}\\1 in\\b`).test(source));
+  if (quoted !== undefined)
+    throw new Error(`scripts/internal-names.mjs shortens ${quoted}, which is quoted.`);
+}
