@@ -27,6 +27,7 @@ const inputs = [
   'tsconfig.json',
   'scripts/build.mjs',
   'scripts/bundle-client.mjs',
+  'scripts/slim-sources.mjs',
 ];
 
 function filesOf(path) {

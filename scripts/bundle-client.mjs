@@ -1,9 +1,11 @@
 // Bundles the SDK for browsers: dist/browser/client.js with the default codec, and beside it what is loaded when first needed.
 import { build } from 'esbuild';
-import { minify } from 'terser';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { minify } from 'terser';
+import { INTERNAL_NAMES, refuseQuotedNames } from './internal-names.mjs';
+import { slimCodes, slimFrames, withoutTexts } from './slim-sources.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const src = join(root, 'src');
@@ -32,34 +34,6 @@ const fileOf = (name) => `./${name}.js`;
 const nameOf = (module) => basename(module, '.ts');
 const sourceOf = ({ path, resolveDir }) => resolve(resolveDir, path).replace(/\.js$/, '.ts');
 
-/**
- * In browsers an error's text is its code, which docs/protocol.md explains: all texts together are 1.3 kB.
- * Those of `TypeError`, for mistakes of a program, stay.
- */
-const TEXT = /((?:new (?:Protocol|Gateway)Error\(\s*[^,()]+,|\b(?:fail|refuse)\()\s*)(['`])[^'`]*\2/g;
-
-function withoutTexts(path) {
-  return readFileSync(path, 'utf8').replace(TEXT, '$1undefined');
-}
-
-async function codesWithoutTexts(path) {
-  const { outputFiles } = await build({ entryPoints: [path], bundle: true, format: 'esm', write: false });
-  const { CODES } = await import(
-    `data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`
-  );
-  const rows = Object.entries(CODES).map(([code, { close }]) => (close === null ? code : `${code} ${close}`));
-  const table = `export const CODES = Object.fromEntries(
-    ${JSON.stringify(rows.join())}.split(',').map((row) => {
-      const [code, close] = row.split(' ');
-      return [code, { close: close ? Number(close) : null, text: code }];
-    }),
-  );`;
-  const source = withoutTexts(path);
-  const slim = source.replace(/export const CODES = [^]*? satisfies Record<string, Row>;/, table);
-  if (slim === source) throw new Error('The table in src/protocol/codes.ts was not found.');
-  return slim;
-}
-
 const forBrowsers = {
   name: 'for-browsers',
   setup({ onLoad, onResolve }) {
@@ -73,13 +47,18 @@ const forBrowsers = {
       contents: 'export const loadNodeWebSocket = () => {};',
     }));
     onLoad({ filter: /[\\/]protocol[\\/]codes\.ts$/ }, async ({ path }) => ({
-      contents: await codesWithoutTexts(path),
+      contents: await slimCodes(path),
       loader: 'ts',
     }));
-    onLoad({ filter: /[\\/]src[\\/](client|protocol)[\\/]/ }, ({ path }) => ({
-      contents: withoutTexts(path),
+    onLoad({ filter: /[\\/]protocol[\\/]frame\.ts$/ }, async ({ path }) => ({
+      contents: await slimFrames(path),
       loader: 'ts',
     }));
+    onLoad({ filter: /[\\/]src[\\/](client|protocol)[\\/]/ }, ({ path }) => {
+      const contents = withoutTexts(path);
+      refuseQuotedNames(contents);
+      return { contents, loader: 'ts' };
+    });
   },
 };
 
@@ -89,6 +68,9 @@ const fromEntry = {
     onResolve({ filter: /\.js$/ }, (args) => {
       const shared = Object.keys(SHARED).some((module) => join(src, module) === sourceOf(args));
       if (shared) return { path: fileOf('client'), external: true };
+      // The entry's tables, filled by statements, are of no use to the others.
+      if (args.kind === 'import-statement' && args.importer !== '')
+        return { path: sourceOf(args), sideEffects: false };
     });
   },
 };
@@ -103,6 +85,7 @@ const options = {
   tsconfigRaw: { compilerOptions: { useDefineForClassFields: false, target: 'es2021' } },
   minify: true,
   metafile: true,
+  mangleProps: new RegExp(`^(${INTERNAL_NAMES.join('|')})$`),
   legalComments: 'none',
   logLevel: 'warning',
   write: false,
@@ -110,12 +93,13 @@ const options = {
 
 async function buildEntry() {
   const exports = { 'client/index.ts': ['Client'], ...SHARED };
-  return build({ ...options, stdin: reexporting(exports), plugins: [forBrowsers] });
+  return build({ ...options, mangleCache: {}, stdin: reexporting(exports), plugins: [forBrowsers] });
 }
 
-async function buildLazy(module) {
+/** `mangleCache`: the short names that the entry uses. */
+async function buildLazy(module, mangleCache) {
   const stdin = reexporting({ [module]: LAZY[module] });
-  return build({ ...options, stdin, plugins: [fromEntry, forBrowsers] });
+  return build({ ...options, stdin, mangleCache, plugins: [fromEntry, forBrowsers] });
 }
 
 function reexporting(exports) {
@@ -128,15 +112,28 @@ async function squeeze(text) {
   const { code } = await minify(text, {
     module: true,
     ecma: 2020,
-    compress: { passes: 3, pure_getters: true, unsafe_arrows: true, unsafe_methods: true },
+    compress: {
+      passes: 3,
+      hoist_funs: true,
+      lhs_constants: false,
+      pure_getters: true,
+      unsafe_arrows: true,
+      unsafe_methods: true,
+    },
   });
   return code;
 }
 
 /** The bundle in memory: text by file name, and the sources and packages that went into it. */
 export async function bundleClient() {
-  const results = [['client', await buildEntry()]];
-  for (const module of Object.keys(LAZY)) results.push([nameOf(module), await buildLazy(module)]);
+  const entry = await buildEntry();
+  const results = [['client', entry]];
+  let { mangleCache } = entry;
+  for (const module of Object.keys(LAZY)) {
+    const lazy = await buildLazy(module, mangleCache);
+    ({ mangleCache } = lazy);
+    results.push([nameOf(module), lazy]);
+  }
   const files = new Map();
   for (const [name, { outputFiles }] of results) files.set(`${name}.js`, await squeeze(outputFiles[0].text));
   return {

@@ -283,9 +283,8 @@ export class Client<Events extends object = DefaultEvents> {
       receipt = {
         isAwaited: delivered,
         timeoutMs: delivered ? timeoutMs : undefined,
-        onExpired: async () => {
-          this.#listeners.emit('expired', { to: String(to), event, id: (await accepted).id });
-        },
+        onExpired: () =>
+          void accepted.then(({ id }) => this.#listeners.emit('expired', { to: String(to), event, id })),
       };
     }
     const accepted = this.#callWith(data, frame, sendResult, options, receipt);

@@ -135,24 +135,17 @@ export class Writer {
   number(value: number): void {
     // Not a safe integer: a float. -0 too, since no integer form keeps its sign.
     if (!Number.isSafeInteger(value) || Object.is(value, -0)) this.#float(value);
-    else if (value >= 0) this.#unsigned(value);
-    else this.#negative(value);
+    else this.#integer(value);
   }
 
-  #unsigned(value: number): void {
-    if (value < 0x80) this.byte(value);
-    else if (value < 0x100) this.#tagged(0xcc, value, 1);
-    else if (value < 0x10000) this.#tagged(0xcd, value, 2);
-    else if (value < 0x100000000) this.#tagged(0xce, value, 4);
-    else this.#wide(0xcf, BigInt(value));
-  }
-
-  #negative(value: number): void {
-    if (value >= -0x20) this.byte(value & 0xff);
-    else if (value >= -0x80) this.#tagged(0xd0, value, 1);
-    else if (value >= -0x8000) this.#tagged(0xd1, value, 2);
-    else if (value >= -0x80000000) this.#tagged(0xd2, value, 4);
-    else this.#wide(0xd3, BigInt(value));
+  #integer(value: number): void {
+    if (value >= -0x20 && value < 0x80) return this.byte(value & 0xff);
+    // What an unsigned integer of the same size would have to hold.
+    const reach = value < 0 ? -2 * (value + 1) : value;
+    const size = reach < 0x100 ? 0 : reach < 0x10000 ? 1 : reach < 0x100000000 ? 2 : 3;
+    const tag = (value < 0 ? 0xd0 : 0xcc) + size;
+    if (size < 3) this.#tagged(tag, value, 1 << size);
+    else this.#wide(tag, BigInt(value));
   }
 
   #tagged(tag: number, value: number, bytes: number): void {

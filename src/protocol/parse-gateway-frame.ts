@@ -2,39 +2,46 @@
 import { isCode, type Code } from './codes.js';
 import { Fields, isBoolean, isList, isText, isUint, pick, type Elements } from './fields.js';
 import { GATEWAY_FIELDS, TYPES, type GatewayFrame, type MessageOptions, type Welcome } from './frame.js';
-import { isClientId, isName, isRoomName, isSessionId, type RoomName } from './ids.js';
+import { isClientId, isName, isRoomName, isSessionId, type ClientId, type RoomName } from './ids.js';
 import { OPAQUE_LIMIT_CHARACTERS, TEXT_LIMIT_CHARACTERS } from './limits.js';
 
 type FieldOf<Frame, Name> = Frame extends unknown ? (Name extends keyof Frame ? Frame[Name] : never) : never;
 type FieldName = (typeof GATEWAY_FIELDS)[keyof typeof GATEWAY_FIELDS][number];
 
+type Read<Value> = (fields: Fields, name: string) => Value;
+
+const uint: Read<number> = (fields, name) => fields.uint(name);
+const uintOrNull: Read<number | null> = ({ elements }) => elements.uint();
+const client: Read<ClientId> = (fields, name) => fields.client(name);
+const names: Read<string[]> = (fields, name) => fields.value(name, isNames);
+
 /** What reads each field; a field of one name is of one kind in all frames. */
-const READ: { [Name in FieldName]: (fields: Fields) => FieldOf<GatewayFrame, Name> } = {
-  by: (fields) => fields.client('by'),
-  channel: (fields) => fields.value('channel', isRoomOrNull),
-  close: (fields) => fields.uint('close', 1000, 4999),
+const READ: { [Name in FieldName]: Read<FieldOf<GatewayFrame, Name>> } = {
+  by: client,
+  channel: (fields, name) => fields.value(name, isRoomOrNull),
+  close: (fields, name) => fields.uint(name, 1000, 4999),
   code,
-  count: (fields) => fields.uint('count'),
+  count: uint,
   event: (fields) => fields.event(),
-  expected: (fields) => fields.elements.uint(),
-  from: (fields) => fields.client('from'),
-  handle: (fields) => fields.opaque('handle'),
-  id: (fields) => fields.stringOrNull('id', OPAQUE_LIMIT_CHARACTERS),
-  inMs: (fields) => fields.uint('inMs'),
+  expected: uintOrNull,
+  from: client,
+  handle: (fields, name) => fields.opaque(name),
+  id: (fields, name) => fields.stringOrNull(name, OPAQUE_LIMIT_CHARACTERS),
+  inMs: uint,
   info: welcome,
-  joined: (fields) => fields.value('joined', isNames),
-  left: (fields) => fields.value('left', isNames),
-  missing: (fields) => fields.elements.uint(),
+  joined: names,
+  left: names,
+  missing: uintOrNull,
   options,
   payload: (fields) => fields.payload(),
-  reason: (fields) => (fields.elements.value() === 'trimmed' ? 'trimmed' : 'lost'),
+  reason: ({ elements }) => (elements.value() === 'trimmed' ? 'trimmed' : 'lost'),
   ref: (fields) => fields.ref(0),
-  result: (fields) => fields.elements.value(),
-  retryAfterMs: (fields) => fields.uint('retryAfterMs'),
+  result: ({ elements }) => elements.value(),
+  retryAfterMs: uint,
   room: (fields) => fields.room(),
-  seq: (fields) => fields.uint('seq'),
+  seq: uint,
   session: (fields) => fields.session(),
-  text: (fields) => fields.string('text', TEXT_LIMIT_CHARACTERS),
+  text: (fields, name) => fields.string(name, TEXT_LIMIT_CHARACTERS),
 };
 
 const BY_NUMBER = new Map<number, GatewayFrame['type']>(
@@ -42,8 +49,8 @@ const BY_NUMBER = new Map<number, GatewayFrame['type']>(
 );
 
 /** A newer gateway may refuse for a reason that this side has no name for. */
-function code(fields: Fields): Code {
-  const value = fields.string('code', OPAQUE_LIMIT_CHARACTERS);
+function code(fields: Fields, name: string): Code {
+  const value = fields.string(name, OPAQUE_LIMIT_CHARACTERS);
   return isCode(value) ? value : 'internal_error';
 }
 
@@ -116,7 +123,7 @@ export function parseGatewayFrame(type: number, elements: Elements): GatewayFram
   const fields = new Fields(elements);
   const name = BY_NUMBER.get(type) ?? fields.unknownType(type);
   const frame: Record<string, unknown> = { type: name };
-  for (const field of GATEWAY_FIELDS[name]) frame[field] = READ[field](fields);
+  for (const field of GATEWAY_FIELDS[name]) frame[field] = READ[field](fields, field);
   // The two tables' types say that these are the fields of that frame.
   return frame as unknown as GatewayFrame;
 }

@@ -1,7 +1,7 @@
 // Kept messages against a store that refuses, fails, forgets and answers late, behind a connection that breaks: a model.
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { Calls, type Wire } from '../../src/client/calls.js';
+import { Calls, type CallsPort, type Wire } from '../../src/client/calls.js';
 import { Lazy } from '../../src/client/lazy.js';
 import { settingsOf } from '../../src/client/options.js';
 import type { Accepted } from '../../src/client/results.js';
@@ -9,7 +9,7 @@ import { acceptedResult } from '../../src/client/results.js';
 import type { State } from '../../src/client/state.js';
 import type { Code } from '../../src/protocol/codes.js';
 import { GatewayError } from '../../src/protocol/errors.js';
-import type { ClientFrame, PublishFrame } from '../../src/protocol/frame.js';
+import type { ClientFrame, Payload, PublishFrame } from '../../src/protocol/frame.js';
 import type { EventName, RoomName } from '../../src/protocol/ids.js';
 import { ManualEnvironment, TOKEN } from './fixture.js';
 
@@ -88,10 +88,13 @@ class World implements Wire {
   private frames: PublishFrame[] = [];
   private answers: Answer[] = [];
 
-  constructor(options: { acceptTimeoutMs?: number; offlineQueueLimitBytes?: number } = {}) {
+  constructor(
+    options: { acceptTimeoutMs?: number; offlineQueueLimitBytes?: number } = {},
+    outboxCode: CallsPort['outboxCode'] = CODE,
+  ) {
     const settings = settingsOf({ token: TOKEN, acceptTimeoutMs: 3_000, ...options });
     this.calls = new Calls(this, settings, this.environment, {
-      outboxCode: CODE,
+      outboxCode,
       onDrain: () => this.drains++,
     });
   }
@@ -410,5 +413,68 @@ describe('kept messages', () => {
     await new Promise((resolve) => setImmediate(resolve));
     expect(world.outcomes.get('2')).toBe('unknown_outcome');
     world.calls.end(new GatewayError('closed'));
+  });
+});
+
+describe('the code for kept messages', () => {
+  /** Cannot be loaded the first times. */
+  const failing = (times: number): CallsPort['outboxCode'] =>
+    new Lazy(async () => {
+      if (times-- > 0) throw new Error('404');
+      return CODE.load();
+    });
+  const read = ({ data }: Payload): string => new TextDecoder().decode(data);
+  const turns = () => new Promise((resolve) => setImmediate(resolve));
+
+  test('is asked for again until it is there, and all that was called meanwhile is written in order', async () => {
+    const world = new World({}, failing(2));
+    for (const text of ['1', '2']) world.publish('a', text);
+    for (let tries = 0; tries < 2; tries++) {
+      await turns();
+      expect(world.written).toEqual([]);
+      world.environment.advance(1_000);
+    }
+    await turns();
+    world.publish('a', '3');
+    expect(world.written.map(({ seq, payload }) => [seq, read(payload)])).toEqual([
+      [1, '1'],
+      [2, '2'],
+      [3, '3'],
+    ]);
+  });
+
+  test('rejects with unavailable when it cannot be had for acceptTimeoutMs, and is tried again later', async () => {
+    const world = new World({ acceptTimeoutMs: 3_000 }, failing(3));
+    world.publish('a', 'first');
+    for (let tries = 0; tries < 3; tries++) {
+      await turns();
+      world.environment.advance(1_000);
+    }
+    await turns();
+    expect(world.outcomes.get('first')).toBe('unavailable');
+    world.publish('a', 'second');
+    await turns();
+    expect(world.written.map(({ payload }) => read(payload))).toEqual(['second']);
+  });
+
+  test('is asked for with the next connection when there was none', async () => {
+    const world = new World({}, failing(1));
+    world.lose(false);
+    world.publish('a', '1');
+    await turns();
+    expect(world.environment.pending).toBe(0);
+    world.resume();
+    await turns();
+    expect(world.written).toHaveLength(1);
+  });
+
+  test('leaves no timer behind when the client is closed while it cannot be had', async () => {
+    const world = new World({}, failing(Infinity));
+    world.publish('a', '1');
+    await turns();
+    expect(world.environment.pending).toBe(1);
+    world.calls.end(new GatewayError('closed'));
+    await turns();
+    expect([world.environment.pending, world.outcomes.get('1')]).toEqual([0, 'closed']);
   });
 });
