@@ -25,7 +25,7 @@ export interface KeptMessage {
 /**
  * The gateway stores number n only after n − 1, unless n says by `first` that nothing below it will come. So messages are
  * written one behind the other while all goes well. Behind a hole, or after anything went wrong, the next one waits until
- * nothing is without answer, because only then it is certain what will not come.
+ * nothing is without answer, because only then it is certain what will not come; and the gateway must have asked for it.
  */
 export class Numbering<Message extends KeptMessage> {
   #next = 1;
@@ -36,6 +36,11 @@ export class Numbering<Message extends KeptMessage> {
   #flying = 0;
   /** Where the gateway wants to go on. */
   #expected = Infinity;
+  /**
+   * The gateway has asked for a number since it last took one. Only then it is told that some will not come: it may have
+   * lost accepted ones in the meantime, and asks for those first.
+   */
+  #isAsked = false;
   #isStopped = false;
   /** The last one was refused: one after the other, until one is accepted. */
   #isCareful = false;
@@ -75,7 +80,8 @@ export class Numbering<Message extends KeptMessage> {
     else this.#again.shift();
     const { number } = message;
     message.seq = this.#isNumberless ? null : number;
-    message.first = number > this.#stored + 1 && number !== this.#tail + 1 ? number : 0;
+    const isBehindHole = number > this.#stored + 1 && number !== this.#tail + 1;
+    message.first = isBehindHole && this.#isAsked ? number : 0;
     this.#tail = number;
     this.#flying++;
     message.isFlying = true;
@@ -84,7 +90,7 @@ export class Numbering<Message extends KeptMessage> {
   accepted(message: Message): void {
     this.#land(message);
     this.#stored = Math.max(this.#stored, message.number);
-    this.#isCareful = false;
+    this.#isCareful = this.#isAsked = false;
     this.attempts = 0;
   }
 
@@ -115,7 +121,10 @@ export class Numbering<Message extends KeptMessage> {
 
   /** Begins again with everything that has no acceptance, and what the gateway has lost since; returns it. */
   restart(): readonly Message[] {
-    if (this.#expected < Infinity) this.#stored = this.#expected - 1;
+    if (this.#expected < Infinity) {
+      this.#stored = this.#expected - 1;
+      this.#isAsked = true;
+    }
     this.#again = [...this.#messages.values()].filter(
       ({ isAccepted, number }) => !isAccepted || number >= this.#expected,
     );

@@ -164,6 +164,11 @@ export class Feed {
     return this.channel.kind === 'room' ? this.channel.room : null;
   }
 
+  /** A getter, because what is let go may make the feed hold again. */
+  private get isHolding(): boolean {
+    return this.held !== null;
+  }
+
   private readers(): Iterable<Session> {
     const { channel, host } = this;
     return channel.kind === 'inbox'
@@ -193,7 +198,7 @@ export class Feed {
     for (const entry of held) {
       const place = entry.id === null ? null : parseEntryId(entry.id);
       const hasPassed = place !== null && place.epoch === this.epoch && place.offset <= this.offset;
-      if (this.held !== null || !hasPassed) this.receive(entry);
+      if (this.isHolding || !hasPassed) this.receive(entry);
     }
   }
 

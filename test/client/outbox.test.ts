@@ -335,6 +335,21 @@ describe('kept messages', () => {
     world.calls.end(new GatewayError('closed'));
   });
 
+  test('that were accepted and lost are sent again although one behind them was refused for good', async () => {
+    const world = new World();
+    for (const text of ['1', '2!']) world.publish('a', text);
+    world.process(2, 'stored');
+    world.answer(0);
+    world.answer(0);
+    world.log('a').forget(1);
+    world.publish('a', '3');
+    expect(world.written.map(({ seq, options }) => [seq, options.first])).toEqual([[3, undefined]]);
+    await world.finish();
+    const texts = world.log('a').entries.map(({ text }) => text);
+    expect(texts.slice(0, 2)).toEqual(['1', '3']);
+    world.calls.end(new GatewayError('closed'));
+  });
+
   test.each(['unavailable', 'stored, unknown'] as const)(
     'that stay %s are given up after acceptTimeoutMs of connection',
     async (fate) => {
@@ -364,7 +379,7 @@ describe('kept messages', () => {
       await new Promise((resolve) => setImmediate(resolve));
       expect(world.outcomes.get('1')).toBe(fate === 'unavailable' ? 'unavailable' : 'unknown_outcome');
       world.publish('a', '2');
-      expect(world.written.map(({ seq, options }) => [seq, options.first])).toEqual([[2, 2]]);
+      expect(world.written.map(({ seq, options }) => [seq, options.first])).toEqual([[2, undefined]]);
       world.calls.end(new GatewayError('closed'));
     },
   );
