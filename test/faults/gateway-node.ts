@@ -80,7 +80,10 @@ export class GatewayNode {
       ...env,
     };
     const command = [process.execPath, cli, 'start'];
-    if (logTo !== undefined) { await this.#startUnheard(command, logTo, settings); return; }
+    if (logTo !== undefined) {
+      await this.#startUnheard(command, logTo, settings);
+      return;
+    }
     const running = await run(command, /\{[^\n]*"signalbox is ready"[^\n]*\}/, { env: settings, wrap });
     this.#running = running;
     const { adminPort } = JSON.parse(running.match[0]) as { adminPort: number };

@@ -21,7 +21,7 @@ export interface ChannelWitness {
   readonly contents: Map<string, string>;
   /** `a>b` where a reader went from epoch a to epoch b. */
   readonly epochs: Set<string>;
-  /** A log that began anew may be refilled by its senders, with what readers had: offsets that they do not see. */
+  /** A log that began anew, or forgot a sender, may be refilled with what readers had: offsets that they do not see. */
   mayRefill: boolean;
 }
 
@@ -130,10 +130,8 @@ export class Reader {
     }
     this.#place = place;
     if (previous === null) return;
-    if (previous.epoch !== place.epoch) {
-      this.#checkEpochs(previous.epoch, place.epoch);
-      if (this.witness.mayRefill) this.#refills += previous.offset;
-    } else if (!this.#explains(place.offset - previous.offset - 1))
+    if (previous.epoch !== place.epoch) this.#checkEpochs(previous.epoch, place.epoch);
+    else if (!this.#explains(place.offset - previous.offset - 1))
       this.fail('C3', `offset ${place.offset} came after ${previous.offset} in epoch ${place.epoch}`);
   }
 
@@ -148,9 +146,16 @@ export class Reader {
   #explains(count: number): boolean {
     const told = this.#told.reduce((sum, { missing }) => sum + (missing ?? Infinity), 0);
     const refilled = Math.max(0, count - told);
+    if (this.witness.mayRefill) return refilled <= this.#gotInAll;
     if (refilled > this.#refills) return false;
     this.#refills -= refilled;
     return true;
+  }
+
+  get #gotInAll(): number {
+    let count = 0;
+    for (const { size } of this.#got.values()) count += size;
+    return count;
   }
 
   /** The first accepted message between two of one sender. */

@@ -93,7 +93,7 @@ export const rows: readonly Row[] = [
   {
     id: 'F01E',
     title: 'worker kill -9 under load (embedded store)',
-    quick: true,
+    quick: false,
     run: (scene) => killWorkers(scene, 'embedded'),
   },
   { id: 'F03', title: 'worker stopped: the watchdog replaces it', quick: false, run: stopWorker },

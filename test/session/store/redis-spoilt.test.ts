@@ -81,6 +81,25 @@ test.each(['generation', 'key', 'client'])(
   },
 );
 
+test.each([
+  ['generation', RUBBISH],
+  ['worker', RUBBISH],
+  // As a failover leaves it that lost the last attach.
+  ['generation', '1'],
+])('a living session whose %s is %j is put right with its next sign of life', async (field, value) => {
+  const first = await attach(store, attachRequest('alice', W1, { keyHash: 'k1' }));
+  const resume = { session: first.session, keyHash: 'k1' };
+  const alice = refOf(await attach(store, attachRequest('alice', W1, { resume, keyHash: 'k2' })));
+  expect(alice.generation).toBe(2);
+  await spoil(`*:s:${alice.session}`, value, field);
+  const before = ofType(harness.events(W1), 'fence').length;
+  await store.renew(W1, [alice]);
+  await harness.settle();
+  expect(ofType(harness.events(W1), 'fence')).toHaveLength(before);
+  const joined = await store.join({ ...alice, room: room('r'), worker: W1, roomsLimit: 9 });
+  expect(joined).toMatchObject({ status: 'joined' });
+});
+
 test('a reader whose place is rubbish hears what is sent to it', async () => {
   await attach(harness.store(W2), attachRequest('alice', W2));
   await spoil('*:cs:alice', RUBBISH);
