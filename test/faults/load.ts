@@ -146,6 +146,7 @@ const DEFAULTS = {
   roomShare: 0.3,
   payloadBytes: 100,
   backoff: { minMs: 200, maxMs: 3_000 },
+  connectTimeoutMs: 5_000,
   tokenLifeS: 3_600,
   ttlMs: null,
   cuts: null,

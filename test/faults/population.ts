@@ -29,6 +29,7 @@ export interface PopulationOptions {
   roomShare: number;
   payloadBytes: number;
   backoff: { minMs: number; maxMs: number };
+  connectTimeoutMs: number;
   /** Life of each token, s; they are refreshed when they expire. */
   tokenLifeS: number;
   /** ms; the SDK's own default where it is null. */
@@ -183,7 +184,7 @@ export class Population {
             options: {
               token: () => this.#token(nameOf(number)),
               backoff: this.options.backoff,
-              connectTimeoutMs: 5_000,
+              connectTimeoutMs: this.options.connectTimeoutMs,
             },
             history: this.#history,
             localAddress: ownAddresses ? `127.0.0.${2 + process}` : null,
