@@ -32,7 +32,7 @@ export class PingPong {
   #side(end, other, pair) {
     const bytes = this.#driver.write(other.id, this.#payload);
     const at = bytes.length - this.#driver.tail - this.#payload.length;
-    const side = { end, other, pair, bytes, at };
+    const side = { end, other, pair, bytes, at, count: 0 };
     end.onMessage = (message) => this.#take(side, message);
     return side;
   }
@@ -80,6 +80,7 @@ export class PingPong {
       side.bytes[i] = 0x30 + (rest % 10);
       rest = Math.floor(rest / 10);
     }
+    this.#driver.number?.(side.bytes, side.count++);
     this.#sentAt[slot] = now;
     this.#sent++;
     // ws copies before it masks, so the bytes can be used again.

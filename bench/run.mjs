@@ -15,6 +15,7 @@ const USAGE = `usage: npm run bench -- relay|idle [options]
   --profile           leave a CPU profile of each process of signalbox in bench/profiles/ (for Chrome's or VS Code's viewer)
   --json              one JSON object a line on stdout (npm run -s bench -- … leaves nothing else there)
 relay:
+  --mode M            volatile (default), or kept: messages that are stored, in the embedded store and in Redis
   --seconds N         measured interval (default 5)
   --warmup N          seconds before it (default 2)
   --pairs N           pairs of clients (default 100)
@@ -33,6 +34,7 @@ function readOptions() {
       json: { type: 'boolean', default: false },
       profile: { type: 'boolean', default: false },
       against: { type: 'string' },
+      mode: { type: 'string', default: 'volatile' },
       seconds: { type: 'string', default: '5' },
       warmup: { type: 'string', default: '2' },
       pairs: { type: 'string', default: '100' },
@@ -53,7 +55,7 @@ function readOptions() {
     scenario,
     json: values.json,
     repeat: number('repeat', 1, 50),
-    systems: chooseSystems([...scenario.systems, ...before(values.against)], values.only),
+    systems: chooseSystems([...systemsOf(scenario, values.mode), ...before(values.against)], values.only),
     load: {
       seconds: number('seconds', 0.5, 600),
       warmup: number('warmup', 0, 60),
@@ -63,6 +65,12 @@ function readOptions() {
       connections: number('connections', 10, 15_000),
     },
   };
+}
+
+function systemsOf(scenario, mode) {
+  if (mode === 'volatile') return scenario.systems;
+  if (mode === 'kept' && scenario.keptSystems !== undefined) return scenario.keptSystems;
+  throw new Error(`no mode ${mode}`);
 }
 
 function before(build) {

@@ -87,6 +87,50 @@ function profiling() {
   return process.env.SIGNALBOX_BENCH_PROFILE === '1' ? ['--cpu-prof', `--cpu-prof-dir=${directory}`] : [];
 }
 
+/** A number that takes four bytes on the wire, as all of a run do: only they change from one message to the next. */
+const FIRST_SEQ = 0x0100_0000;
+
+/** Kept messages, each with its number and an answer, as the SDK writes them. */
+export const keptDriver = {
+  ...signalboxDriver,
+  write(to, payload) {
+    const data = Buffer.from(payload);
+    const payloadOfBytes = { encoding: PAYLOAD_CODECS.bytes, data };
+    return encode({
+      type: 'send',
+      ref: 1,
+      seq: FIRST_SEQ,
+      // A run's numbers begin here: those below will not come.
+      options: { first: FIRST_SEQ },
+      to,
+      event: EVENT,
+      payload: payloadOfBytes,
+    });
+  },
+  /** Gives the bytes of a message their next number. */
+  number(bytes, count) {
+    const at = bytes.indexOf(SEQ_MARK) + 1;
+    bytes.writeUInt32BE(FIRST_SEQ + count, at);
+  },
+  control(socket, bytes) {
+    const frame = msgpackCodec.decodeGateway(bytes);
+    if (frame.type === 'ping') socket.send(PONG);
+    else if (frame.type !== 'ok') throw new Error(describe(frame));
+  },
+  verify: (bytes, from, payload) => {
+    const frame = msgpackCodec.decodeGateway(bytes);
+    return (
+      frame.type === 'message' &&
+      frame.id !== null &&
+      frame.from === from &&
+      frame.event === EVENT &&
+      Buffer.from(frame.payload.data).toString('latin1') === payload
+    );
+  },
+};
+/** MessagePack's uint 32. */
+const SEQ_MARK = 0xce;
+
 function describe(frame) {
   return frame.type === 'error' ? `error ${frame.code} (${frame.text})` : frame.type;
 }
@@ -120,6 +164,26 @@ export function signalbox(workers, name = 'signalbox', build = 'dist') {
       } catch {
         return false;
       }
+    },
+  };
+}
+
+/** Kept messages in the embedded store. */
+export function signalboxKept(workers) {
+  return { ...signalbox(workers), name: 'kept', label: `kept/${workers}`, driver: 'signalbox-kept' };
+}
+
+/** Kept messages in Redis, whose CPU counts. */
+export function signalboxKeptInRedis(workers) {
+  const system = signalbox(workers);
+  return {
+    ...system,
+    name: 'kept-redis',
+    label: `kept-redis/${workers}`,
+    driver: 'signalbox-kept',
+    server: (port) => {
+      const { script, nodeArgs, args, env } = system.server(port);
+      return { script: here('bench/servers/with-redis.mjs'), args: [...nodeArgs, script, ...args], env };
     },
   };
 }

@@ -2,6 +2,7 @@
 import { fileURLToPath } from 'node:url';
 
 const script = fileURLToPath(new URL('../servers/socket-io.mjs', import.meta.url));
+const withRedis = fileURLToPath(new URL('../servers/with-redis.mjs', import.meta.url));
 /** Engine.IO packet types, as the first character of a text frame. */
 const ENGINE = { open: '0', ping: '2', pong: '3', message: '4' };
 const CONNECT = `${ENGINE.message}0`;
@@ -39,5 +40,16 @@ export function socketIo(workers) {
     driver: 'socket.io',
     server: (port) => ({ script, env: { PORT: String(port), WORKERS: String(workers) } }),
     isReady: async (_port, output) => output.includes('ready'),
+  };
+}
+
+/** With the adapter of Redis, which keeps nothing; Redis' CPU counts. */
+export function socketIoRedis(workers) {
+  const system = socketIo(workers);
+  return {
+    ...system,
+    name: 'socket.io-redis',
+    label: `socket.io-redis/${workers}`,
+    server: (port) => ({ ...system.server(port), script: withRedis, args: [script] }),
   };
 }

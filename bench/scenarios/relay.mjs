@@ -2,15 +2,19 @@
 import { Load } from '../load.mjs';
 import { cpuMicros, machineCpuMicros, mainThread, ownersOfPorts } from '../machine.mjs';
 import { bareWsBinary, bareWsJson } from '../peers/bare-ws.mjs';
-import { signalbox } from '../peers/signalbox.mjs';
-import { socketIo } from '../peers/socket-io.mjs';
+import { signalbox, signalboxKept, signalboxKeptInRedis } from '../peers/signalbox.mjs';
+import { socketIo, socketIoRedis } from '../peers/socket-io.mjs';
 import { ServerProcess } from '../server-process.mjs';
 import { median, percentile } from '../table.mjs';
 
 const BASELINE = bareWsJson.label;
 const STRICT_BASELINE = bareWsBinary.label;
 /** System, baseline, most times the baseline's CPU per message. */
-const GOALS = [['signalbox/2', BASELINE, 1.5]];
+const GOALS = [
+  ['signalbox/2', BASELINE, 1.5],
+  ['kept/2', BASELINE, 2.5],
+  ['kept-redis/2', 'socket.io-redis/2', 1],
+];
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -216,6 +220,15 @@ function goalNotes(costOf) {
 
 export const relay = {
   systems: [bareWsJson, bareWsBinary, socketIo(1), socketIo(2), signalbox(1), signalbox(2)],
+  /** With `--mode kept`. */
+  keptSystems: [
+    bareWsJson,
+    bareWsBinary,
+    socketIoRedis(2),
+    signalboxKept(1),
+    signalboxKept(2),
+    signalboxKeptInRedis(2),
+  ],
   run,
   describe: (r) =>
     `${r.messagesPerSecond.toFixed(0)} messages/s, ${r.cpuMicrosPerMessage.toFixed(2)} µs each, ` +

@@ -1,7 +1,9 @@
-// Socket.IO as its documentation writes it: WebSocket only, a room per client; with WORKERS=2 the cluster adapter.
+// Socket.IO as its documentation writes it: WebSocket only, a room per client; with WORKERS=2 the cluster adapter, or with REDIS_URL that of Redis.
 import cluster from 'node:cluster';
 import { createServer } from 'node:http';
 import { createAdapter, setupPrimary } from '@socket.io/cluster-adapter';
+import { createAdapter as createRedisAdapter } from '@socket.io/redis-adapter';
+import { Redis } from 'ioredis';
 import { Server } from 'socket.io';
 
 const port = Number(process.env.PORT);
@@ -11,7 +13,9 @@ function startServer() {
   const http = createServer();
   // WebSocket alone needs no sticky sessions. Its own limit on messages stays as it is.
   const io = new Server(http, { transports: ['websocket'], serveClient: false });
-  if (cluster.isWorker) io.adapter(createAdapter());
+  const { REDIS_URL } = process.env;
+  if (REDIS_URL !== undefined) io.adapter(createRedisAdapter(new Redis(REDIS_URL), new Redis(REDIS_URL)));
+  else if (cluster.isWorker) io.adapter(createAdapter());
   io.on('connection', (socket) => {
     const { id } = socket.handshake.auth;
     socket.join(id);
@@ -21,7 +25,7 @@ function startServer() {
 }
 
 function startWorkers() {
-  setupPrimary();
+  if (process.env.REDIS_URL === undefined) setupPrimary();
   let listening = 0;
   cluster.on('listening', () => {
     if (++listening === workers) console.log('ready');
