@@ -292,7 +292,8 @@ async function clusterDown(scene: Scene): Promise<Outcome> {
 }
 
 export const rows: readonly Row[] = [
-  { id: 'F07', title: 'Redis kill -9, back empty', quick: true, run: restart(false) },
+  // Not among the quick ones: in so short a run its acceptedShare hangs on a few messages (0.94 to 1).
+  { id: 'F07', title: 'Redis kill -9, back empty', quick: false, run: restart(false) },
   { id: 'F08', title: 'Redis stopped for 10 s', quick: true, run: hang },
   { id: 'F09', title: 'Redis kill -9, back with its append-only file', quick: false, run: restart(true) },
   { id: 'F10', title: 'Sentinel failover, asked for', quick: false, run: sentinelFailover },
