@@ -27,6 +27,7 @@ export function writeAsJson<T extends object>(value: HoldsBytes<T> extends true 
 export function writeWithBytes(value: object): Uint8Array {
   const pieces: Uint8Array[] = [];
   const json = Buffer.from(JSON.stringify(takeBytes(value, pieces)));
+  if (pieces.length === 0) return json;
   const header = Buffer.allocUnsafe(HEADER_BYTES);
   header[0] = WITH_BYTES;
   header.writeUInt32LE(json.length, 1);
@@ -43,16 +44,21 @@ export function readLinkValue(bytes: Buffer): unknown {
   return putBytes(value, { bytes, at: end });
 }
 
+/** Copies only what leads to bytes. */
 function takeBytes(value: unknown, pieces: Uint8Array[]): unknown {
+  if (typeof value !== 'object' || value === null) return value;
   if (value instanceof Uint8Array) {
     pieces.push(value);
     return { [LENGTH]: value.length };
   }
   if (Array.isArray(value)) return value.map((item) => takeBytes(item, pieces));
-  if (typeof value !== 'object' || value === null) return value;
-  const copy: Record<string, unknown> = {};
-  for (const [name, field] of Object.entries(value)) copy[name] = takeBytes(field, pieces);
-  return copy;
+  let copy: Record<string, unknown> | null = null;
+  const fields = value as Record<string, unknown>;
+  for (const name in fields) {
+    const taken = takeBytes(fields[name], pieces);
+    if (taken !== fields[name]) (copy ??= { ...fields })[name] = taken;
+  }
+  return copy ?? value;
 }
 
 /** In the order in which they were taken, which JSON keeps. */

@@ -1,5 +1,5 @@
 // The logs of the embedded store: capped by entries, bytes, time without appends and one budget for all.
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { SessionId } from '../../protocol/ids.js';
 import { parseEntryId } from './entry-id.js';
 import type {
@@ -87,7 +87,7 @@ export class MemoryLogs {
       skip,
       kept: unread,
       // A copy: the bytes came in a larger buffer that must not live as long as the log.
-      body: Uint8Array.from(body),
+      body: new Uint8Array(body),
       expiresAt: ttlMs === null ? Infinity : now + ttlMs,
     };
     if (unread) log.kept = { after: log.kept === null ? log.position : log.kept.after, last: entry.id };
@@ -235,5 +235,5 @@ function create(): Log {
 
 /** The tag is no secret: it only has to differ from what a store that lost the entry gives out at the same offset. */
 function idOf(epoch: string, offset: number): string {
-  return `${epoch}:${offset}-${randomInt(2 ** 32)}`;
+  return `${epoch}:${offset}-${Math.floor(Math.random() * 2 ** 32)}`;
 }
