@@ -113,8 +113,10 @@ async function squeeze(text) {
     module: true,
     ecma: 2020,
     compress: {
-      passes: 3,
+      passes: 6,
       hoist_funs: true,
+      // Functions with arguments, inlined, are longer than a call.
+      inline: 1,
       lhs_constants: false,
       pure_getters: true,
       unsafe_arrows: true,

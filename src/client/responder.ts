@@ -4,6 +4,7 @@ import { GatewayError, ProtocolError } from '../protocol/errors.js';
 import { type Caller, NO_PAYLOAD } from './caller.js';
 import { PATIENT } from './calls.js';
 import type { MessageInfo, RequestHandler, Sender } from './events.js';
+import { isNewer } from './reader.js';
 import { nothing } from './results.js';
 
 /** Handles that are remembered so that a request delivered again is not executed again. */
@@ -15,7 +16,7 @@ export class Responder {
   readonly #caller: Caller;
   readonly #exposeErrors: boolean;
   readonly #handlers = new Map<string, RequestHandler<unknown, unknown>>();
-  readonly #seen = new Set<string>();
+  readonly #seen = new Map<string, number>();
 
   constructor(caller: Caller, exposeErrors: boolean) {
     this.#caller = caller;
@@ -33,11 +34,7 @@ export class Responder {
 
   /** True the first time that a handle is seen. */
   accept(handle: string): boolean {
-    if (this.#seen.has(handle)) return false;
-    this.#seen.add(handle);
-    const [oldest = ''] = this.#seen;
-    if (this.#seen.size > HANDLES_LIMIT) this.#seen.delete(oldest);
-    return true;
+    return isNewer(this.#seen, handle, 1, HANDLES_LIMIT);
   }
 
   async answer(handle: string, data: unknown, from: Sender, info: MessageInfo): Promise<void> {
