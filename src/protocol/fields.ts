@@ -107,6 +107,14 @@ export function isText(value: unknown): value is string {
   return typeof value === 'string';
 }
 
+export function isTextOrNone(value: unknown): value is string | undefined {
+  return value === undefined || isText(value);
+}
+
+export function isTextOrNullOrNone(value: unknown): value is string | null | undefined {
+  return value === null || isTextOrNone(value);
+}
+
 export function isList<Item>(value: unknown, isItem: (item: unknown) => item is Item): value is Item[] {
   return Array.isArray(value) && value.every(isItem);
 }

@@ -1,7 +1,18 @@
 // The step from a gateway's decoded array to a typed frame, the same for every codec.
 import { isCode, type Code } from './codes.js';
 import { ProtocolError } from './errors.js';
-import { isBoolean, isCarried, isList, isText, isUint, pick, REF_LIMIT, type Elements } from './fields.js';
+import {
+  isBoolean,
+  isCarried,
+  isList,
+  isText,
+  isTextOrNone,
+  isTextOrNullOrNone,
+  isUint,
+  pick,
+  REF_LIMIT,
+  type Elements,
+} from './fields.js';
 import { GATEWAY_FIELDS, TYPES } from './frame.js';
 import type { GapReason, GatewayFrame, MessageOptions, Payload, Welcome } from './frame.js';
 import { isClientId, isEventName, isName, isRoomName, isSessionId, type RoomName } from './ids.js';
@@ -75,14 +86,6 @@ function isPayload(value: unknown): value is Payload {
 
 function isNames(value: unknown): value is string[] {
   return isList(value, isName);
-}
-
-function isTextOrNone(value: unknown): value is string | undefined {
-  return value === undefined || isText(value);
-}
-
-function isTextOrNullOrNone(value: unknown): value is string | null | undefined {
-  return value === null || isTextOrNone(value);
 }
 
 function isUintOrNone(value: unknown): value is number | undefined {
