@@ -28,7 +28,7 @@ export const INTERNAL_NAMES = [
     'takesNew',
     'unwritable',
   ],
-  ...['cancelWait', 'expiresAt', 'question', 'waitMs', 'callWith', 'loaded'],
+  ...['cancelWait', 'expiresAt', 'question', 'waitMs', 'callWith', 'late', 'loaded', 'use'],
   // The connection.
   ...[
     'congested',

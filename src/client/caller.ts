@@ -8,13 +8,16 @@ export type Carrier = Extract<CallFrame, { payload: Payload; event?: EventName }
 
 export const NO_PAYLOAD: Payload = { encoding: 0, data: new Uint8Array() };
 
+/** Makes the result of an answer. */
+export type Parse<Result> = (answer: unknown) => Result | Promise<Result>;
+
 export interface Caller {
-  call<Result>(frame: CallFrame, parse: (answer: unknown) => Result, options?: CallOptions): Promise<Result>;
+  call<Result>(frame: CallFrame, parse: Parse<Result>, options?: CallOptions): Promise<Result>;
   /** A call that carries data. */
   callWith<Result>(
     data: unknown,
     frame: Carrier,
-    parse: (answer: unknown) => Result,
+    parse: Parse<Result>,
     options?: CallOptions,
   ): Promise<Result>;
   /** `printed` goes to the console where nobody listens to `error`. */

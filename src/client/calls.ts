@@ -127,7 +127,7 @@ export class Calls {
   /** `parse` makes the result of the answer; it throws where the answer has not the expected shape. */
   start<Result>(
     frame: CallFrame,
-    parse: (answer: unknown) => Result,
+    parse: (answer: unknown) => Result | Promise<Result>,
     { signal, whenOffline }: CallOptions = {},
     { loading, receipt }: { loading?: LoadingPayload | undefined; receipt?: Receipt | undefined } = {},
   ): Promise<Result> {
@@ -180,8 +180,11 @@ export class Calls {
         timeoutMs === undefined
           ? () => {}
           : this.#environment.after(timeoutMs, () => {
-              const text = call.isAccepted ? 'Accepted, but not confirmed in time.' : undefined;
-              withdraw(new GatewayError('timeout', text));
+              withdraw(
+                call.isAccepted
+                  ? new GatewayError('timeout', 'Accepted, but not confirmed in time.')
+                  : new GatewayError('timeout'),
+              );
             });
       loading?.ready.then((payload) => {
         if ('payload' in frame) frame.payload = payload;

@@ -4,19 +4,19 @@ import { type GatewayFrame, type MessageOptions, PROTOCOL_VERSION } from '../pro
 import type { ClientFrame, Payload, SendFrame, Welcome } from '../protocol/frame.js';
 import { type ClientId, type EventName, isEventName, isRoomName } from '../protocol/ids.js';
 import { REQUEST_TIMEOUT_LIMIT_MS } from '../protocol/limits.js';
-import { type Carrier, NO_PAYLOAD } from './caller.js';
-import { type CallOptions, Calls, type LoadingPayload, PATIENT, type Receipt } from './calls.js';
+import { type Carrier, NO_PAYLOAD, type Parse } from './caller.js';
+import { type CallOptions, Calls, type LoadingPayload, type Receipt } from './calls.js';
 import { type Environment, REAL_ENVIRONMENT } from './environment.js';
 import type { DataOf, DefaultEvents, EventOf, MessageHandler, RequestHandler, ResultOf } from './events.js';
 import { Intake } from './intake.js';
+import { type LateCode, later } from './late-code.js';
 import { Lazy } from './lazy.js';
 import { type Beginning, Link } from './link.js';
 import { emitMessage, Listeners, type MessageEvents } from './listeners.js';
 import { type ClientOptions, connectUrl, type Settings, settingsOf } from './options.js';
 import { Payloads } from './payloads.js';
-import { Responder } from './responder.js';
-import { type ClientsPage, clientsPage, nothing, onlineOf } from './results.js';
-import { type SendResult, sendResult, tokenLifetime } from './results.js';
+import { RequestHandlers } from './request-handlers.js';
+import { type ClientsPage, nothing, type SendResult, sendResult } from './results.js';
 import { type MessageCallOptions, Room, type RoomPort, wireOptions } from './room.js';
 import type { State, StateInfo } from './state.js';
 
@@ -67,10 +67,12 @@ export class Client<Events extends object = DefaultEvents> {
   readonly #rooms = new Map<string, Room<Events>>();
   readonly #payloads: Payloads;
   readonly #intake: Intake;
-  readonly #responder: Responder;
+  readonly #handlers: RequestHandlers;
   readonly #link: Link;
   readonly #calls: Calls;
+  readonly #late: LateCode = new Lazy(() => import('./late.js'));
   readonly #port: RoomPort = {
+    late: this.#late,
     rooms: this.#rooms,
     call: (...call) => this.#calls.start(...call),
     callWith: (...call) => this.#callWith(...call),
@@ -93,7 +95,7 @@ export class Client<Events extends object = DefaultEvents> {
       onGap: (gap) => this.#listeners.emit('gap', gap),
       report: this.#report,
     });
-    this.#responder = new Responder(this.#port, settings.exposeErrors);
+    this.#handlers = new RequestHandlers(this.#port, this.#late, settings.exposeErrors);
     const intake = this.#intake;
     this.#link = new Link(
       connectUrl(url),
@@ -112,7 +114,7 @@ export class Client<Events extends object = DefaultEvents> {
       environment,
     );
     this.#calls = new Calls(this.#link, settings, environment, {
-      outboxCode: new Lazy(() => import('./outbox.js')),
+      outboxCode: this.#late,
       onDrain: () => this.#listeners.emit('drain'),
     });
   }
@@ -238,7 +240,7 @@ export class Client<Events extends object = DefaultEvents> {
     event: E,
     handler: RequestHandler<DataOf<Events, E>, ResultOf<Events, E>>,
   ): () => void {
-    return this.#responder.handle(event, handler);
+    return this.#handlers.handle(event, handler);
   }
 
   /** The room of that name; the same object each time. @throws TypeError where it is no name */
@@ -260,12 +262,14 @@ export class Client<Events extends object = DefaultEvents> {
     options: CallOptions & { prefix?: string; cursor?: string | null; limit?: number } = {},
   ): Promise<ClientsPage> {
     const { prefix = '', cursor = null, limit = 100 } = options;
-    return this.#calls.start({ type: 'clients', ref: 0, prefix, cursor, limit }, clientsPage, options);
+    const parse = later(this.#late, (code) => code.clientsPage);
+    return this.#calls.start({ type: 'clients', ref: 0, prefix, cursor, limit }, parse, options);
   }
 
   /** Whether a client is online; also false where this one may not know. */
   isOnline(client: string, options?: CallOptions): Promise<boolean> {
-    return this.#calls.start({ type: 'online', ref: 0, client: client as ClientId }, onlineOf, options);
+    const parse = later(this.#late, (code) => code.onlineOf);
+    return this.#calls.start({ type: 'online', ref: 0, client: client as ClientId }, parse, options);
   }
 
   #sendTo(to: string | string[], event: string, data: unknown, options: SendOptions): Promise<SendResult> {
@@ -300,7 +304,7 @@ export class Client<Events extends object = DefaultEvents> {
   #callWith<Result>(
     data: unknown,
     frame: Carrier,
-    parse: (answer: unknown) => Result,
+    parse: Parse<Result>,
     options?: CallOptions,
     receipt?: Receipt,
   ): Promise<Result> {
@@ -358,11 +362,11 @@ export class Client<Events extends object = DefaultEvents> {
         return this.#calls.received(frame.by, frame.seq);
       case 'requested': {
         const { handle } = frame;
-        if (!this.#responder.accept(handle)) return;
+        if (!this.#handlers.accept(handle)) return;
         return this.#intake.decode(
           frame,
-          (...message) => void this.#responder.answer(handle, ...message),
-          (error) => void this.#responder.refuse(handle, error),
+          (...message) => this.#handlers.answer(handle, ...message),
+          (error) => this.#handlers.refuse(handle, error),
         );
       }
       case 'response':
@@ -379,7 +383,10 @@ export class Client<Events extends object = DefaultEvents> {
         return frame.ref === 0 ? this.#report(error) : this.#calls.fail(frame.ref, error, frame.expected);
       }
       case 'expiring':
-        return void this.#refreshToken();
+        return void later(
+          this.#late,
+          (code) => () => code.renewToken(this.#link.tokens, this.#port),
+        )(null).catch(this.#report);
       case 'welcome':
       case 'ping':
       case 'goaway':
@@ -387,17 +394,6 @@ export class Client<Events extends object = DefaultEvents> {
         return;
       default:
         frame satisfies never;
-    }
-  }
-
-  async #refreshToken(): Promise<void> {
-    const { tokens } = this.#link;
-    try {
-      const token = await tokens.renew();
-      const lifetimeMs = await this.#calls.start({ type: 'token', ref: 0, token }, tokenLifetime, PATIENT);
-      if (lifetimeMs !== null) tokens.learn(lifetimeMs);
-    } catch (error) {
-      this.#report(error);
     }
   }
 

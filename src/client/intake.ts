@@ -15,7 +15,7 @@ import type { RoomName } from '../protocol/ids.js';
 import type { MessageInfo, Sender } from './events.js';
 import type { MessageEvents } from './listeners.js';
 import type { Payloads } from './payloads.js';
-import { Reader } from './reader.js';
+import { isNewer, Reader } from './reader.js';
 
 /** Receipts that can be given again. */
 const HANDLED_LIMIT = 4_096;
@@ -46,7 +46,7 @@ export class Intake {
   /** Of the client's own messages. */
   readonly #inbox = new Reader();
   /** Messages that receipts were given for. */
-  readonly #handled = new Set<string>();
+  readonly #handled = new Map<string, number>();
   /** Up to where messages were kept while the client was away, and are not acknowledged. */
   #kept: EntryId | null = null;
   /** An older gateway cannot read cursors. */
@@ -79,11 +79,8 @@ export class Intake {
     const { id, from, session, options } = frame;
     const take = (run: () => boolean): void => {
       const reader = this.#reader('room' in frame ? frame.room : null);
-      if (reader?.take(frame) !== false && run() && options.delivered) {
-        this.#handled.add(`${session} ${options.seq}`);
-        const [oldest = ''] = this.#handled;
-        if (this.#handled.size > HANDLED_LIMIT) this.#handled.delete(oldest);
-      }
+      if (reader?.take(frame) !== false && run() && options.delivered)
+        isNewer(this.#handled, `${session} ${options.seq}`, 1, HANDLED_LIMIT);
       if (options.delivered) this.#confirm(from, session, options.seq ?? 0);
       if (id !== null) this.#acknowledge();
     };

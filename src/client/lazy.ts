@@ -21,4 +21,10 @@ export class Lazy<Code> {
     );
     return this.#loading;
   }
+
+  /** Runs at once where the code is there, else when it is, in the order of these calls. */
+  use(run: (code: Code) => void, onFailure: (error: unknown) => void): void {
+    if (this.loaded === null) this.load().then(run, onFailure);
+    else run(this.loaded);
+  }
 }

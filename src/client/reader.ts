@@ -24,7 +24,7 @@ export class Reader {
 }
 
 /** Remembers the last number under a key; the key that was not used for the longest time is forgotten. */
-function isNewer(numbers: Map<string, number>, key: string, number: number, limit: number): boolean {
+export function isNewer(numbers: Map<string, number>, key: string, number: number, limit: number): boolean {
   const last = numbers.get(key) ?? 0;
   numbers.delete(key);
   numbers.set(key, Math.max(last, number));

@@ -3,45 +3,28 @@ import { CODES, type Code } from '../protocol/codes.js';
 import { GatewayError, ProtocolError } from '../protocol/errors.js';
 import { type Caller, NO_PAYLOAD } from './caller.js';
 import { PATIENT } from './calls.js';
-import type { MessageInfo, RequestHandler, Sender } from './events.js';
+import type { RequestHandler } from './events.js';
 import { nothing } from './results.js';
 
-/** Handles that are remembered so that a request delivered again is not executed again. */
-const HANDLES_LIMIT = 10_000;
 /** Longest text of a rejection, characters; the protocol allows more, nobody reads more. */
 const TEXT_LIMIT_CHARACTERS = 200;
+
+type Handler = RequestHandler<unknown, unknown>;
 
 export class Responder {
   readonly #caller: Caller;
   readonly #exposeErrors: boolean;
-  readonly #handlers = new Map<string, RequestHandler<unknown, unknown>>();
-  readonly #seen = new Set<string>();
 
   constructor(caller: Caller, exposeErrors: boolean) {
     this.#caller = caller;
     this.#exposeErrors = exposeErrors;
   }
 
-  /** @throws TypeError where the event has a handler: two answers to one question make no sense */
-  handle(event: string, handler: RequestHandler<unknown, unknown>): () => void {
-    if (this.#handlers.has(event)) throw new TypeError(`There is a request handler for ${event} already.`);
-    this.#handlers.set(event, handler);
-    return () => {
-      if (this.#handlers.get(event) === handler) this.#handlers.delete(event);
-    };
-  }
-
-  /** True the first time that a handle is seen. */
-  accept(handle: string): boolean {
-    if (this.#seen.has(handle)) return false;
-    this.#seen.add(handle);
-    const [oldest = ''] = this.#seen;
-    if (this.#seen.size > HANDLES_LIMIT) this.#seen.delete(oldest);
-    return true;
-  }
-
-  async answer(handle: string, data: unknown, from: Sender, info: MessageInfo): Promise<void> {
-    const handler = this.#handlers.get(info.event);
+  async answer(
+    handler: Handler | undefined,
+    handle: string,
+    ...[data, from, info]: Parameters<Handler>
+  ): Promise<void> {
     try {
       if (handler === undefined) throw new GatewayError('no_handler');
       const result = await handler(data, from, info);

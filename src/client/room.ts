@@ -7,9 +7,10 @@ import type { DataOf, EventOf, MessageHandler, MessageInfo, PresenceChange, Send
 import { emitMessage, Listeners, type MessageEvents } from './listeners.js';
 import { HISTORY_LIMIT } from '../protocol/limits.js';
 import type { ReadRoom } from './intake.js';
+import { type LateCode, later } from './late-code.js';
 import { Reader } from './reader.js';
-import { type Accepted, acceptedResult, countOf, type MembersPage } from './results.js';
-import { membersPage, nothing, positionOf } from './results.js';
+import { type Accepted, acceptedResult, type MembersPage } from './results.js';
+import { nothing, positionOf } from './results.js';
 
 export interface MessageCallOptions extends CallOptions {
   /** At most once, never stored, and not confirmed: the promise resolves when it is written. Offline it fails by default. */
@@ -31,6 +32,7 @@ export interface JoinOptions extends CallOptions {
 
 /** What a room has of its client. */
 export interface RoomPort extends Caller {
+  readonly late: LateCode;
   /** Rooms that are joined or listened to, or were never left, by name. */
   readonly rooms: Map<string, RoomEvents>;
 }
@@ -127,12 +129,14 @@ export class Room<Events extends object = Record<string, unknown>> implements Ro
   /** One page of the clients in the room, in the order of their ids; 100 unless `limit` (at most 1000) says otherwise. */
   members(options: CallOptions & { cursor?: string | null; limit?: number } = {}): Promise<MembersPage> {
     const { cursor = null, limit = 100 } = options;
-    return this.#port.call({ ...this.#frame('members'), cursor, limit }, membersPage, options);
+    const parse = later(this.#port.late, (code) => code.membersPage);
+    return this.#port.call({ ...this.#frame('members'), cursor, limit }, parse, options);
   }
 
   /** How many clients are in the room. */
   count(options?: CallOptions): Promise<number> {
-    return this.#port.call(this.#frame('count'), countOf, options);
+    const parse = later(this.#port.late, (code) => code.countOf);
+    return this.#port.call(this.#frame('count'), parse, options);
   }
 
   /** @internal */

@@ -24,7 +24,7 @@ export interface Elements {
   payload(): Payload | null;
 }
 
-const REF_LIMIT = 0xffff_ffff;
+export const REF_LIMIT = 0xffff_ffff;
 
 /** Throws `bad_parameter`, with the frame's ref, at the first field that is wrong. */
 export class Fields {
@@ -91,15 +91,28 @@ export class Fields {
 
   payload(): Payload {
     const payload = this.elements.payload();
-    if (payload === null || !isEncoding(payload.encoding)) return this.refuse('payload');
-    // The none codec says that there is nothing, so there is nothing to deflate either.
-    const isNone = (payload.encoding & 0x0f) === 0;
-    return isNone && (payload.encoding !== 0 || payload.data.length > 0) ? this.refuse('payload') : payload;
+    return payload !== null && isCarried(payload) ? payload : this.refuse('payload');
   }
+}
+
+/** Whether a payload's encoding is one, and has what belongs to it. */
+export function isCarried({ encoding, data }: Payload): boolean {
+  if (!isEncoding(encoding)) return false;
+  // The none codec says that there is nothing, so there is nothing to deflate either.
+  const isNone = (encoding & 0x0f) === 0;
+  return !isNone || (encoding === 0 && data.length === 0);
 }
 
 export function isText(value: unknown): value is string {
   return typeof value === 'string';
+}
+
+export function isTextOrNone(value: unknown): value is string | undefined {
+  return value === undefined || isText(value);
+}
+
+export function isTextOrNullOrNone(value: unknown): value is string | null | undefined {
+  return value === null || isTextOrNone(value);
 }
 
 export function isList<Item>(value: unknown, isItem: (item: unknown) => item is Item): value is Item[] {

@@ -161,7 +161,7 @@ export function encodeRoomMessageBody(room: string, message: MessageBody): Uint8
 }
 
 /** Most messages have none. */
-export const NO_OPTIONS: MessageOptions = Object.freeze({});
+export const NO_OPTIONS: MessageOptions = /* @__PURE__ */ Object.freeze({});
 
 function writeOptions(options: MessageOptions): void {
   writer.reset();

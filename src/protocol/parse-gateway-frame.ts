@@ -1,47 +1,72 @@
 // The step from a gateway's decoded array to a typed frame, the same for every codec.
 import { isCode, type Code } from './codes.js';
-import { Fields, isBoolean, isList, isText, isUint, pick, type Elements } from './fields.js';
-import { GATEWAY_FIELDS, TYPES, type GatewayFrame, type MessageOptions, type Welcome } from './frame.js';
-import { isClientId, isName, isRoomName, isSessionId, type ClientId, type RoomName } from './ids.js';
+import { ProtocolError } from './errors.js';
+import {
+  isBoolean,
+  isCarried,
+  isList,
+  isText,
+  isTextOrNone,
+  isTextOrNullOrNone,
+  isUint,
+  pick,
+  REF_LIMIT,
+  type Elements,
+} from './fields.js';
+import { GATEWAY_FIELDS, TYPES } from './frame.js';
+import type { GapReason, GatewayFrame, MessageOptions, Payload, Welcome } from './frame.js';
+import { isClientId, isEventName, isName, isRoomName, isSessionId, type RoomName } from './ids.js';
 import { OPAQUE_LIMIT_CHARACTERS, TEXT_LIMIT_CHARACTERS } from './limits.js';
 
 type FieldOf<Frame, Name> = Frame extends unknown ? (Name extends keyof Frame ? Frame[Name] : never) : never;
 type FieldName = (typeof GATEWAY_FIELDS)[keyof typeof GATEWAY_FIELDS][number];
 
-type Read<Value> = (fields: Fields, name: string) => Value;
+/** Undefined where the element is not what the field should be. */
+type Read<Value> = (element: unknown) => Value | undefined;
 
-const uint: Read<number> = (fields, name) => fields.uint(name);
-const uintOrNull: Read<number | null> = ({ elements }) => elements.uint();
-const client: Read<ClientId> = (fields, name) => fields.client(name);
-const names: Read<string[]> = (fields, name) => fields.value(name, isNames);
+function where<Value>(isRight: (element: unknown) => element is Value): Read<Value> {
+  return (element) => (isRight(element) ? element : undefined);
+}
+
+function text(limit: number): Read<string> {
+  return (element) => (isText(element) && element.length <= limit ? element : undefined);
+}
+
+const opaque = text(OPAQUE_LIMIT_CHARACTERS);
+const uint = where(isUint);
+const client = where(isClientId);
+const names = where(isNames);
+const place: Read<string | null> = (element) => (element === null ? null : opaque(element));
+/** Of the last elements of a frame: what is no number says nothing. */
+const uintOrNull: Read<number | null> = (element) => uint(element) ?? null;
 
 /** What reads each field; a field of one name is of one kind in all frames. */
 const READ: { [Name in FieldName]: Read<FieldOf<GatewayFrame, Name>> } = {
   by: client,
-  channel: (fields, name) => fields.value(name, isRoomOrNull),
-  close: (fields, name) => fields.uint(name, 1000, 4999),
+  channel: where(isRoomOrNull),
+  close: (element) => (isUint(element) && element >= 1000 && element <= 4999 ? element : undefined),
   code,
   count: uint,
-  event: (fields) => fields.event(),
+  event: where(isEventName),
   expected: uintOrNull,
   from: client,
-  handle: (fields, name) => fields.opaque(name),
-  id: (fields, name) => fields.stringOrNull(name, OPAQUE_LIMIT_CHARACTERS),
+  handle: (element) => opaque(element) || undefined,
+  id: place,
   inMs: uint,
   info: welcome,
   joined: names,
   left: names,
   missing: uintOrNull,
   options,
-  payload: (fields) => fields.payload(),
-  reason: ({ elements }) => (elements.value() === 'trimmed' ? 'trimmed' : 'lost'),
-  ref: (fields) => fields.ref(0),
-  result: ({ elements }) => elements.value(),
+  payload: where(isPayload),
+  reason: (element): GapReason => (element === 'trimmed' ? 'trimmed' : 'lost'),
+  ref: (element) => (isUint(element) && element <= REF_LIMIT ? element : undefined),
+  result: (element) => element,
   retryAfterMs: uint,
-  room: (fields) => fields.room(),
+  room: where(isRoomName),
   seq: uint,
-  session: (fields) => fields.session(),
-  text: (fields, name) => fields.string(name, TEXT_LIMIT_CHARACTERS),
+  session: where(isSessionId),
+  text: text(TEXT_LIMIT_CHARACTERS),
 };
 
 const BY_NUMBER = new Map<number, GatewayFrame['type']>(
@@ -49,21 +74,18 @@ const BY_NUMBER = new Map<number, GatewayFrame['type']>(
 );
 
 /** A newer gateway may refuse for a reason that this side has no name for. */
-function code(fields: Fields, name: string): Code {
-  const value = fields.string(name, OPAQUE_LIMIT_CHARACTERS);
-  return isCode(value) ? value : 'internal_error';
+function code(element: unknown): Code | undefined {
+  const value = opaque(element);
+  return value === undefined || isCode(value) ? value : 'internal_error';
+}
+
+function isPayload(value: unknown): value is Payload {
+  // What `elements.payload()` gives.
+  return value !== null && isCarried(value as Payload);
 }
 
 function isNames(value: unknown): value is string[] {
   return isList(value, isName);
-}
-
-function isTextOrNone(value: unknown): value is string | undefined {
-  return value === undefined || isText(value);
-}
-
-function isTextOrNullOrNone(value: unknown): value is string | null | undefined {
-  return value === null || isTextOrNone(value);
 }
 
 function isUintOrNone(value: unknown): value is number | undefined {
@@ -83,9 +105,9 @@ function isUrls(value: unknown): value is string | string[] {
 }
 
 /** Only what a receiver learns of them. */
-function options(fields: Fields): MessageOptions {
+function options(element: unknown): MessageOptions | undefined {
   const shape = { trace: isTextOrNone, seq: isUintOrNone, delivered: isTrueOrNone };
-  return pick<MessageOptions>(fields.elements.value(), shape) ?? fields.refuse('options');
+  return pick<MessageOptions>(element, shape) ?? undefined;
 }
 
 type Optional<Shape, Name extends keyof Shape> = Omit<Shape, Name> & Partial<Pick<Shape, Name>>;
@@ -99,8 +121,8 @@ function isIceServers(value: unknown): value is IceServer[] {
   );
 }
 
-function welcome(fields: Fields): Welcome {
-  const info = pick<Optional<Welcome, 'kept'>>(fields.elements.value(), {
+function welcome(element: unknown): Welcome | undefined {
+  const info = pick<Optional<Welcome, 'kept'>>(element, {
     server: isText,
     client: isClientId,
     session: isSessionId,
@@ -115,15 +137,18 @@ function welcome(fields: Fields): Welcome {
     frameLimitBytes: isUint,
     iceServers: isIceServers,
   });
-  return info === null ? fields.refuse('welcome') : { ...info, kept: info.kept ?? null };
+  return info === null ? undefined : { ...info, kept: info.kept ?? null };
 }
 
 /** @throws ProtocolError `unknown_type` (a newer gateway's: to be ignored) or `bad_parameter` */
 export function parseGatewayFrame(type: number, elements: Elements): GatewayFrame {
-  const fields = new Fields(elements);
-  const name = BY_NUMBER.get(type) ?? fields.unknownType(type);
+  const name = BY_NUMBER.get(type);
+  if (name === undefined) throw new ProtocolError('unknown_type', `unknown frame type ${type}`);
   const frame: Record<string, unknown> = { type: name };
-  for (const field of GATEWAY_FIELDS[name]) frame[field] = READ[field](fields, field);
+  for (const field of GATEWAY_FIELDS[name]) {
+    frame[field] = READ[field](field === 'payload' ? elements.payload() : elements.value());
+    if (frame[field] === undefined) throw new ProtocolError('bad_parameter', `bad ${field}`);
+  }
   // The two tables' types say that these are the fields of that frame.
   return frame as unknown as GatewayFrame;
 }
