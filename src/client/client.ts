@@ -356,6 +356,8 @@ export class Client<Events extends object = DefaultEvents> {
         return this.#intake.notice(frame);
       case 'delivered':
         return this.#calls.received(frame.by, frame.seq);
+      case 'doubt':
+        return this.#calls.doubt();
       case 'requested': {
         const { handle } = frame;
         if (!this.#responder.accept(handle)) return;
