@@ -234,6 +234,7 @@ const gatewayFrames = [
   ['gap: of the inbox', { type: 'gap', channel: null, reason: 'trimmed', missing: 12, id: '5f3a:40-9c' }],
   ['gap: of a room', { type: 'gap', channel: 'lobby', reason: 'lost', missing: null, id: null }],
   ['position', { type: 'position', channel: 'lobby', id: '77:9-0' }],
+  ['doubt', { type: 'doubt' }],
   ['requested', { type: 'requested', handle: 'h1', options: {}, ...from, event: 'add', payload: sum }],
   ['response', { type: 'response', ref: 5, payload: { encoding: 2, data: text('3') } }],
   [

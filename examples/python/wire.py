@@ -290,6 +290,7 @@ GATEWAY_FRAMES = _table("""
     28 asked from:name session seq:uint
     29 gap channel:name? reason:text missing:uint? id:opaque?
     30 position channel:name? id:opaque?
+    31 doubt
     36 roomMessage id:opaque? options room:name from:name session event:name payload
     53 presence room:name joined:names left:names count:uint
 """)

@@ -280,6 +280,12 @@ export class Calls {
     this.#outbox?.received(by, seq);
   }
 
+  /** The store may have lost what it accepted last. */
+  doubt(): void {
+    this.#outbox?.doubt();
+    this.flush();
+  }
+
   /** A new session began instead of the old one: answers to the old one's requests will not come. */
   sessionLost(): void {
     const error = new GatewayError('unknown_outcome');

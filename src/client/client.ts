@@ -360,6 +360,8 @@ export class Client<Events extends object = DefaultEvents> {
         return this.#intake.notice(frame);
       case 'delivered':
         return this.#calls.received(frame.by, frame.seq);
+      case 'doubt':
+        return this.#calls.doubt();
       case 'requested': {
         const { handle } = frame;
         if (!this.#handlers.accept(handle)) return;

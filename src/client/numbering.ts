@@ -37,8 +37,8 @@ export class Numbering<Message extends KeptMessage> {
   /** Where the gateway wants to go on. */
   #expected = Infinity;
   /**
-   * The gateway has asked for a number since it last took one. Only then it is told that some will not come: it may have
-   * lost accepted ones in the meantime, and asks for those first.
+   * The gateway has asked for a number, or gets all that is kept again, since it last took one. Only then it is told that
+   * some will not come: it may have lost accepted ones in the meantime, and those come first.
    */
   #isAsked = false;
   #isStopped = false;
@@ -107,6 +107,16 @@ export class Numbering<Message extends KeptMessage> {
   lost(message: Message): void {
     this.#land(message);
     this.#isStopped = message.isUnsure = true;
+  }
+
+  /** The gateway may have lost accepted ones, and would ask for them only after something new; an answer on its way may be from before. */
+  doubt(): void {
+    if (this.#isNumberless) return;
+    for (const { isAccepted, isFlying, number } of this.#messages.values()) {
+      if (!isAccepted && !isFlying) continue;
+      this.#expected = Math.min(this.#expected, number);
+      this.#isStopped = this.#isCareful = true;
+    }
   }
 
   /** Will not be written again: refused for good, given up, or kept long enough. */

@@ -155,6 +155,15 @@ export class Outbox<Message extends FollowedMessage> {
     this.#lostAt = null;
   }
 
+  /** The store may have lost what it accepted last: it gets again what is still here, and drops what it has. */
+  doubt(): void {
+    this.#trim();
+    for (const numbering of this.#channels.values()) {
+      numbering.doubt();
+      this.#settle(numbering);
+    }
+  }
+
   /** Receipts that came while there was no connection went nowhere. */
   askAgain(): void {
     this.#deliveries.resumed();
@@ -221,6 +230,8 @@ export class Outbox<Message extends FollowedMessage> {
       if (message.isAccepted) {
         this.#release(message);
         message.isAccepted = false;
+        // A refusal says nothing about the first time.
+        message.isUnsure = true;
       } else if (numbering.isUnrepeatable(message)) this.#giveUp(message, null);
     }
     if (!numbering.isDone) this.#again.add(numbering);

@@ -23,6 +23,7 @@ export function formatGatewayFrame(frame: GatewayFrame): Outline {
         frame.payload,
       );
     case 'ping':
+    case 'doubt':
       return outline([type]);
     case 'ok':
       return outline([type, frame.ref, frame.result]);

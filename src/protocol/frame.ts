@@ -35,6 +35,7 @@ export const TYPES = {
   asked: 28,
   gap: 29,
   position: 30,
+  doubt: 31,
 
   join: 32,
   leave: 33,
@@ -391,6 +392,10 @@ export interface PositionFrame {
   channel: RoomName | null;
   id: EntryId | null;
 }
+/** The store may have lost what it accepted last: who still has such messages sends them again under their numbers. */
+export interface DoubtFrame {
+  type: 'doubt';
+}
 export interface RoomMessageFrame {
   type: 'roomMessage';
   id: EntryId | null;
@@ -424,6 +429,7 @@ export type GatewayFrame =
   | AskedFrame
   | GapFrame
   | PositionFrame
+  | DoubtFrame
   | RoomMessageFrame
   | PresenceFrame;
 
@@ -442,6 +448,7 @@ export const GATEWAY_FIELDS = {
   asked: ['from', 'session', 'seq'],
   gap: ['channel', 'reason', 'missing', 'id'],
   position: ['channel', 'id'],
+  doubt: [],
   roomMessage: ['id', 'options', 'room', 'from', 'session', 'event', 'payload'],
   presence: ['room', 'joined', 'left', 'count'],
 } as const satisfies FieldsOf<GatewayFrame>;

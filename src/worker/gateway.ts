@@ -12,6 +12,9 @@ const DRAIN_STEP_MS = 50;
 /** The share of its time that a drain may take to send clients away; the rest is theirs to go. */
 const DRAIN_SENDING_SHARE = 0.6;
 
+/** How long senders keep what was accepted, ms: whoever comes later has nothing to send again. */
+const DOUBT_MS = 30_000;
+
 type Fence = Extract<StoreEvent, { type: 'fence' }>;
 
 export class Gateway {
@@ -22,6 +25,8 @@ export class Gateway {
   private readonly fences = new Map<SessionId, Fence>();
   /** Hellos whose token or session is being looked up; a connection that says nothing is none of them. */
   pendingHandshakes = 0;
+  /** When the store may have lost what it had accepted, monotonic ms. */
+  private doubtedAt = -Infinity;
 
   constructor(private readonly options: VisitOptions) {}
 
@@ -41,6 +46,16 @@ export class Gateway {
     const session = this.options.registry.get(event.session);
     if (session === undefined || session.ref.generation > event.generation) return;
     this.end(session, event.code);
+  }
+
+  /** The store may have lost what it accepted last: those who sent it are told, also those who are away now. */
+  doubt(): void {
+    this.doubtedAt = performance.now();
+    for (const session of this.options.registry.all()) session.send({ type: 'doubt' });
+  }
+
+  get isInDoubt(): boolean {
+    return performance.now() - this.doubtedAt < DOUBT_MS;
   }
 
   /** Attaches a session; `fencedBy` says that a newer connection took it over before the answer was here. */

@@ -53,6 +53,9 @@ export class Incoming {
         keepAlive.renewAll();
         void feeds.resync();
         return;
+      case 'doubt':
+        gateway.doubt();
+        return;
       default:
         event satisfies never;
     }

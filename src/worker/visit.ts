@@ -46,6 +46,8 @@ export interface VisitOptions {
 interface Host {
   readonly draining: boolean;
   readonly isBusy: boolean;
+  /** Sessions that go on are told that the store may have lost messages. */
+  readonly isInDoubt: boolean;
   pendingHandshakes: number;
   attach(request: AttachRequest): Promise<{ result: AttachResult; fencedBy: CloseCode | null }>;
 }
@@ -242,6 +244,7 @@ export class Visit implements ConnectionHandlers {
         iceServers: config.iceServers,
       },
     });
+    if (resumed && this.host.isInDoubt) session.send({ type: 'doubt' });
     if (session.logs('debug')) session.log.debug({ agent: arrived.agent, resumed }, 'session attached');
     entry.enter(inbox, cursors);
     const early = this.arrival?.early ?? [];

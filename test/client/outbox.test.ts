@@ -39,7 +39,7 @@ interface Answer {
 class Log {
   entries: Entry[] = [];
   last = 0;
-  private hasForgotten = false;
+  wasDoubted = false;
   readonly everStored = new Set<string>();
 
   append({ ref, seq, options, payload }: PublishFrame, fate: Fate): Answer {
@@ -51,8 +51,8 @@ class Log {
       id: code === null ? `e:${seq}` : null,
     });
     if (seq === null || seq === 0) throw new Error('a kept message without a number');
-    // Looked at before the number is. Not after a loss, for then it would be no fault of the client to lose more.
-    if (fate === 'absent' && !this.hasForgotten) return answer('not_found');
+    // Looked at before the number is. Not after a loss or a doubt: whoever is gone does not miss what was for him.
+    if (fate === 'absent' && !this.wasDoubted) return answer('not_found');
     if (seq <= this.last) return { ...answer(null), id: null };
     if (seq > Math.max(this.last + 1, options.first ?? 0)) return answer('out_of_order', this.last + 1);
     if (fate === 'unavailable' || fate === 'overloaded') return answer(fate);
@@ -66,7 +66,7 @@ class Log {
 
   /** A failover to a copy that lagged behind. */
   forget(count: number): void {
-    this.hasForgotten = true;
+    this.wasDoubted = true;
     this.entries.splice(Math.max(0, this.entries.length - count));
     this.last = this.entries.at(-1)?.number ?? 0;
   }
@@ -166,11 +166,21 @@ class World implements Wire {
     this.calls.ahead(() => {});
   }
 
-  /** All goes well from here on. */
-  async finish(): Promise<void> {
+  doubt(): void {
+    for (const name of ROOMS) this.log(name).wasDoubted = true;
+    if (this.open) this.calls.doubt();
+  }
+
+  /** All goes well from here on; either something new or a doubt makes senders look at what they sent before. */
+  async finish(last: 'publish' | 'doubt' = 'publish'): Promise<void> {
     this.resume();
-    for (const [i, room] of ROOMS.entries()) this.publish(room, `last ${i}`);
-    for (let round = 0; round < 200 && this.outcomes.size < this.sent.length; round++) {
+    if (last === 'doubt') this.doubt();
+    else for (const [i, room] of ROOMS.entries()) this.publish(room, `last ${i}`);
+    for (
+      let round = 0;
+      round < 200 && (this.outcomes.size < this.sent.length || this.frames.length > 0);
+      round++
+    ) {
       while (this.frames.length + this.answers.length > 0) {
         this.process(1, 'stored');
         this.answer(0);
@@ -190,6 +200,7 @@ type Step =
   | { do: 'lose'; isMoved: boolean }
   | { do: 'resume' }
   | { do: 'forget'; room: string; count: number }
+  | { do: 'doubt' }
   | { do: 'advance'; ms: number };
 
 const room = fc.constantFrom(...ROOMS);
@@ -222,11 +233,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 1,
     arbitrary: fc.record({ do: fc.constant('forget' as const), room, count: fc.integer({ min: 1, max: 9 }) }),
   },
+  { weight: 1, arbitrary: fc.constant({ do: 'doubt' as const }) },
   {
     weight: 2,
     arbitrary: fc.record({ do: fc.constant('advance' as const), ms: fc.integer({ min: 1, max: 400 }) }),
   },
 );
+
+const last = fc.constantFrom('publish' as const, 'doubt' as const);
 
 function run(world: World, steps: readonly Step[]): void {
   for (const [i, each] of steps.entries()) {
@@ -249,6 +263,9 @@ function run(world: World, steps: readonly Step[]): void {
       case 'forget':
         world.log(each.room).forget(each.count);
         break;
+      case 'doubt':
+        world.doubt();
+        break;
       case 'advance':
         world.environment.advance(each.ms);
         break;
@@ -261,10 +278,10 @@ function run(world: World, steps: readonly Step[]): void {
 describe('kept messages', () => {
   test('are stored once, in order, and told truly, whatever fails', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 50 }), async (steps) => {
+      fc.asyncProperty(fc.array(step, { maxLength: 50 }), last, async (steps, end) => {
         const world = new World();
         run(world, steps);
-        await world.finish();
+        await world.finish(end);
         expect(world.outcomes.size).toBe(world.sent.length);
         for (const name of ROOMS) {
           const log = world.log(name);
@@ -383,6 +400,64 @@ describe('kept messages', () => {
       world.calls.end(new GatewayError('closed'));
     },
   );
+
+  test('that were accepted are sent again in a doubt, before anything new, and the store takes what it lost', async () => {
+    const world = new World();
+    for (const text of ['1', '2', '3']) world.publish('a', text);
+    world.publish('b', 'only');
+    world.process(4, 'stored');
+    for (let i = 0; i < 4; i++) world.answer(0);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(world.outcomes.size).toBe(4);
+    world.publish('a', '4');
+    world.log('a').forget(2);
+    world.doubt();
+    world.publish('a', '5');
+    const written = (): unknown[] =>
+      world.written.map(({ room, seq, options }) => [room, seq, options.first]);
+    // What is without an answer comes first; the other channel need not wait for it.
+    expect(written()).toEqual([
+      ['a', 4, undefined],
+      ['b', 1, undefined],
+    ]);
+    world.process(2, 'stored');
+    world.answer(0);
+    world.answer(0);
+    expect(written()).toEqual([['a', 1, undefined]]);
+    await world.finish();
+    expect(world.log('a').entries.map(({ text }) => text)).toEqual(['1', '2', '3', '4', '5', 'last 0']);
+    expect(world.log('b').entries.map(({ text }) => text)).toEqual(['only', 'last 1']);
+    world.calls.end(new GatewayError('closed'));
+  });
+
+  test('are sent again in a doubt as far as the window goes, and not when they are older than 30 s', async () => {
+    const world = new World();
+    world.publish('a', 'old');
+    world.process(1, 'stored');
+    world.answer(0);
+    world.environment.advance(30_000);
+    for (let i = 0; i < 256; i++) world.publish('a', `${i}`);
+    world.publish('b', 'x');
+    world.process(257, 'stored');
+    for (let i = 0; i < 257; i++) world.answer(0);
+    world.process(257, 'stored');
+    for (let i = 0; i < 257; i++) world.answer(0);
+    world.log('a').forget(256);
+    world.doubt();
+    // Carefully until one is accepted.
+    expect(world.written.map(({ room, seq }) => [room, seq])).toEqual([
+      ['a', 2],
+      ['b', 1],
+    ]);
+    world.process(2, 'stored');
+    world.answer(0);
+    expect(world.written).toHaveLength(255);
+    await world.finish('doubt');
+    expect(world.log('a').entries.map(({ number }) => number)).toEqual(
+      Array.from({ length: 257 }, (_, i) => i + 1),
+    );
+    world.calls.end(new GatewayError('closed'));
+  });
 
   test('are kept for 30 s after their acceptance, and within a bound of bytes', async () => {
     const world = new World({ offlineQueueLimitBytes: 2_000 });

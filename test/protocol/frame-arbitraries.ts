@@ -259,6 +259,7 @@ export function gatewayFrameWith(payloads: fc.Arbitrary<Payload>): fc.Arbitrary<
       }),
     }),
     fc.constant({ type: 'ping' }),
+    fc.constant({ type: 'doubt' }),
     fc.record({ type: fc.constant('ok'), ref, result }),
     fc.record({
       type: fc.constant('error'),

@@ -24,6 +24,8 @@ export interface RedisConnectionOptions {
   count(kind: string): void;
   /** Channels are heard again after an interruption: what was published meanwhile is lost. */
   reconnected(): void;
+  /** Calls go to another server than before, or to another run of it: it may not have what was accepted last. */
+  succeeded(): void;
 }
 
 export class RedisConnection {
@@ -33,6 +35,10 @@ export class RedisConnection {
   private readonly masters = new Map<string, RedisMaster>();
   /** The master of each slot; all the same without a cluster. */
   private owners: (RedisMaster | undefined)[] = [];
+  /** Names of the last ones, also of slots that nobody owns now. */
+  private readonly formerOwners: string[] = [];
+  /** By name, which reign of a master accepted what was accepted last; of a new one, that of the one before it. */
+  private readonly reigns = new Map<string, string>();
   private readonly listeners = new Map<string, (channel: string, bytes: Buffer) => void>();
   /** Channels that were listened to before: to hear them again means that something was missed. */
   private readonly heardBefore = new Set<string>();
@@ -273,6 +279,7 @@ export class RedisConnection {
       }
       for (const [from, to] of slots) owners.fill(master, from, to + 1);
     }
+    this.inherit(owners);
     this.owners = owners;
     const used = new Set(owners);
     for (const [name, master] of this.masters) {
@@ -283,6 +290,27 @@ export class RedisConnection {
     }
     void this.assign();
     return starting;
+  }
+
+  /** Slots of a master that is none any more go to others. Slots that move between two masters lose nothing. */
+  private inherit(owners: readonly (RedisMaster | undefined)[]): void {
+    const remaining = new Set(owners.map((owner) => owner?.name));
+    const reigns = new Map(this.reigns);
+    for (const [slot, heir] of owners.entries()) {
+      if (heir === undefined) continue;
+      const former = this.formerOwners[slot];
+      this.formerOwners[slot] = heir.name;
+      if (former === undefined || remaining.has(former)) continue;
+      const reign = reigns.get(former);
+      if (reign !== undefined) this.reigns.set(heir.name, reign);
+    }
+  }
+
+  /** After a failover, or a restart. The first replica of a master begins a new reign too, which does no harm. */
+  private noteReign(name: string, reign: string): void {
+    const before = this.reigns.get(name);
+    this.reigns.set(name, reign);
+    if (before !== undefined && before !== reign) this.options.succeeded();
   }
 
   private createMaster(address: Address): RedisMaster {
@@ -297,6 +325,9 @@ export class RedisConnection {
       heard: (channel, bytes) => this.listeners.get(channel)?.(channel, bytes),
       listening: (channels) => {
         this.noteListening(channels);
+      },
+      reigns: (reign) => {
+        this.noteReign(nameOf(address), reign);
       },
       doubt: () => void this.refresh(),
     });

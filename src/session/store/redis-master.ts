@@ -40,6 +40,8 @@ export interface RedisMasterOptions {
   heard(channel: string, bytes: Buffer): void;
   /** These channels are listened to from now on, for the first time or again. */
   listening(channels: readonly string[]): void;
+  /** It is a master, as it says once a second and before it is asked for anything else on a new connection. */
+  reigns(reign: string): void;
   /** This may not be a master any more, or not of these slots: somebody should look. */
   doubt(): void;
 }
@@ -243,7 +245,12 @@ export class RedisMaster {
   /** A replica takes connections and questions like a master; only it says what it is. */
   private async askRole(): Promise<void> {
     try {
-      this.isMaster = (await this.data.info('replication')).includes('role:master');
+      const info = await this.data.info('replication');
+      if (this.closed) return;
+      this.isMaster = info.includes('role:master');
+      // Redis makes a new one whenever a process begins as a master or becomes one.
+      const [, reign] = /^master_replid:(\S+)/m.exec(info) ?? [];
+      if (this.isMaster && reign !== undefined) this.options.reigns(reign);
     } catch (error) {
       this.isMaster = false;
       this.learn(error);

@@ -92,6 +92,9 @@ export class RedisStore implements Store {
       reconnected: () => {
         options.listener({ type: 'reset' });
       },
+      succeeded: () => {
+        options.listener({ type: 'doubt' });
+      },
     });
     try {
       await checkEviction(redis, options);

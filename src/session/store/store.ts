@@ -164,7 +164,9 @@ export type StoreEvent =
   /** Clients came into or left a room where this worker has members; count is the number of clients after it. */
   | { type: 'presence'; room: RoomName; client: ClientId; change: 'joined' | 'left'; count: number }
   /** Events may have been missed (the connection to the store was cut, or the worker's lease ran out): forget caches, renew every session. */
-  | { type: 'reset' };
+  | { type: 'reset' }
+  /** The store may have lost what it accepted last: senders should send again what they still hold. */
+  | { type: 'doubt' };
 
 export interface StoreSettings {
   /** How long a session waits for a new connection, ms. */

@@ -50,6 +50,7 @@ describe('RedisStore on a cluster in trouble', () => {
           ? [Buffer.from(event.entry.body).toString()]
           : [],
       );
+  const doubts = (): number => harness.events(W1).filter(({ type }) => type === 'doubt').length;
   const resets = (): number => harness.events(W1).filter(({ type }) => type === 'reset').length;
 
   test('follows a slot that moves under load, and hears it at its new place', async () => {
@@ -77,6 +78,7 @@ describe('RedisStore on a cluster in trouble', () => {
       // Calls waited for the move, and none was refused.
       expect([sender.late, sender.refilled, [...sender.failures]]).toEqual([0, 0, []]);
     }
+    expect(doubts()).toBe(0);
   }, 40_000);
 
   test('refuses only calls of a dead master, and goes on with the replica that takes over', async () => {
@@ -103,6 +105,7 @@ describe('RedisStore on a cluster in trouble', () => {
       if (node !== victim) expect(sender.failures.get('unknown_outcome') ?? 0).toBe(0);
     }
     await until('a reset was told', () => resets() > 0);
+    expect(doubts()).toBe(1);
     for (const [node, name] of clients) {
       const heard = told(name).length;
       await until('events arrive', () => told(name).length > heard + 20);

@@ -23,6 +23,7 @@ describe('RedisStore behind Sentinel', () => {
   }, 20_000);
 
   const entries = (): number => harness.events(W1).filter(({ type }) => type === 'entry').length;
+  const doubts = (): number => harness.events(W2).filter(({ type }) => type === 'doubt').length;
   const resets = (): number => harness.events(W1).filter(({ type }) => type === 'reset').length;
 
   test('goes on with the new master of a failover that was asked for, and loses nothing', async () => {
@@ -75,6 +76,7 @@ describe('RedisStore behind Sentinel', () => {
     const texts = await textsOf(store, inbox('alice'));
     expect(texts).toEqual(numbered('bob', sender.accepted));
     expect(resets()).toBeGreaterThan(0);
+    expect(doubts()).toBe(1);
   }, 60_000);
 
   test('writes nothing to a master that was demoted, although it would take it', async () => {

@@ -39,6 +39,7 @@ afterEach(async () => {
   await server.stop();
 });
 
+const doubts = (worker = W1) => harness.events(worker).filter(({ type }) => type === 'doubt').length;
 const resets = (worker = W1) => harness.events(worker).filter(({ type }) => type === 'reset').length;
 
 describe('RedisStore', () => {
@@ -85,6 +86,7 @@ describe('RedisStore', () => {
     server = await startRedis(server.port);
     await until('both are ready', () => store.ready && harness.store(W2).ready);
     expect([resets(W1), resets(W2)]).toEqual([1, 1]);
+    expect([doubts(W1), doubts(W2)]).toEqual([1, 1]);
     // The sessions are lost with the memory of Redis: whoever still holds one is told.
     await store.renew(W1, [{ client: old.client, session: old.session, generation: 1 }]);
     await harness.settle();
@@ -244,6 +246,7 @@ describe('RedisStore', () => {
     await sender.stop();
     // Nobody's calls are refused because a listener was lost.
     expect(sender.failures.size).toBe(0);
+    expect([doubts(W1), doubts(W2)]).toEqual([0, 0]);
   });
 
   test('executes nothing twice that was given up while Redis hung', async () => {
