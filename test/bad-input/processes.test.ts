@@ -4,10 +4,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { serialize } from 'node:v8';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { WorkerId } from '../../src/protocol/ids.js';
+import { writeWithBytes } from '../../src/relay/link-value.js';
 import { RemoteStore, StoreServer } from '../../src/relay/store-link.js';
 import { MemoryStore } from '../../src/session/store/memory-store.js';
 import { parseConfig } from '../../src/config.js';
@@ -101,7 +101,7 @@ describe('StoreServer', () => {
     await once(socket, 'connect');
     socket.write(Buffer.concat(messages));
     // An answer to the last call shows that everything before it was read.
-    socket.write(message(serialize({ id: 0, method: 'count', args: ['lobby'] })));
+    socket.write(message(writeWithBytes({ id: 0, method: 'count', args: ['lobby'] })));
     await new Promise((resolve) => {
       socket.once('data', resolve);
       socket.once('close', resolve);
@@ -127,13 +127,13 @@ describe('StoreServer', () => {
     await speak(
       message(Buffer.from('garbage')),
       message(Buffer.alloc(0)),
-      message(serialize(null)),
-      message(serialize({ id: 1, method: 'close', args: [] })),
-      message(serialize({ id: 1, method: 'constructor', args: [] })),
-      message(serialize({ id: 1, method: '__proto__', args: [] })),
-      message(serialize({ id: '1', method: 'count', args: [] })),
-      message(serialize({ id: 1, method: 'count', args: { length: 1 } })),
-      message(serialize({ hello: 5 })),
+      message(Buffer.from('null')),
+      message(writeWithBytes({ id: 1, method: 'close', args: [] })),
+      message(writeWithBytes({ id: 1, method: 'constructor', args: [] })),
+      message(writeWithBytes({ id: 1, method: '__proto__', args: [] })),
+      message(writeWithBytes({ id: '1', method: 'count', args: [] })),
+      message(writeWithBytes({ id: 1, method: 'count', args: { length: 1 } })),
+      message(writeWithBytes({ hello: 5 })),
       message(Buffer.from('{')),
       message(Buffer.from('{"id":1,"method":"close","args":[]}')),
       message(Buffer.from('{"id":1,"method":"__proto__","args":[]}')),
@@ -165,7 +165,7 @@ describe('StoreServer', () => {
     const call = fc.record({ id: fc.nat(), method, args: fc.array(fc.jsonValue(), { maxLength: 3 }) });
     await fc.assert(
       fc.asyncProperty(fc.array(call, { minLength: 1, maxLength: 10 }), async (calls) => {
-        await speak(...calls.map((each) => message(serialize(each))));
+        await speak(...calls.map((each) => message(writeWithBytes(each))));
       }),
       { numRuns: 100 },
     );
