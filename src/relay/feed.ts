@@ -66,7 +66,7 @@ export class Feed {
    * @param keptUntil up to this entry only those are for it that were stored while nobody was there; null where all are
    */
   enter(session: Session, cursor: Position, now: Position | undefined, keptUntil: string | null): void {
-    this.finished(session);
+    this.leave(session);
     if (keptUntil !== null) {
       this.replay(session, { after: cursor }, keptUntil);
       if (now !== undefined) this.begin(now);
@@ -80,8 +80,9 @@ export class Feed {
     }
   }
 
-  /** A session reads from elsewhere than its cursor: the last so many entries. */
+  /** A session reads the log by itself, from elsewhere than its cursor too. One replay of it at a time: the last asked for. */
   replay(session: Session, from: ReadQuery['from'], keptUntil: string | null = null): void {
+    this.leave(session);
     const replay = new Replay(session, this, this.host);
     (this.replays ??= new Map()).set(session, replay);
     replay.start(from, keptUntil);
@@ -96,7 +97,7 @@ export class Feed {
 
   leave(session: Session): void {
     this.replays?.get(session)?.stop();
-    this.replays?.delete(session);
+    this.finished(session);
   }
 
   /** Entries may have been missed, or the log may be another one: nothing passes before it was read. */
@@ -136,10 +137,15 @@ export class Feed {
     return PreparedFrame.of(type, entry.id, entry.body, this.host.msgpack);
   }
 
-  isFor(session: Session, { only, skip }: LiveEntry | Entry): boolean {
+  /** @param skip who is passed over; made once where many sessions are asked about */
+  isFor(
+    session: Session,
+    entry: LiveEntry | Entry,
+    skip: ReadonlySet<string> = new Set(entry.skip),
+  ): boolean {
     const { client, session: id } = session.ref;
-    if (only !== null && only !== id) return false;
-    return skip.length === 0 || !(skip.includes(client) || skip.includes(`${client}#${id}`));
+    if (entry.only !== null && entry.only !== id) return false;
+    return skip.size === 0 || !(skip.has(client) || skip.has(`${client}#${id}`));
   }
 
   tellLost(session: Session): void {
@@ -279,9 +285,10 @@ export class Feed {
   /** To all who read live. Who reads too slowly goes on from the log, once it has read what it was sent. */
   private deliver(entry: LiveEntry | Entry, before: Position, isVolatile: boolean): void {
     let frame: PreparedFrame | null = null;
+    const skip = new Set(entry.skip);
     for (const session of this.readers()) {
       if (!isVolatile && this.replays?.get(session)?.covers(entry.id ?? '') === true) continue;
-      if (!this.isFor(session, entry)) {
+      if (!this.isFor(session, entry, skip)) {
         if (!isVolatile && this.offset % POSITION_EVERY_ENTRIES === 0)
           session.send({ type: 'position', channel: this.room, id: entry.id });
         continue;

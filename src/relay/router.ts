@@ -48,7 +48,7 @@ export interface RouterOptions {
   countDropped: (reason: 'unreachable' | 'away') => void;
 }
 
-/** Messages of one session whose delivery it may wait to hear of at once; about 100 bytes each. */
+/** Messages of one session whose delivery it may wait to hear of at once, about 100 bytes each; the oldest go first. */
 const AWAITED_LIMIT = 10_000;
 
 type Routed = 'sent' | 'absent';
@@ -407,7 +407,9 @@ const NO_BODY = new Uint8Array(0);
 /** Remembers that the session wants to hear when the message was handed over; a receipt that nobody awaits goes nowhere. */
 function awaitDelivery(session: Session, client: ClientId, seq: number): void {
   const awaited = (session.awaited ??= new Set());
-  if (awaited.size < AWAITED_LIMIT) awaited.add(`${client} ${String(seq)}`);
+  awaited.add(`${client} ${String(seq)}`);
+  const [oldest] = awaited;
+  if (awaited.size > AWAITED_LIMIT && oldest !== undefined) awaited.delete(oldest);
 }
 
 function readLetter(session: Session, letter: Letter): void {

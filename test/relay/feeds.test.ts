@@ -230,6 +230,18 @@ describe('feeds', () => {
     expect(bob.heard()).toEqual(['a', 'b', 'c', 'd', 'e']);
   });
 
+  test('read once for a session that asks for history again and again, from where it asked last', async () => {
+    for (const event of 'abcd') await publish(event);
+    const alice = await member('alice', { last: 4 });
+    const feed = feeds.hold(lobby);
+    for (let i = 0; i < 50; i++) feed.replay(alice.session, { last: 1 });
+    await until(() => alice.heard().length > 0);
+    await settled();
+    await publish('e');
+    expect(alice.heard()).toEqual(['d', 'e']);
+    feeds.release(feed);
+  });
+
   test('ask again while the store does not answer', async () => {
     const seen = await publish('a');
     await publish('b');
