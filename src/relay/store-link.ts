@@ -9,6 +9,13 @@ import { type HoldsBytes, readLinkValue, writeAsJson, writeWithBytes } from './l
 
 /** Calls of one worker that may wait for the primary at once; past it they are refused at once. */
 const PENDING_CALLS_LIMIT = 50_000;
+/**
+ * Where attaches come more often than this, ms, those of such a time go together: each message by itself wakes the primary
+ * and is answered by waking this worker, which takes more than the attach. One that comes alone goes at once.
+ */
+const GATHER_MS = 3;
+/** Attaches of one message: some 20 KiB, and less than a millisecond of the primary. */
+const GATHER_LIMIT_CALLS = 64;
 /** A call that the primary does not answer by then has failed: the primary is stopped or overloaded, ms. */
 const CALL_TIMEOUT_MS = 5_000;
 
@@ -65,6 +72,8 @@ export class StoreServer {
         const call = readCall(bytes);
         if (call === null) {
           this.count('bad_call');
+        } else if (Array.isArray(call)) {
+          void this.answerAll(call, link());
         } else if ('hello' in call) {
           worker = call.hello;
           this.workers.set(worker, link());
@@ -82,19 +91,24 @@ export class StoreServer {
   }
 
   private async answer(call: Call, link: Link): Promise<void> {
-    let answer: Answer;
+    link.send(write(call.method, await this.perform(call)));
+  }
+
+  private async answerAll(calls: readonly Call[], link: Link): Promise<void> {
+    link.send(writeAsJson(await Promise.all(calls.map((call) => this.perform(call)))));
+  }
+
+  private async perform({ id, method: name, args }: Call): Promise<Answer> {
     try {
       // The method's name was checked; its arguments were written by the same version in a worker of ours.
-      const method = Reflect.get(this.store, call.method) as (...args: unknown[]) => unknown;
-      const result = await Reflect.apply(method, this.store, call.args);
-      answer = { id: call.id, result };
+      const method = Reflect.get(this.store, name) as (...args: unknown[]) => unknown;
+      return { id, result: await Reflect.apply(method, this.store, args) };
     } catch (error) {
       const known = error instanceof GatewayError;
       if (!known) this.failed(error);
       const { code, message } = known ? error : new GatewayError('internal_error');
-      answer = { id: call.id, error: { code, message } };
+      return { id, error: { code, message } };
     }
-    link.send(write(call.method, answer));
   }
 }
 
@@ -130,18 +144,35 @@ function writeEvent(event: StoreEvent): Uint8Array {
   return event.type === 'entry' ? writeWithBytes({ event }) : writeAsJson({ event });
 }
 
-function readCall(bytes: Buffer): Hello | Call | null {
+function readCall(bytes: Buffer): Hello | Call | Call[] | null {
   try {
-    const call: unknown = readLinkValue(bytes);
-    if (typeof call !== 'object' || call === null) return null;
-    if ('hello' in call && typeof call.hello === 'string') return { hello: call.hello as WorkerId };
-    if (!('id' in call) || !('method' in call) || !('args' in call)) return null;
-    const { id, method, args } = call;
-    if (typeof id !== 'number' || typeof method !== 'string' || !Array.isArray(args)) return null;
-    return Object.hasOwn(METHODS, method) ? { id, method: method as Method, args } : null;
+    const value: unknown = readLinkValue(bytes);
+    if (typeof value !== 'object' || value === null) return null;
+    if (Array.isArray(value)) return callsOf(value);
+    if ('hello' in value && typeof value.hello === 'string') return { hello: value.hello as WorkerId };
+    return callOf(value);
   } catch {
     return null;
   }
+}
+
+/** One that is no call, or whose answer holds bytes, spoils the list: no worker of ours sends it. */
+function callsOf(values: readonly unknown[]): Call[] | null {
+  const calls: Call[] = [];
+  for (const value of values) {
+    const call = callOf(value);
+    if (call === null || METHODS[call.method]) return null;
+    calls.push(call);
+  }
+  return calls;
+}
+
+function callOf(value: unknown): Call | null {
+  if (typeof value !== 'object' || value === null) return null;
+  if (!('id' in value) || !('method' in value) || !('args' in value)) return null;
+  const { id, method, args } = value;
+  if (typeof id !== 'number' || typeof method !== 'string' || !Array.isArray(args)) return null;
+  return Object.hasOwn(METHODS, method) ? { id, method: method as Method, args } : null;
 }
 
 interface Pending {
@@ -155,6 +186,10 @@ export class RemoteStore implements Store {
   private readonly pending = new Map<number, Pending>();
   private readonly link: Link;
   private readonly timer: NodeJS.Timeout;
+  /** Calls that go with the next message of several, and when the last one went, monotonic ms. */
+  private gathered: Call[] = [];
+  private gatheredAt = -Infinity;
+  private gathering: NodeJS.Timeout | null = null;
   private closing = false;
   private lastId = 0;
   ready = true;
@@ -164,8 +199,9 @@ export class RemoteStore implements Store {
     this.link = connectLink(path, {
       message: (bytes) => {
         // The primary is trusted: it is the process that started this one.
-        const answer = readLinkValue(bytes) as Answer | { event: StoreEvent };
-        if ('event' in answer) listener(answer.event);
+        const answer = readLinkValue(bytes) as Answer | Answer[] | { event: StoreEvent };
+        if (Array.isArray(answer)) for (const one of answer) this.settle(one);
+        else if ('event' in answer) listener(answer.event);
         else this.settle(answer);
       },
       close: () => {
@@ -181,7 +217,7 @@ export class RemoteStore implements Store {
     this.timer.unref();
   }
 
-  attach = this.method('attach');
+  attach: Store['attach'] = (request) => this.call('attach', [request], true) as ReturnType<Store['attach']>;
   detach = this.method('detach');
   end = this.method('end');
   locate = this.method('locate');
@@ -203,6 +239,7 @@ export class RemoteStore implements Store {
   close(): Promise<void> {
     this.closing = true;
     clearInterval(this.timer);
+    this.sendGathered();
     this.link.close();
     this.failAll('unavailable');
     return Promise.resolve();
@@ -213,18 +250,47 @@ export class RemoteStore implements Store {
     return call as Store[M];
   }
 
-  private call(method: Method, args: unknown[]): Promise<unknown> {
+  private call(method: Method, args: unknown[], gather = false): Promise<unknown> {
     if (!this.ready || this.pending.size >= PENDING_CALLS_LIMIT) {
       return Promise.reject(new GatewayError('unavailable'));
     }
     const id = ++this.lastId;
+    const startedAt = performance.now();
     return new Promise((resolve, reject) => {
-      this.pending.set(id, { resolve, reject, startedAt: performance.now() });
-      if (!this.link.send(write(method, { id, method, args }))) {
-        this.pending.delete(id);
-        reject(new GatewayError('unavailable'));
-      }
+      this.pending.set(id, { resolve, reject, startedAt });
+      const call = { id, method, args };
+      if (gather) this.gather(call, startedAt);
+      else if (!this.link.send(write(method, call))) this.refuse(id);
     });
+  }
+
+  private gather(call: Call, now: number): void {
+    this.gathered.push(call);
+    const waitMs = this.gatheredAt + GATHER_MS - now;
+    if (waitMs <= 0 || this.gathered.length >= GATHER_LIMIT_CALLS) {
+      this.gatheredAt = now;
+      this.sendGathered();
+    } else {
+      this.gathering ??= setTimeout(() => {
+        this.gatheredAt = performance.now();
+        this.sendGathered();
+      }, waitMs);
+    }
+  }
+
+  private sendGathered(): void {
+    const { gathered } = this;
+    if (this.gathering !== null) clearTimeout(this.gathering);
+    this.gathering = null;
+    if (gathered.length === 0) return;
+    this.gathered = [];
+    if (!this.link.send(writeAsJson(gathered))) for (const { id } of gathered) this.refuse(id);
+  }
+
+  /** It was never sent. */
+  private refuse(id: number): void {
+    this.pending.get(id)?.reject(new GatewayError('unavailable'));
+    this.pending.delete(id);
   }
 
   private settle(answer: Answer): void {
