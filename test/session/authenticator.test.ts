@@ -433,3 +433,94 @@ describe('form', () => {
     );
   });
 });
+
+describe('HS256, which is opened by hand', () => {
+  const strict = settings({ audience: 'gateway', issuer: 'issuer', leewayS: 10 });
+  const time = fc.constantFrom<unknown>(
+    undefined,
+    null,
+    'x',
+    NOW_S - 11,
+    NOW_S - 10,
+    NOW_S,
+    NOW_S + 10,
+    NOW_S + 11,
+  );
+  const party = (right: string) =>
+    fc.oneof(
+      { weight: 2, arbitrary: fc.constant<unknown>(right) },
+      {
+        weight: 1,
+        arbitrary: fc.constantFrom<unknown>(undefined, null, 'other', ['x', right], [], ['x'], 1),
+      },
+    );
+  const payloads = fc
+    .record({ nbf: time, exp: time, aud: party('gateway'), iss: party('issuer') })
+    .map((claims) => ({ ...CLAIMS, ...claims }));
+  const changes: fc.Arbitrary<(token: string) => string> = fc.oneof(
+    { weight: 3, arbitrary: fc.constant((token: string) => token) },
+    {
+      weight: 1,
+      arbitrary: fc
+        .constantFrom('=', '.', ' ', '\n', 'A', '+')
+        .map((text) => (token: string) => token + text),
+    },
+    {
+      weight: 2,
+      arbitrary: fc
+        .tuple(fc.nat(), fc.constantFrom('', 'A', '_', '=', '.', '/', 'é'))
+        .map(([place, text]) => (token: string) => {
+          // Behind the header, which is read before a key is looked up.
+          const from = token.indexOf('.') + 1;
+          const at = from + (place % (token.length - from));
+          return token.slice(0, at) + text + token.slice(at + 1);
+        }),
+    },
+  );
+
+  function byLibrary(token: string, exp: unknown): Refusal | null {
+    try {
+      jwt.verify(token, SECRET, {
+        algorithms: ['HS256'],
+        clockTolerance: 10,
+        clockTimestamp: NOW_S,
+        audience: 'gateway',
+        issuer: 'issuer',
+      });
+      return exp === undefined ? 'claims' : null;
+    } catch (error) {
+      if (error instanceof jwt.TokenExpiredError) return 'expired';
+      if (error instanceof jwt.NotBeforeError) return 'not_yet';
+      // It reads the payload before it checks who signed it: what cannot be read throws something else.
+      const isOwn = error instanceof jwt.JsonWebTokenError;
+      return isOwn && /audience|issuer|exp|nbf/.test(error.message) ? 'claims' : 'signature';
+    }
+  }
+
+  test('is judged as jsonwebtoken judges when claims or bytes are changed', async () => {
+    await fc.assert(
+      fc.asyncProperty(payloads, changes, async (payload, change) => {
+        const token = change(hs256(payload));
+        expect(await refusalOf(token, strict)).toBe(byLibrary(token, payload.exp));
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test('is refused when the last character of its signature stands for the same bytes', async () => {
+    const token = hs256(CLAIMS);
+    const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+    // 32 bytes leave two bits of the last character unused.
+    const last = alphabet.indexOf(token.slice(-1));
+    const twin = token.slice(0, -1) + (alphabet[last ^ 1] ?? '');
+    expect(Buffer.from(twin.split('.')[2] ?? '', 'base64url')).toEqual(
+      Buffer.from(token.split('.')[2] ?? '', 'base64url'),
+    );
+    expect(await refusalOf(twin)).toBe('signature');
+  });
+
+  test('is refused when what is signed is no JSON', async () => {
+    expect(await refusalOf(hs256('{"sub":'))).toBe('claims');
+    expect(await refusalOf(hs256('null'))).toBe('claims');
+  });
+});
