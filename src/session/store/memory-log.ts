@@ -21,6 +21,8 @@ const EMPTY_PLACES_LIMIT = 100_000;
 
 type StoredEntry = Entry & { expiresAt: number };
 
+type Appended = { status: 'accepted'; entry: Entry & { after: Position } };
+
 /** Entries that were stored while nobody was there to read them. */
 interface Kept {
   after: Position;
@@ -67,7 +69,7 @@ export class MemoryLogs {
     key: string,
     request: AppendRequest,
     unread: boolean,
-  ): AppendResult & { entry?: Entry & { after: Position } } {
+  ): Exclude<AppendResult, { status: 'accepted' }> | Appended {
     const { sender, seq, only, skip, body, ttlMs } = request;
     const log = this.find(key) ?? create();
     const last = log.senders.get(sender.session)?.seq ?? 0;
@@ -100,7 +102,7 @@ export class MemoryLogs {
     this.logs.set(key, log);
     this.trim(log);
     this.trimAll(log);
-    return { status: 'accepted', id: entry.id, entry: { ...entry, after } };
+    return { status: 'accepted', entry: { ...entry, after } };
   }
 
   read(key: string, from: ReadQuery['from'], limit: number): ReadResult {

@@ -90,8 +90,11 @@ export interface AppendRequest {
   body: Uint8Array;
 }
 export type AppendResult =
-  /** Stored (unless volatile) and published to the workers that hold readers. `id` is null for volatile. */
-  | { status: 'accepted'; id: string | null }
+  /**
+   * Stored (unless volatile) and published to the workers that hold readers. `id` is null for volatile. `readers` is how
+   * many connected sessions that is about, those who skip it included.
+   */
+  | { status: 'accepted'; id: string | null; readers: number }
   | { status: 'duplicate' }
   /** The sender has a newer connection, or its session is over. */
   | { status: 'superseded' }
