@@ -214,8 +214,12 @@ export class MemoryStore implements Store {
   }
 
   revoke(revocation: Revocation): Promise<void> {
-    this.revoked.add(revocation);
-    return DONE;
+    try {
+      this.revoked.add(revocation);
+      return DONE;
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   revocations(since: number): Promise<{ revocations: Revocation[]; number: number }> {

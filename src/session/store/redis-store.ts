@@ -15,6 +15,7 @@ import { parseEntryId } from './entry-id.js';
 import { PARTITIONS, partitionOf, partitionTags } from './partition.js';
 import { RedisConnection } from './redis-connection.js';
 import { keptOf, nameOf, positionOf, readEntries, readEvents, revocationsOf } from './redis-records.js';
+import { REVOCATIONS_LIMIT, REVOCATIONS_PAGE } from './revocation-list.js';
 import type {
   AppendRequest,
   AppendResult,
@@ -293,11 +294,22 @@ export class RedisStore implements Store {
 
   async revoke(revocation: Revocation): Promise<void> {
     const text = JSON.stringify(revocation);
-    await this.redis.script('revoke', this.revokedBase, ...this.common(), text, revocation.untilMs);
+    const { untilMs } = revocation;
+    const base = this.revokedBase;
+    const number = await this.redis.script(
+      'revoke',
+      base,
+      ...this.common(),
+      text,
+      untilMs,
+      REVOCATIONS_LIMIT,
+    );
+    if (number === 0) throw new GatewayError('limit');
   }
 
   async revocations(since: number): Promise<{ revocations: Revocation[]; number: number }> {
-    const reply = await this.redis.script('revocations', this.revokedBase, ...this.common(), since);
+    const base = this.revokedBase;
+    const reply = await this.redis.script('revocations', base, ...this.common(), since, REVOCATIONS_PAGE);
     const [number, list] = reply as [unknown, unknown];
     return { number: Number(number), revocations: revocationsOf(list) };
   }
