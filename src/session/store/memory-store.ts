@@ -214,12 +214,10 @@ export class MemoryStore implements Store {
   }
 
   revoke(revocation: Revocation): Promise<void> {
-    try {
+    return new Promise((resolve) => {
       this.revoked.add(revocation);
-      return DONE;
-    } catch (error) {
-      return Promise.reject(error);
-    }
+      resolve();
+    });
   }
 
   revocations(since: number): Promise<{ revocations: Revocation[]; number: number }> {

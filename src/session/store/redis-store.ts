@@ -319,14 +319,17 @@ export class RedisStore implements Store {
   }
 
   async renew(worker: WorkerId, sessions: readonly SessionRef[]): Promise<void> {
-    const alive = (await this.lease('renew', worker)) === 1;
-    if (!alive && this.leased) this.options.listener({ type: 'reset' });
-    this.leased = true;
+    // Each for itself: where one server of a cluster is away, the sessions of the others go on living.
+    const results = await Promise.allSettled([this.renewLease(worker)]);
     for (let at = 0; at < sessions.length; at += SESSIONS_PER_STEP) {
       const step = sessions.slice(at, at + SESSIONS_PER_STEP);
-      const rooms = await Promise.all(step.map((ref) => this.renewSession(worker, ref)));
-      await Promise.all([...new Set(rooms.flat())].map((room) => this.run('keep', room, room)));
+      const renewed = await Promise.allSettled(step.map((ref) => this.renewSession(worker, ref)));
+      const rooms = new Set(renewed.flatMap((result) => (result.status === 'fulfilled' ? result.value : [])));
+      const kept = [...rooms].map((room) => this.run('keep', room, room));
+      for (const result of [...renewed, ...(await Promise.allSettled(kept))])
+        if (result.status === 'rejected') results.push(result);
     }
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 
   async retire(worker: WorkerId): Promise<void> {
@@ -397,6 +400,12 @@ export class RedisStore implements Store {
       `${this.base(partitionOf(ref.client))}due`,
       [kind, ...wordsOf(ref), room].join('|'),
     );
+  }
+
+  private async renewLease(worker: WorkerId): Promise<void> {
+    const alive = (await this.lease('renew', worker)) === 1;
+    if (!alive && this.leased) this.options.listener({ type: 'reset' });
+    this.leased = true;
   }
 
   /** @returns its rooms */
