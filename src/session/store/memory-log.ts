@@ -25,6 +25,8 @@ const TEXT_LIMIT_BYTES = 4096;
 /** Small bodies as strings: bytes of their own cost V8 several times as much to make, to hold and to collect. */
 type StoredEntry = Omit<Entry, 'body'> & { body: string | Uint8Array; expiresAt: number };
 
+type Appended = { status: 'accepted'; entry: Omit<Entry, 'kept'> & { after: Position } };
+
 /** Entries that were stored while nobody was there to read them. */
 interface Kept {
   after: Position;
@@ -71,7 +73,7 @@ export class MemoryLogs {
     key: string,
     request: AppendRequest,
     unread: boolean,
-  ): AppendResult & { entry?: Omit<Entry, 'kept'> & { after: Position } } {
+  ): Exclude<AppendResult, { status: 'accepted' }> | Appended {
     const { sender, seq, only, skip, body, ttlMs } = request;
     const log = this.find(key) ?? create();
     const last = log.senders.get(sender.session)?.seq ?? 0;
@@ -103,7 +105,7 @@ export class MemoryLogs {
     this.logs.set(key, log);
     this.trim(log);
     this.trimAll(log);
-    return { status: 'accepted', id: entry.id, entry: { id: entry.id, after, only, skip, body } };
+    return { status: 'accepted', entry: { id: entry.id, after, only, skip, body } };
   }
 
   read(key: string, from: ReadQuery['from'], limit: number): ReadResult {
