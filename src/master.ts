@@ -8,6 +8,7 @@ import type { Logger } from 'pino';
 import { NodeMetrics } from './admin/node-metrics.js';
 import { startAdminServer } from './admin/server.js';
 import { type Config, serializeConfig, WORKER_ENV } from './config.js';
+import { handOnFrom } from './handovers.js';
 import { createLog } from './log.js';
 import type { ClientId, WorkerId } from './protocol/ids.js';
 import { StoreServer } from './relay/store-link.js';
@@ -219,6 +220,7 @@ class Supervisor implements Primary {
       [WORKER_ENV.directory]: this.directory,
       [WORKER_ENV.storePath]: this.storePath,
     });
+    handOnFrom(worker, () => [...this.forked.values()].some(({ state }) => state === 'ready'));
     const now = performance.now();
     const forked: Forked = { id, process: worker, state: 'starting', startedAt: now, heardAt: now };
     this.forked.set(worker.id, forked);

@@ -225,6 +225,28 @@ describe('workers', () => {
     expect((await gateway.workers()).some((worker) => worker.pid === pid)).toBe(false);
   });
 
+  test('a connection on its way to a worker that dies is taken by another, and nothing of the dead is counted', async () => {
+    const gateway = await gatewayFor();
+    const victim = await connectWhere(gateway, 'victim', QUICK, () => true);
+    cleanups.push(() => victim.client.close());
+    await until(async () => (await gateway.metric('connections')) === 1);
+    const pid = (await gateway.workers()).find(({ id }) => id === victim.place.worker)?.pid ?? 0;
+    process.kill(pid, 'SIGSTOP');
+    // In turn: one of them waits for the worker that stands still, and the others pass it by.
+    let answered = 0;
+    const answers = Array.from({ length: 4 }, async () => {
+      const { status } = await fetch(`http://127.0.0.1:${String(gateway.port)}/healthz`);
+      answered++;
+      return status;
+    });
+    await until(() => answered === 3);
+    process.kill(pid, 'SIGKILL');
+    expect(await Promise.all(answers)).toEqual([200, 200, 200, 200]);
+    await until(() => victim.client.state === 'reconnecting');
+    await until(() => victim.client.state === 'connected');
+    await until(async () => (await gateway.metric('connections')) === 1);
+  });
+
   // A lone worker takes its connections itself, of several each gets them from the primary.
   test.each(['1', '2'])(
     'SIGHUP rolls %s worker(s): new processes, the same sessions, no error',
