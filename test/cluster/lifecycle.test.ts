@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { Redis } from 'ioredis';
 import { Client, type ClientOptions } from '../../src/client/index.js';
 import { type GatewayProcess, startGateway, tokenOf, until } from '../gateway-process.js';
 import { startRedis } from '../redis-server.js';
@@ -454,6 +455,29 @@ describe('Redis trouble', () => {
     await until(() => attempt(alice.send('alice', 'x', 1)).then((code) => code === 'ok'));
     await until(async () => (await alice.room('lobby').count()) === 1);
     expect((await gateway.workers()).map(({ pid }) => pid)).toEqual(pids);
+  });
+
+  test('Redis that throws keys away: what it still has is looked at again, and sessions that are gone begin anew', async () => {
+    const redis = await startRedis();
+    cleanups.push(() => redis.stop());
+    const gateway = await gatewayFor({ REDIS_URL: redis.url });
+    const alice = await connect(gateway, 'alice');
+    const lost = new Promise((resolve) => alice.on('stateLost', resolve));
+    const admin = new Redis(redis.url);
+    cleanups.push(() => admin.quit());
+    // The keys that are thrown away are those that fill it; that those of the gateway are gone as well it is not told.
+    await admin.config('SET', 'maxmemory-policy', 'volatile-ttl');
+    const evicted = (): Promise<number> =>
+      admin.info('stats').then((info) => Number(/evicted_keys:(\d+)/.exec(info)?.[1]));
+    for (const key of await admin.keys('sb:*')) await admin.del(key);
+    const filling = 'x'.repeat(1_000_000);
+    for (let i = 0; i < 10; i++) await admin.set(`filling-${String(i)}`, filling, 'PX', 60_000);
+    const [, used] = /used_memory:(\d+)/.exec(await admin.info('memory')) ?? [];
+    await admin.config('SET', 'maxmemory', String(Number(used) - 2_000_000));
+    await until(async () => (await evicted()) > 0);
+    await lost;
+    await until(() => attempt(alice.send('alice', 'x', 1)).then((code) => code === 'ok'));
+    expect(await gateway.metric('store_errors_total', { kind: 'evicted' })).toBeGreaterThan(0);
   });
 
   test('a Redis outage longer than the lease of a worker ends no session', async () => {
