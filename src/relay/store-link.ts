@@ -94,7 +94,10 @@ export class StoreServer {
       const { code, message } = known ? error : new GatewayError('internal_error');
       answer = { id: call.id, error: { code, message } };
     }
-    link.send(write(call.method, answer));
+    if (link.send(write(call.method, answer))) return;
+    // Too large, or the worker does not read: the one is told, the other finds out by itself.
+    const { id } = call;
+    link.send(writeAsJson({ id, error: { code: 'unknown_outcome', message: 'too large an answer' } }));
   }
 }
 
