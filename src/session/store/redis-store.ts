@@ -16,24 +16,25 @@ import { PARTITIONS, partitionOf, partitionTags } from './partition.js';
 import { RedisConnection } from './redis-connection.js';
 import { keptOf, nameOf, positionOf, readEntries, readEvents, revocationsOf } from './redis-records.js';
 import { REVOCATIONS_LIMIT, REVOCATIONS_PAGE } from './revocation-list.js';
-import type {
-  AppendRequest,
-  AppendResult,
-  AttachRequest,
-  AttachResult,
-  JoinRequest,
-  JoinResult,
-  Member,
-  Page,
-  Position,
-  ReadQuery,
-  ReadResult,
-  Revocation,
-  SessionPlace,
-  SessionRef,
-  Store,
-  StoreListener,
-  StoreSettings,
+import {
+  type AppendRequest,
+  type AppendResult,
+  type AttachRequest,
+  type AttachResult,
+  type JoinRequest,
+  type JoinResult,
+  type Member,
+  type Page,
+  type Position,
+  READ_LIMIT_BYTES,
+  type ReadQuery,
+  type ReadResult,
+  type Revocation,
+  type SessionPlace,
+  type SessionRef,
+  type Store,
+  type StoreListener,
+  type StoreSettings,
 } from './store.js';
 
 export interface RedisStoreOptions {
@@ -290,6 +291,7 @@ export class RedisStore implements Store {
       'last' in from ? from.last : '',
       place?.epoch ?? '',
       place === null ? '' : `${String(place.offset)}-${place.tag}`,
+      READ_LIMIT_BYTES,
     );
     return readEntries(reply, limit);
   }
