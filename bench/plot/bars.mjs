@@ -24,7 +24,8 @@ export function groupedBars({ title, subtitle, unit, groups, limit }) {
   for (const group of groups) {
     const own = group.unit ?? unit;
     const sharing = groups.filter((other) => (other.unit ?? unit) === own).flatMap((other) => other.rows);
-    const ticks = ticksUpTo(Math.max(...sharing.map((row) => row.value), limit ?? 0));
+    const values = sharing.map((row) => row.value).filter(Number.isFinite);
+    const ticks = ticksUpTo(Math.max(0, ...values, limit ?? 0));
     const x = (value) => left + ((right - left) * value) / ticks.at(-1);
     if (group.name !== '') {
       parts.push(text(MARGIN, y + 18, group.name, { weight: 600 }));
