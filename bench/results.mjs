@@ -30,9 +30,8 @@ export function saveGoals(run, judged) {
 }
 
 /** Draws a picture of the goals of the last run. */
-export function savePlotOf(name, plot) {
-  const [, ...lines] = readLines(name);
-  writeFileSync(`${FOLDER}${name}.svg`, plot(lines));
+export function savePlotOfGoals(plot) {
+  writeFileSync(`${FOLDER}goals.svg`, plot(readGoals()));
 }
 
 /** Draws a scenario's plot again from its last run. */
@@ -52,9 +51,31 @@ function savePlot(scenario, rows) {
   );
 }
 
-function readRows(name) {
+/** The rows of a scenario's last run. */
+export function readRows(name) {
   const [, ...lines] = readLines(name);
   return lines.map(({ row, repeats, faults }) => makeRow(row, repeats, faults));
+}
+
+/** Where the time of one row's processes went. */
+export function saveProfile(row, found) {
+  save('profile.jsonl', [
+    JSON.stringify({ row: row.label, micros: row.figures.cpuMicrosPerMessage, ...found }, rounded),
+  ]);
+}
+
+export function readProfile() {
+  return readLines('profile')[0];
+}
+
+export function readGoals() {
+  const [, ...goals] = readLines('goals');
+  return goals;
+}
+
+/** When and where a scenario's last run was. */
+export function readRun(name) {
+  return readLines(name)[0];
 }
 
 function readLines(name) {

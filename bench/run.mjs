@@ -5,7 +5,9 @@ import { describeMachine } from './machine.mjs';
 import { measure } from './measure.mjs';
 import { signalbox } from './peers/signalbox.mjs';
 import { plotGoals } from './plot/goals.mjs';
-import { replot, saveGoals, savePlotOf, saveResults, toJson } from './results.mjs';
+import { profileFiles, profileTable, sharesOf } from './profile.mjs';
+import { writeReports } from './report.mjs';
+import { replot, saveGoals, savePlotOfGoals, saveProfile, saveResults, toJson } from './results.mjs';
 import { bundle } from './scenarios/bundle.mjs';
 import { fanOut } from './scenarios/fan-out.mjs';
 import { growth } from './scenarios/growth.mjs';
@@ -32,12 +34,13 @@ const NUMBERS = {
 
 const USAGE = `usage: npm run bench                        all scenarios, one table of all goals; saved in bench/results/
        npm run bench -- SCENARIO … [options]
-       npm run bench -- plots               draws the plots of bench/results/ again
+       npm run bench -- plots               draws the plots of bench/results/ again, and writes its tables into the documents
 scenarios: ${SCENARIOS.map((scenario) => scenario.name).join(', ')}
   --only a,b          systems to run, by name (a name matches all its worker counts; name/2 the one with two workers)
   --repeat N          interleaved repeats, the median counts (default 5)
   --save              save results and plots, as a run of all scenarios does
   --against DIR       another build of signalbox as before/1 and before/2, e.g. dist.before (a copy of dist/ in the project's root)
+  --with NAME=VALUE   signalbox with another setting beside the usual one, as with/1 and with/2
   --profile           leave a CPU profile of each process of signalbox in bench/profiles/ (for Chrome's or VS Code's viewer)
   --json              one JSON object a line on stdout (npm run -s bench -- … leaves nothing else there)
   --mode M            relay: volatile, nodes (two, over Redis), kept (stored messages) or all (default where all scenarios run)
@@ -58,6 +61,7 @@ function readOptions() {
       save: { type: 'boolean', default: false },
       profile: { type: 'boolean', default: false },
       against: { type: 'string' },
+      with: { type: 'string', multiple: true, default: [] },
       mode: { type: 'string' },
       ...Object.fromEntries(Object.keys(NUMBERS).map((name) => [name, { type: 'string' }])),
     },
@@ -76,8 +80,10 @@ function readOptions() {
     names: all ? SCENARIOS.map((scenario) => scenario.name) : positionals,
     only: values.only?.split(','),
     against: values.against,
+    settings: values.with.map((text) => text.split('=')),
     mode: values.mode ?? (all ? 'all' : 'volatile'),
     json: values.json,
+    profile: values.profile,
     // A run that leaves something out is not the last run of everything.
     save: values.save || (all && values.only === undefined && given.length === 0),
     repeat: number('repeat', 1, 50),
@@ -91,14 +97,17 @@ function find(name) {
   return scenario;
 }
 
-async function casesOf(scenario, { load, only, against, mode }) {
+async function casesOf(scenario, { load, only, against, settings, mode }) {
   const known = Object.keys(scenario.defaults).filter((name) => name in load);
   const chosen = { ...scenario.defaults, ...Object.fromEntries(known.map((name) => [name, load[name]])) };
-  const before =
-    against === undefined ? [] : [signalbox(1, 'before', against), signalbox(2, 'before', against)];
+  const variant = (name, changes) => [1, 2].map((workers) => signalbox(workers, name, changes));
+  const variants = [
+    ...(against === undefined ? [] : variant('before', { build: against })),
+    ...(settings.length === 0 ? [] : variant('with', { settings: Object.fromEntries(settings) })),
+  ];
   const cases = [
     ...(await scenario.cases(chosen, { mode })),
-    ...before.map((system) => ({ label: system.label, system, load: chosen })),
+    ...variants.map((system) => ({ label: system.label, system, load: chosen })),
   ];
   if (only === undefined) return cases;
   const matches = ({ label, system }, name) => [label, system?.label, system?.name].includes(name);
@@ -118,13 +127,35 @@ async function runScenario(scenario, options) {
   return { scenario, rows, seconds: Math.round((performance.now() - since) / 1000) };
 }
 
-function report({ scenario, rows, seconds }, { json, save }, run) {
+function report({ scenario, rows, seconds }, { json, save, profile }, run) {
   if (rows.length === 0) return [];
   const judged = scenario.goals.map((goal) => judge(goal, rows));
   if (json) for (const row of rows) console.log(toJson(scenario.name, row));
   else console.log(`\n${formatTable(scenarioTable(scenario, rows))}`);
-  if (save) saveResults(scenario, { ...run, seconds }, rows);
+  // A profile slows down what it looks at.
+  if (save && !profile) saveResults(scenario, { ...run, seconds }, rows);
   return judged;
+}
+
+/** Of the processes that this run profiled: a primary that only waited is not shown, but belongs to the sum. */
+function reportProfiles(before, { save }, measured) {
+  const names = profileFiles().filter((name) => !before.has(name));
+  for (const name of names) {
+    const found = sharesOf([name]);
+    if (found.busySeconds > 1) console.error(`\n${formatTable(profileTable(name, found))}`);
+  }
+  const [row, ...others] = measured.flatMap(({ rows }) => rows);
+  const isOne = others.length === 0 && row?.figures.cpuMicrosPerMessage !== undefined;
+  if (save && isOne && names.length > 0) saveProfile(row, sharesOf(names));
+}
+
+/** Where a system failed the documents may lack its figures; the run's own tables are printed all the same. */
+function tryReports(faults) {
+  try {
+    writeReports(SCENARIOS);
+  } catch (error) {
+    faults.push(`documents: ${error.message}`);
+  }
 }
 
 /** An interrupted run ends its servers and generators: see the exit listeners of both. */
@@ -133,7 +164,8 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.e
 async function main(options) {
   if (options.plots) {
     for (const scenario of SCENARIOS) replot(scenario);
-    savePlotOf('goals', plotGoals);
+    savePlotOfGoals(plotGoals);
+    writeReports(SCENARIOS);
     return 0;
   }
   const scenarios = options.names.map(find);
@@ -143,24 +175,29 @@ async function main(options) {
   console.error(machine);
   for (const note of new Set(chosen.flatMap(({ system }) => system?.notes ?? []))) console.error(note);
 
+  const profilesBefore = new Set(profileFiles());
   const run = { machine, at: new Date().toISOString(), repeat: options.repeat };
   const since = performance.now();
+  const all = [];
   const judged = [];
   const faults = [];
   for (const scenario of scenarios) {
     const measured = await runScenario(scenario, options);
+    all.push(measured);
     judged.push(...report(measured, options, run));
     faults.push(
       ...measured.rows.flatMap((row) => row.faults.map((fault) => `${scenario.name} ${row.label}: ${fault}`)),
     );
   }
+  reportProfiles(profilesBefore, options, all);
   const seconds = Math.round((performance.now() - since) / 1000);
   const shown = options.all ? judged : judged.filter((goal) => goal.verdict !== 'not measured');
   if (options.json) for (const goal of shown) console.log(JSON.stringify(goal));
   else if (shown.length > 0) console.log(`\n${formatTable(goalTable(shown))}`);
   if (options.save && options.all) {
     saveGoals({ ...run, seconds }, judged);
-    savePlotOf('goals', plotGoals);
+    savePlotOfGoals(plotGoals);
+    tryReports(faults);
   }
   console.error(`\n${seconds} s; ${describeMachine()}`);
   for (const fault of faults) console.error(`FAULT ${fault}`);

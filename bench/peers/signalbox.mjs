@@ -86,6 +86,17 @@ export const signalboxDriver = {
   },
 };
 
+/** Length of a volatile message with such a payload, to the gateway and from it. */
+export function frameBytes(payloadBytes) {
+  const payload = { encoding: PAYLOAD_CODECS.bytes, data: Buffer.alloc(payloadBytes) };
+  const [to, from, session] = ['bench-0-0', 'bench-0-1', 'A'.repeat(22)];
+  const message = { type: 'message', id: null, options: {}, from, session, event: EVENT, payload };
+  return {
+    sendBytes: signalboxDriver.write(to, payload.data).length,
+    messageBytes: msgpackCodec.encodeGateway(message).length,
+  };
+}
+
 /** Flags go on to the workers; a profile is written when its process ends. */
 function profiling() {
   const directory = fileURLToPath(new URL('../profiles', import.meta.url));
@@ -183,8 +194,11 @@ function describe(frame) {
   return frame.type === 'error' ? `error ${frame.code} (${frame.text})` : frame.type;
 }
 
-/** @param build the folder of the build, from the project's root */
-export function signalbox(workers, name = 'signalbox', build = 'dist') {
+/**
+ * @param build the folder of the build, from the project's root
+ * @param settings environment variables beside those that every run has
+ */
+export function signalbox(workers, name = 'signalbox', { build = 'dist', settings = {} } = {}) {
   const raised = Object.entries(RAISED).map(([name, value]) => `${name}=${value}`);
   return {
     name,
@@ -205,6 +219,7 @@ export function signalbox(workers, name = 'signalbox', build = 'dist') {
         ADMIN_PORT: '0',
         WORKERS: String(workers),
         JWT_SECRET: secret,
+        ...settings,
       },
     }),
     async isReady(ports) {

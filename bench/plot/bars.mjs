@@ -6,8 +6,8 @@ const STEP = 28;
 const AXIS = 30;
 const GROUP_HEAD = 30;
 const VALUE_SPACE = 90;
-/** Of a character of 13 px, on average. */
-const CHARACTER = 7.2;
+/** Of a bold character of 13 px, on average. */
+const CHARACTER = 8;
 
 /** @param rows label, value, ours; `limit` draws a line across at that value */
 export function barChart({ title, subtitle, unit, rows, limit }) {

@@ -52,12 +52,13 @@ function drawPanel({ name = '', unit, ticks, series, logarithmic = false }, { le
     const style = { size: 11, fill: COLOURS.faint, anchor: 'middle' };
     parts.push(text(x(index), box.bottom + 18, tick, style));
   }
+  const strokes = strokesOf(drawn);
   const ends = labelPlaces(
     drawn.map((each) => y(each.values.filter(Number.isFinite).at(-1))),
     box.top,
   );
   for (const [index, each] of drawn.entries())
-    parts.push(...drawSeries(each, { index, x, y, end: ends[index], box }));
+    parts.push(...drawSeries(each, { stroke: strokes[index], x, y, end: ends[index], box }));
   return parts;
 }
 
@@ -101,8 +102,18 @@ export function labelPlaces(wanted, top) {
   return places;
 }
 
-function drawSeries({ label, values, ours, colour }, { index, x, y, end, box }) {
-  const stroke = colour ?? (ours ? COLOURS.ours : COLOURS.series[index % COLOURS.series.length]);
+/** Ours from light to dark; a lone one is neither. */
+function strokesOf(series) {
+  const { ourLines, otherLines } = COLOURS;
+  const ours = series.filter((each) => each.ours);
+  const others = series.filter((each) => !each.ours);
+  return series.map((each) => {
+    if (!each.ours) return otherLines[others.indexOf(each) % otherLines.length];
+    return ours.length === 1 ? COLOURS.ours : ourLines[ours.indexOf(each) % ourLines.length];
+  });
+}
+
+function drawSeries({ label, values, ours }, { stroke, x, y, end, box }) {
   const points = values.flatMap((value, at) => (Number.isFinite(value) ? [[x(at), y(value)]] : []));
   const path = points
     .map(([px, py], at) => `${at === 0 ? 'M' : 'L'}${px.toFixed(1)} ${py.toFixed(1)}`)

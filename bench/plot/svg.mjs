@@ -7,7 +7,9 @@ export const COLOURS = {
   faint: '#64748b',
   grid: '#e2e8f0',
   limit: '#b91c1c',
-  series: ['#1d4ed8', '#0891b2', '#b45309', '#64748b', '#7c3aed', '#15803d', '#be185d', '#334155'],
+  /** Of lines: ours, and the others'. */
+  ourLines: ['#60a5fa', '#1d4ed8', '#1e3a8a'],
+  otherLines: ['#b45309', '#64748b', '#7c3aed', '#15803d', '#be185d', '#0f766e'],
 };
 
 export const WIDTH = 960;
