@@ -18,6 +18,7 @@ import { RouteCache } from '../relay/route-cache.js';
 import { Router } from '../relay/router.js';
 import { type Authenticator, createAuthenticator } from '../session/authenticator.js';
 import { Endings } from '../session/endings.js';
+import { FanOut } from '../session/fan-out.js';
 import { RandomPool } from '../session/random-pool.js';
 import { Refusals } from '../session/refusals.js';
 import { SessionRegistry } from '../session/registry.js';
@@ -73,7 +74,7 @@ export async function runWorker(
   const revocations = new Revocations(store);
   const authenticator = checkTokens(base, revocations);
   const service = createService(base, authenticator);
-  const { gateway, door, endings, throttle } = service;
+  const { gateway, door, endings, throttle, fanOut } = service;
   const server = createServer(base, service);
 
   const keepAlive = new KeepAlive(worker, store, registry);
@@ -86,6 +87,7 @@ export async function runWorker(
     metrics.loopLag.observe(wheel.takeWorstLagMs() / 1000);
     memory.look();
     throttle.prune();
+    fanOut.prune();
     door.prune();
     return undefined;
   });
@@ -199,6 +201,7 @@ interface Service {
   router: Router;
   endings: Endings;
   throttle: Throttle;
+  fanOut: FanOut;
   gateway: Gateway;
   door: WebSocketDoor;
 }
@@ -212,7 +215,10 @@ function createService(base: Base, authenticator: Authenticator): Service {
     metrics.refusals.inc({ code });
   });
   const routes = new RouteCache(store, worker);
-  const router = createRouter(base, routes, refusals);
+  const fanOut = new FanOut(limits.fanOut, () => {
+    metrics.throttled.inc({ scope: 'fan_out' });
+  });
+  const router = createRouter(base, routes, refusals, fanOut);
   const verbs = new Verbs({
     ...base,
     router,
@@ -252,7 +258,7 @@ function createService(base: Base, authenticator: Authenticator): Service {
   };
   const door = new WebSocketDoor({ config, gateway, metrics, codecs, isShedding: () => base.memory.sheds });
   const presence = new PresenceFeed(registry, wheel);
-  return { feeds, presence, routes, router, endings, throttle, gateway, door };
+  return { feeds, presence, routes, router, endings, throttle, fanOut, gateway, door };
 }
 
 function createFeeds({ store, registry, metrics }: Base): Feeds {
@@ -272,7 +278,7 @@ function createFeeds({ store, registry, metrics }: Base): Feeds {
   });
 }
 
-function createRouter(base: Base, routes: RouteCache, refusals: Refusals): Router {
+function createRouter(base: Base, routes: RouteCache, refusals: Refusals, fanOut: FanOut): Router {
   const { registry, metrics } = base;
   const { requestsPendingLimit, requestsPendingLimitBytes } = base.config.limits;
   const delivery = new Delivery(registry, msgpackCodec, (outcome, receivers) => {
@@ -283,6 +289,7 @@ function createRouter(base: Base, routes: RouteCache, refusals: Refusals): Route
     routes,
     delivery,
     refusals,
+    fanOut,
     requestsPendingLimit,
     requestsPendingLimitBytes,
     countDropped: (reason) => {

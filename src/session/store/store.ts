@@ -90,8 +90,11 @@ export interface AppendRequest {
   body: Uint8Array;
 }
 export type AppendResult =
-  /** Stored (unless volatile) and published to the workers that hold readers. `id` is null for volatile. */
-  | { status: 'accepted'; id: string | null }
+  /**
+   * Stored (unless volatile) and published to the workers that hold readers. `id` is null for volatile. `readers` is how
+   * many connected sessions that is about, those who skip it included.
+   */
+  | { status: 'accepted'; id: string | null; readers: number }
   | { status: 'duplicate' }
   /** The sender has a newer connection, or its session is over. */
   | { status: 'superseded' }
@@ -229,8 +232,12 @@ export interface Store {
   /** What was kept for the client up to this entry has reached it. */
   acknowledge(ref: SessionRef, id: string): Promise<void>;
 
+  /** Rejects with `limit` where too many are in force: none is forgotten before its time. */
   revoke(revocation: Revocation): Promise<void>;
-  /** Revocations with a number above this one, and the newest number. A number below the asked one: the store has lost some. */
+  /**
+   * Revocations with a number above this one, some at a time, and the number to go on from: there may be more unless there
+   * are none. A number below the asked one: the store has lost some.
+   */
   revocations(since: number): Promise<{ revocations: Revocation[]; number: number }>;
 
   /**

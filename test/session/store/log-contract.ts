@@ -170,6 +170,33 @@ export function testLogs(name: string, start: (settings: StoreSettings) => Promi
         ).toHaveLength(2);
       });
 
+      test('tells how many connected sessions an entry is for, on all workers', async () => {
+        const readers = async (channel: Channel, more: Partial<AppendRequest> = {}) =>
+          one.append(sending(channel, more));
+        expect(await readers(roomLog('lobby'))).toMatchObject({ status: 'accepted', readers: 0 });
+        expect(await readers(inbox('alice'), { keep: true })).toMatchObject({ readers: 0 });
+        const alice = [];
+        for (const [store, worker] of [
+          [one, W1],
+          [one, W1],
+          [two, W2],
+        ] as const) {
+          const ref = refOf(await attach(store, attachRequest('alice', worker)));
+          await store.join(joining(ref, 'lobby', worker));
+          alice.push(ref);
+        }
+        const [first] = alice;
+        if (first === undefined) throw new Error('nobody attached');
+        for (const seq of [null, 0]) {
+          expect(await readers(roomLog('lobby'), { seq, skip: ['alice'] })).toMatchObject({ readers: 3 });
+          expect(await readers(inbox('alice'), { seq })).toMatchObject({ readers: 3 });
+          expect(await readers(inbox('alice'), { seq, only: first.session })).toMatchObject({ readers: 1 });
+        }
+        await one.detach(first);
+        expect(await readers(roomLog('lobby'))).toMatchObject({ readers: 2 });
+        expect(await readers(inbox('alice'))).toMatchObject({ readers: 2 });
+      });
+
       test('is absent when the client has no session or not the named one', async () => {
         const absent = { status: 'absent' };
         await expect(one.append(sending(inbox('alice')))).resolves.toEqual(absent);
@@ -186,7 +213,7 @@ export function testLogs(name: string, start: (settings: StoreSettings) => Promi
       test('publishes a volatile message without storing it', async () => {
         await attach(one, attachRequest('alice', W1));
         const result = await two.append(sending(inbox('alice'), { seq: 0 }));
-        expect(result).toEqual({ status: 'accepted', id: null });
+        expect(result).toEqual({ status: 'accepted', id: null, readers: 1 });
         await harness.settle();
         expect(ofType(harness.events(W1), 'entry')).toMatchObject([
           { entry: { id: null, skip: [], only: null } },
