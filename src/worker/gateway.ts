@@ -5,15 +5,13 @@ import type { Identity } from '../session/authenticator.js';
 import type { Connection, ConnectionHandlers } from '../session/connection.js';
 import { RETRY_SPREAD_MS, type Session } from '../session/session.js';
 import type { AttachRequest, AttachResult, Position, StoreEvent } from '../session/store/store.js';
+import { DOUBT_MS } from './control.js';
 import { Visit, type VisitOptions } from './visit.js';
 
 /** A drain closes connections in steps of this length, ms. */
 const DRAIN_STEP_MS = 50;
 /** The share of its time that a drain may take to send clients away; the rest is theirs to go. */
 const DRAIN_SENDING_SHARE = 0.6;
-
-/** How long senders keep what was accepted, ms: whoever comes later has nothing to send again. */
-const DOUBT_MS = 30_000;
 
 const NOWHERE: ReadonlyMap<RoomName, Position> = new Map();
 
@@ -51,8 +49,8 @@ export class Gateway {
   }
 
   /** The store may have lost what it accepted last: those who sent it are told, also those who are away now. */
-  doubt(): void {
-    this.doubtedAt = performance.now();
+  doubt(agoMs = 0): void {
+    this.doubtedAt = Math.max(this.doubtedAt, performance.now() - agoMs);
     for (const session of this.options.registry.all()) session.send({ type: 'doubt' });
   }
 

@@ -120,7 +120,7 @@ export async function runWorker(
     base.log.info('drained');
     process.exit(0);
   };
-  return new Orders({ store, relay, metrics, tell, drain });
+  return new Orders({ store, relay, metrics, gateway, tell, drain });
 }
 
 /** What every part of the worker stands on. */
@@ -162,6 +162,10 @@ async function layBase(settings: WorkerSettings, incoming: Incoming, tell: Tell)
     log,
     listener: (event) => {
       incoming.event(event);
+      if (event.type !== 'doubt') return;
+      metrics.doubts.inc();
+      // Its younger siblings know only how the store is now.
+      void tell({ type: 'doubt' });
     },
   });
   const [wheel, registry] = [new TimerWheel(), new SessionRegistry()];

@@ -93,6 +93,12 @@ export class RedisStore implements Store {
       reconnected: () => {
         options.listener({ type: 'reset' });
       },
+      evicted: () => {
+        options.log.error(
+          'Redis evicts keys: sessions and messages are being lost. Give it more memory, and maxmemory-policy noeviction',
+        );
+        options.listener({ type: 'reset' });
+      },
       succeeded: () => {
         options.listener({ type: 'doubt' });
       },
