@@ -1,5 +1,6 @@
 // The sessions of one worker: takes connections in, fences and drains them.
 import { CODES, type CloseCode } from '../protocol/codes.js';
+import { GatewayError } from '../protocol/errors.js';
 import type { RoomName, SessionId } from '../protocol/ids.js';
 import type { Identity } from '../session/authenticator.js';
 import type { Connection, ConnectionHandlers } from '../session/connection.js';
@@ -72,7 +73,7 @@ export class Gateway {
   }> {
     this.attaching++;
     try {
-      const result = await this.options.store.attach(request);
+      const result = await this.attachInStore(request);
       const rooms = result.status === 'attached' ? result.rooms.filter((room) => !known.has(room)) : [];
       const positions = rooms.length === 0 ? NOWHERE : await this.positionsOf(rooms);
       const fence = result.status === 'attached' ? this.fences.get(result.session) : undefined;
@@ -117,6 +118,19 @@ export class Gateway {
       await pause(20);
     }
     for (const session of this.options.registry.all()) session.connection.terminate();
+  }
+
+  private async attachInStore(request: AttachRequest): Promise<AttachResult> {
+    try {
+      return await this.options.store.attach(request);
+    } catch (error) {
+      // The store may do it all the same, or have done it: a session that nobody knows of would count as one of the client's.
+      if (error instanceof GatewayError && error.code === 'unknown_outcome') {
+        const { client, fresh: session } = request;
+        this.options.endings.tell({ client, session, generation: 1 }, true);
+      }
+      throw error;
+    }
   }
 
   private async positionsOf(rooms: readonly RoomName[]): Promise<Map<RoomName, Position> | null> {
