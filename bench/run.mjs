@@ -149,13 +149,10 @@ function reportProfiles(before, { save }, measured) {
   if (save && isOne && names.length > 0) saveProfile(row, sharesOf(names));
 }
 
-/** Where a system failed the documents may lack its figures; the run's own tables are printed all the same. */
-function tryReports(faults) {
-  try {
-    writeReports(SCENARIOS);
-  } catch (error) {
-    faults.push(`documents: ${error.message}`);
-  }
+function saveDocuments() {
+  saveGoals(SCENARIOS);
+  savePlotOfGoals(plotGoals);
+  writeReports(SCENARIOS);
 }
 
 /** An interrupted run ends its servers and generators: see the exit listeners of both. */
@@ -164,8 +161,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.e
 async function main(options) {
   if (options.plots) {
     for (const scenario of SCENARIOS) replot(scenario);
-    savePlotOfGoals(plotGoals);
-    writeReports(SCENARIOS);
+    saveDocuments();
     return 0;
   }
   const scenarios = options.names.map(find);
@@ -194,10 +190,13 @@ async function main(options) {
   const shown = options.all ? judged : judged.filter((goal) => goal.verdict !== 'not measured');
   if (options.json) for (const goal of shown) console.log(JSON.stringify(goal));
   else if (shown.length > 0) console.log(`\n${formatTable(goalTable(shown))}`);
-  if (options.save && options.all) {
-    saveGoals({ ...run, seconds }, judged);
-    savePlotOfGoals(plotGoals);
-    tryReports(faults);
+  if (options.save) {
+    try {
+      saveDocuments();
+    } catch (error) {
+      // Where a system failed the documents lack its figures; what was measured is saved and printed all the same.
+      faults.push(`documents: ${error.message}`);
+    }
   }
   console.error(`\n${seconds} s; ${describeMachine()}`);
   for (const fault of faults) console.error(`FAULT ${fault}`);

@@ -218,9 +218,9 @@ function plotGrowth(rows) {
         series: [{ label: 'signalbox', values: NODES.map((count) => value(`nodes/${count}`)), ours: true }],
       },
       {
-        name: 'Messages/s between two nodes',
+        name: 'Load between two nodes',
         unit: 'Redis commands per message',
-        ticks: names(RATES),
+        ticks: names(RATES).map((rate) => `${rate}/s`),
         series: [
           {
             label: 'signalbox',

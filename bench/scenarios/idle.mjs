@@ -120,8 +120,7 @@ export const idle = {
   plot: (rows) =>
     groupedBars({
       title: 'An idle connection: memory, and CPU time of its handshake',
-      subtitle:
-        '15,000 connections; signalbox verifies a token for each and keeps a session that can be resumed',
+      subtitle: `${rows[0]?.figures.connections} connections; signalbox verifies a token for each and keeps a session that can be resumed`,
       groups: [
         ['kibPerConnection', 'KiB per connection', 'KiB'],
         ['cpuMicrosPerHandshake', 'CPU µs per handshake', 'µs'],
