@@ -89,6 +89,7 @@ export const SETTINGS = {
   CLIENT_BYTES_PER_SECOND_LIMIT: count(4_194_304, 0, 10_737_418_240, 'bytes/s per worker', 'Of all sessions of one client; five times as many at once. 0: no limit.'),
   ADDRESS_MESSAGES_PER_SECOND_LIMIT: count(10_000, 0, 10_000_000, 'frames/s per worker', 'Of all connections of one address; five times as many at once. 0: no limit.'),
   ADDRESS_BYTES_PER_SECOND_LIMIT: count(33_554_432, 0, 10_737_418_240, 'bytes/s per worker', 'Of all connections of one address; five times as many at once. 0: no limit.'),
+  FAN_OUT_BYTES_PER_SECOND_LIMIT: count(33_554_432, 0, 10_737_418_240, 'bytes/s per worker', 'Of what the messages of one client become: their bytes (at least 256) once for each session in a room, target of a list or receiver of a broadcast; five times as many at once. Above it its connections are read more slowly, and further ones of these are refused with `limit`: one client must not fill the network of all. 0: no limit.'),
   ROOMS_PER_SESSION_LIMIT: count(100, 1, 100_000, 'rooms', 'Each costs memory in the store and work at each resume.'),
   REQUESTS_PENDING_LIMIT: count(256, 1, 100_000, 'requests', 'Of one session, without answer.'),
   REQUESTS_PENDING_LIMIT_BYTES: count(4_194_304, 65_536, 1_073_741_824, 'bytes', 'Of one session’s requests without answer: they are kept, to ask again where the target has moved. A request that alone is larger still waits.'),

@@ -5,7 +5,6 @@ import type { TokenSettings } from '../config.js';
 import { ProtocolError } from '../protocol/errors.js';
 import { type ClientId, isClientId } from '../protocol/ids.js';
 import { TOKEN_LIMIT_BYTES } from '../protocol/limits.js';
-import { openHmacToken } from './hmac-token.js';
 import { JwksKeys, type KeySource, localKeys } from './keys.js';
 import { type Permissions, parsePermissions } from './permissions.js';
 
@@ -159,7 +158,6 @@ function verifyOnce(
   settings: TokenSettings,
   now: number,
 ): unknown {
-  if (algorithm === 'HS256') return verifyHmac(token, key, settings, Math.floor(now / 1000));
   return jwt.verify(token, key, {
     algorithms: [algorithm],
     clockTolerance: settings.leewayS,
@@ -169,26 +167,7 @@ function verifyOnce(
   });
 }
 
-/** As jsonwebtoken judges, in the same order; a test compares the two. */
-function verifyHmac(token: string, key: KeyObject, settings: TokenSettings, nowS: number): unknown {
-  const opened = openHmacToken(token, key);
-  if (opened === null) throw new RefusedToken('signature');
-  const { payload } = opened;
-  if (typeof payload !== 'object' || payload === null) throw new RefusedToken('claims');
-  const { nbf, exp, aud, iss } = payload as Record<string, unknown>;
-  const { leewayS, audience, issuer } = settings;
-  if (nbf !== undefined && typeof nbf !== 'number') throw new RefusedToken('claims');
-  if (nbf !== undefined && nbf > nowS + leewayS) throw new RefusedToken('not_yet');
-  if (exp !== undefined && typeof exp !== 'number') throw new RefusedToken('claims');
-  if (exp !== undefined && nowS >= exp + leewayS) throw new RefusedToken('expired');
-  if (audience !== null && !(Array.isArray(aud) ? aud : [aud]).includes(audience))
-    throw new RefusedToken('claims');
-  if (issuer !== null && iss !== issuer) throw new RefusedToken('claims');
-  return payload;
-}
-
 function refusalOf(error: unknown): RefusedToken {
-  if (error instanceof RefusedToken) return error;
   if (error instanceof jwt.TokenExpiredError) return new RefusedToken('expired');
   if (error instanceof jwt.NotBeforeError) return new RefusedToken('not_yet');
   if (error instanceof jwt.JsonWebTokenError) {

@@ -19,6 +19,7 @@ import { RouteCache } from '../relay/route-cache.js';
 import { Router } from '../relay/router.js';
 import { type Authenticator, createAuthenticator } from '../session/authenticator.js';
 import { Endings } from '../session/endings.js';
+import { FanOut } from '../session/fan-out.js';
 import { RandomPool } from '../session/random-pool.js';
 import { Refusals } from '../session/refusals.js';
 import { SessionRegistry } from '../session/registry.js';
@@ -75,7 +76,7 @@ export async function runWorker(
   const revocations = new Revocations(store);
   const authenticator = checkTokens(base, revocations);
   const service = createService(base, authenticator);
-  const { gateway, door, endings, throttle } = service;
+  const { gateway, door, endings, throttle, fanOut } = service;
   const { server, turnstile } = createServer(base, service);
 
   const keepAlive = new KeepAlive(worker, store, registry);
@@ -88,6 +89,7 @@ export async function runWorker(
     metrics.loopLag.observe(wheel.takeWorstLagMs() / 1000);
     memory.look();
     throttle.prune();
+    fanOut.prune();
     door.prune();
     return undefined;
   });
@@ -121,7 +123,7 @@ export async function runWorker(
     base.log.info('drained');
     process.exit(0);
   };
-  return new Orders({ store, relay, metrics, tell, drain });
+  return new Orders({ store, relay, metrics, gateway, tell, drain });
 }
 
 /** What every part of the worker stands on. */
@@ -163,6 +165,10 @@ async function layBase(settings: WorkerSettings, incoming: Incoming, tell: Tell)
     log,
     listener: (event) => {
       incoming.event(event);
+      if (event.type !== 'doubt') return;
+      metrics.doubts.inc();
+      // Its younger siblings know only how the store is now.
+      void tell({ type: 'doubt' });
     },
   });
   const [wheel, registry] = [new TimerWheel(), new SessionRegistry()];
@@ -203,6 +209,7 @@ interface Service {
   router: Router;
   endings: Endings;
   throttle: Throttle;
+  fanOut: FanOut;
   gateway: Gateway;
   door: WebSocketDoor;
 }
@@ -217,7 +224,10 @@ function createService(base: Base, authenticator: Authenticator): Service {
     metrics.refusals.inc({ code });
   });
   const routes = new RouteCache(store, worker);
-  const router = createRouter(base, routes, refusals);
+  const fanOut = new FanOut(limits.fanOut, () => {
+    metrics.throttled.inc({ scope: 'fan_out' });
+  });
+  const router = createRouter(base, routes, refusals, fanOut);
   const verbs = new Verbs({
     ...base,
     router,
@@ -257,7 +267,7 @@ function createService(base: Base, authenticator: Authenticator): Service {
   };
   const door = new WebSocketDoor({ config, gateway, metrics, codecs, isShedding: () => base.memory.sheds });
   const presence = new PresenceFeed(registry, wheel);
-  return { feeds, reads, presence, routes, router, endings, throttle, gateway, door };
+  return { feeds, reads, presence, routes, router, endings, throttle, fanOut, gateway, door };
 }
 
 function createFeeds({ registry, metrics }: Base, reads: CountedReads): Feeds {
@@ -277,7 +287,7 @@ function createFeeds({ registry, metrics }: Base, reads: CountedReads): Feeds {
   });
 }
 
-function createRouter(base: Base, routes: RouteCache, refusals: Refusals): Router {
+function createRouter(base: Base, routes: RouteCache, refusals: Refusals, fanOut: FanOut): Router {
   const { registry, metrics } = base;
   const { requestsPendingLimit, requestsPendingLimitBytes } = base.config.limits;
   const delivery = new Delivery(registry, msgpackCodec, (outcome, receivers) => {
@@ -288,6 +298,7 @@ function createRouter(base: Base, routes: RouteCache, refusals: Refusals): Route
     routes,
     delivery,
     refusals,
+    fanOut,
     requestsPendingLimit,
     requestsPendingLimitBytes,
     countDropped: (reason) => {
