@@ -8,6 +8,7 @@ import { RETRY_SPREAD_MS, type Session } from '../session/session.js';
 import type { AttachRequest, AttachResult, Position, StoreEvent } from '../session/store/store.js';
 import { DOUBT_MS } from './control.js';
 import { Visit, type VisitOptions } from './visit.js';
+import { WaitingLine } from './waiting-line.js';
 
 /** A drain closes connections in steps of this length, ms. */
 const DRAIN_STEP_MS = 50;
@@ -24,21 +25,18 @@ export class Gateway {
   /** Attaches under way, and the fences that came meanwhile: one may overtake the answer that it is about. */
   private attaching = 0;
   private readonly fences = new Map<SessionId, Fence>();
-  /** Hellos whose token or session is being looked up; a connection that says nothing is none of them. */
-  pendingHandshakes = 0;
+  /** Hellos whose token or session is being looked up, and those after them; a connection that says nothing is none of them. */
+  readonly hellos: WaitingLine;
   /** When the store may have lost what it had accepted, monotonic ms. */
   private doubtedAt = -Infinity;
 
-  constructor(private readonly options: VisitOptions) {}
+  constructor(private readonly options: VisitOptions) {
+    this.hellos = new WaitingLine(options.config.limits.pendingHandshakesLimit, options.wheel);
+  }
 
   /** Takes a new connection; `token` is the one that came with the handshake. */
   accept(connection: Connection, token: string | null): ConnectionHandlers {
     return new Visit(connection, token, this.options, this);
-  }
-
-  /** Whether a further hello would be too much for the store or the authenticator. */
-  get isBusy(): boolean {
-    return this.pendingHandshakes >= this.options.config.limits.pendingHandshakesLimit;
   }
 
   /** The store says that a newer connection or session took over. */
