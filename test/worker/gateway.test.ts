@@ -1,5 +1,5 @@
-import { parseConfig } from '../../src/config.js';
 import { expect, test } from '@jest/globals';
+import { parseConfig } from '../../src/config.js';
 import { GatewayError } from '../../src/protocol/errors.js';
 import { Endings } from '../../src/session/endings.js';
 import { SessionRegistry } from '../../src/session/registry.js';
@@ -37,8 +37,12 @@ async function aliceWasHere() {
 function gatewayOn(store: Store): Gateway {
   // All that an attach needs.
   const endings = new Endings(store, () => undefined);
-  const options = { config: parseConfig({}), store, registry: new SessionRegistry(), endings };
-  return new Gateway(options as unknown as VisitOptions);
+  return new Gateway({
+    store,
+    registry: new SessionRegistry(),
+    endings,
+    config: parseConfig({}),
+  } as unknown as VisitOptions);
 }
 
 test('a session that does not say how far it has read a room goes on from where the room stands at its attach', async () => {
