@@ -80,7 +80,7 @@ function readOptions() {
     names: all ? SCENARIOS.map((scenario) => scenario.name) : positionals,
     only: values.only?.split(','),
     against: values.against,
-    settings: values.with.map((text) => text.split('=')),
+    settings: values.with.map(setting),
     mode: values.mode ?? (all ? 'all' : 'volatile'),
     json: values.json,
     profile: values.profile,
@@ -89,6 +89,12 @@ function readOptions() {
     repeat: number('repeat', 1, 50),
     load: Object.fromEntries(given.map(([name, range]) => [name, number(name, ...range)])),
   };
+}
+
+function setting(text) {
+  const [, name, value] = /^([A-Z][A-Z0-9_]*)=(.*)$/.exec(text) ?? [];
+  if (name === undefined) throw new Error('--with is NAME=VALUE');
+  return [name, value];
 }
 
 function find(name) {
@@ -119,19 +125,26 @@ async function casesOf(scenario, { load, only, against, settings, mode }) {
 
 async function runScenario(scenario, options) {
   const cases = await casesOf(scenario, options);
-  if (cases.length === 0) return { scenario, rows: [], seconds: 0 };
+  if (cases.length === 0) return { scenario, rows: [], missing: [], seconds: 0 };
   const since = performance.now();
-  const rows = await measure(scenario, cases, scenario.exact ? 1 : options.repeat, (line) =>
-    console.error(line),
-  );
-  return { scenario, rows, seconds: Math.round((performance.now() - since) / 1000) };
+  const missing = cases.flatMap(({ label, system }) => {
+    const reason = system?.missing?.() ?? null;
+    return reason === null ? [] : [`${label} was not measured: ${reason}`];
+  });
+  for (const note of missing) console.error(note);
+  const rounds = scenario.exact ? 1 : options.repeat;
+  const rows = await measure(scenario, cases, rounds, (line) => console.error(line));
+  return { scenario, rows, missing, seconds: Math.round((performance.now() - since) / 1000) };
 }
 
-function report({ scenario, rows, seconds }, { json, save, profile }, run) {
+function report({ scenario, rows, missing, seconds }, { json, save, profile }, run) {
   if (rows.length === 0) return [];
   const judged = scenario.goals.map((goal) => judge(goal, rows));
   if (json) for (const row of rows) console.log(toJson(scenario.name, row));
-  else console.log(`\n${formatTable(scenarioTable(scenario, rows))}`);
+  else {
+    console.log(`\n${formatTable(scenarioTable(scenario, rows))}`);
+    for (const note of missing) console.log(note);
+  }
   // A profile slows down what it looks at.
   if (save && !profile) saveResults(scenario, { ...run, seconds }, rows);
   return judged;
