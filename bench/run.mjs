@@ -40,7 +40,7 @@ scenarios: ${SCENARIOS.map((scenario) => scenario.name).join(', ')}
   --repeat N          interleaved repeats, the median counts (default 5)
   --save              save results and plots, as a run of all scenarios does
   --against DIR       another build of signalbox as before/1 and before/2, e.g. dist.before (a copy of dist/ in the project's root)
-  --with NAME=VALUE   signalbox with another setting beside the usual one, as with/1 and with/2
+  --with NAME=VALUE   signalbox with another setting beside the usual one, as with/1 and with/2 (as --against: in relay, latency, fan-out, idle)
   --profile           leave a CPU profile of each process of signalbox in bench/profiles/ (for Chrome's or VS Code's viewer)
   --json              one JSON object a line on stdout (npm run -s bench -- … leaves nothing else there)
   --mode M            relay: volatile, nodes (two, over Redis), kept (stored messages) or all (default where all scenarios run)
@@ -113,7 +113,7 @@ async function casesOf(scenario, { load, only, against, settings, mode }) {
   ];
   const cases = [
     ...(await scenario.cases(chosen, { mode })),
-    ...variants.map((system) => ({ label: system.label, system, load: chosen })),
+    ...variants.flatMap((system) => scenario.caseOf?.(system, chosen) ?? []),
   ];
   if (only === undefined) return cases;
   const matches = ({ label, system }, name) => [label, system?.label, system?.name].includes(name);
