@@ -110,7 +110,10 @@ export class StoreServer {
   }
 
   private async answer(call: Call, link: Link): Promise<void> {
-    link.send(write(call.method, await this.perform(call)));
+    if (link.send(write(call.method, await this.perform(call)))) return;
+    // Too large, or the worker does not read: the one is told, the other finds out by itself.
+    const error = { code: 'unknown_outcome', message: 'too large an answer' } as const;
+    link.send(writeAsJson({ id: call.id, error }));
   }
 
   private async answerAll(calls: readonly Call[], link: Link): Promise<void> {

@@ -181,11 +181,13 @@ class World implements Wire {
     this.resume();
     if (last === 'doubt') this.doubt();
     else for (const [i, room] of ROOMS.entries()) this.publish(room, `last ${i}`);
+    // What was accepted and is sent again nobody waits for: it comes after a pause, of 2 s at most.
     for (
-      let round = 0;
-      round < 200 && (this.outcomes.size < this.sent.length || this.frames.length > 0);
+      let [round, quiet] = [0, 0];
+      round < 400 && (this.outcomes.size < this.sent.length || quiet < 50);
       round++
     ) {
+      quiet = this.frames.length > 0 ? 0 : quiet + 1;
       while (this.frames.length + this.answers.length > 0) {
         this.process(1, 'stored');
         this.answer(0);

@@ -372,3 +372,19 @@ test('a session that was ahead of its feed when the store lost the log is told, 
     { do: 'event', room: 'b' as RoomName, fate: 'arrive' },
   ]);
 });
+
+test('a session that enters where the log stood, while the feed looks where the lost log begins anew, is told', async () => {
+  const room = 'b' as RoomName;
+  await run([
+    { do: 'ask', slot: 0, room, back: null },
+    { do: 'publish', room },
+    { do: 'ask', slot: 1, room, back: null },
+    { do: 'enter', slot: 0 },
+    { do: 'event', room, fate: 'arrive' },
+    { do: 'failover', room, lost: null, then: 0 },
+    { do: 'publish', room },
+    // The read that finds nothing any more; the next one is not answered before it enters.
+    { do: 'answer', which: 0 },
+    { do: 'enter', slot: 1 },
+  ]);
+});

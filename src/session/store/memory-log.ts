@@ -2,14 +2,15 @@
 import { randomBytes } from 'node:crypto';
 import type { SessionId } from '../../protocol/ids.js';
 import { parseEntryId } from './entry-id.js';
-import type {
-  AppendRequest,
-  AppendResult,
-  Entry,
-  Position,
-  ReadQuery,
-  ReadResult,
-  StoreSettings,
+import {
+  type AppendRequest,
+  type AppendResult,
+  type Entry,
+  type Position,
+  READ_LIMIT_BYTES,
+  type ReadQuery,
+  type ReadResult,
+  type StoreSettings,
 } from './store.js';
 
 /** Counted in the budget beside the body of each entry: object, id, array slot. */
@@ -160,13 +161,18 @@ export class MemoryLogs {
 
   private entriesFrom(log: Log, offset: number, limit: number, missing: number): ReadResult {
     const start = offset - (log.top - log.entries.length + 1);
-    const page = log.entries.slice(start, start + limit);
+    let [end, bytes] = [start, 0];
+    for (; end < Math.min(start + limit, log.entries.length); end++) {
+      bytes += log.entries[end]?.body.length ?? 0;
+      if (end > start && bytes > READ_LIMIT_BYTES) break;
+    }
+    const page = log.entries.slice(start, end);
     const now = this.now();
     return {
       status: 'entries',
       missing,
       entries: page.filter(({ expiresAt }) => expiresAt > now).map(readable),
-      more: start + limit < log.entries.length,
+      more: end < log.entries.length,
       position: page.at(-1)?.id ?? log.position,
     };
   }

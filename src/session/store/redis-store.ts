@@ -16,24 +16,25 @@ import { PARTITIONS, partitionOf, partitionTags } from './partition.js';
 import { RedisConnection } from './redis-connection.js';
 import { keptOf, nameOf, positionOf, readEntries, readEvents, revocationsOf } from './redis-records.js';
 import { REVOCATIONS_LIMIT, REVOCATIONS_PAGE } from './revocation-list.js';
-import type {
-  AppendRequest,
-  AppendResult,
-  AttachRequest,
-  AttachResult,
-  JoinRequest,
-  JoinResult,
-  Member,
-  Page,
-  Position,
-  ReadQuery,
-  ReadResult,
-  Revocation,
-  SessionPlace,
-  SessionRef,
-  Store,
-  StoreListener,
-  StoreSettings,
+import {
+  type AppendRequest,
+  type AppendResult,
+  type AttachRequest,
+  type AttachResult,
+  type JoinRequest,
+  type JoinResult,
+  type Member,
+  type Page,
+  type Position,
+  READ_LIMIT_BYTES,
+  type ReadQuery,
+  type ReadResult,
+  type Revocation,
+  type SessionPlace,
+  type SessionRef,
+  type Store,
+  type StoreListener,
+  type StoreSettings,
 } from './store.js';
 
 export interface RedisStoreOptions {
@@ -149,7 +150,7 @@ export class RedisStore implements Store {
       throw new GatewayError('internal_error');
     const ref = { client, session, generation: Number(generation) };
     const names = rooms.filter(isRoomName);
-    await Promise.all([
+    const changes = Promise.all([
       ...names.map((room) => this.change('enter', room, ref, worker)),
       ...triples(left).map(([other, otherGeneration, room]) =>
         this.settle(
@@ -159,6 +160,11 @@ export class RedisStore implements Store {
         ),
       ),
     ]);
+    // Without its rooms it is not attached: it waits for a connection that works.
+    await changes.catch(async (error: unknown) => {
+      await this.detach(ref).catch(() => undefined);
+      throw error;
+    });
     return {
       status: 'attached',
       session,
@@ -290,6 +296,7 @@ export class RedisStore implements Store {
       'last' in from ? from.last : '',
       place?.epoch ?? '',
       place === null ? '' : `${String(place.offset)}-${place.tag}`,
+      READ_LIMIT_BYTES,
     );
     return readEntries(reply, limit);
   }

@@ -112,11 +112,14 @@ export interface Entry {
   kept: boolean;
   body: Uint8Array;
 }
+/** Bodies of one answer, but for a single larger one: a link between processes carries it, and a slow reader takes no more at once. */
+export const READ_LIMIT_BYTES = 1024 * 1024;
+
 export interface ReadQuery {
   channel: Channel;
   /** What comes after a position, or the last so many entries that are still there. */
   from: { after: Position } | { last: number };
-  /** Most entries of one answer. */
+  /** Most entries of one answer; it has fewer where their bodies are more than READ_LIMIT_BYTES. */
   limit: number;
 }
 export type ReadResult =

@@ -5,6 +5,7 @@ import type {
   AppendRequest,
   AttachRequest,
   Channel,
+  Position,
   SessionRef,
   Store,
   StoreSettings,
@@ -195,6 +196,29 @@ export function testLogs(name: string, start: (settings: StoreSettings) => Promi
         await one.detach(first);
         expect(await readers(roomLog('lobby'))).toMatchObject({ readers: 2 });
         expect(await readers(inbox('alice'))).toMatchObject({ readers: 2 });
+      });
+
+      test('larger than one answer may be is read in several, one at least in each', async () => {
+        const roomy = { logLimitEntries: 100, logLimitBytes: 2 ** 24, logBudgetBytes: 2 ** 25 };
+        const large = await start({ ...SETTINGS, ...roomy });
+        const store = large.store(W1);
+        try {
+          const sender = refOf(await attach(store, attachRequest('sender', W1)));
+          const sizes = [400_000, 400_000, 400_000, 1_500_000, 10, 20];
+          for (const size of sizes)
+            await append(store, appendRequest(roomLog('large'), { sender, body: Buffer.alloc(size, 1) }));
+          const pages: number[][] = [];
+          for (let after: Position = null, more = true; more;) {
+            const page = await store.read({ channel: roomLog('large'), from: { after }, limit: 64 });
+            if (page.status === 'lost') throw new Error('lost');
+            expect(page.missing).toBe(0);
+            pages.push(page.entries.map(({ body }) => body.length));
+            ({ position: after, more } = page);
+          }
+          expect(pages).toEqual([[400_000, 400_000], [400_000], [1_500_000], [10, 20]]);
+        } finally {
+          await large.close();
+        }
       });
 
       test('is absent when the client has no session or not the named one', async () => {
