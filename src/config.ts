@@ -59,6 +59,7 @@ export interface Config {
     resumeWindowMs: number;
     pingIntervalMs: number;
     pongTimeoutMs: number;
+    httpSilenceLimitMs: number;
     helloTimeoutMs: number;
   };
   limits: {
@@ -153,6 +154,7 @@ export function parseConfig(env: Environment): Config {
       resumeWindowMs: read.number('RESUME_WINDOW_MS'),
       pingIntervalMs: read.number('PING_INTERVAL_MS'),
       pongTimeoutMs: read.number('PONG_TIMEOUT_MS'),
+      httpSilenceLimitMs: read.number('HTTP_SILENCE_LIMIT_MS'),
       helloTimeoutMs: read.number('HELLO_TIMEOUT_MS'),
     },
     limits: readLimits(read),

@@ -27,11 +27,15 @@ import type { Store } from '../session/store/store.js';
 import { Throttle } from '../session/throttle.js';
 import { TimerWheel } from '../session/wheel.js';
 import { inflatePayload } from '../session/zlib-compressor.js';
+import { Admission } from './admission.js';
 import { Chores } from './chores.js';
 import type { ToPrimary, ToWorker } from './control.js';
+import { Errands } from './errands.js';
 import { EXIT_CANNOT_LISTEN } from './exit-codes.js';
 import { Gateway } from './gateway.js';
 import { Heartbeat } from './heartbeat.js';
+import { HttpConnections } from './http-connections.js';
+import { HttpDoor } from './http-door.js';
 import { createHttpServer, LISTEN_BACKLOG } from './http-server.js';
 import { Incoming } from './incoming.js';
 import { KeepAlive } from './keep-alive.js';
@@ -73,7 +77,7 @@ export async function runWorker(
   const revocations = new Revocations(store);
   const authenticator = checkTokens(base, revocations);
   const service = createService(base, authenticator);
-  const { gateway, door, endings, throttle } = service;
+  const { gateway, admission, endings, throttle } = service;
   const server = createServer(base, service);
 
   const keepAlive = new KeepAlive(worker, store, registry);
@@ -86,7 +90,7 @@ export async function runWorker(
     metrics.loopLag.observe(wheel.takeWorstLagMs() / 1000);
     memory.look();
     throttle.prune();
-    door.prune();
+    admission.prune();
     return undefined;
   });
   chores.every(1000, () => store.sweep());
@@ -200,12 +204,15 @@ interface Service {
   endings: Endings;
   throttle: Throttle;
   gateway: Gateway;
+  admission: Admission;
+  errands: Errands;
   door: WebSocketDoor;
+  httpDoor: HttpDoor;
 }
 
 /** All that serves sessions, from what they read and where they send to the door by which they come. */
 function createService(base: Base, authenticator: Authenticator): Service {
-  const { config, metrics, registry, store, wheel, worker } = base;
+  const { config, metrics, registry, relay, store, wheel, worker } = base;
   const { limits, sessions, tokens } = config;
   const feeds = createFeeds(base);
   const refusals = new Refusals(limits.errorsPerMinuteLimit, (code) => {
@@ -234,25 +241,37 @@ function createService(base: Base, authenticator: Authenticator): Service {
   const throttle = new Throttle(limits.rates, (scope) => {
     metrics.throttled.inc({ scope });
   });
-  const gateway = new Gateway({
+  const admission = new Admission({
+    config,
+    isDraining: () => gateway.draining,
+    isShedding: () => base.memory.sheds,
+  });
+  const random = new RandomPool();
+  const gateway: Gateway = new Gateway({
     ...base,
     endings,
     feeds,
     verbs,
     throttle,
     authenticator,
-    random: new RandomPool(),
+    random,
     left: ({ address }) => {
-      door.exit(address);
+      admission.exit(address);
     },
   });
   const codecs = {
     [SUBPROTOCOLS.msgpack]: msgpackCodec,
     [SUBPROTOCOLS.json]: createJsonCodec({ inflate: inflatePayload }),
   };
-  const door = new WebSocketDoor({ config, gateway, metrics, codecs, isShedding: () => base.memory.sheds });
+  const connections = new HttpConnections(wheel);
+  const { httpSilenceLimitMs: silenceLimitMs } = sessions;
+  const errands = new Errands({ worker, relay, connections, wheel, random, silenceLimitMs });
+  const doors = { config, gateway, metrics, codecs, admission };
+  const door = new WebSocketDoor(doors);
+  const httpDoor = new HttpDoor({ ...doors, connections, errands, wheel });
   const presence = new PresenceFeed(registry, wheel);
-  return { feeds, presence, routes, router, endings, throttle, gateway, door };
+  const delivering = { feeds, presence, routes, router, errands };
+  return { ...delivering, endings, throttle, gateway, admission, door, httpDoor };
 }
 
 function createFeeds({ store, registry, metrics }: Base): Feeds {
@@ -291,7 +310,7 @@ function createRouter(base: Base, routes: RouteCache, refusals: Refusals): Route
   });
 }
 
-function createServer({ config, metrics, store }: Base, { gateway, door }: Service): Server {
+function createServer({ config, metrics, store }: Base, { gateway, door, httpDoor }: Service): Server {
   const here = fileURLToPath(new URL('..', import.meta.url));
   const { development, tokens } = config;
   const ttlS = Math.min(GUEST_TOKEN_LIFE_S, tokens.maxLifeS);
@@ -302,6 +321,7 @@ function createServer({ config, metrics, store }: Base, { gateway, door }: Servi
     config,
     files: new StaticFiles(join(here, 'browser')),
     playground,
+    door: httpDoor,
     isReady: () => store.ready && !gateway.draining,
     upgrade: (request, socket, head) => {
       door.upgrade(request, socket, head);
