@@ -23,6 +23,7 @@ const LAZY = {
     'onlineOf',
     'renewToken',
   ],
+  'client/ways.ts': ['chooseWay'],
   'protocol/json-codec.ts': ['jsonClientCodec'],
 };
 
@@ -31,6 +32,7 @@ const LAZY = {
  * all that is shared into further static chunks: the same code in three gzip streams instead of one, 2 kB more.
  */
 const SHARED = {
+  'client/backoff.ts': ['backoff'],
   'protocol/codes.ts': ['CODES'],
   'protocol/errors.ts': ['ProtocolError', 'GatewayError'],
   'protocol/format-client-frame.ts': ['formatClientFrame'],

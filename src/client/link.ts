@@ -184,7 +184,7 @@ export class Link {
     }
     try {
       const codec = await loadCodec(this.#settings.codec);
-      const WebSocketClass = await findWebSocket(this.#settings.WebSocket);
+      const WebSocketClass = await findWebSocket(this.#settings, this.#failures);
       if (round !== this.#round) return;
       this.#open(new WebSocketClass(this.#url, offerSubprotocols(this.#settings.codec, token)), codec, round);
     } catch (cause) {

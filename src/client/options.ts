@@ -1,10 +1,13 @@
 // The options of a client, their defaults, and what is refused at once.
 import type { BackoffRange } from './backoff.js';
 import { VERSION } from './version.js';
+import type { Ways } from './ways.js';
 import type { WebSocketClass } from './websocket-class.js';
 
 /** What a call does while there is no connection: wait its turn, or fail with `offline`. */
 export type WhenOffline = 'queue' | 'fail';
+
+export type Transport = 'websocket' | 'sse' | 'poll';
 
 export interface ClientOptions {
   /**
@@ -14,8 +17,12 @@ export interface ClientOptions {
   token: string | (() => string | Promise<string>);
   /** How frames are written; `msgpack` (default) is binary and smaller, `json` can be read in a browser's network panel. */
   codec?: 'msgpack' | 'json';
-  /** Ways to the gateway, in order of preference. */
-  transports?: ['websocket'];
+  /**
+   * Ways to the gateway, in order of preference: `websocket`, `sse` (events down, POSTs up) and `poll`. Default all of them: where no
+   * WebSocket comes through, the next is tried; what worked is remembered for a while, and a better one is tried again.
+   * With `WebSocket` given and not this, only that.
+   */
+  transports?: readonly Transport[];
   /** The WebSocket class to use; default the platform's, in Node 20 that of `ws`. */
   WebSocket?: WebSocketClass;
   /** Default of the same option of each call; default `queue`, for volatile messages `fail`. */
@@ -45,6 +52,9 @@ export interface ClientOptions {
 
 export type Settings = Required<Omit<ClientOptions, 'WebSocket' | 'backoff' | 'transports'>> & {
   WebSocket?: WebSocketClass;
+  transports?: readonly Transport[];
+  /** Made when the first WebSocket fails, or at once where `transports` is given. */
+  ways?: Ways;
   backoff: BackoffRange;
 };
 

@@ -19,3 +19,5 @@ export const BODY_TYPES = { binary: 'application/octet-stream', text: 'applicati
 export const POSTS_AHEAD_LIMIT = 8;
 /** What a POST may hold beside one frame of the largest size, bytes: its record's length, a line's end. */
 export const POST_SLACK_BYTES = 16;
+/** Every gateway takes POSTs of this size, whatever its limit on frames, bytes: many small frames go in one. */
+export const POST_BATCH_BYTES = 64 * 1024;

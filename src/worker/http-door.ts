@@ -12,6 +12,7 @@ import {
   FRAMES_PATH,
   NUMBER_HEADER,
   POLL_PATH,
+  POST_BATCH_BYTES,
   POST_SLACK_BYTES,
 } from '../protocol/http-transport.js';
 import { type CodecName, SUBPROTOCOLS, type Subprotocol } from '../protocol/subprotocol.js';
@@ -195,7 +196,7 @@ export class HttpDoor {
 
   private async bodyOf(request: IncomingMessage, response: ServerResponse): Promise<Buffer | null> {
     const { limits, server } = this.options.config;
-    const limitBytes = limits.frameLimitBytes + POST_SLACK_BYTES;
+    const limitBytes = Math.max(limits.frameLimitBytes, POST_BATCH_BYTES) + POST_SLACK_BYTES;
     const reserved = Math.min(Number(request.headers['content-length'] ?? limitBytes), limitBytes);
     if (this.bodies + reserved > BODIES_LIMIT_BYTES) {
       this.refuse(response, 503, 'overloaded', { 'Retry-After': '1', Connection: 'close' });
