@@ -13,7 +13,7 @@ export type {
   RequestHandler,
   Sender,
 } from './events.js';
-export type { ClientOptions, WhenOffline } from './options.js';
+export type { ClientOptions, Transport, WhenOffline } from './options.js';
 export type { ClientsPage, Member, MembersPage, SendResult } from './results.js';
 export type { MessageCallOptions, PublishOptions, Room } from './room.js';
 export type { State, StateInfo } from './state.js';

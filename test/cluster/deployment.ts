@@ -1,5 +1,5 @@
 // Deployments for tests: which gateways run, and clients that are held exactly where a test wants them.
-import { Client, type ClientOptions } from '../../src/client/index.js';
+import { Client, type ClientOptions, type Transport } from '../../src/client/index.js';
 import { type GatewayProcess, type Place, startGateway, tokenOf } from '../gateway-process.js';
 import { RedisCluster, SentinelGroup } from '../faults/redis-topology.js';
 import { type RedisServer, startRedis } from '../redis-server.js';
@@ -67,21 +67,31 @@ export async function connectWhere(
   throw new Error(`${name} never came to the wanted worker`);
 }
 
+export type Codec = 'msgpack' | 'json';
+
+/** How a client connects: one transport, and no other where it fails; or a transport and a codec. */
+export type Way = `${Transport} ${Codec}`;
+
+export function optionsOf(way: Way): Partial<ClientOptions> {
+  const [transport, codec] = way.split(' ') as [Transport, Codec];
+  return { codec, transports: [transport] };
+}
+
 /** Two clients at the wanted distance. */
 export async function connectPair(
   deployment: Deployment,
   placement: Placement,
   names: [string, string],
-  codecs: ['msgpack' | 'json', 'msgpack' | 'json'],
+  ways: readonly [Way, Way],
 ): Promise<[Placed, Placed]> {
   const [home] = deployment.gateways;
   const away = placement === 'other node' ? deployment.gateways[1] : home;
   if (home === undefined || away === undefined) throw new Error(`no deployment for ${placement}`);
-  const first = await connectWhere(home, names[0], { codec: codecs[0] }, () => true);
+  const first = await connectWhere(home, names[0], optionsOf(ways[0]), () => true);
   const second = await connectWhere(
     away,
     names[1],
-    { codec: codecs[1] },
+    optionsOf(ways[1]),
     ({ worker }) => (worker === first.place.worker) === (placement === 'same worker'),
   );
   return [first, second];
