@@ -3,16 +3,24 @@ import type { Server } from 'node:net';
 import type { Code } from '../protocol/codes.js';
 import { GatewayError } from '../protocol/errors.js';
 import type { WorkerId } from '../protocol/ids.js';
-import type { Store, StoreEvent, StoreListener } from '../session/store/store.js';
+import type {
+  AppendRequest,
+  AppendResult,
+  Store,
+  StoreEvent,
+  StoreListener,
+} from '../session/store/store.js';
 import { connectLink, type Link, type LinkHandlers, listenLinks } from './link.js';
 import { type HoldsBytes, readLinkValue, writeAsJson, writeWithBytes } from './link-value.js';
+import { readStoreMessage, type StoreMessage, StoreMessageWriter } from './store-message.js';
 
 /** Calls of one worker that may wait for the primary at once; past it they are refused at once. */
 const PENDING_CALLS_LIMIT = 50_000;
 /** A call that the primary does not answer by then has failed: the primary is stopped or overloaded, ms. */
 const CALL_TIMEOUT_MS = 5_000;
 
-type Method = Exclude<keyof Store, 'ready' | 'close'>;
+/** Appends have a form of their own. */
+type Method = Exclude<keyof Store, 'ready' | 'close' | 'append'>;
 
 interface Hello {
   hello: WorkerId;
@@ -22,13 +30,18 @@ interface Call {
   method: Method;
   args: unknown[];
 }
-type Answer = { id: number; result: unknown } | { id: number; error: { code: Code; message: string } };
+interface Refusal {
+  id: number;
+  error: { code: Code; message: string };
+}
+type Answer = { id: number; result: unknown } | Refusal;
+type Append = Extract<StoreMessage, { kind: 'append' }>;
 
 /** The primary's side: answers workers' calls on its store. */
 export class StoreServer {
   private readonly workers = new Map<WorkerId, Link>();
   private server: Server | null = null;
-  private last: { event: StoreEvent; bytes: Uint8Array } | null = null;
+  private readonly writer = new StoreMessageWriter();
 
   /**
    * @param count calls that were no calls: a worker must not be able to take the primary down
@@ -47,10 +60,12 @@ export class StoreServer {
   deliver(worker: WorkerId, event: StoreEvent): void {
     const link = this.workers.get(worker);
     if (link === undefined) return;
-    // One event often goes to several workers, one right after the other.
-    if (this.last?.event !== event) this.last = { event, bytes: writeEvent(event) };
+    const sent =
+      event.type === 'entry'
+        ? link.send(this.writer.entry(event), event.entry.body)
+        : link.send(writeAsJson({ event }));
     // A worker that misses an event would go on with a wrong picture: without its link it ends and starts anew.
-    if (!link.send(this.last.bytes)) link.close();
+    if (!sent) link.close();
   }
 
   close(): void {
@@ -68,6 +83,8 @@ export class StoreServer {
         } else if ('hello' in call) {
           worker = call.hello;
           this.workers.set(worker, link());
+        } else if ('request' in call) {
+          this.append(call, link());
         } else {
           void this.answer(call, link());
         }
@@ -89,12 +106,23 @@ export class StoreServer {
       const result = await Reflect.apply(method, this.store, call.args);
       answer = { id: call.id, result };
     } catch (error) {
-      const known = error instanceof GatewayError;
-      if (!known) this.failed(error);
-      const { code, message } = known ? error : new GatewayError('internal_error');
-      answer = { id: call.id, error: { code, message } };
+      answer = this.refusal(call.id, error);
     }
     link.send(write(call.method, answer));
+  }
+
+  private append({ id, request }: Append, link: Link): void {
+    this.store.append(request).then(
+      (result) => link.send(this.writer.appended(id, result)),
+      (error: unknown) => link.send(writeAsJson(this.refusal(id, error))),
+    );
+  }
+
+  private refusal(id: number, error: unknown): Refusal {
+    const known = error instanceof GatewayError;
+    if (!known) this.failed(error);
+    const { code, message } = known ? error : new GatewayError('internal_error');
+    return { id, error: { code, message } };
   }
 }
 
@@ -110,7 +138,6 @@ const METHODS: { readonly [M in Method]: HoldsBytes<Signature<M>> } = {
   leave: false,
   members: false,
   count: false,
-  append: true,
   read: true,
   acknowledge: false,
   revoke: false,
@@ -126,12 +153,10 @@ function write(method: Method, message: Call | Answer): Uint8Array {
   return METHODS[method] ? writeWithBytes(message) : writeAsJson(message);
 }
 
-function writeEvent(event: StoreEvent): Uint8Array {
-  return event.type === 'entry' ? writeWithBytes({ event }) : writeAsJson({ event });
-}
-
-function readCall(bytes: Buffer): Hello | Call | null {
+function readCall(bytes: Buffer): Hello | Call | Append | null {
   try {
+    const message = readStoreMessage(bytes);
+    if (message !== null) return message.kind === 'append' ? message : null;
     const call: unknown = readLinkValue(bytes);
     if (typeof call !== 'object' || call === null) return null;
     if ('hello' in call && typeof call.hello === 'string') return { hello: call.hello as WorkerId };
@@ -153,6 +178,7 @@ interface Pending {
 /** A worker's side: the store port, answered by the primary. */
 export class RemoteStore implements Store {
   private readonly pending = new Map<number, Pending>();
+  private readonly writer = new StoreMessageWriter();
   private readonly link: Link;
   private readonly timer: NodeJS.Timeout;
   private closing = false;
@@ -163,10 +189,14 @@ export class RemoteStore implements Store {
   constructor(path: string, worker: WorkerId, listener: StoreListener, lost: () => void) {
     this.link = connectLink(path, {
       message: (bytes) => {
-        // The primary is trusted: it is the process that started this one.
-        const answer = readLinkValue(bytes) as Answer | { event: StoreEvent };
-        if ('event' in answer) listener(answer.event);
-        else this.settle(answer);
+        const told = readStoreMessage(bytes);
+        if (told === null) {
+          // The primary is trusted: it is the process that started this one.
+          const answer = readLinkValue(bytes) as Answer | { event: StoreEvent };
+          if ('event' in answer) listener(answer.event);
+          else this.settle(answer);
+        } else if (told.kind === 'entry') listener(told.event);
+        else if (told.kind === 'appended') this.settle(told);
       },
       close: () => {
         this.ready = false;
@@ -191,7 +221,6 @@ export class RemoteStore implements Store {
   leave = this.method('leave');
   members = this.method('members');
   count = this.method('count');
-  append = this.method('append');
   read = this.method('read');
   acknowledge = this.method('acknowledge');
   revoke = this.method('revoke');
@@ -208,19 +237,29 @@ export class RemoteStore implements Store {
     return Promise.resolve();
   }
 
+  append(request: AppendRequest): Promise<AppendResult> {
+    return this.begin((id) =>
+      this.link.send(this.writer.append(id, request), request.body),
+    ) as Promise<AppendResult>;
+  }
+
   private method<M extends Method>(method: M): Store[M] {
     const call = (...args: unknown[]): Promise<unknown> => this.call(method, args);
     return call as Store[M];
   }
 
   private call(method: Method, args: unknown[]): Promise<unknown> {
+    return this.begin((id) => this.link.send(write(method, { id, method, args })));
+  }
+
+  private begin(send: (id: number) => boolean): Promise<unknown> {
     if (!this.ready || this.pending.size >= PENDING_CALLS_LIMIT) {
       return Promise.reject(new GatewayError('unavailable'));
     }
     const id = ++this.lastId;
     return new Promise((resolve, reject) => {
       this.pending.set(id, { resolve, reject, startedAt: performance.now() });
-      if (!this.link.send(write(method, { id, method, args }))) {
+      if (!send(id)) {
         this.pending.delete(id);
         reject(new GatewayError('unavailable'));
       }

@@ -5,7 +5,6 @@ import { Calls, type CallsPort, type Wire } from '../../src/client/calls.js';
 import { Lazy } from '../../src/client/lazy.js';
 import { settingsOf } from '../../src/client/options.js';
 import type { Accepted } from '../../src/client/results.js';
-import { acceptedResult } from '../../src/client/results.js';
 import type { State } from '../../src/client/state.js';
 import type { Code } from '../../src/protocol/codes.js';
 import { GatewayError } from '../../src/protocol/errors.js';
@@ -72,7 +71,7 @@ class Log {
   }
 }
 
-const CODE = new Lazy(() => import('../../src/client/outbox.js'));
+const CODE = new Lazy(() => import('../../src/client/late.js'));
 beforeAll(() => CODE.load());
 
 /** Calls on one side, logs on the other, and what is on its way between them. */
@@ -90,11 +89,16 @@ class World implements Wire {
 
   constructor(
     options: { acceptTimeoutMs?: number; offlineQueueLimitBytes?: number } = {},
-    outboxCode: CallsPort['outboxCode'] = CODE,
+    code: CallsPort['code'] = CODE,
   ) {
     const settings = settingsOf({ token: TOKEN, acceptTimeoutMs: 3_000, ...options });
-    this.calls = new Calls(this, settings, this.environment, {
-      outboxCode,
+    this.calls = new Calls({
+      wire: this,
+      settings,
+      environment: this.environment,
+      code,
+      decode: () => {},
+      report: () => {},
       onDrain: () => this.drains++,
     });
   }
@@ -124,7 +128,7 @@ class World implements Wire {
       event: 'e' as EventName,
       payload: { encoding: 3, data: new TextEncoder().encode(text) },
     };
-    this.calls.start(frame, acceptedResult).then(
+    this.calls.start(frame).then(
       (result) => this.outcomes.set(text, result),
       (error: unknown) => this.outcomes.set(text, error instanceof GatewayError ? error.code : 'bad_frame'),
     );
@@ -146,8 +150,8 @@ class World implements Wire {
     const [answer] = this.answers.splice(index % Math.max(1, this.answers.length), 1);
     if (answer === undefined || !this.open) return;
     const { ref, code, expected, id } = answer;
-    if (code === null) this.calls.succeed(ref, { id });
-    else this.calls.fail(ref, new GatewayError(code), expected);
+    if (code === null) this.calls.flight?.succeed(ref, { id });
+    else this.calls.flight?.fail(ref, new GatewayError(code), expected);
   }
 
   /** Frames that the gateway had not read are gone; answers are gone too, or come on the next connection. */
@@ -162,13 +166,13 @@ class World implements Wire {
   resume(): void {
     if (this.open) return;
     this.state = 'connected';
-    this.calls.resumed();
+    this.calls.flight?.welcomed(true);
     this.calls.ahead(() => {});
   }
 
   doubt(): void {
     for (const name of ROOMS) this.log(name).wasDoubted = true;
-    if (this.open) this.calls.doubt();
+    if (this.open) this.calls.flight?.doubt();
   }
 
   /** All goes well from here on; either something new or a doubt makes senders look at what they sent before. */
@@ -482,7 +486,7 @@ describe('kept messages', () => {
     world.publish('a', '1');
     world.lose(false);
     world.publish('a', '2');
-    world.calls.sessionLost();
+    world.calls.flight?.sessionLost();
     world.resume();
     await new Promise((resolve) => setImmediate(resolve));
     expect(world.outcomes.get('1')).toBe('unknown_outcome');
@@ -494,8 +498,8 @@ describe('kept messages', () => {
     const world = new World();
     for (const text of ['1!', '2', '3']) world.publish('a', text);
     const refs = world.written.map(({ ref }) => ref);
-    world.calls.fail(refs[0] ?? 0, new GatewayError('forbidden'));
-    for (const ref of refs.slice(1)) world.calls.fail(ref, new GatewayError('out_of_order'), null);
+    world.calls.flight?.fail(refs[0] ?? 0, new GatewayError('forbidden'));
+    for (const ref of refs.slice(1)) world.calls.flight?.fail(ref, new GatewayError('out_of_order'), null);
     world.environment.advance(5_000);
     expect(world.written.at(-1)).toMatchObject({ seq: null });
     world.lose(false);
@@ -508,7 +512,7 @@ describe('kept messages', () => {
 
 describe('the code for kept messages', () => {
   /** Cannot be loaded the first times. */
-  const failing = (times: number): CallsPort['outboxCode'] =>
+  const failing = (times: number): CallsPort['code'] =>
     new Lazy(async () => {
       if (times-- > 0) throw new Error('404');
       return CODE.load();
