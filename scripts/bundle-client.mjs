@@ -15,7 +15,7 @@ const out = join(root, 'dist', 'browser');
 const LAZY = {
   'client/compression.ts': ['deflate', 'inflate'],
   'client/late.ts': ['Flight', 'Responder', 'readAnswer'],
-  'client/ways.ts': ['chooseWay'],
+  'client/ways.ts': ['choose'],
   'protocol/json-codec.ts': ['jsonClientCodec'],
 };
 
@@ -24,7 +24,6 @@ const LAZY = {
  * all that is shared into further static chunks: the same code in three gzip streams instead of one, 2 kB more.
  */
 const SHARED = {
-  'client/backoff.ts': ['backoff'],
   'protocol/codes.ts': ['CODES'],
   'protocol/errors.ts': ['ProtocolError', 'GatewayError'],
   'protocol/format-client-frame.ts': ['formatClientFrame'],
@@ -48,7 +47,7 @@ const forBrowsers = {
     });
     // Browsers have a WebSocket of their own.
     onLoad({ filter: /[\\/]client[\\/]node-websocket\.ts$/ }, () => ({
-      contents: 'export const loadNodeWebSocket = () => {};',
+      contents: 'export const platformWebSocket = () => WebSocket;',
     }));
     onLoad({ filter: /[\\/]protocol[\\/]codes\.ts$/ }, async ({ path }) => ({
       contents: await slimCodes(path),

@@ -1,5 +1,4 @@
 // A connection over HTTP with the face of a WebSocket: frames go up in numbered POSTs, and come down some other way.
-import { codeOfClose } from '../protocol/codes.js';
 import {
   BODY_TYPES,
   CONNECTION_HEADER,
@@ -186,7 +185,7 @@ async function closeOf(response: Response): Promise<number> {
   try {
     const body: unknown = await response.json();
     const close = typeof body === 'object' && body !== null && 'close' in body ? body.close : null;
-    if (typeof close === 'number' && codeOfClose(close) !== null) return close;
+    if (typeof close === 'number' && close >= 1000 && close < 5000) return close;
   } catch {
     // Not the gateway's words.
   }

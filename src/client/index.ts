@@ -13,8 +13,8 @@ export type {
   RequestHandler,
   Sender,
 } from './events.js';
-export type { ClientOptions, Transport, WhenOffline } from './options.js';
+export type { ClientOptions, WhenOffline } from './options.js';
 export type { ClientsPage, Member, MembersPage, SendResult } from './results.js';
 export type { MessageCallOptions, PublishOptions, Room } from './room.js';
 export type { State, StateInfo } from './state.js';
-export type { WebSocketClass, WebSocketLike } from './websocket-class.js';
+export type { Transport, WebSocketClass, WebSocketLike } from './websocket-class.js';

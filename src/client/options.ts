@@ -2,12 +2,10 @@
 import type { BackoffRange } from './backoff.js';
 import { VERSION } from './version.js';
 import type { Ways } from './ways.js';
-import type { WebSocketClass } from './websocket-class.js';
+import type { Transport, WebSocketClass } from './websocket-class.js';
 
 /** What a call does while there is no connection: wait its turn, or fail with `offline`. */
 export type WhenOffline = 'queue' | 'fail';
-
-export type Transport = 'websocket' | 'sse' | 'poll';
 
 export interface ClientOptions {
   /**
@@ -86,13 +84,10 @@ export function settingsOf(options: ClientOptions): Settings {
   return settings;
 }
 
-/** `ws://host`, `wss://`, `http://`, `https://`, with the path `/v1/connect` unless the URL has one. @throws TypeError */
+/** `ws://host`, `wss://`, `http://`, `https://`, with the path `/v1/connect` unless the URL has one; in Node `tcp://`, `tcps://`. @throws TypeError */
 export function connectUrl(text: string): string {
-  const url = new URL(text);
-  if (url.protocol === 'http:') url.protocol = 'ws:';
-  if (url.protocol === 'https:') url.protocol = 'wss:';
-  if (url.protocol !== 'ws:' && url.protocol !== 'wss:')
-    throw new TypeError(`Not a WebSocket URL: ${url.protocol}`);
+  const url = new URL(text.replace(/^http/i, 'ws'));
+  if (!/^(ws|tcp)s?:$/.test(url.protocol)) throw new TypeError(`Not a gateway's URL: ${text}`);
   if (url.pathname === '/') url.pathname = '/v1/connect';
   url.hash = '';
   return url.href;

@@ -1,8 +1,7 @@
 // The ways to a gateway and what is known of them: tries the next where one fails, remembers what worked, looks for a better one.
 import { EventStreamSocket } from './event-stream-socket.js';
-import type { Settings, Transport } from './options.js';
 import { PollSocket } from './poll-socket.js';
-import type { WebSocketClass, WebSocketLike } from './websocket-class.js';
+import type { Transport, WebSocketClass, WebSocketLike } from './websocket-class.js';
 
 /** How long a way may take to open where another one is left to try, ms: some networks swallow a WebSocket without a word. */
 const OPEN_TIMEOUT_MS = 4_000;
@@ -27,14 +26,17 @@ export interface WaysOptions {
 }
 
 /** The class for the next connection of a client. */
-export function chooseWay(settings: Settings, findWebSocket: () => Promise<WebSocketClass>): WebSocketClass {
-  settings.ways ??= new Ways(settings.transports, findWebSocket);
+export function choose(
+  settings: { ways?: Ways; transports?: readonly Transport[] },
+  webSocket: WebSocketClass,
+): WebSocketClass {
+  settings.ways ??= new Ways(settings.transports, webSocket);
   return settings.ways.choose();
 }
 
 export class Ways {
   readonly #order: readonly Transport[];
-  readonly #findWebSocket: () => Promise<WebSocketClass>;
+  readonly #webSocket: WebSocketClass;
   readonly openTimeoutMs: number;
   readonly #upgradeFirstMs: number;
   /** Place in the order where the next try begins. */
@@ -46,11 +48,11 @@ export class Ways {
 
   constructor(
     order: readonly Transport[] = ['websocket', 'sse', 'poll'],
-    findWebSocket: () => Promise<WebSocketClass>,
+    webSocket: WebSocketClass,
     { openTimeoutMs = OPEN_TIMEOUT_MS, upgradeFirstMs = UPGRADE_FIRST_MS }: WaysOptions = {},
   ) {
     this.#order = order;
-    this.#findWebSocket = findWebSocket;
+    this.#webSocket = webSocket;
     this.openTimeoutMs = openTimeoutMs;
     this.#upgradeFirstMs = upgradeFirstMs;
   }
@@ -76,11 +78,10 @@ export class Ways {
     return at + 1 < this.#order.length && (at !== this.#proven || this.#failures + 1 >= PATIENCE);
   }
 
-  /** Rejects where there is no such class. */
-  async open(at: number, url: string, protocols: string[]): Promise<WebSocketLike> {
+  /** @throws where the platform forbids it, as a page of https and a ws: URL */
+  open(at: number, url: string, protocols: string[]): WebSocketLike {
     const name = this.#order[at] ?? 'websocket';
-    const Class = name === 'websocket' ? await this.#findWebSocket() : HTTP_CLASSES[name];
-    return new Class(url, protocols);
+    return new (name === 'websocket' ? this.#webSocket : HTTP_CLASSES[name])(url, protocols);
   }
 
   /** A frame came by this way. */
@@ -106,13 +107,13 @@ export class Ways {
     let probe: WebSocketLike | null = null;
     const plan = (): void => {
       // Spread: those who fell back together should not come back together.
-      timer = setTimeout(() => void look(), waitMs * (0.5 + Math.random()));
+      timer = setTimeout(look, waitMs * (0.5 + Math.random()));
       waitMs = Math.min(waitMs * 2, UPGRADE_LAST_MS);
     };
-    const look = async (): Promise<void> => {
+    const look = (): void => {
       try {
         // Without the token: it says nothing, and is closed as soon as it stands.
-        probe = new (await this.#findWebSocket())(url, protocols.slice(0, 1));
+        probe = new this.#webSocket(url, protocols.slice(0, 1));
       } catch {
         return;
       }
@@ -174,7 +175,8 @@ class TriedSocket implements WebSocketLike {
     this.#ways = ways;
     this.#url = url;
     this.#protocols = protocols;
-    void this.#try(ways.first);
+    // Not before its handlers are set.
+    queueMicrotask(() => this.#try(ways.first));
   }
 
   get bufferedAmount(): number {
@@ -203,16 +205,13 @@ class TriedSocket implements WebSocketLike {
     this.#stopWatching();
   }
 
-  async #try(at: number): Promise<void> {
+  #try(at: number): void {
+    if (this.#ended) return;
     let socket: WebSocketLike;
     try {
-      socket = await this.#ways.open(at, this.#url, this.#protocols);
+      socket = this.#ways.open(at, this.#url, this.#protocols);
     } catch {
       this.#next(at, 1006);
-      return;
-    }
-    if (this.#ended) {
-      socket.close();
       return;
     }
     this.#socket = socket;
@@ -252,7 +251,7 @@ class TriedSocket implements WebSocketLike {
 
   #next(at: number, code: number): void {
     if (this.#ended) return;
-    if (this.#ways.goesOn(at)) void this.#try(at + 1);
+    if (this.#ways.goesOn(at)) this.#try(at + 1);
     else this.#end(code);
   }
 
