@@ -32,9 +32,9 @@ export class Gateway {
 
   constructor(private readonly options: VisitOptions) {}
 
-  /** Takes a new connection; `token` is the one that came with the handshake. */
-  accept(connection: Connection, token: string | null): ConnectionHandlers {
-    return new Visit(connection, token, this.options, this);
+  /** Takes a new connection; `credential` is the token that came with the handshake, or who the door has found the client to be. */
+  accept(connection: Connection, credential: string | Identity | null): ConnectionHandlers {
+    return new Visit(connection, credential, this.options, this);
   }
 
   /** Whether a further hello would be too much for the store or the authenticator. */

@@ -1,9 +1,11 @@
 // The door for clients that come without a WebSocket: event streams and polls down, POSTs up, to any worker of any node.
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Logger } from 'pino';
 import type { Config } from '../config.js';
 import type { Metrics } from '../metrics.js';
-import { CODES, codeOfClose, type CloseCode } from '../protocol/codes.js';
-import type { FrameCodec } from '../protocol/frame.js';
+import { GatewayError, ProtocolError } from '../protocol/errors.js';
+import { CODES, type Code, codeOfClose, type CloseCode } from '../protocol/codes.js';
+import { type FrameCodec, PROTOCOL_VERSION, TYPES } from '../protocol/frame.js';
 import {
   BODY_TYPES,
   CLOSE_HEADER,
@@ -14,15 +16,17 @@ import {
   POLL_PATH,
   POST_BATCH_BYTES,
   POST_SLACK_BYTES,
+  TICKETS_PATH,
 } from '../protocol/http-transport.js';
 import { type CodecName, SUBPROTOCOLS, type Subprotocol } from '../protocol/subprotocol.js';
 import type { TimerWheel } from '../session/wheel.js';
 import { clientAddress } from '../transport/client-address.js';
 import { allowOrigin, answerPreflight } from '../transport/cross-origin.js';
-import { EventStreamConnection, STREAM_HEADERS } from '../transport/event-stream.js';
+import { EventStreamConnection, type EventStreamOptions, STREAM_HEADERS } from '../transport/event-stream.js';
 import type { HttpConnection } from '../transport/http-connection.js';
 import { replyAndHangUp, replyBytes, replyEmpty, replyJson } from '../transport/http-reply.js';
 import { LongPollConnection } from '../transport/long-poll.js';
+import { ReaderEvents, ReaderStream } from '../transport/reader-stream.js';
 import { readBody } from '../transport/request-body.js';
 import { TickFlusher } from '../transport/tick-flusher.js';
 import { bearerOf, HEADER_COUNT_LIMIT, valuesOf } from '../transport/upgrade-check.js';
@@ -30,15 +34,18 @@ import type { Admission } from './admission.js';
 import type { Errands } from './errands.js';
 import type { Gateway } from './gateway.js';
 import type { ErrandAnswer, HttpConnections } from './http-connections.js';
+import type { Reading, Tickets } from './tickets.js';
 
 export interface HttpDoorOptions {
   config: Config;
   gateway: Gateway;
   metrics: Metrics;
+  log: Logger;
   codecs: Record<Subprotocol, FrameCodec>;
   admission: Admission;
   connections: HttpConnections;
   errands: Errands;
+  tickets: Tickets;
   wheel: TimerWheel;
 }
 
@@ -49,10 +56,13 @@ export type Routes = Record<string, Record<string, Handler>>;
 
 /** Bytes of bodies that are being read, in all, bytes. */
 const BODIES_LIMIT_BYTES = 64 * 1024 * 1024;
+/** Of a request for a ticket, bytes: its rooms. */
+const TICKET_BODY_LIMIT_BYTES = 8 * 1024;
 const NUMBER = /^[1-9]\d{0,14}$/;
 
 export class HttpDoor {
   private readonly flusher = new TickFlusher();
+  private readonly readerEvents = new ReaderEvents();
   private bodies = 0;
 
   constructor(private readonly options: HttpDoorOptions) {}
@@ -63,6 +73,7 @@ export class HttpDoor {
       [EVENTS_PATH]: { GET: this.guarded((...call) => this.events(...call)) },
       [FRAMES_PATH]: { POST: this.guarded((request, response) => void this.frames(request, response)) },
       [POLL_PATH]: { GET: this.guarded((...call) => this.poll(...call)) },
+      [TICKETS_PATH]: { POST: this.guarded((request, response) => void this.ticket(request, response)) },
     };
   }
 
@@ -114,9 +125,45 @@ export class HttpDoor {
     }
     const address = this.admit(request, response);
     if (address === null) return;
+    const ticket = query.get('ticket');
+    if (ticket !== null) {
+      void this.read(response, address, ticket);
+      return;
+    }
+    const stream = new EventStreamConnection(this.streamOptions(response, codec, address));
+    stream.tell('open', this.open(stream, request));
+  }
+
+  /** A stream of what a ticket is good for. */
+  private async read(response: ServerResponse, address: string, ticket: string): Promise<void> {
+    const { gateway, admission, metrics, tickets, codecs } = this.options;
+    let reading: Reading | null;
+    try {
+      reading = await tickets.redeem(ticket);
+    } catch (error) {
+      this.fail(response, error);
+      return;
+    }
+    if (response.destroyed) return;
+    // EventSource comes back to the same URL: an error ends that.
+    if (reading === null) {
+      this.refuse(response, 401, 'invalid_ticket');
+      return;
+    }
+    const codec = codecs[SUBPROTOCOLS.json];
+    const stream = new ReaderStream(this.streamOptions(response, codec, address), this.readerEvents);
+    metrics.handshakes.add('accepted');
+    admission.enter(address);
+    stream.open(gateway.accept(stream, reading.identity));
+    const { rooms, history } = reading;
+    const joins = rooms.map((room, i) => [TYPES.join, i + 1, room, history === 0 ? null : history]);
+    stream.begin([[TYPES.hello, PROTOCOL_VERSION, null, null, 'event stream'], ...joins]);
+  }
+
+  private streamOptions(response: ServerResponse, codec: FrameCodec, address: string): EventStreamOptions {
     const { config, wheel } = this.options;
     response.writeHead(200, STREAM_HEADERS);
-    const stream = new EventStreamConnection({
+    return {
       response,
       flusher: this.flusher,
       wheel,
@@ -124,8 +171,35 @@ export class HttpDoor {
       address,
       frameLimitBytes: config.limits.frameLimitBytes,
       silenceLimitMs: config.sessions.httpSilenceLimitMs,
-    });
-    stream.tell('open', this.open(stream, request));
+    };
+  }
+
+  private async ticket(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { config, admission, tickets } = this.options;
+    if (!admission.takeHandshake(clientAddress(request, config.server.trustedProxies))) {
+      this.refuse(response, 429, 'handshake_rate', { 'Retry-After': '1' });
+      return;
+    }
+    const body = await this.bodyOf(request, response, TICKET_BODY_LIMIT_BYTES);
+    if (body === null) return;
+    try {
+      const token = bearerOf(request.headers.authorization);
+      replyJson(response, 200, await tickets.issue(token, parseJson(body)));
+    } catch (error) {
+      this.fail(response, error);
+    }
+  }
+
+  private fail(response: ServerResponse, error: unknown): void {
+    if (error instanceof GatewayError) {
+      this.refuse(response, 503, error.code, { 'Retry-After': '1' });
+    } else if (error instanceof ProtocolError) {
+      const challenge = error.code === 'invalid_token' ? { 'WWW-Authenticate': 'Bearer' } : undefined;
+      this.refuse(response, STATUS_OF_CODE[error.code] ?? 400, error.code, challenge);
+    } else {
+      this.options.log.error({ err: error }, 'a request failed');
+      this.refuse(response, 500, 'internal_error');
+    }
   }
 
   private poll(request: IncomingMessage, response: ServerResponse, query: URLSearchParams): void {
@@ -174,7 +248,9 @@ export class HttpDoor {
     }
     const number = this.numberOf(request, response);
     if (number === null) return;
-    const body = await this.bodyOf(request, response);
+    const { frameLimitBytes } = this.options.config.limits;
+    const limitBytes = Math.max(frameLimitBytes, POST_BATCH_BYTES) + POST_SLACK_BYTES;
+    const body = await this.bodyOf(request, response, limitBytes);
     if (body === null) return;
     const errand = { work: 'post', number, binary: type === BODY_TYPES.binary, body } as const;
     this.answer(response, await this.options.errands.run(connection, errand));
@@ -194,9 +270,12 @@ export class HttpDoor {
     return null;
   }
 
-  private async bodyOf(request: IncomingMessage, response: ServerResponse): Promise<Buffer | null> {
-    const { limits, server } = this.options.config;
-    const limitBytes = Math.max(limits.frameLimitBytes, POST_BATCH_BYTES) + POST_SLACK_BYTES;
+  private async bodyOf(
+    request: IncomingMessage,
+    response: ServerResponse,
+    limitBytes: number,
+  ): Promise<Buffer | null> {
+    const { server } = this.options.config;
     const reserved = Math.min(Number(request.headers['content-length'] ?? limitBytes), limitBytes);
     if (this.bodies + reserved > BODIES_LIMIT_BYTES) {
       this.refuse(response, 503, 'overloaded', { 'Retry-After': '1', Connection: 'close' });
@@ -309,6 +388,16 @@ export class HttpDoor {
 }
 
 const NOTHING = new Uint8Array(0);
+const STATUS_OF_CODE: Partial<Record<Code, number>> = { invalid_token: 401, forbidden: 403 };
+
+/** Undefined for what is none. */
+function parseJson(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}
 
 function isCodecName(name: string): name is CodecName {
   return Object.hasOwn(SUBPROTOCOLS, name);

@@ -44,6 +44,7 @@ import { openStore } from './open-store.js';
 import { Orders, tellMetrics } from './orders.js';
 import { Playground } from './playground.js';
 import { StaticFiles } from './static-files.js';
+import { Tickets } from './tickets.js';
 import { Verbs } from './verbs.js';
 import { WebSocketDoor } from './websocket-door.js';
 
@@ -268,7 +269,8 @@ function createService(base: Base, authenticator: Authenticator): Service {
   const errands = new Errands({ worker, relay, connections, wheel, random, silenceLimitMs });
   const doors = { config, gateway, metrics, codecs, admission };
   const door = new WebSocketDoor(doors);
-  const httpDoor = new HttpDoor({ ...doors, connections, errands, wheel });
+  const tickets = new Tickets({ store, authenticator, random });
+  const httpDoor = new HttpDoor({ ...doors, log: base.log, connections, errands, tickets, wheel });
   const presence = new PresenceFeed(registry, wheel);
   const delivering = { feeds, presence, routes, router, errands };
   return { ...delivering, endings, throttle, gateway, admission, door, httpDoor };

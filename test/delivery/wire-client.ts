@@ -78,6 +78,11 @@ export class WireClient {
     this.socket.send(JSON.stringify(frame));
   }
 
+  /** Sends a frame as this text. */
+  writeText(text: string): void {
+    this.socket.send(text);
+  }
+
   /** Sends a call; resolves with the `ok` result, or the `error` as `[code, expected]`. */
   async call(type: number, ...rest: unknown[]): Promise<unknown> {
     const ref = ++this.lastRef;

@@ -229,6 +229,11 @@ export interface Store {
   /** What was kept for the client up to this entry has reached it. */
   acknowledge(ref: SessionRef, id: string): Promise<void>;
 
+  /** Keeps what a one-time ticket is good for, until it is used or `lifeMs` are over. `id` is a hash: the store does not know the ticket. */
+  keepTicket(id: string, value: string, lifeMs: number): Promise<void>;
+  /** Uses a ticket up: its value for the first who asks, in the whole deployment; null for all others. */
+  redeemTicket(id: string): Promise<string | null>;
+
   revoke(revocation: Revocation): Promise<void>;
   /** Revocations with a number above this one, and the newest number. A number below the asked one: the store has lost some. */
   revocations(since: number): Promise<{ revocations: Revocation[]; number: number }>;
