@@ -1,9 +1,19 @@
-// The platform's WebSocket class, or that of `ws` where it has none (Node 20); in the browser bundle only the former is left.
+// What carries a connection in Node: TCP for a URL that says so, else the platform's WebSocket or, in Node 20, that of `ws`.
+// In the browser's bundle only the platform's WebSocket is left of it.
 import { GatewayError } from '../protocol/errors.js';
-import type { WebSocketClass } from './websocket-class.js';
+import type { WebSocketClass, WebSocketLike } from './websocket-class.js';
 
 export async function platformWebSocket(): Promise<WebSocketClass> {
-  if (typeof WebSocket === 'function') return WebSocket;
+  const { TcpSocket } = await import('./tcp-socket.js');
+  const Class = typeof WebSocket === 'function' ? WebSocket : await loadWebSocket();
+  // A constructor that returns an object makes that one.
+  const choose = function (url: string, protocols: string[]): WebSocketLike {
+    return /^tcps?:/.test(url) ? new TcpSocket(url, protocols) : new Class(url, protocols);
+  };
+  return choose as unknown as WebSocketClass;
+}
+
+async function loadWebSocket(): Promise<WebSocketClass> {
   try {
     return (await import('ws')).WebSocket;
   } catch (cause) {

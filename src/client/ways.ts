@@ -73,8 +73,9 @@ export class Ways {
     return this.#first;
   }
 
-  /** Whether another way is tried after this one failed to open. */
-  goesOn(at: number): boolean {
+  /** Whether another way is tried after this one failed to open; TCP has no other. */
+  goesOn(at: number, url: string): boolean {
+    if (/^tcps?:/.test(url)) return false;
     return at + 1 < this.#order.length && (at !== this.#proven || this.#failures + 1 >= PATIENCE);
   }
 
@@ -92,10 +93,11 @@ export class Ways {
     this.#rememberedUntil = Date.now() + MEMORY_MS;
   }
 
-  /** It ended before a frame came. */
-  failed(at: number): void {
-    if (at === this.#proven) this.#failures++;
-    this.#first = this.goesOn(at) ? at + 1 : 0;
+  /** It ended before a frame came. Where it opened, or has worked before, that is rather the gateway's doing, unless it goes on. */
+  failed(at: number, isOpen: boolean): void {
+    if ((isOpen || at === this.#proven) && ++this.#failures < PATIENCE) return;
+    this.#failures = 0;
+    this.#first = at + 1 < this.#order.length ? at + 1 : 0;
     this.#rememberedUntil = Date.now() + MEMORY_MS;
   }
 
@@ -167,6 +169,8 @@ class TriedSocket implements WebSocketLike {
   #ended = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #stopWatching: () => void = () => {};
+  /** Says once that the present way failed, unless a frame came. */
+  #giveUp: () => void = () => {};
   readonly #ways: Ways;
   readonly #url: string;
   readonly #protocols: string[];
@@ -203,6 +207,7 @@ class TriedSocket implements WebSocketLike {
   #leave(): void {
     clearTimeout(this.#timer);
     this.#stopWatching();
+    this.#giveUp();
   }
 
   #try(at: number): void {
@@ -217,6 +222,10 @@ class TriedSocket implements WebSocketLike {
     this.#socket = socket;
     let isOpen = false;
     let isProven = false;
+    this.#giveUp = () => {
+      if (!isProven) this.#ways.failed(at, isOpen);
+      isProven = true;
+    };
     socket.binaryType = this.binaryType;
     socket.onerror = () => {};
     socket.onopen = (event) => {
@@ -235,14 +244,13 @@ class TriedSocket implements WebSocketLike {
     socket.onclose = ({ code }) => {
       if (this.#socket !== socket) return;
       this.#leave();
-      if (!isProven) this.#ways.failed(at);
       // A number of the gateway's own is an answer: by another way it would say the same.
       if (!isOpen && code === 1006) this.#next(at, code);
       else this.#end(code);
     };
-    if (!this.#ways.goesOn(at)) return;
+    if (!this.#ways.goesOn(at, this.#url)) return;
     this.#timer = setTimeout(() => {
-      this.#ways.failed(at);
+      this.#giveUp();
       this.#socket = null;
       socket.close();
       this.#next(at, 1006);
@@ -251,7 +259,7 @@ class TriedSocket implements WebSocketLike {
 
   #next(at: number, code: number): void {
     if (this.#ended) return;
-    if (this.#ways.goesOn(at)) this.#try(at + 1);
+    if (this.#ways.goesOn(at, this.#url)) this.#try(at + 1);
     else this.#end(code);
   }
 

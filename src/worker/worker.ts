@@ -1,5 +1,6 @@
 // A worker: the composition root of the process that holds connections.
 import type { Server } from 'node:http';
+import type { Server as TcpServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
@@ -44,6 +45,7 @@ import { openStore } from './open-store.js';
 import { Orders, tellMetrics } from './orders.js';
 import { Playground } from './playground.js';
 import { StaticFiles } from './static-files.js';
+import { TcpDoor } from './tcp-door.js';
 import { Tickets } from './tickets.js';
 import { Verbs } from './verbs.js';
 import { WebSocketDoor } from './websocket-door.js';
@@ -104,6 +106,8 @@ export async function runWorker(
   await store.renew(worker, []);
   await revocations.poll();
 
+  const tcpServer = service.tcpDoor.createServer();
+  await listenTcp(tcpServer, base);
   listen(server, base, tell);
   const drain = async (delayMs: number): Promise<void> => {
     if (gateway.draining) return;
@@ -111,6 +115,7 @@ export async function runWorker(
     base.log.info('draining');
     await new Promise((resolve) => setTimeout(resolve, delayMs));
     server.close();
+    tcpServer?.close();
     server.closeIdleConnections();
     await gateway.sendAway((config.server.drainTimeoutMs - delayMs) * DRAIN_CLIENTS_SHARE);
     chores.close();
@@ -209,6 +214,7 @@ interface Service {
   errands: Errands;
   door: WebSocketDoor;
   httpDoor: HttpDoor;
+  tcpDoor: TcpDoor;
 }
 
 /** All that serves sessions, from what they read and where they send to the door by which they come. */
@@ -271,9 +277,10 @@ function createService(base: Base, authenticator: Authenticator): Service {
   const door = new WebSocketDoor(doors);
   const tickets = new Tickets({ store, authenticator, random });
   const httpDoor = new HttpDoor({ ...doors, log: base.log, connections, errands, tickets, wheel });
+  const tcpDoor = new TcpDoor({ ...doors, authenticator, wheel });
   const presence = new PresenceFeed(registry, wheel);
   const delivering = { feeds, presence, routes, router, errands };
-  return { ...delivering, endings, throttle, gateway, admission, door, httpDoor };
+  return { ...delivering, endings, throttle, gateway, admission, door, httpDoor, tcpDoor };
 }
 
 function createFeeds({ store, registry, metrics }: Base): Feeds {
@@ -332,6 +339,19 @@ function createServer({ config, metrics, store }: Base, { gateway, door, httpDoo
       metrics.handshakes.add('bad_request');
     },
   });
+}
+
+/** Before the public port, so that a worker that is ready is so on both. */
+async function listenTcp(server: TcpServer | null, { config, log }: Base): Promise<void> {
+  const { tcp } = config;
+  if (server === null || tcp === null) return;
+  const { host, scheduling } = config.server;
+  const options = { port: tcp.port, host, backlog: LISTEN_BACKLOG, reusePort: scheduling === 'reuseport' };
+  server.on('error', (error) => {
+    log.fatal({ reason: error.message }, 'cannot listen on TCP_PORT');
+    process.exit(EXIT_CANNOT_LISTEN);
+  });
+  await new Promise<void>((resolve) => server.listen(options, resolve));
 }
 
 function listen(server: Server, { config, log }: Base, tell: Tell): void {

@@ -32,6 +32,8 @@ const MIXED: [Way, Way][] = [
   ['poll msgpack', 'sse json'],
   ['sse json', 'poll msgpack'],
   ['poll json', 'websocket json'],
+  ['tcp msgpack', 'sse msgpack'],
+  ['websocket msgpack', 'tcp json'],
 ];
 const WAYS: Record<StoreKind, [Way, Way][]> = {
   embedded: [...SOCKETS, ...MIXED],

@@ -2,6 +2,7 @@
 import { WebSocket } from 'ws';
 import { EventStreamSocket } from '../../src/client/event-stream-socket.js';
 import { PollSocket } from '../../src/client/poll-socket.js';
+import { TcpSocket } from '../../src/client/tcp-socket.js';
 import type { WebSocketClass, WebSocketLike } from '../../src/client/websocket-class.js';
 import { JSON_SUBPROTOCOL } from '../../src/protocol/subprotocol.js';
 import { type GatewayProcess, tokenOf, until } from '../gateway-process.js';
@@ -25,6 +26,7 @@ export const SOCKETS = {
   websocket: WebSocket,
   sse: EventStreamSocket,
   poll: PollSocket,
+  tcp: TcpSocket,
 } as const satisfies Record<string, WebSocketClass>;
 export type SocketName = keyof typeof SOCKETS;
 
@@ -39,12 +41,13 @@ export class WireClient {
   ) {}
 
   static async connect(
-    gateway: GatewayProcess,
+    gateway: Pick<GatewayProcess, 'url' | 'tcpUrl'>,
     name: string,
     resume: { from: WireClient; cursors?: Cursor[] } | null = null,
     transport: SocketName = 'websocket',
   ): Promise<WireClient> {
-    const socket: WebSocketLike = new SOCKETS[transport](`${gateway.url}/v1/connect`, [JSON_SUBPROTOCOL]);
+    const url = transport === 'tcp' ? gateway.tcpUrl : `${gateway.url}/v1/connect`;
+    const socket: WebSocketLike = new SOCKETS[transport](url, [JSON_SUBPROTOCOL]);
     const early: WireFrame[] = [];
     let client: WireClient | null = null;
     socket.onmessage = ({ data }) => {
