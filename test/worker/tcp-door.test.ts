@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Client } from '../../src/client/index.js';
 import { msgpackCodec } from '../../src/protocol/msgpack-codec.js';
 import { joinRecords, RecordReader } from '../../src/protocol/records.js';
-import { proofOf } from '../../src/session/pre-shared-keys.js';
+import { proofOf } from '../../src/session/challenge.js';
 import { freePort } from '../cluster/deployment.js';
 import { type GatewayProcess, startGateway, tokenOf, until } from '../gateway-process.js';
 
