@@ -118,6 +118,20 @@ function withShortImports(text) {
   );
 }
 
+/** See src/client/lazy.ts: another URL after a failure. */
+function withQueries(text) {
+  const found = text.matchAll(/\(\) *=> *import\("(\.\/[\w-]+\.js)"\)/g);
+  const urls = [...found].map(([, url]) => url).sort();
+  const all = Object.keys(LAZY)
+    .map((module) => fileOf(nameOf(module)))
+    .sort();
+  if (urls.join() !== all.join()) throw new Error(`Loaded late without Lazy: ${all} against ${urls}`);
+  return text.replace(
+    /\(\) *=> *import\(("\.\/[\w-]+\.js")\)/g,
+    (_all, url) => `query=>import(${url}+query)`,
+  );
+}
+
 function reexporting(exports, exportedAs = (name) => name) {
   const lines = Object.entries(exports).map(
     ([module, names]) =>
@@ -158,6 +172,7 @@ export async function bundleClient() {
   const files = new Map();
   for (const [name, { outputFiles }] of results)
     files.set(`${name}.js`, await squeeze(withShortImports(outputFiles[0].text)));
+  files.set('client.js', withQueries(files.get('client.js')));
   return {
     files,
     inputs: [...new Set(results.flatMap(([, { metafile }]) => Object.keys(metafile.inputs)))],

@@ -194,12 +194,12 @@ export class Calls {
     this.#isLoading = true;
     this.#port.code.load().then(
       () => this.flush(),
-      (cause: unknown) => this.#loadFailed(cause),
+      (error: unknown) => this.#loadFailed(error),
     );
   }
 
   /** Without a connection it is tried again with the next one. */
-  #loadFailed(cause: unknown): void {
+  #loadFailed(error: unknown): void {
     const tryAgain = (): void => {
       this.#isLoading = false;
       this.flush();
@@ -209,8 +209,7 @@ export class Calls {
       this.#cancelReload = this.#port.environment.after(RELOAD_MS, tryAgain);
       if (++this.#failedLoads * RELOAD_MS < this.#port.settings.acceptTimeoutMs) return;
       this.#failedLoads = 0;
-      for (const call of this.#queue.takeAll())
-        call.fail(new GatewayError('unavailable', undefined, { cause }));
+      for (const call of this.#queue.takeAll()) call.fail(error);
       this.flush();
     }
   }

@@ -5,7 +5,7 @@ import type { WebSocketClass } from './websocket-class.js';
 
 /**
  * @param failures since a connection was stable
- * Rejects with `unavailable` where there is no WebSocket.
+ * Rejects with a TypeError where there is no WebSocket.
  */
 export async function findWebSocket(settings: Settings, failures: number): Promise<WebSocketClass> {
   const { WebSocket: injected, transports } = settings;

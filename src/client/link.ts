@@ -17,6 +17,7 @@ import { abortedBy } from './calls.js';
 import { Connection } from './connection.js';
 import type { Environment } from './environment.js';
 import { findWebSocket } from './find-websocket.js';
+import { Lazy } from './lazy.js';
 import { watchNetwork } from './network-hints.js';
 import type { Settings } from './options.js';
 import { canMove, type State, type StateInfo } from './state.js';
@@ -81,6 +82,7 @@ export class Link {
   #stopHints: () => void = () => {};
   #offline = false;
   #farewell: Promise<void> = Promise.resolve();
+  readonly #jsonCodec = new Lazy(() => import('../protocol/json-codec.js'));
   readonly #waiters = new Set<Waiter>();
   readonly #tokens: TokenSource;
 
@@ -183,33 +185,35 @@ export class Link {
     this.#clearTimers();
     const round = ++this.#round;
     this.#cancelDeadline = this.#environment.after(this.#settings.connectTimeoutMs, () => this.#lost(1006));
-    let token: string;
     try {
-      token = await this.#tokens.get();
-    } catch (error) {
-      if (round === this.#round) this.#tokenFailed(error);
-      return;
-    }
-    try {
-      const codec = await loadCodec(this.#settings.codec);
+      const codec = await this.#loadCodec();
+      const token = await this.#tokens.get();
       const WebSocketClass = await findWebSocket(this.#settings, this.#failures);
       if (round !== this.#round) return;
       this.#open(new WebSocketClass(this.#url, offerSubprotocols(this.#settings.codec, token)), codec, round);
     } catch (cause) {
-      // The platform forbids this URL (a page of https and a ws: URL), or there is no WebSocket: no try can help.
-      const error =
-        cause instanceof GatewayError ? cause : new GatewayError('unavailable', undefined, { cause });
-      if (round === this.#round) this.#stop(error, { ...NOTHING, code: error.code });
+      if (round === this.#round) this.#dialFailed(cause);
     }
   }
 
-  #tokenFailed(error: unknown): void {
-    if (error instanceof GatewayError && error.code === 'unavailable') {
-      this.#port.onError(error);
+  /** The default is part of the entry; the other is loaded by those who ask for it. */
+  async #loadCodec(): Promise<ClientSideCodec> {
+    return this.#settings.codec === 'msgpack'
+      ? msgpackClientCodec
+      : (await this.#jsonCodec.load()).jsonClientCodec;
+  }
+
+  #dialFailed(cause: unknown): void {
+    if (cause instanceof GatewayError && cause.code === 'unavailable') {
+      // No token, or no codec, for now.
+      this.#port.onError(cause);
       this.#lost(1006);
-    } else {
-      this.#stop(error as GatewayError, { ...NOTHING, code: 'invalid_token' });
+      return;
     }
+    // The platform forbids this URL (a page of https and a ws: URL), or there is no WebSocket, or that is no token: no try can help.
+    const error =
+      cause instanceof GatewayError ? cause : new GatewayError('unavailable', undefined, { cause });
+    this.#stop(error, { ...NOTHING, code: error.code });
   }
 
   #open(socket: WebSocketLike, codec: ClientSideCodec, round: number): void {
@@ -350,11 +354,4 @@ export class Link {
     this.#state = state;
     return true;
   }
-}
-
-/** The default is part of the entry; the other is loaded by those who ask for it. */
-async function loadCodec(name: Settings['codec']): Promise<ClientSideCodec> {
-  return name === 'msgpack'
-    ? msgpackClientCodec
-    : (await import('../protocol/json-codec.js')).jsonClientCodec;
 }

@@ -1,6 +1,5 @@
 // What carries a connection in Node: TCP for a URL that says so, else the platform's WebSocket or, in Node 20, that of `ws`.
 // In the browser's bundle only the platform's WebSocket is left of it.
-import { GatewayError } from '../protocol/errors.js';
 import type { WebSocketClass, WebSocketLike } from './websocket-class.js';
 
 export async function platformWebSocket(): Promise<WebSocketClass> {
@@ -13,12 +12,11 @@ export async function platformWebSocket(): Promise<WebSocketClass> {
   return choose as unknown as WebSocketClass;
 }
 
+/** @throws TypeError where there is none: no try can help */
 async function loadWebSocket(): Promise<WebSocketClass> {
   try {
     return (await import('ws')).WebSocket;
   } catch (cause) {
-    throw new GatewayError('unavailable', 'No WebSocket class here: pass one as options.WebSocket.', {
-      cause,
-    });
+    throw new TypeError('No WebSocket class here: pass one as options.WebSocket.', { cause });
   }
 }

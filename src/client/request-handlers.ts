@@ -1,5 +1,4 @@
 // Who answers requests: handlers by event, each request once; the code that answers is loaded for the first one.
-import { GatewayError } from '../protocol/errors.js';
 import type { Caller } from './caller.js';
 import { PATIENT } from './calls.js';
 import type { RequestHandler } from './events.js';
@@ -40,8 +39,8 @@ export class RequestHandlers {
     const caller = this.#caller;
     this.#late.use(
       ({ Responder }) => run(new Responder(caller, this.#handlers, this.#exposeErrors)),
-      (cause) => {
-        caller.report(new GatewayError('unavailable', undefined, { cause }));
+      (error) => {
+        caller.report(error);
         // Nothing was executed: whoever asked may ask again. Written at once, because calls wait for the same code.
         const refusal = { type: 'reject', handle, code: 'unavailable', text: '' } as const;
         if (!caller.tryWrite(refusal)) caller.call(refusal, PATIENT).catch(caller.report);

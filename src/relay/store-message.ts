@@ -53,7 +53,7 @@ export class StoreMessageWriter {
       .start(APPENDED)
       .byte(STATUS.indexOf(result.status))
       .number(id)
-      .number('expected' in result ? result.expected : null)
+      .number('expected' in result ? result.expected : 'readers' in result ? result.readers : null)
       .string('id' in result ? (result.id ?? '') : '').view;
   }
 
@@ -74,8 +74,8 @@ export function readStoreMessage(bytes: Buffer): StoreMessage | null {
   const flags = reader.byte();
   if (kind === APPENDED) {
     const id = reader.number() ?? 0;
-    const expected = reader.number() ?? 0;
-    return { kind: 'appended', id, result: resultOf(STATUS[flags], reader.string(), expected) };
+    const number = reader.number() ?? 0;
+    return { kind: 'appended', id, result: resultOf(STATUS[flags], reader.string(), number) };
   }
   if (kind === ENTRY) {
     const channel = channelOf(flags, reader);
@@ -122,12 +122,12 @@ function channelOf(flags: number, reader: FieldReader): Channel {
     : { kind: 'inbox', client: name as ClientId };
 }
 
-function resultOf(status: (typeof STATUS)[number] | undefined, id: string, expected: number): AppendResult {
+function resultOf(status: (typeof STATUS)[number] | undefined, id: string, number: number): AppendResult {
   switch (status) {
     case 'accepted':
-      return { status, id: id || null };
+      return { status, id: id || null, readers: number };
     case 'out_of_order':
-      return { status, expected };
+      return { status, expected: number };
     case 'duplicate':
     case 'superseded':
     case 'absent':

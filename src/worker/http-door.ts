@@ -337,7 +337,7 @@ export class HttpDoor {
       this.turnAway(response, overload);
       return null;
     }
-    if (gateway.isBusy) {
+    if (gateway.hellos.isFull) {
       this.refuse(response, 503, 'handshakes_pending', { 'Retry-After': '1' });
       return null;
     }

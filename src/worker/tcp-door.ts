@@ -78,7 +78,7 @@ export class TcpDoor {
       socket.destroy();
       return;
     }
-    const overload = admission.overload(address) ?? (gateway.isBusy ? 'overloaded' : null);
+    const overload = admission.overload(address) ?? (gateway.hellos.isFull ? 'overloaded' : null);
     if (overload !== null) {
       this.turnAway(socket, overload);
       return;

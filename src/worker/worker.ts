@@ -11,6 +11,7 @@ import type { WorkerId } from '../protocol/ids.js';
 import { createJsonCodec } from '../protocol/json-codec.js';
 import { msgpackCodec } from '../protocol/msgpack-codec.js';
 import { SUBPROTOCOLS } from '../protocol/subprotocol.js';
+import { CountedReads } from '../relay/counted-reads.js';
 import { Delivery } from '../relay/delivery.js';
 import { Feeds } from '../relay/feeds.js';
 import { NodeRelay } from '../relay/node-relay.js';
@@ -19,6 +20,7 @@ import { RouteCache } from '../relay/route-cache.js';
 import { Router } from '../relay/router.js';
 import { type Authenticator, createAuthenticator } from '../session/authenticator.js';
 import { Endings } from '../session/endings.js';
+import { FanOut } from '../session/fan-out.js';
 import { RandomPool } from '../session/random-pool.js';
 import { Refusals } from '../session/refusals.js';
 import { SessionRegistry } from '../session/registry.js';
@@ -47,6 +49,7 @@ import { Playground } from './playground.js';
 import { StaticFiles } from './static-files.js';
 import { TcpDoor } from './tcp-door.js';
 import { Tickets } from './tickets.js';
+import { Turnstile } from './turnstile.js';
 import { Verbs } from './verbs.js';
 import { WebSocketDoor } from './websocket-door.js';
 
@@ -80,8 +83,8 @@ export async function runWorker(
   const revocations = new Revocations(store);
   const authenticator = checkTokens(base, revocations);
   const service = createService(base, authenticator);
-  const { gateway, admission, endings, throttle } = service;
-  const server = createServer(base, service);
+  const { gateway, admission, endings, throttle, fanOut } = service;
+  const { server, turnstile } = createServer(base, service);
 
   const keepAlive = new KeepAlive(worker, store, registry);
   incoming.begin({ ...service, metrics, keepAlive });
@@ -94,6 +97,7 @@ export async function runWorker(
     memory.look();
     throttle.prune();
     admission.prune();
+    fanOut.prune();
     return undefined;
   });
   chores.every(1000, () => store.sweep());
@@ -118,6 +122,7 @@ export async function runWorker(
     tcpServer?.close();
     server.closeIdleConnections();
     await gateway.sendAway((config.server.drainTimeoutMs - delayMs) * DRAIN_CLIENTS_SHARE);
+    turnstile.close();
     chores.close();
     await store.retire(worker).catch(() => undefined);
     await relay.close();
@@ -128,7 +133,7 @@ export async function runWorker(
     base.log.info('drained');
     process.exit(0);
   };
-  return new Orders({ store, relay, metrics, tell, drain });
+  return new Orders({ store, relay, metrics, gateway, tell, drain });
 }
 
 /** What every part of the worker stands on. */
@@ -170,6 +175,10 @@ async function layBase(settings: WorkerSettings, incoming: Incoming, tell: Tell)
     log,
     listener: (event) => {
       incoming.event(event);
+      if (event.type !== 'doubt') return;
+      metrics.doubts.inc();
+      // Its younger siblings know only how the store is now.
+      void tell({ type: 'doubt' });
     },
   });
   const [wheel, registry] = [new TimerWheel(), new SessionRegistry()];
@@ -204,11 +213,13 @@ function checkTokens({ config, metrics, log }: Base, revocations: Revocations): 
 
 interface Service {
   feeds: Feeds;
+  reads: CountedReads;
   presence: PresenceFeed;
   routes: RouteCache;
   router: Router;
   endings: Endings;
   throttle: Throttle;
+  fanOut: FanOut;
   gateway: Gateway;
   admission: Admission;
   errands: Errands;
@@ -221,12 +232,16 @@ interface Service {
 function createService(base: Base, authenticator: Authenticator): Service {
   const { config, metrics, registry, relay, store, wheel, worker } = base;
   const { limits, sessions, tokens } = config;
-  const feeds = createFeeds(base);
+  const reads = new CountedReads(store);
+  const feeds = createFeeds(base, reads);
   const refusals = new Refusals(limits.errorsPerMinuteLimit, (code) => {
     metrics.refusals.inc({ code });
   });
   const routes = new RouteCache(store, worker);
-  const router = createRouter(base, routes, refusals);
+  const fanOut = new FanOut(limits.fanOut, () => {
+    metrics.throttled.inc({ scope: 'fan_out' });
+  });
+  const router = createRouter(base, routes, refusals, fanOut);
   const verbs = new Verbs({
     ...base,
     router,
@@ -279,13 +294,13 @@ function createService(base: Base, authenticator: Authenticator): Service {
   const httpDoor = new HttpDoor({ ...doors, log: base.log, connections, errands, tickets, wheel });
   const tcpDoor = new TcpDoor({ ...doors, authenticator, wheel });
   const presence = new PresenceFeed(registry, wheel);
-  const delivering = { feeds, presence, routes, router, errands };
+  const delivering = { feeds, reads, presence, routes, router, errands, fanOut };
   return { ...delivering, endings, throttle, gateway, admission, door, httpDoor, tcpDoor };
 }
 
-function createFeeds({ store, registry, metrics }: Base): Feeds {
+function createFeeds({ registry, metrics }: Base, reads: CountedReads): Feeds {
   return new Feeds({
-    store,
+    store: reads,
     registry,
     msgpack: msgpackCodec,
     count: (outcome, receivers) => {
@@ -300,7 +315,7 @@ function createFeeds({ store, registry, metrics }: Base): Feeds {
   });
 }
 
-function createRouter(base: Base, routes: RouteCache, refusals: Refusals): Router {
+function createRouter(base: Base, routes: RouteCache, refusals: Refusals, fanOut: FanOut): Router {
   const { registry, metrics } = base;
   const { requestsPendingLimit, requestsPendingLimitBytes } = base.config.limits;
   const delivery = new Delivery(registry, msgpackCodec, (outcome, receivers) => {
@@ -311,6 +326,7 @@ function createRouter(base: Base, routes: RouteCache, refusals: Refusals): Route
     routes,
     delivery,
     refusals,
+    fanOut,
     requestsPendingLimit,
     requestsPendingLimitBytes,
     countDropped: (reason) => {
@@ -319,14 +335,17 @@ function createRouter(base: Base, routes: RouteCache, refusals: Refusals): Route
   });
 }
 
-function createServer({ config, metrics, store }: Base, { gateway, door, httpDoor }: Service): Server {
+function createServer(
+  { config, metrics, store }: Base,
+  { gateway, door, httpDoor, reads }: Service,
+): { server: Server; turnstile: Turnstile } {
   const here = fileURLToPath(new URL('..', import.meta.url));
   const { development, tokens } = config;
   const ttlS = Math.min(GUEST_TOKEN_LIFE_S, tokens.maxLifeS);
   const playground = development
     ? new Playground(join(here, 'web'), (client) => signToken(tokens, { sub: client, ttlS, perm: '*' }))
     : null;
-  return createHttpServer({
+  const server = createHttpServer({
     config,
     files: new StaticFiles(join(here, 'browser')),
     playground,
@@ -339,6 +358,13 @@ function createServer({ config, metrics, store }: Base, { gateway, door, httpDoo
       metrics.handshakes.add('bad_request');
     },
   });
+  const turnstile = Turnstile.before(server, {
+    owed: () => gateway.hellos.taken + gateway.hellos.length + reads.underWay,
+    overflow: () => {
+      metrics.handshakes.add('waiting_limit');
+    },
+  });
+  return { server, turnstile };
 }
 
 /** Before the public port, so that a worker that is ready is so on both. */

@@ -10,6 +10,7 @@ import type { Code } from '../../src/protocol/codes.js';
 import { GatewayError } from '../../src/protocol/errors.js';
 import type { ClientFrame, Payload, PublishFrame } from '../../src/protocol/frame.js';
 import type { EventName, RoomName } from '../../src/protocol/ids.js';
+import { seedsOr } from '../seeds.js';
 import { ManualEnvironment, TOKEN } from './fixture.js';
 
 /** What becomes of one frame at the store. */
@@ -180,11 +181,13 @@ class World implements Wire {
     this.resume();
     if (last === 'doubt') this.doubt();
     else for (const [i, room] of ROOMS.entries()) this.publish(room, `last ${i}`);
+    // What was accepted and is sent again nobody waits for: it comes after a pause, of 2 s at most.
     for (
-      let round = 0;
-      round < 200 && (this.outcomes.size < this.sent.length || this.frames.length > 0);
+      let [round, quiet] = [0, 0];
+      round < 400 && (this.outcomes.size < this.sent.length || quiet < 50);
       round++
     ) {
+      quiet = this.frames.length > 0 ? 0 : quiet + 1;
       while (this.frames.length + this.answers.length > 0) {
         this.process(1, 'stored');
         this.answer(0);
@@ -280,31 +283,34 @@ function run(world: World, steps: readonly Step[]): void {
 }
 
 describe('kept messages', () => {
-  test('are stored once, in order, and told truly, whatever fails', async () => {
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 50 }), last, async (steps, end) => {
-        const world = new World();
-        run(world, steps);
-        await world.finish(end);
-        expect(world.outcomes.size).toBe(world.sent.length);
-        for (const name of ROOMS) {
-          const log = world.log(name);
-          const texts = log.entries.map(({ text }) => text);
-          const mine = world.sent.filter((message) => message.room === name).map(({ text }) => text);
-          // Once, and in the order of the calls.
-          expect(texts).toEqual(mine.filter((text) => texts.includes(text)));
-          for (const text of mine) {
-            const outcome = world.outcomes.get(text);
-            if (typeof outcome === 'object') expect(texts).toContain(text);
-            else if (outcome !== 'unknown_outcome') expect(log.everStored.has(text)).toBe(false);
+  test.each(seedsOr([20_261_121]))(
+    'are stored once, in order, and told truly, whatever fails (seed %s)',
+    async (seed) => {
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { maxLength: 50 }), last, async (steps, end) => {
+          const world = new World();
+          run(world, steps);
+          await world.finish(end);
+          expect(world.outcomes.size).toBe(world.sent.length);
+          for (const name of ROOMS) {
+            const log = world.log(name);
+            const texts = log.entries.map(({ text }) => text);
+            const mine = world.sent.filter((message) => message.room === name).map(({ text }) => text);
+            // Once, and in the order of the calls.
+            expect(texts).toEqual(mine.filter((text) => texts.includes(text)));
+            for (const text of mine) {
+              const outcome = world.outcomes.get(text);
+              if (typeof outcome === 'object') expect(texts).toContain(text);
+              else if (outcome !== 'unknown_outcome') expect(log.everStored.has(text)).toBe(false);
+            }
           }
-        }
-        world.calls.end(new GatewayError('closed'));
-        expect(world.environment.pending).toBe(0);
-      }),
-      { numRuns: 2_000 },
-    );
-  });
+          world.calls.end(new GatewayError('closed'));
+          expect(world.environment.pending).toBe(0);
+        }),
+        { numRuns: 2_000, seed },
+      );
+    },
+  );
 
   test('are written as far as the window goes, and the rest waits for answers', async () => {
     const world = new World();

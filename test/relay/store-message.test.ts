@@ -30,7 +30,7 @@ const request: fc.Arbitrary<AppendRequest> = fc.record({
   body,
 });
 const result: fc.Arbitrary<AppendResult> = fc.oneof(
-  position.map((id) => ({ status: 'accepted' as const, id })),
+  fc.tuple(position, count).map(([id, readers]) => ({ status: 'accepted' as const, id, readers })),
   fc
     .constantFrom('duplicate' as const, 'superseded' as const, 'absent' as const)
     .map((status) => ({ status })),

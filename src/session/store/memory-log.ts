@@ -2,14 +2,15 @@
 import { randomBytes } from 'node:crypto';
 import type { SessionId } from '../../protocol/ids.js';
 import { parseEntryId } from './entry-id.js';
-import type {
-  AppendRequest,
-  AppendResult,
-  Entry,
-  Position,
-  ReadQuery,
-  ReadResult,
-  StoreSettings,
+import {
+  type AppendRequest,
+  type AppendResult,
+  type Entry,
+  type Position,
+  READ_LIMIT_BYTES,
+  type ReadQuery,
+  type ReadResult,
+  type StoreSettings,
 } from './store.js';
 
 /** Counted in the budget beside the body of each entry: object, id, array slot. */
@@ -24,6 +25,8 @@ const TEXT_LIMIT_BYTES = 4096;
 
 /** Small bodies as strings: bytes of their own cost V8 several times as much to make, to hold and to collect. */
 type StoredEntry = Omit<Entry, 'body'> & { body: string | Uint8Array; expiresAt: number };
+
+type Appended = { status: 'accepted'; entry: Omit<Entry, 'kept'> & { after: Position } };
 
 /** Entries that were stored while nobody was there to read them. */
 interface Kept {
@@ -71,7 +74,7 @@ export class MemoryLogs {
     key: string,
     request: AppendRequest,
     unread: boolean,
-  ): AppendResult & { entry?: Omit<Entry, 'kept'> & { after: Position } } {
+  ): Exclude<AppendResult, { status: 'accepted' }> | Appended {
     const { sender, seq, only, skip, body, ttlMs } = request;
     const log = this.find(key) ?? create();
     const last = log.senders.get(sender.session)?.seq ?? 0;
@@ -103,7 +106,7 @@ export class MemoryLogs {
     this.logs.set(key, log);
     this.trim(log);
     this.trimAll(log);
-    return { status: 'accepted', id: entry.id, entry: { id: entry.id, after, only, skip, body } };
+    return { status: 'accepted', entry: { id: entry.id, after, only, skip, body } };
   }
 
   read(key: string, from: ReadQuery['from'], limit: number): ReadResult {
@@ -158,13 +161,18 @@ export class MemoryLogs {
 
   private entriesFrom(log: Log, offset: number, limit: number, missing: number): ReadResult {
     const start = offset - (log.top - log.entries.length + 1);
-    const page = log.entries.slice(start, start + limit);
+    let [end, bytes] = [start, 0];
+    for (; end < Math.min(start + limit, log.entries.length); end++) {
+      bytes += log.entries[end]?.body.length ?? 0;
+      if (end > start && bytes > READ_LIMIT_BYTES) break;
+    }
+    const page = log.entries.slice(start, end);
     const now = this.now();
     return {
       status: 'entries',
       missing,
       entries: page.filter(({ expiresAt }) => expiresAt > now).map(readable),
-      more: start + limit < log.entries.length,
+      more: end < log.entries.length,
       position: page.at(-1)?.id ?? log.position,
     };
   }
