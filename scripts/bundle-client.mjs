@@ -126,10 +126,7 @@ function withQueries(text) {
     .map((module) => fileOf(nameOf(module)))
     .sort();
   if (urls.join() !== all.join()) throw new Error(`Loaded late without Lazy: ${all} against ${urls}`);
-  return text.replace(
-    /\(\) *=> *import\(("\.\/[\w-]+\.js")\)/g,
-    (_all, url) => `query=>import(${url}+query)`,
-  );
+  return text.replace(/\(\) *=> *import\(("\.\/[\w-]+\.js")\)/g, (_all, url) => `q=>import(${url}+q)`);
 }
 
 function reexporting(exports, exportedAs = (name) => name) {

@@ -1,4 +1,5 @@
 // Chooses what carries the next connection: a WebSocket, as long as nothing else is asked for and it comes through.
+import type { Lazy } from './lazy.js';
 import { platformWebSocket } from './node-websocket.js';
 import type { Settings } from './options.js';
 import type { WebSocketClass } from './websocket-class.js';
@@ -7,12 +8,16 @@ import type { WebSocketClass } from './websocket-class.js';
  * @param failures since a connection was stable
  * Rejects with a TypeError where there is no WebSocket.
  */
-export async function findWebSocket(settings: Settings, failures: number): Promise<WebSocketClass> {
+export async function findWebSocket(
+  settings: Settings,
+  failures: number,
+  ways: Lazy<typeof import('./ways.js')>,
+): Promise<WebSocketClass> {
   const { WebSocket: injected, transports } = settings;
   const found = injected ?? (await platformWebSocket());
   return (transports ?? (failures && !injected))
     ? // Where the code is not to be had now, a WebSocket may come through all the same.
-      import('./ways.js').then(
+      ways.load().then(
         (code) => code.choose(settings, found),
         () => found,
       )

@@ -77,7 +77,7 @@ export function settingsOf(options: ClientOptions): Settings {
   ) as unknown as ClientOptions;
   const settings = { ...DEFAULTS, ...given, backoff: { minMs: 500, maxMs: 30_000, ...options.backoff } };
   if (typeof settings.token !== 'string' && typeof settings.token !== 'function') {
-    throw new TypeError('options.token is a string, or a function that returns one.');
+    throw new TypeError('options.token is a string or a function.');
   }
   const codec: string = settings.codec;
   if (codec !== 'msgpack' && codec !== 'json') throw new TypeError("options.codec is 'msgpack' or 'json'.");
@@ -87,7 +87,7 @@ export function settingsOf(options: ClientOptions): Settings {
 /** `ws://host`, `wss://`, `http://`, `https://`, with the path `/v1/connect` unless the URL has one; in Node `tcp://`, `tcps://`. @throws TypeError */
 export function connectUrl(text: string): string {
   const url = new URL(text.replace(/^http/i, 'ws'));
-  if (!/^(ws|tcp)s?:$/.test(url.protocol)) throw new TypeError(`Not a gateway's URL: ${text}`);
+  if (!/^(ws|tcp)s?:/.test(url.href)) throw new TypeError(`Not a gateway's URL: ${text}`);
   if (url.pathname === '/') url.pathname = '/v1/connect';
   url.hash = '';
   return url.href;
