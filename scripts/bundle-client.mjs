@@ -15,6 +15,7 @@ const out = join(root, 'dist', 'browser');
 const LAZY = {
   'client/compression.ts': ['deflate', 'inflate'],
   'client/late.ts': ['Flight', 'Responder', 'readAnswer'],
+  'client/ways.ts': ['choose'],
   'protocol/json-codec.ts': ['jsonClientCodec'],
 };
 
@@ -46,7 +47,7 @@ const forBrowsers = {
     });
     // Browsers have a WebSocket of their own.
     onLoad({ filter: /[\\/]client[\\/]node-websocket\.ts$/ }, () => ({
-      contents: 'export const loadNodeWebSocket = () => {};',
+      contents: 'export const platformWebSocket = () => WebSocket;',
     }));
     onLoad({ filter: /[\\/]protocol[\\/]codes\.ts$/ }, async ({ path }) => ({
       contents: await slimCodes(path),
@@ -125,10 +126,7 @@ function withQueries(text) {
     .map((module) => fileOf(nameOf(module)))
     .sort();
   if (urls.join() !== all.join()) throw new Error(`Loaded late without Lazy: ${all} against ${urls}`);
-  return text.replace(
-    /\(\) *=> *import\(("\.\/[\w-]+\.js")\)/g,
-    (_all, url) => `query=>import(${url}+query)`,
-  );
+  return text.replace(/\(\) *=> *import\(("\.\/[\w-]+\.js")\)/g, (_all, url) => `q=>import(${url}+q)`);
 }
 
 function reexporting(exports, exportedAs = (name) => name) {

@@ -4,6 +4,7 @@ import { BlockList, isIP, type SocketAddress } from 'node:net';
 import { availableParallelism } from 'node:os';
 import { createSecureContext } from 'node:tls';
 import { isLoopback, type KeySettings, looksLikePlaceholder, readKeys } from './key-settings.js';
+import { parseKeys } from './session/pre-shared-keys.js';
 import type { Rate } from './session/rate-limit.js';
 import type { ThrottleRates } from './session/throttle.js';
 import type { StoreSettings } from './session/store/store.js';
@@ -51,6 +52,8 @@ export interface Config {
     trustedProxies: TrustedProxies;
   };
   tls: { certFile: string; keyFile: string } | null;
+  /** Null where it is off. */
+  tcp: { port: number; tls: boolean; keysFile: string | null } | null;
   origins: OriginRules;
   tokens: TokenSettings;
   sessions: {
@@ -59,6 +62,7 @@ export interface Config {
     resumeWindowMs: number;
     pingIntervalMs: number;
     pongTimeoutMs: number;
+    httpSilenceLimitMs: number;
     helloTimeoutMs: number;
   };
   limits: {
@@ -138,6 +142,7 @@ export function parseConfig(env: Environment): Config {
     development,
     server: readServer(read, development),
     tls: readTls(read),
+    tcp: readTcp(read),
     origins: readOrigins(read, development),
     tokens: {
       keys: keys ?? { kind: 'secret', secrets: [randomBytes(32).toString('base64url')] },
@@ -155,6 +160,7 @@ export function parseConfig(env: Environment): Config {
       resumeWindowMs: read.number('RESUME_WINDOW_MS'),
       pingIntervalMs: read.number('PING_INTERVAL_MS'),
       pongTimeoutMs: read.number('PONG_TIMEOUT_MS'),
+      httpSilenceLimitMs: read.number('HTTP_SILENCE_LIMIT_MS'),
       helloTimeoutMs: read.number('HELLO_TIMEOUT_MS'),
     },
     limits: readLimits(read),
@@ -280,6 +286,25 @@ function readTls(read: SettingReader): Config['tls'] {
     }
   }
   return { certFile, keyFile };
+}
+
+function readTcp(read: SettingReader): Config['tcp'] {
+  const port = read.optionalNumber('TCP_PORT');
+  const tls = read.choice('TCP_TLS', ['0', '1']) === '1';
+  const keysFile = read.text('TCP_KEYS_FILE');
+  if (tls && read.text('TLS_CERT_FILE') === null)
+    read.wrong('TCP_TLS', 'is 1, which needs TLS_CERT_FILE and TLS_KEY_FILE');
+  if (port !== null && [read.text('PORT'), read.text('ADMIN_PORT')].includes(String(port)))
+    read.wrong('TCP_PORT', `is ${String(port)}, like another port: different ports are wanted`);
+  const keys = keysFile === null ? null : read.file('TCP_KEYS_FILE', keysFile);
+  if (keys !== null) {
+    try {
+      parseKeys(keys);
+    } catch (error) {
+      read.wrong('TCP_KEYS_FILE', error instanceof Error ? error.message : 'cannot be read');
+    }
+  }
+  return port === null ? null : { port, tls, keysFile };
 }
 
 function readOrigins(read: SettingReader, development: boolean): OriginRules {

@@ -30,6 +30,9 @@ export const SETTINGS = {
   ADMIN_KEY: { default: null, unit: 'text', text: 'Bearer key of `/api/v1`, at least 32 characters; without it there is no API.', secret: true },
   TLS_CERT_FILE: { default: null, unit: 'path', text: 'Certificate chain (PEM): makes the public port `wss`. Read again by SIGHUP.' },
   TLS_KEY_FILE: { default: null, unit: 'path', text: 'Private key (PEM) of the certificate.' },
+  TCP_PORT: { ...count(1, 1, 65_535, 'port', ''), default: null, text: 'Port for clients that speak the protocol over plain TCP (backends, devices). Default: none.' },
+  TCP_TLS: { default: '0', unit: '0 or 1', text: '`1`: TLS on TCP_PORT, with the certificate of `TLS_CERT_FILE`.' },
+  TCP_KEYS_FILE: { default: null, unit: 'path', text: 'Pre-shared keys of TCP clients: a JSON object of client ids, each with `key` (32 or more letters, digits, `.`, `_`, `~` or `-`) and `perm` as in a token. Read again by SIGHUP.' },
   ORIGINS: { default: null, unit: 'list', text: 'Origins of pages that may connect, exact, separated by commas. Default: none (programs without `Origin` may always; in development mode pages of this machine too).' },
   INSECURE_ALLOW_ANY_ORIGIN: { default: '0', unit: '0 or 1', text: 'Must be `1` beside `ORIGINS=*`.' },
   TRUSTED_PROXIES: { default: null, unit: 'list', text: 'Addresses or networks of proxies whose `X-Forwarded-For` counts.' },
@@ -70,6 +73,7 @@ export const SETTINGS = {
   PRESENCE_GRACE_MS: count(5000, 0, 600_000, 'ms', 'A client without connection stays present this long: a page reload is no leave and join.'),
   PING_INTERVAL_MS: count(25_000, 1000, 600_000, 'ms', 'Each connection is pinged this often; below the idle time-outs of proxies (often 60 s).'),
   PONG_TIMEOUT_MS: count(10_000, 500, 600_000, 'ms', 'A ping without any answer for this long ends the connection.'),
+  HTTP_SILENCE_LIMIT_MS: count(4000, 500, 60_000, 'ms', 'An event stream that was silent for this long gets a comment, and a poll without news an empty answer: some proxies cut after 5 s.'),
   HELLO_TIMEOUT_MS: count(5000, 500, 60_000, 'ms', 'From the handshake to an accepted hello.'),
 
   // Limits

@@ -40,8 +40,8 @@ const GROUND = [
   'version.ts',
 ];
 const PURE = ['protocol', 'client'];
-/** The SDK's one file that may know Node: it is imported only where there is no WebSocket class. */
-const NODE_FILES = ['client/node-websocket.ts'];
+/** The SDK's files that may know Node: in the browser's bundle the first is another, and the second is not there. */
+const NODE_FILES = ['client/node-websocket.ts', 'client/tcp-socket.ts'];
 const ENVIRONMENT_READERS = ['config.ts'];
 /** Where the process begins, it hands its environment over whole, as `parse(process.env)`, and looks at no variable. */
 const ENVIRONMENT_HANDED_OVER_BY = ['cli.ts'];

@@ -20,6 +20,8 @@ export interface GatewayProcess {
   readonly port: number;
   readonly adminPort: number;
   readonly url: string;
+  /** Where it has a TCP_PORT. */
+  readonly tcpUrl: string;
   readonly node: string;
   readonly process: ChildProcess;
   /** Everything it has written so far. */
@@ -76,6 +78,7 @@ export async function startGateway(env: Record<string, string | undefined> = {})
     adminPort,
     node,
     url: `ws://127.0.0.1:${String(port)}`,
+    tcpUrl: `tcp://127.0.0.1:${env.TCP_PORT ?? ''}`,
     process: child,
     output: () => output,
     workers: async () =>

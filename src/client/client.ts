@@ -255,7 +255,7 @@ export class Client<Events extends object = DefaultEvents> {
 
   /** The room of that name; the same object each time. @throws TypeError where it is no name */
   room(name: string): Room<Events> {
-    if (!isRoomName(name)) throw new TypeError('Room names are 1–128 characters of A-Za-z0-9._~@:/+-');
+    if (!isRoomName(name)) throw new TypeError(`Not a room's name: ${name}`);
     let room = this.#rooms.get(name);
     if (room === undefined) this.#rooms.set(name, (room = new Room<Events>(name, this.#port)));
     return room;

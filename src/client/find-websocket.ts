@@ -1,9 +1,25 @@
-// Chooses the WebSocket class: the injected one, the platform's, or (Node 20) that of `ws`.
-import { loadNodeWebSocket } from './node-websocket.js';
+// Chooses what carries the next connection: a WebSocket, as long as nothing else is asked for and it comes through.
+import type { Lazy } from './lazy.js';
+import { platformWebSocket } from './node-websocket.js';
+import type { Settings } from './options.js';
 import type { WebSocketClass } from './websocket-class.js';
 
-/** Rejects with a TypeError where there is none. */
-export async function findWebSocket(injected: WebSocketClass | undefined): Promise<WebSocketClass> {
-  if (injected !== undefined) return injected;
-  return typeof WebSocket === 'function' ? WebSocket : loadNodeWebSocket();
+/**
+ * @param failures since a connection was stable
+ * Rejects with a TypeError where there is no WebSocket.
+ */
+export async function findWebSocket(
+  settings: Settings,
+  failures: number,
+  ways: Lazy<typeof import('./ways.js')>,
+): Promise<WebSocketClass> {
+  const { WebSocket: injected, transports } = settings;
+  const found = injected ?? (await platformWebSocket());
+  return (transports ?? (failures && !injected))
+    ? // Where the code is not to be had now, a WebSocket may come through all the same.
+      ways.load().then(
+        (code) => code.choose(settings, found),
+        () => found,
+      )
+    : found;
 }

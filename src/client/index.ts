@@ -17,4 +17,4 @@ export type { ClientOptions, WhenOffline } from './options.js';
 export type { ClientsPage, Member, MembersPage, SendResult } from './results.js';
 export type { MessageCallOptions, PublishOptions, Room } from './room.js';
 export type { State, StateInfo } from './state.js';
-export type { WebSocketClass, WebSocketLike } from './websocket-class.js';
+export type { Transport, WebSocketClass, WebSocketLike } from './websocket-class.js';

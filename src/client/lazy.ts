@@ -25,7 +25,7 @@ export class Lazy<Code> {
       (cause: unknown) => {
         this.#failures++;
         this.#loading = null;
-        throw new GatewayError('unavailable', 'A part of the SDK could not be loaded.', { cause });
+        throw new GatewayError('unavailable', undefined, { cause });
       },
     );
     return this.#loading;

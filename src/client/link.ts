@@ -83,6 +83,7 @@ export class Link {
   #offline = false;
   #farewell: Promise<void> = Promise.resolve();
   readonly #jsonCodec = new Lazy(() => import('../protocol/json-codec.js'));
+  readonly #ways = new Lazy(() => import('./ways.js'));
   readonly #waiters = new Set<Waiter>();
   readonly #tokens: TokenSource;
 
@@ -188,7 +189,7 @@ export class Link {
     try {
       const codec = await this.#loadCodec();
       const token = await this.#tokens.get();
-      const WebSocketClass = await findWebSocket(this.#settings.WebSocket);
+      const WebSocketClass = await findWebSocket(this.#settings, this.#failures, this.#ways);
       if (round !== this.#round) return;
       this.#open(new WebSocketClass(this.#url, offerSubprotocols(this.#settings.codec, token)), codec, round);
     } catch (cause) {

@@ -1,8 +1,19 @@
-// Finds the WebSocket class of `ws` where the platform has none (Node 20); left out of the browser bundle.
-import type { WebSocketClass } from './websocket-class.js';
+// What carries a connection in Node: TCP for a URL that says so, else the platform's WebSocket or, in Node 20, that of `ws`.
+// In the browser's bundle only the platform's WebSocket is left of it.
+import type { WebSocketClass, WebSocketLike } from './websocket-class.js';
+
+export async function platformWebSocket(): Promise<WebSocketClass> {
+  const { TcpSocket } = await import('./tcp-socket.js');
+  const Class = typeof WebSocket === 'function' ? WebSocket : await loadWebSocket();
+  // A constructor that returns an object makes that one.
+  const choose = function (url: string, protocols: string[]): WebSocketLike {
+    return /^tcps?:/.test(url) ? new TcpSocket(url, protocols) : new Class(url, protocols);
+  };
+  return choose as unknown as WebSocketClass;
+}
 
 /** @throws TypeError where there is none: no try can help */
-export async function loadNodeWebSocket(): Promise<WebSocketClass> {
+async function loadWebSocket(): Promise<WebSocketClass> {
   try {
     return (await import('ws')).WebSocket;
   } catch (cause) {

@@ -1,7 +1,8 @@
 // The options of a client, their defaults, and what is refused at once.
 import type { BackoffRange } from './backoff.js';
 import { VERSION } from './version.js';
-import type { WebSocketClass } from './websocket-class.js';
+import type { Ways } from './ways.js';
+import type { Transport, WebSocketClass } from './websocket-class.js';
 
 /** What a call does while there is no connection: wait its turn, or fail with `offline`. */
 export type WhenOffline = 'queue' | 'fail';
@@ -14,8 +15,12 @@ export interface ClientOptions {
   token: string | (() => string | Promise<string>);
   /** How frames are written; `msgpack` (default) is binary and smaller, `json` can be read in a browser's network panel. */
   codec?: 'msgpack' | 'json';
-  /** Ways to the gateway, in order of preference. */
-  transports?: ['websocket'];
+  /**
+   * Ways to the gateway, in order of preference: `websocket`, `sse` (events down, POSTs up) and `poll`. Default all of them: where no
+   * WebSocket comes through, the next is tried; what worked is remembered for a while, and a better one is tried again.
+   * With `WebSocket` given and not this, only that.
+   */
+  transports?: readonly Transport[];
   /** The WebSocket class to use; default the platform's, in Node 20 that of `ws`. */
   WebSocket?: WebSocketClass;
   /** Default of the same option of each call; default `queue`, for volatile messages `fail`. */
@@ -45,6 +50,9 @@ export interface ClientOptions {
 
 export type Settings = Required<Omit<ClientOptions, 'WebSocket' | 'backoff' | 'transports'>> & {
   WebSocket?: WebSocketClass;
+  transports?: readonly Transport[];
+  /** Made when the first WebSocket fails, or at once where `transports` is given. */
+  ways?: Ways;
   backoff: BackoffRange;
 };
 
@@ -69,20 +77,17 @@ export function settingsOf(options: ClientOptions): Settings {
   ) as unknown as ClientOptions;
   const settings = { ...DEFAULTS, ...given, backoff: { minMs: 500, maxMs: 30_000, ...options.backoff } };
   if (typeof settings.token !== 'string' && typeof settings.token !== 'function') {
-    throw new TypeError('options.token is a string, or a function that returns one.');
+    throw new TypeError('options.token is a string or a function.');
   }
   const codec: string = settings.codec;
   if (codec !== 'msgpack' && codec !== 'json') throw new TypeError("options.codec is 'msgpack' or 'json'.");
   return settings;
 }
 
-/** `ws://host`, `wss://`, `http://`, `https://`, with the path `/v1/connect` unless the URL has one. @throws TypeError */
+/** `ws://host`, `wss://`, `http://`, `https://`, with the path `/v1/connect` unless the URL has one; in Node `tcp://`, `tcps://`. @throws TypeError */
 export function connectUrl(text: string): string {
-  const url = new URL(text);
-  if (url.protocol === 'http:') url.protocol = 'ws:';
-  if (url.protocol === 'https:') url.protocol = 'wss:';
-  if (url.protocol !== 'ws:' && url.protocol !== 'wss:')
-    throw new TypeError(`Not a WebSocket URL: ${url.protocol}`);
+  const url = new URL(text.replace(/^http/i, 'ws'));
+  if (!/^(ws|tcp)s?:/.test(url.href)) throw new TypeError(`Not a gateway's URL: ${text}`);
   if (url.pathname === '/') url.pathname = '/v1/connect';
   url.hash = '';
   return url.href;

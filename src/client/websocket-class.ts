@@ -16,3 +16,6 @@ export interface WebSocketLike {
   terminate?(): void;
 }
 export type WebSocketClass = new (url: string, protocols: string[]) => WebSocketLike;
+
+/** A way to the gateway: a WebSocket; events of a response that never ends, with POSTs up; polls, with POSTs up. */
+export type Transport = 'websocket' | 'sse' | 'poll';

@@ -59,10 +59,49 @@ export interface LetterEnvelope {
     /** Has the session handed over the message with this number from that session? */
     | { kind: 'asked'; from: ClientId; sender: SessionId; seq: number };
 }
+/** An HTTP request of a connection that the destination holds. */
+export interface ErrandEnvelope {
+  kind: 'errand';
+  origin: WorkerId;
+  /** The origin's own name for it. */
+  handle: string;
+  /** Secret of the connection. */
+  connection: string;
+  work: 'post' | 'poll';
+  number: number;
+  /** Whether the body is for a binary codec. */
+  binary: boolean;
+  body: Uint8Array;
+}
+/** What became of an errand, see `ErrandOutcome`. */
+export interface ErrandDoneEnvelope {
+  kind: 'errandDone';
+  handle: string;
+  outcome: string;
+  /** The number with which the connection ended; 0 while it goes on. */
+  close: number;
+  body: Uint8Array;
+}
 export type Envelope =
-  DeliverEnvelope | MissingEnvelope | RequestEnvelope | ResponseEnvelope | BroadcastEnvelope | LetterEnvelope;
+  | DeliverEnvelope
+  | MissingEnvelope
+  | RequestEnvelope
+  | ResponseEnvelope
+  | BroadcastEnvelope
+  | LetterEnvelope
+  | ErrandEnvelope
+  | ErrandDoneEnvelope;
 
-const KINDS = { deliver: 1, missing: 2, request: 3, response: 4, broadcast: 5, letter: 6 } as const;
+const KINDS = {
+  deliver: 1,
+  missing: 2,
+  request: 3,
+  response: 4,
+  broadcast: 5,
+  letter: 6,
+  errand: 7,
+  errandDone: 8,
+} as const;
 const VERSION = 1;
 
 const NOTHING = new Uint8Array(0);
@@ -104,6 +143,21 @@ export class EnvelopeEncoder {
           .end(envelope.body);
       case 'letter':
         return this.letter(writer, envelope);
+      case 'errand':
+        return writer
+          .string(envelope.origin)
+          .string(envelope.handle)
+          .string(envelope.connection)
+          .string(envelope.work)
+          .string(String(envelope.number))
+          .string(envelope.binary ? '1' : '')
+          .end(envelope.body);
+      case 'errandDone':
+        return writer
+          .string(envelope.handle)
+          .string(envelope.outcome)
+          .string(String(envelope.close))
+          .end(envelope.body);
       default:
         return envelope satisfies never;
     }
@@ -183,6 +237,16 @@ export function decodeEnvelope(bytes: Buffer): Envelope | null {
         const letter = readLetter(reader);
         return letter === null ? null : { kind: 'letter', ...to, letter };
       }
+      case KINDS.errand:
+        return readErrand(reader);
+      case KINDS.errandDone:
+        return {
+          kind: 'errandDone',
+          handle: reader.string(),
+          outcome: reader.string(),
+          close: Number(reader.string()),
+          body: reader.rest(),
+        };
       default:
         return null;
     }
@@ -190,6 +254,19 @@ export function decodeEnvelope(bytes: Buffer): Envelope | null {
     if (error instanceof RangeError) return null;
     throw error;
   }
+}
+
+function readErrand(reader: FieldReader): ErrandEnvelope | null {
+  const [origin, handle, connection, work] = [
+    reader.string() as WorkerId,
+    reader.string(),
+    reader.string(),
+    reader.string(),
+  ];
+  const number = Number(reader.string());
+  const binary = reader.string() !== '';
+  if (work !== 'post' && work !== 'poll') return null;
+  return { kind: 'errand', origin, handle, connection, work, number, binary, body: reader.rest() };
 }
 
 function readLetter(reader: FieldReader): LetterEnvelope['letter'] | null {

@@ -26,6 +26,8 @@ export function socketPath(directory: string, worker: WorkerId): string {
   return join(directory, `${worker.slice(worker.lastIndexOf('.') + 1)}.sock`);
 }
 
+const NOTHING = new Uint8Array(0);
+
 export class NodeRelay implements Relay {
   private readonly encoder = new EnvelopeEncoder();
   private readonly links = new Map<WorkerId, Link>();
@@ -104,6 +106,11 @@ export class NodeRelay implements Relay {
 
   /** An envelope that nobody took, after `send` had said yes: told as its destination would, had it not the session. */
   unreachable(envelope: Envelope): void {
+    if (envelope.kind === 'errand') {
+      const { handle } = envelope;
+      const nobody = { kind: 'errandDone', handle, outcome: 'none', close: 0, body: NOTHING } as const;
+      this.options.listener(nobody, 'redis');
+    }
     if (envelope.kind !== 'deliver' && envelope.kind !== 'request') return;
     const handle = envelope.kind === 'request' ? envelope.handle : '';
     this.options.listener({ kind: 'missing', client: envelope.client, handle }, 'redis');

@@ -28,7 +28,7 @@ import type { Session } from '../session/session.js';
 import type { AppendResult, SessionPlace, Store } from '../session/store/store.js';
 import type { TimerWheel } from '../session/wheel.js';
 import type { Delivery } from './delivery.js';
-import type { Envelope } from './envelope.js';
+import type { Envelope, ErrandDoneEnvelope, ErrandEnvelope } from './envelope.js';
 import type { Relay } from './relay.js';
 import { PendingRequests } from './pending-requests.js';
 import { type Letter, Postman } from './postman.js';
@@ -229,7 +229,7 @@ export class Router {
     else this.options.routes.load(address.client).then(ask, () => undefined);
   }
 
-  receive(envelope: Envelope): void {
+  receive(envelope: Exclude<Envelope, ErrandEnvelope | ErrandDoneEnvelope>): void {
     switch (envelope.kind) {
       case 'deliver':
         if (!this.options.delivery.toSessions(envelope.client, envelope.sessions, envelope.body)) {

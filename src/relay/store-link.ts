@@ -159,6 +159,8 @@ const METHODS: { readonly [M in Method]: HoldsBytes<Signature<M>> } = {
   count: false,
   read: true,
   acknowledge: false,
+  keepTicket: false,
+  redeemTicket: false,
   revoke: false,
   revocations: false,
   renew: false,
@@ -263,6 +265,8 @@ export class RemoteStore implements Store {
   count = this.method('count');
   read = this.method('read');
   acknowledge = this.method('acknowledge');
+  keepTicket = this.method('keepTicket');
+  redeemTicket = this.method('redeemTicket');
   revoke = this.method('revoke');
   revocations = this.method('revocations');
   renew = this.method('renew');

@@ -31,6 +31,8 @@ class RefusedToken extends Error {
 export interface Authenticator {
   /** @throws ProtocolError `invalid_token`; GatewayError `unavailable` where the keys cannot be had now */
   verify(token: string): Promise<Identity>;
+  /** Whether who was verified before is still welcome: neither expired nor revoked. */
+  isWelcome(identity: Identity): boolean;
   close(): void;
 }
 
@@ -67,6 +69,9 @@ export function createAuthenticator(settings: TokenSettings, options: Authentica
         refused(error.reason);
         throw new ProtocolError('invalid_token');
       }
+    },
+    isWelcome(identity) {
+      return identity.expiresAtMs > now() && options.isRevoked?.(identity) !== true;
     },
     close() {
       keys.close();

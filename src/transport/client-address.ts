@@ -19,6 +19,12 @@ export function clientAddress(request: IncomingMessage, trusted: BlockList): str
   return isIP(address) === 6 ? networkOf(address) : address;
 }
 
+/** Of a socket without anything in front of it that could be believed. */
+export function plainAddress(text: string): string {
+  const address = plain(text);
+  return isIP(address) === 6 ? networkOf(address) : address;
+}
+
 function isTrusted(address: string, trusted: BlockList): boolean {
   const family = isIP(address);
   return family !== 0 && trusted.check(address, family === 4 ? 'ipv4' : 'ipv6');

@@ -81,13 +81,13 @@ export function isOriginAllowed(origin: string | undefined, rules: OriginRules):
   return rules.loopback && /^https?:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?$/.test(origin);
 }
 
-function bearerOf(authorization: string | undefined): string | null {
+export function bearerOf(authorization: string | undefined): string | null {
   const match = /^Bearer ([A-Za-z0-9._~+/=-]+)$/i.exec(authorization ?? '');
   return match?.[1] ?? null;
 }
 
 /** Each field of this name: Node joins or drops repeated ones, which hides the repetition. */
-function valuesOf(request: IncomingMessage, name: string): string[] {
+export function valuesOf(request: IncomingMessage, name: string): string[] {
   const values: string[] = [];
   for (let i = 0; i + 1 < request.rawHeaders.length; i += 2) {
     const field = request.rawHeaders[i];

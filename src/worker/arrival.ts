@@ -1,5 +1,6 @@
 // The time between a handshake and the welcome: a deadline, a token, and the frames of a client that does not wait.
 import type { ClientFrame } from '../protocol/frame.js';
+import type { Identity } from '../session/authenticator.js';
 import type { Deadline } from '../session/wheel.js';
 
 /** Frames that may come between hello and welcome: a client that does not wait is still served in order. */
@@ -18,11 +19,11 @@ export class Arrival {
   private earlyBytes = 0;
 
   /**
-   * @param token the one that came with the handshake
+   * @param credential the token that came with the handshake, or who the door has found the client to be
    * @param deadline when the client must have been welcomed
    */
   constructor(
-    readonly token: string | null,
+    readonly credential: string | Identity | null,
     private readonly deadline: Deadline,
   ) {}
 

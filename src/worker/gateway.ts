@@ -34,9 +34,9 @@ export class Gateway {
     this.hellos = new WaitingLine(options.config.limits.pendingHandshakesLimit, options.wheel);
   }
 
-  /** Takes a new connection; `token` is the one that came with the handshake. */
-  accept(connection: Connection, token: string | null): ConnectionHandlers {
-    return new Visit(connection, token, this.options, this);
+  /** Takes a new connection; `credential` is the token that came with the handshake, or who the door has found the client to be. */
+  accept(connection: Connection, credential: string | Identity | null): ConnectionHandlers {
+    return new Visit(connection, credential, this.options, this);
   }
 
   /** The store says that a newer connection or session took over. */

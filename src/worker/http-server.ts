@@ -1,10 +1,12 @@
-// The public port of a worker: health, the browser SDK, the playground, and the way to a WebSocket.
+// The public port of a worker: health, the browser SDK, the playground, and the ways to a connection.
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { readFileSync } from 'node:fs';
 import type { Duplex } from 'node:stream';
+import Router from 'find-my-way';
 import type { Config } from '../config.js';
 import { HEADER_COUNT_LIMIT } from '../transport/upgrade-check.js';
+import type { HttpDoor } from './http-door.js';
 import { GUEST_TOKEN_PATH, type Playground } from './playground.js';
 import type { StaticFile, StaticFiles } from './static-files.js';
 
@@ -13,6 +15,7 @@ export interface HttpServerOptions {
   files: StaticFiles;
   /** Null outside development mode. */
   playground: Playground | null;
+  door: Pick<HttpDoor, 'routes' | 'other'>;
   isReady(): boolean;
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   countBadRequest(): void;
@@ -33,8 +36,9 @@ export function createHttpServer(options: HttpServerOptions): Server {
     // Host is checked with the other fields of the handshake, so that each refusal is counted by its reason.
     requireHostHeader: false,
   };
+  const router = createRouter(options);
   const listener = (request: IncomingMessage, response: ServerResponse): void => {
-    respond(request, response, options);
+    router.lookup(request, response);
   };
   const server =
     tls === null
@@ -72,6 +76,27 @@ const STATUS_OF_ERROR: Record<string, string> = {
   HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
   ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
 };
+
+function createRouter(options: HttpServerOptions): ReturnType<typeof Router> {
+  const { door } = options;
+  const router = Router({
+    defaultRoute: (request, response) => {
+      respond(request, response, options);
+    },
+    onBadUrl: (_path, _request, response) => {
+      send(response, 400, 'application/json', '{"code":"bad_url"}');
+    },
+  });
+  for (const [path, methods] of Object.entries(door.routes)) {
+    router.all(path, (request, response) => {
+      const [, query = ''] = (request.url ?? '').split('?', 2);
+      const handle = Object.hasOwn(methods, request.method ?? '') ? methods[request.method ?? ''] : undefined;
+      if (handle === undefined) door.other(path, request, response);
+      else handle(request, response, new URLSearchParams(query));
+    });
+  }
+  return router;
+}
 
 function respond(request: IncomingMessage, response: ServerResponse, options: HttpServerOptions): void {
   const [path = '', query = ''] = (request.url ?? '').split('?', 2);

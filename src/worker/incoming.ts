@@ -6,12 +6,14 @@ import type { PresenceFeed } from '../relay/presence-feed.js';
 import type { RouteCache } from '../relay/route-cache.js';
 import type { Router } from '../relay/router.js';
 import type { StoreEvent } from '../session/store/store.js';
+import type { Errands } from './errands.js';
 import type { Gateway } from './gateway.js';
 import type { KeepAlive } from './keep-alive.js';
 
 export interface Receivers {
   metrics: Metrics;
   router: Router;
+  errands: Errands;
   routes: RouteCache;
   feeds: Feeds;
   presence: PresenceFeed;
@@ -28,7 +30,9 @@ export class Incoming {
   }
 
   envelope(envelope: Envelope): void {
-    this.receivers?.router.receive(envelope);
+    if (envelope.kind === 'errand') this.receivers?.errands.receive(envelope);
+    else if (envelope.kind === 'errandDone') this.receivers?.errands.settle(envelope);
+    else this.receivers?.router.receive(envelope);
   }
 
   event(event: StoreEvent): void {

@@ -81,7 +81,7 @@ export class Visit implements ConnectionHandlers {
 
   constructor(
     private readonly connection: Connection,
-    token: string | null,
+    credential: string | Identity | null,
     private readonly options: VisitOptions,
     private readonly host: Host,
   ) {
@@ -90,7 +90,7 @@ export class Visit implements ConnectionHandlers {
     const deadline = options.wheel.in(options.config.sessions.helloTimeoutMs, () => {
       this.close('auth_timeout');
     });
-    this.arrival = new Arrival(token, deadline);
+    this.arrival = new Arrival(credential, deadline);
   }
 
   frame(bytes: Uint8Array | string): void {
@@ -174,9 +174,10 @@ export class Visit implements ConnectionHandlers {
       this.close('restart');
       return;
     }
-    const token = hello.token ?? this.arrival?.token ?? null;
-    if (token === null) throw new ProtocolError('invalid_token');
-    const identity = await options.authenticator.verify(token);
+    const credential = hello.token ?? this.arrival?.credential ?? null;
+    if (credential === null) throw new ProtocolError('invalid_token');
+    const identity =
+      typeof credential === 'string' ? await options.authenticator.verify(credential) : credential;
     const feed = options.feeds.hold({ kind: 'inbox', client: identity.client });
     try {
       await this.attachAs(identity, hello, feed);

@@ -7,11 +7,11 @@ import type { Metrics } from '../metrics.js';
 import { CODES, type CloseCode } from '../protocol/codes.js';
 import type { FrameCodec } from '../protocol/frame.js';
 import { SUBPROTOCOLS, type Subprotocol } from '../protocol/subprotocol.js';
-import { BucketMap } from '../session/rate-limit.js';
 import { clientAddress } from '../transport/client-address.js';
 import { TickFlusher } from '../transport/tick-flusher.js';
 import { checkUpgrade } from '../transport/upgrade-check.js';
 import { WebSocketConnection } from '../transport/websocket.js';
+import type { Admission } from './admission.js';
 import type { Gateway } from './gateway.js';
 
 /** Fragments of one message: browsers send one, a few libraries a handful. */
@@ -24,23 +24,15 @@ export interface WebSocketDoorOptions {
   gateway: Gateway;
   metrics: Metrics;
   codecs: Record<Subprotocol, FrameCodec>;
-  /** Whether memory runs short. */
-  isShedding(): boolean;
+  admission: Admission;
 }
 
 export class WebSocketDoor {
   private readonly flusher = new TickFlusher();
   private readonly server: WebSocketServer;
-  private readonly handshakes: BucketMap;
-  private readonly byAddress = new Map<string, number>();
-  private connections = 0;
 
   constructor(private readonly settings: WebSocketDoorOptions) {
     const { limits } = settings.config;
-    this.handshakes = new BucketMap({
-      perSecond: limits.handshakesPerSecondLimit,
-      burst: limits.handshakesPerSecondLimit * 2,
-    });
     // In a variable of its own: @types/ws does not know closeTimeout yet.
     const options = {
       noServer: true,
@@ -57,9 +49,9 @@ export class WebSocketDoor {
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     // Before anything else: a socket that fails without a listener ends the process (CVE-2024-38355's class).
     socket.on('error', ignore);
-    const { config } = this.settings;
+    const { config, admission } = this.settings;
     const address = clientAddress(request, config.server.trustedProxies);
-    if (this.handshakes.take(address, 1, performance.now()) > 0) {
+    if (!admission.takeHandshake(address)) {
       this.refuse(socket, 429, 'handshake_rate', { 'Retry-After': '1' });
       return;
     }
@@ -72,7 +64,7 @@ export class WebSocketDoor {
       this.turnAway(request, socket, head, 'unsupported_version');
       return;
     }
-    const refusal = this.overload(address);
+    const refusal = admission.overload(address);
     if (refusal !== null) {
       this.turnAway(request, socket, head, refusal);
       return;
@@ -94,34 +86,12 @@ export class WebSocketDoor {
     address: string,
     { subprotocol, token }: { subprotocol: Subprotocol; token: string | null },
   ): void {
-    const { metrics, gateway, codecs } = this.settings;
+    const { metrics, gateway, codecs, admission } = this.settings;
     socket.off('error', ignore);
     metrics.handshakes.add('accepted');
-    this.enter(address);
+    admission.enter(address);
     const connection = new WebSocketConnection(ws, socket, this.flusher, codecs[subprotocol], address);
     connection.open(gateway.accept(connection, token));
-  }
-
-  /** A connection from this address is gone. */
-  exit(address: string): void {
-    this.connections--;
-    const left = (this.byAddress.get(address) ?? 1) - 1;
-    if (left === 0) this.byAddress.delete(address);
-    else this.byAddress.set(address, left);
-  }
-
-  prune(): void {
-    this.handshakes.prune(performance.now());
-  }
-
-  private overload(address: string): CloseCode | null {
-    const { limits } = this.settings.config;
-    if (this.settings.gateway.draining) return 'restart';
-    if (this.connections >= limits.connectionsLimit || this.settings.isShedding()) return 'overloaded';
-    const here = this.byAddress.get(address) ?? 0;
-    return limits.connectionsPerAddressLimit > 0 && here >= limits.connectionsPerAddressLimit
-      ? 'limit_exceeded'
-      : null;
   }
 
   /** Completes the handshake only to say why not: a script in a browser sees no HTTP status of a refused one. */
@@ -148,11 +118,6 @@ export class WebSocketDoor {
     socket.end(`HTTP/1.1 ${String(status)} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n${body}`);
     // A client that keeps its side open must not hold the socket.
     socket.once('finish', () => socket.destroy());
-  }
-
-  private enter(address: string): void {
-    this.connections++;
-    this.byAddress.set(address, (this.byAddress.get(address) ?? 0) + 1);
   }
 }
 

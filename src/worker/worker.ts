@@ -1,5 +1,6 @@
 // A worker: the composition root of the process that holds connections.
 import type { Server } from 'node:http';
+import type { Server as TcpServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
@@ -29,11 +30,15 @@ import type { Store } from '../session/store/store.js';
 import { Throttle } from '../session/throttle.js';
 import { TimerWheel } from '../session/wheel.js';
 import { inflatePayload } from '../session/zlib-compressor.js';
+import { Admission } from './admission.js';
 import { Chores } from './chores.js';
 import type { ToPrimary, ToWorker } from './control.js';
+import { Errands } from './errands.js';
 import { EXIT_CANNOT_LISTEN } from './exit-codes.js';
 import { Gateway } from './gateway.js';
 import { Heartbeat } from './heartbeat.js';
+import { HttpConnections } from './http-connections.js';
+import { HttpDoor } from './http-door.js';
 import { createHttpServer, LISTEN_BACKLOG } from './http-server.js';
 import { Incoming } from './incoming.js';
 import { KeepAlive } from './keep-alive.js';
@@ -42,6 +47,8 @@ import { openStore } from './open-store.js';
 import { Orders, tellMetrics } from './orders.js';
 import { Playground } from './playground.js';
 import { StaticFiles } from './static-files.js';
+import { TcpDoor } from './tcp-door.js';
+import { Tickets } from './tickets.js';
 import { Turnstile } from './turnstile.js';
 import { Verbs } from './verbs.js';
 import { WebSocketDoor } from './websocket-door.js';
@@ -76,7 +83,7 @@ export async function runWorker(
   const revocations = new Revocations(store);
   const authenticator = checkTokens(base, revocations);
   const service = createService(base, authenticator);
-  const { gateway, door, endings, throttle, fanOut } = service;
+  const { gateway, admission, endings, throttle, fanOut } = service;
   const { server, turnstile } = createServer(base, service);
 
   const keepAlive = new KeepAlive(worker, store, registry);
@@ -89,8 +96,8 @@ export async function runWorker(
     metrics.loopLag.observe(wheel.takeWorstLagMs() / 1000);
     memory.look();
     throttle.prune();
+    admission.prune();
     fanOut.prune();
-    door.prune();
     return undefined;
   });
   chores.every(1000, () => store.sweep());
@@ -103,6 +110,8 @@ export async function runWorker(
   await store.renew(worker, []);
   await revocations.poll();
 
+  const tcpServer = service.tcpDoor.createServer();
+  await listenTcp(tcpServer, base);
   listen(server, base, tell);
   const drain = async (delayMs: number): Promise<void> => {
     if (gateway.draining) return;
@@ -110,6 +119,7 @@ export async function runWorker(
     base.log.info('draining');
     await new Promise((resolve) => setTimeout(resolve, delayMs));
     server.close();
+    tcpServer?.close();
     server.closeIdleConnections();
     await gateway.sendAway((config.server.drainTimeoutMs - delayMs) * DRAIN_CLIENTS_SHARE);
     turnstile.close();
@@ -211,12 +221,16 @@ interface Service {
   throttle: Throttle;
   fanOut: FanOut;
   gateway: Gateway;
+  admission: Admission;
+  errands: Errands;
   door: WebSocketDoor;
+  httpDoor: HttpDoor;
+  tcpDoor: TcpDoor;
 }
 
 /** All that serves sessions, from what they read and where they send to the door by which they come. */
 function createService(base: Base, authenticator: Authenticator): Service {
-  const { config, metrics, registry, store, wheel, worker } = base;
+  const { config, metrics, registry, relay, store, wheel, worker } = base;
   const { limits, sessions, tokens } = config;
   const reads = new CountedReads(store);
   const feeds = createFeeds(base, reads);
@@ -249,25 +263,39 @@ function createService(base: Base, authenticator: Authenticator): Service {
   const throttle = new Throttle(limits.rates, (scope) => {
     metrics.throttled.inc({ scope });
   });
-  const gateway = new Gateway({
+  const admission = new Admission({
+    config,
+    isDraining: () => gateway.draining,
+    isShedding: () => base.memory.sheds,
+  });
+  const random = new RandomPool();
+  const gateway: Gateway = new Gateway({
     ...base,
     endings,
     feeds,
     verbs,
     throttle,
     authenticator,
-    random: new RandomPool(),
+    random,
     left: ({ address }) => {
-      door.exit(address);
+      admission.exit(address);
     },
   });
   const codecs = {
     [SUBPROTOCOLS.msgpack]: msgpackCodec,
     [SUBPROTOCOLS.json]: createJsonCodec({ inflate: inflatePayload }),
   };
-  const door = new WebSocketDoor({ config, gateway, metrics, codecs, isShedding: () => base.memory.sheds });
+  const connections = new HttpConnections(wheel);
+  const { httpSilenceLimitMs: silenceLimitMs } = sessions;
+  const errands = new Errands({ worker, relay, connections, wheel, random, silenceLimitMs });
+  const doors = { config, gateway, metrics, codecs, admission };
+  const door = new WebSocketDoor(doors);
+  const tickets = new Tickets({ store, authenticator, random });
+  const httpDoor = new HttpDoor({ ...doors, log: base.log, connections, errands, tickets, wheel });
+  const tcpDoor = new TcpDoor({ ...doors, authenticator, wheel });
   const presence = new PresenceFeed(registry, wheel);
-  return { feeds, reads, presence, routes, router, endings, throttle, fanOut, gateway, door };
+  const delivering = { feeds, reads, presence, routes, router, errands, fanOut };
+  return { ...delivering, endings, throttle, gateway, admission, door, httpDoor, tcpDoor };
 }
 
 function createFeeds({ registry, metrics }: Base, reads: CountedReads): Feeds {
@@ -309,7 +337,7 @@ function createRouter(base: Base, routes: RouteCache, refusals: Refusals, fanOut
 
 function createServer(
   { config, metrics, store }: Base,
-  { gateway, door, reads }: Service,
+  { gateway, door, httpDoor, reads }: Service,
 ): { server: Server; turnstile: Turnstile } {
   const here = fileURLToPath(new URL('..', import.meta.url));
   const { development, tokens } = config;
@@ -321,6 +349,7 @@ function createServer(
     config,
     files: new StaticFiles(join(here, 'browser')),
     playground,
+    door: httpDoor,
     isReady: () => store.ready && !gateway.draining,
     upgrade: (request, socket, head) => {
       door.upgrade(request, socket, head);
@@ -336,6 +365,19 @@ function createServer(
     },
   });
   return { server, turnstile };
+}
+
+/** Before the public port, so that a worker that is ready is so on both. */
+async function listenTcp(server: TcpServer | null, { config, log }: Base): Promise<void> {
+  const { tcp } = config;
+  if (server === null || tcp === null) return;
+  const { host, scheduling } = config.server;
+  const options = { port: tcp.port, host, backlog: LISTEN_BACKLOG, reusePort: scheduling === 'reuseport' };
+  server.on('error', (error) => {
+    log.fatal({ reason: error.message }, 'cannot listen on TCP_PORT');
+    process.exit(EXIT_CANNOT_LISTEN);
+  });
+  await new Promise<void>((resolve) => server.listen(options, resolve));
 }
 
 function listen(server: Server, { config, log }: Base, tell: Tell): void {

@@ -1,5 +1,7 @@
 // Deployments for tests: which gateways run, and clients that are held exactly where a test wants them.
-import { Client, type ClientOptions } from '../../src/client/index.js';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { Client, type ClientOptions, type Transport } from '../../src/client/index.js';
 import { type GatewayProcess, type Place, startGateway, tokenOf } from '../gateway-process.js';
 import { RedisCluster, SentinelGroup } from '../faults/redis-topology.js';
 import { type RedisServer, startRedis } from '../redis-server.js';
@@ -28,7 +30,10 @@ export async function deploy(store: StoreKind, env: Record<string, string> = {})
   const url = shape?.url ?? redis?.url;
   const settings = url === undefined ? env : { REDIS_URL: url, ...env };
   const gateways = await Promise.all(
-    Array.from({ length: url === undefined ? 1 : 2 }, () => startGateway(settings)),
+    Array.from({ length: url === undefined ? 1 : 2 }, async () => {
+      const tcpPort = String(await freePort());
+      return startGateway({ ...settings, TCP_PORT: tcpPort });
+    }),
   );
   return {
     gateways,
@@ -45,6 +50,16 @@ export async function deploy(store: StoreKind, env: Record<string, string> = {})
   };
 }
 
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
 export interface Placed {
   client: Client;
   place: Place;
@@ -52,7 +67,7 @@ export interface Placed {
 
 /** Connects a client, again and again, until `fits` likes the worker that the directory names. */
 export async function connectWhere(
-  gateway: GatewayProcess,
+  gateway: Pick<GatewayProcess, 'url' | 'locate'>,
   name: string,
   options: Partial<ClientOptions>,
   fits: (place: Place) => boolean,
@@ -67,21 +82,35 @@ export async function connectWhere(
   throw new Error(`${name} never came to the wanted worker`);
 }
 
+export type Codec = 'msgpack' | 'json';
+
+/** How a client connects: one transport, and no other where it fails; or a transport and a codec. */
+export type Way = `${Transport | 'tcp'} ${Codec}`;
+
+export function optionsOf(way: Way): Partial<ClientOptions> {
+  const [transport, codec] = way.split(' ') as [Transport | 'tcp', Codec];
+  return transport === 'tcp' ? { codec } : { codec, transports: [transport] };
+}
+
+function by({ url, tcpUrl, locate }: Deployment['gateways'][number], way: Way) {
+  return { url: way.startsWith('tcp') ? tcpUrl : url, locate };
+}
+
 /** Two clients at the wanted distance. */
 export async function connectPair(
   deployment: Deployment,
   placement: Placement,
   names: [string, string],
-  codecs: ['msgpack' | 'json', 'msgpack' | 'json'],
+  ways: readonly [Way, Way],
 ): Promise<[Placed, Placed]> {
   const [home] = deployment.gateways;
   const away = placement === 'other node' ? deployment.gateways[1] : home;
   if (home === undefined || away === undefined) throw new Error(`no deployment for ${placement}`);
-  const first = await connectWhere(home, names[0], { codec: codecs[0] }, () => true);
+  const first = await connectWhere(by(home, ways[0]), names[0], optionsOf(ways[0]), () => true);
   const second = await connectWhere(
-    away,
+    by(away, ways[1]),
     names[1],
-    { codec: codecs[1] },
+    optionsOf(ways[1]),
     ({ worker }) => (worker === first.place.worker) === (placement === 'same worker'),
   );
   return [first, second];

@@ -1,4 +1,4 @@
-// Every verb between every pair of places: store × placement × codec, one body of tests.
+// Every verb between every pair of places: store × placement × transport and codec, one body of tests.
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Client } from '../../src/client/index.js';
 import { until } from '../gateway-process.js';
@@ -10,6 +10,7 @@ import {
   type Placed,
   type Placement,
   type StoreKind,
+  type Way,
 } from './deployment.js';
 
 const PLACEMENTS: Record<StoreKind, Placement[]> = {
@@ -19,11 +20,27 @@ const PLACEMENTS: Record<StoreKind, Placement[]> = {
   sentinel: ['other node'],
   cluster: ['other node'],
 };
-const CODECS: ['msgpack' | 'json', 'msgpack' | 'json'][] = [
-  ['msgpack', 'msgpack'],
-  ['msgpack', 'json'],
-  ['json', 'msgpack'],
+const SOCKETS: [Way, Way][] = [
+  ['websocket msgpack', 'websocket msgpack'],
+  ['websocket msgpack', 'websocket json'],
+  ['websocket json', 'websocket msgpack'],
 ];
+/** Each transport and codec on each side once. */
+const MIXED: [Way, Way][] = [
+  ['websocket msgpack', 'sse msgpack'],
+  ['sse msgpack', 'poll json'],
+  ['poll msgpack', 'sse json'],
+  ['sse json', 'poll msgpack'],
+  ['poll json', 'websocket json'],
+  ['tcp msgpack', 'sse msgpack'],
+  ['websocket msgpack', 'tcp json'],
+];
+const WAYS: Record<StoreKind, [Way, Way][]> = {
+  embedded: [...SOCKETS, ...MIXED],
+  redis: [...SOCKETS, ...MIXED],
+  sentinel: SOCKETS,
+  cluster: [...SOCKETS, ['sse msgpack', 'poll json']],
+};
 /** The relay path that a volatile message takes between two places. */
 const PATHS: Record<Placement, string> = {
   'same worker': 'local',
@@ -54,11 +71,11 @@ describe.each(['embedded', 'redis', 'sentinel', 'cluster'] as const)('%s store',
   });
 
   describe.each(PLACEMENTS[store])('%s', (placement) => {
-    describe.each(CODECS)('%s to %s', (...codecs) => {
+    describe.each(WAYS[store])('%s to %s', (...ways) => {
       let alice: Placed;
       let bob: Placed;
       beforeAll(async () => {
-        [alice, bob] = await connectPair(deployment, placement, [fresh('alice'), fresh('bob')], codecs);
+        [alice, bob] = await connectPair(deployment, placement, [fresh('alice'), fresh('bob')], ways);
       });
       afterAll(async () => {
         await alice.client.close();

@@ -1,6 +1,9 @@
 // A client in JSON frames with nothing done for it: what the gateway does about delivery shows as it is.
-import { once } from 'node:events';
 import { WebSocket } from 'ws';
+import { EventStreamSocket } from '../../src/client/event-stream-socket.js';
+import { PollSocket } from '../../src/client/poll-socket.js';
+import { TcpSocket } from '../../src/client/tcp-socket.js';
+import type { WebSocketClass, WebSocketLike } from '../../src/client/websocket-class.js';
 import { JSON_SUBPROTOCOL } from '../../src/protocol/subprotocol.js';
 import { type GatewayProcess, tokenOf, until } from '../gateway-process.js';
 
@@ -18,30 +21,48 @@ interface Info {
 /** Frame numbers as docs/protocol.md gives them out. */
 const T = { ok: 5, error: 6, goaway: 8, message: 17, requested: 20, response: 23, roomMessage: 36 };
 
+/** What carries its frames. */
+export const SOCKETS = {
+  websocket: WebSocket,
+  sse: EventStreamSocket,
+  poll: PollSocket,
+  tcp: TcpSocket,
+} as const satisfies Record<string, WebSocketClass>;
+export type SocketName = keyof typeof SOCKETS;
+
 export class WireClient {
   readonly frames: WireFrame[] = [];
   closed: number | null = null;
   private lastRef = 0;
 
   private constructor(
-    private readonly socket: WebSocket,
+    private readonly socket: WebSocketLike,
     readonly info: Info,
   ) {}
 
   static async connect(
-    gateway: GatewayProcess,
+    gateway: Pick<GatewayProcess, 'url' | 'tcpUrl'>,
     name: string,
     resume: { from: WireClient; cursors?: Cursor[] } | null = null,
+    transport: SocketName = 'websocket',
   ): Promise<WireClient> {
-    const socket = new WebSocket(`${gateway.url}/v1/connect`, [JSON_SUBPROTOCOL]);
+    const url = transport === 'tcp' ? gateway.tcpUrl : `${gateway.url}/v1/connect`;
+    const socket: WebSocketLike = new SOCKETS[transport](url, [JSON_SUBPROTOCOL]);
     const early: WireFrame[] = [];
     let client: WireClient | null = null;
-    socket.on('message', (data: Buffer) => {
-      const frame = JSON.parse(data.toString()) as WireFrame;
+    socket.onmessage = ({ data }) => {
+      const frame = JSON.parse(String(data)) as WireFrame;
       if (frame[0] === 2) socket.send('[3]');
       else (client?.frames ?? early).push(frame);
+    };
+    await new Promise<void>((resolve, reject) => {
+      socket.onopen = () => {
+        resolve();
+      };
+      socket.onclose = ({ code }) => {
+        reject(new Error(`closed with ${code}`));
+      };
     });
-    await once(socket, 'open');
     const session = resume === null ? null : resume.from.info;
     const resuming = session === null ? null : [session.session, session.resumeKey, resume?.cursors ?? []];
     socket.send(JSON.stringify([0, 1, tokenOf(name), resuming, 'wire-test']));
@@ -49,15 +70,20 @@ export class WireClient {
     client = new WireClient(socket, welcome[1] as Info);
     client.frames.push(...early.splice(0).filter(([type]) => type !== 1));
     const connected = client;
-    socket.on('close', (code: number) => {
+    socket.onclose = ({ code }) => {
       connected.closed = code;
-    });
+    };
     return client;
   }
 
   /** Sends a frame without a ref. */
   write(...frame: WireFrame): void {
     this.socket.send(JSON.stringify(frame));
+  }
+
+  /** Sends a frame as this text. */
+  writeText(text: string): void {
+    this.socket.send(text);
   }
 
   /** Sends a call; resolves with the `ok` result, or the `error` as `[code, expected]`. */
@@ -107,11 +133,13 @@ export class WireClient {
 
   /** The connection goes without a word. */
   async cut(): Promise<void> {
-    this.socket.terminate();
+    if (this.socket.terminate === undefined) this.socket.close();
+    else this.socket.terminate();
     await until(() => this.closed !== null);
   }
 
+  /** The session is over. */
   close(): void {
-    this.socket.close(1000);
+    this.write(9);
   }
 }

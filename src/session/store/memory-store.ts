@@ -3,6 +3,7 @@ import type { ClientId, RoomName, SessionId, WorkerId } from '../../protocol/ids
 import { MemoryLogs } from './memory-log.js';
 import { MemoryRooms } from './memory-rooms.js';
 import { RevocationList } from './revocation-list.js';
+import { TicketBox } from './ticket-box.js';
 import { SortedNames } from './sorted-names.js';
 import type {
   AppendRequest,
@@ -55,6 +56,7 @@ export class MemoryStore implements Store {
   private readonly rooms: MemoryRooms;
   private readonly logs: MemoryLogs;
   private readonly revoked = new RevocationList();
+  private readonly tickets: TicketBox;
   private readonly now: () => number;
   private readonly deliver: MemoryStoreOptions['deliver'];
   /** When waiting sessions depart and end; in the order of insertion, which is the order of time. */
@@ -65,6 +67,7 @@ export class MemoryStore implements Store {
   constructor(private readonly options: MemoryStoreOptions) {
     this.now = options.now ?? (() => performance.now());
     this.deliver = options.deliver;
+    this.tickets = new TicketBox(this.now);
     this.logs = new MemoryLogs(options.settings, this.now);
     this.rooms = new MemoryRooms((change, workers) => {
       for (const worker of workers) this.deliver(worker, { type: 'presence', ...change });
@@ -211,6 +214,15 @@ export class MemoryStore implements Store {
   acknowledge(ref: SessionRef, id: string): Promise<void> {
     if (this.current(ref) !== null) this.logs.acknowledge(inboxKey(ref.client), id);
     return DONE;
+  }
+
+  keepTicket(id: string, value: string, lifeMs: number): Promise<void> {
+    this.tickets.keep(id, value, lifeMs);
+    return DONE;
+  }
+
+  redeemTicket(id: string): Promise<string | null> {
+    return Promise.resolve(this.tickets.redeem(id));
   }
 
   revoke(revocation: Revocation): Promise<void> {

@@ -305,6 +305,19 @@ export class RedisStore implements Store {
     await this.run('acknowledge', ref.client, ...wordsOf(ref), id);
   }
 
+  async keepTicket(id: string, value: string, lifeMs: number): Promise<void> {
+    await this.redis.script('ticket', this.ticketBase, ...this.common(), id, value, lifeMs);
+  }
+
+  async redeemTicket(id: string): Promise<string | null> {
+    const value = await this.redis.script('ticket', this.ticketBase, ...this.common(), id);
+    return typeof value === 'string' ? value : null;
+  }
+
+  private get ticketBase(): string {
+    return `${this.options.prefix}:{ticket}:`;
+  }
+
   async revoke(revocation: Revocation): Promise<void> {
     const text = JSON.stringify(revocation);
     const { untilMs } = revocation;

@@ -235,6 +235,11 @@ export interface Store {
   /** What was kept for the client up to this entry has reached it. */
   acknowledge(ref: SessionRef, id: string): Promise<void>;
 
+  /** Keeps what a one-time ticket is good for, until it is used or `lifeMs` are over. `id` is a hash: the store does not know the ticket. */
+  keepTicket(id: string, value: string, lifeMs: number): Promise<void>;
+  /** Uses a ticket up: its value for the first who asks, in the whole deployment; null for all others. */
+  redeemTicket(id: string): Promise<string | null>;
+
   /** Rejects with `limit` where too many are in force: none is forgotten before its time. */
   revoke(revocation: Revocation): Promise<void>;
   /**

@@ -40,6 +40,18 @@ export function testStore(name: string, start: (settings: StoreSettings) => Prom
       );
     const fences = (worker: WorkerId) => ofType(harness.events(worker), 'fence');
 
+    describe('tickets', () => {
+      test('are good for one use, on any worker, and not after their time', async () => {
+        await one.keepTicket('first', '{"a":1}', 60_000);
+        const asked = await Promise.all([two, one, two, one].map((store) => store.redeemTicket('first')));
+        expect(asked.filter((value) => value !== null)).toEqual(['{"a":1}']);
+        await one.keepTicket('second', 'x', 1);
+        await harness.advance(50);
+        await expect(one.redeemTicket('second')).resolves.toBeNull();
+        await expect(two.redeemTicket('never')).resolves.toBeNull();
+      });
+    });
+
     describe('attach', () => {
       test('begins a session of generation 1 when nothing is resumed', async () => {
         const fresh = newSession();
