@@ -2,6 +2,7 @@
 import type { Lazy } from './lazy.js';
 import { platformWebSocket } from './node-websocket.js';
 import type { Settings } from './options.js';
+import type * as waysCode from './ways.js';
 import type { WebSocketClass } from './websocket-class.js';
 
 /**
@@ -11,7 +12,7 @@ import type { WebSocketClass } from './websocket-class.js';
 export async function findWebSocket(
   settings: Settings,
   failures: number,
-  ways: Lazy<typeof import('./ways.js')>,
+  ways: Lazy<typeof waysCode>,
 ): Promise<WebSocketClass> {
   const { WebSocket: injected, transports } = settings;
   const found = injected ?? (await platformWebSocket());
