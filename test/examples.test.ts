@@ -79,7 +79,8 @@ test('call.mjs connects the cameras of two tabs', async () => {
   } finally {
     await browser.close();
   }
-});
+  // Two pages with cameras, beside three other test files.
+}, 90_000);
 
 test('the Python client passes the vectors of the protocol', async () => {
   const example = run(python(), ['examples/python/test_vectors.py', 'docs/protocol-vectors.json']);
