@@ -65,6 +65,9 @@ export interface Placed {
   place: Place;
 }
 
+/** Below the limit of sessions that one client may have. */
+const ATTEMPTS = 16;
+
 /** Connects a client, again and again, until `fits` likes the worker that the directory names. */
 export async function connectWhere(
   gateway: Pick<GatewayProcess, 'url' | 'locate'>,
@@ -72,15 +75,21 @@ export async function connectWhere(
   options: Partial<ClientOptions>,
   fits: (place: Place) => boolean,
 ): Promise<Placed> {
-  for (let attempt = 0; attempt < 50; attempt++) {
-    const client = new Client(gateway.url, { token: tokenOf(name), ...options });
-    await client.connect();
-    const place = (await gateway.locate(name)).find(({ session }) => session === client.sessionId);
-    if (place !== undefined && fits(place)) return { client, place };
-    await client.close();
-    if (attempt % 3 === 2) await knock(gateway.url);
+  // They stay until the right one is found: fetch would use their connections again, and come to the same worker for ever.
+  const others: Client[] = [];
+  try {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const client = new Client(gateway.url, { token: tokenOf(name), ...options });
+      await client.connect();
+      const place = (await gateway.locate(name)).find(({ session }) => session === client.sessionId);
+      if (place !== undefined && fits(place)) return { client, place };
+      others.push(client);
+      if (attempt % 3 === 2) await knock(gateway.url);
+    }
+    throw new Error(`${name} never came to the wanted worker`);
+  } finally {
+    await Promise.all(others.map((client) => client.close()));
   }
-  throw new Error(`${name} never came to the wanted worker`);
 }
 
 /** Takes a worker's turn: tries that each take as many connections as there are workers would all come to the same one. */
