@@ -6,6 +6,7 @@ import { type ClientId, type EventName, isEventName, isRoomName } from '../proto
 import { REQUEST_TIMEOUT_LIMIT_MS } from '../protocol/limits.js';
 import { type Carrier, NO_PAYLOAD, type Parse } from './caller.js';
 import { type CallOptions, Calls, type LoadingPayload, type Receipt } from './calls.js';
+import type { Dialogues } from './dialogues.js';
 import { type Environment, REAL_ENVIRONMENT } from './environment.js';
 import type { DataOf, DefaultEvents, EventOf, MessageHandler, RequestHandler, ResultOf } from './events.js';
 import { Intake } from './intake.js';
@@ -19,6 +20,14 @@ import { RequestHandlers } from './request-handlers.js';
 import { type ClientsPage, nothing, type SendResult, sendResult } from './results.js';
 import { type MessageCallOptions, Room, type RoomPort, wireOptions } from './room.js';
 import type { State, StateInfo } from './state.js';
+import type { Stream } from './streams/stream.js';
+import type { BroadcastStream } from './streams/broadcast.js';
+import type {
+  OnStreamOptions,
+  OpenBroadcastOptions,
+  OpenStreamOptions,
+  StreamHandler,
+} from './streams/streams.js';
 
 /** What `client.on` tells of. */
 export type ClientEvents = {
@@ -71,8 +80,10 @@ export class Client<Events extends object = DefaultEvents> {
   readonly #link: Link;
   readonly #calls: Calls;
   readonly #late: LateCode = new Lazy(() => import('./late.js'));
+  readonly #dialogues: Lazy<Dialogues>;
   readonly #port: RoomPort = {
     late: this.#late,
+    dialogues: () => this.#dialogues.load(),
     rooms: this.#rooms,
     call: (...call) => this.#calls.start(...call),
     callWith: (...call) => this.#callWith(...call),
@@ -106,6 +117,8 @@ export class Client<Events extends object = DefaultEvents> {
         },
         onState: (state, info) => this.#listeners.emit('state', state, info),
         onWelcome: (previous, welcome, beginning) => this.#welcomed(previous, welcome, beginning),
+        codecs: () => this.#dialogues.loaded?.codecs,
+        onUnknown: (again) => this.#dialogues.loaded ?? this.#dialogues.use(again, this.#report),
         onFrame: (frame) => this.#receive(frame),
         onLost: () => this.#calls.lost(),
         onEnd: (error, isTold) => this.#ended(error, isTold),
@@ -113,6 +126,18 @@ export class Client<Events extends object = DefaultEvents> {
       },
       environment,
     );
+    const link = this.#link;
+    this.#dialogues = new Lazy(async () => {
+      const { Dialogues } = await import('./dialogues.js');
+      return new Dialogues({
+        link: () => link.welcome,
+        isOpen: () => link.open,
+        isCongested: () => link.congested,
+        clock: environment,
+        put: (frame) => link.write(frame),
+        tell: this.#report,
+      });
+    });
     this.#calls = new Calls(this.#link, settings, environment, {
       outboxCode: this.#late,
       onDrain: () => this.#listeners.emit('drain'),
@@ -243,6 +268,30 @@ export class Client<Events extends object = DefaultEvents> {
     return this.#handlers.handle(event, handler);
   }
 
+  /**
+   * Opens a stream to a client (`bob`) or to one of its sessions (`bob#<session id>`), and resolves when its handler has it.
+   * Rejects with `no_handler`, `timeout`, `not_found` (no such target, or none that this client may reach), `limit`, `unavailable`,
+   * `aborted`, `closed`, or a code of the other side.
+   */
+  async openStream(to: string, name: string, options?: OpenStreamOptions): Promise<Stream> {
+    return (await this.#dialogues.load()).streams.openTo(to, name, options);
+  }
+
+  /** Opens a stream to everybody whom this client may reach; see `Room.openStream`. */
+  async openBroadcast(name: string, options?: OpenBroadcastOptions): Promise<BroadcastStream> {
+    return (await this.#dialogues.load()).streams.openToAll(null, name, options);
+  }
+
+  /**
+   * Takes streams that others open to this client, or to a room that it is in. What `handler` returns is the other side's `reply`;
+   * where it throws, the stream is aborted. Returns a function that removes the handler: further streams are refused with `no_handler`.
+   */
+  onStream(name: string, handler: StreamHandler, options?: OnStreamOptions): () => void {
+    const listening = this.#dialogues.load().then(({ streams }) => streams.listen(name, handler, options));
+    listening.catch(this.#report);
+    return () => void listening.then((remove) => remove());
+  }
+
   /** The room of that name; the same object each time. @throws TypeError where it is no name */
   room(name: string): Room<Events> {
     if (!isRoomName(name)) throw new TypeError('Room names are 1–128 characters of A-Za-z0-9._~@:/+-');
@@ -331,6 +380,7 @@ export class Client<Events extends object = DefaultEvents> {
       for (const room of this.#rooms.values()) room.restore(isResumed ? welcome.rooms : []);
     });
     if (isResumed) this.#calls.askAgain();
+    this.#dialogues.loaded?.welcomed(isResumed);
     if (beginning === 'lost')
       this.#listeners.emit('stateLost', { previous: previous ?? '', current: welcome.session });
   }
@@ -340,6 +390,7 @@ export class Client<Events extends object = DefaultEvents> {
     // Whoever is sent away does not know what became of the calls in flight; whoever closes does not ask.
     if (error.code !== 'closed') this.#calls.lost();
     this.#calls.end(error);
+    this.#dialogues.loaded?.end(error);
     if (error.code === 'unsupported_version') this.#listeners.emit('upgrade', { version: PROTOCOL_VERSION });
     if (error.code !== 'closed' && !isTold) this.#report(error);
   }
@@ -395,7 +446,7 @@ export class Client<Events extends object = DefaultEvents> {
         // The link's and the connection's; they do not come this far.
         return;
       default:
-        frame satisfies never;
+        return this.#dialogues.use((dialogues) => dialogues.deliver(frame), this.#report);
     }
   }
 

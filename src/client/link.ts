@@ -33,6 +33,10 @@ export interface LinkPort {
   /** `previous` is the session that was asked for. */
   onWelcome(previous: string | null, welcome: Welcome, beginning: Beginning): void;
   onFrame(frame: GatewayFrame): void;
+  /** Codecs that know more frames, once their code is there. */
+  codecs(): Record<Settings['codec'], ClientSideCodec> | undefined;
+  /** A frame of a type that the codec does not know; `again` reads it again. */
+  onUnknown(again: () => void): unknown;
   /** The connection is gone and another one will be tried. */
   onLost(): void;
   /** For good: `closed` by the application, or the code with which the gateway sent the client away; told to who waits for `connect()`. */
@@ -216,9 +220,10 @@ export class Link {
     this.#goaway = null;
     this.#connection = new Connection(
       socket,
-      codec,
       hello,
       {
+        codec: () => this.#port.codecs()?.[this.#settings.codec] ?? codec,
+        onUnknown: (again) => this.#port.onUnknown(() => current() && again()),
         onFrame: (frame) => current() && this.#receive(frame),
         onError: (error) => current() && this.#port.onError(error),
         onClose: (close) => current() && this.#lost(close),

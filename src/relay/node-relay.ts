@@ -2,7 +2,7 @@
 import type { Server } from 'node:net';
 import { join } from 'node:path';
 import type { WorkerId } from '../protocol/ids.js';
-import { decodeEnvelope, type Envelope, EnvelopeEncoder } from './envelope.js';
+import { decodeEnvelope, type Envelope, EnvelopeEncoder, handleOf } from './envelope.js';
 import { connectLink, type Link, type LinkHandlers, listenLinks } from './link.js';
 import {
   type EnvelopeListener,
@@ -100,9 +100,14 @@ export class NodeRelay implements Relay {
 
   /** An envelope that nobody took, after `send` had said yes: told as its destination would, had it not the session. */
   unreachable(envelope: Envelope): void {
-    if (envelope.kind !== 'deliver' && envelope.kind !== 'request') return;
-    const handle = envelope.kind === 'request' ? envelope.handle : '';
-    this.options.listener({ kind: 'missing', client: envelope.client, handle }, 'redis');
+    if (envelope.kind === 'stream') {
+      const { to } = envelope;
+      if (to !== null)
+        this.options.listener({ kind: 'missing', client: to.client, handle: handleOf(envelope) }, 'redis');
+    } else if (envelope.kind === 'deliver' || envelope.kind === 'request') {
+      const handle = envelope.kind === 'request' ? envelope.handle : '';
+      this.options.listener({ kind: 'missing', client: envelope.client, handle }, 'redis');
+    }
   }
 
   async close(): Promise<void> {

@@ -16,6 +16,7 @@ import { NodeRelay } from '../relay/node-relay.js';
 import { PresenceFeed } from '../relay/presence-feed.js';
 import { RouteCache } from '../relay/route-cache.js';
 import { Router } from '../relay/router.js';
+import { Streams } from '../relay/streams.js';
 import { type Authenticator, createAuthenticator } from '../session/authenticator.js';
 import { Endings } from '../session/endings.js';
 import { RandomPool } from '../session/random-pool.js';
@@ -212,10 +213,12 @@ function createService(base: Base, authenticator: Authenticator): Service {
     metrics.refusals.inc({ code });
   });
   const routes = new RouteCache(store, worker);
-  const router = createRouter(base, routes, refusals);
+  const streams = createStreams(base, routes, refusals);
+  const router = createRouter(base, { routes, refusals, streams });
   const verbs = new Verbs({
     ...base,
     router,
+    streams,
     feeds,
     authenticator,
     refusals,
@@ -238,6 +241,7 @@ function createService(base: Base, authenticator: Authenticator): Service {
     ...base,
     endings,
     feeds,
+    streams,
     verbs,
     throttle,
     authenticator,
@@ -272,7 +276,27 @@ function createFeeds({ store, registry, metrics }: Base): Feeds {
   });
 }
 
-function createRouter(base: Base, routes: RouteCache, refusals: Refusals): Router {
+function createStreams({ config, metrics, ...base }: Base, routes: RouteCache, refusals: Refusals): Streams {
+  const streams = new Streams({
+    ...base,
+    routes,
+    refusals,
+    streamsPerSessionLimit: config.limits.streamsPerSessionLimit,
+    countCut: (code) => {
+      metrics.streamCuts.inc({ code });
+    },
+    countDropped: (reason) => {
+      metrics.dropped.inc({ reason });
+    },
+  });
+  metrics.countStreams(() => streams.size);
+  return streams;
+}
+
+function createRouter(
+  base: Base,
+  parts: { routes: RouteCache; refusals: Refusals; streams: Streams },
+): Router {
   const { registry, metrics } = base;
   const { requestsPendingLimit, requestsPendingLimitBytes } = base.config.limits;
   const delivery = new Delivery(registry, msgpackCodec, (outcome, receivers) => {
@@ -280,9 +304,8 @@ function createRouter(base: Base, routes: RouteCache, refusals: Refusals): Route
   });
   return new Router({
     ...base,
-    routes,
+    ...parts,
     delivery,
-    refusals,
     requestsPendingLimit,
     requestsPendingLimitBytes,
     countDropped: (reason) => {
