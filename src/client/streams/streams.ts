@@ -160,9 +160,10 @@ export class Streams {
       case 'attached': {
         const { stream, upTo, limit } = frame;
         const peer: Sender = { client: frame.from, session: frame.session };
-        this.#broadcasts.get(stream)?.attached(peer, upTo);
-        const end = this.#streams.get(stream);
-        if (end === undefined) return this.#unknown(stream);
+        const broadcast = this.#broadcasts.get(stream);
+        if (broadcast !== undefined) return broadcast.attached(peer, upTo);
+        const end = this.#known(stream);
+        if (end === undefined) return;
         end.peer ??= peer;
         if (end.peer.session === peer.session) end.attached(upTo, limit);
         return this.#opening.get(stream)?.accept();
