@@ -16,15 +16,7 @@ const LAZY = {
   'client/compression.ts': ['deflate', 'inflate'],
   // With codecs that know its frames: those of the entry do not.
   'client/dialogues.ts': ['Dialogues'],
-  'client/late.ts': [
-    'Outbox',
-    'Responder',
-    'clientsPage',
-    'countOf',
-    'membersPage',
-    'onlineOf',
-    'renewToken',
-  ],
+  'client/late.ts': ['Flight', 'Responder', 'readAnswer'],
   'protocol/json-codec.ts': ['jsonClientCodec'],
 };
 
@@ -39,6 +31,7 @@ const SHARED = {
   'protocol/msgpack-reader.ts': ['decodeMsgpack'],
   'protocol/parse-gateway-frame.ts': ['parseGatewayFrame'],
 };
+const PUBLIC = ['Client', 'ProtocolError', 'GatewayError'];
 
 // No hashes in the names: a page that stays open while the gateway is upgraded must still find what it loads late.
 const fileOf = (name) => `./${name}.js`;
@@ -78,13 +71,15 @@ const forBrowsers = (withDialogues) => ({
 });
 
 /** Modules that a file with its own table of frames takes from the entry all the same. */
-const WITHOUT_FRAMES = ['protocol/codes.ts', 'protocol/errors.ts', 'protocol/msgpack-reader.ts'];
+const WITHOUT_FRAMES = ['protocol/errors.ts'];
 
 const fromEntry = (withDialogues) => ({
   name: 'from-entry',
   setup({ onResolve }) {
     onResolve({ filter: /\.js$/ }, (args) => {
-      const shared = (withDialogues ? WITHOUT_FRAMES : Object.keys(SHARED)).some((module) => join(src, module) === sourceOf(args));
+      const shared = (withDialogues ? WITHOUT_FRAMES : Object.keys(SHARED)).some(
+        (module) => join(src, module) === sourceOf(args),
+      );
       if (shared) return { path: fileOf('client'), external: true };
       // The entry's tables, filled by statements, are of no use to the others.
       if (args.kind === 'import-statement' && args.importer !== '')
@@ -97,6 +92,11 @@ const fromEntry = (withDialogues) => ({
 const NOT_IN_DIALOGUES = ['drop', 'start', 'write'];
 
 const shortened = (names) => new RegExp(`^(${names.join('|')})$`);
+
+/** What is for the lazy files alone has a short name in client.js. */
+function exportedAs(name) {
+  return PUBLIC.includes(name) ? name : `$${Object.values(SHARED).flat().indexOf(name)}`;
+}
 
 const options = {
   absWorkingDir: root,
@@ -116,7 +116,8 @@ const options = {
 
 async function buildEntry() {
   const exports = { 'client/index.ts': ['Client'], ...SHARED };
-  return build({ ...options, mangleCache: {}, stdin: reexporting(exports), plugins: [forBrowsers(false)] });
+  const stdin = reexporting(exports, exportedAs);
+  return build({ ...options, mangleCache: {}, stdin, plugins: [forBrowsers(false)] });
 }
 
 /** `mangleCache`: the short names that the entry uses. */
@@ -128,8 +129,32 @@ async function buildLazy(module, mangleCache) {
   return build({ ...options, mangleProps: shortened(names), stdin, mangleCache, plugins });
 }
 
-function reexporting(exports) {
-  const lines = Object.entries(exports).map(([module, names]) => `export { ${names} } from './${module}';`);
+/** Takes from client.js what it exports, under the names that it has there. */
+function withShortImports(text) {
+  return text.replace(/import *\{([^}]*)\} *from *"\.\/client\.js"/g, (clause) =>
+    clause.replace(/(\w+) as/g, (_all, name) => `${exportedAs(name)} as`),
+  );
+}
+
+/** See src/client/lazy.ts: another URL after a failure. */
+function withQueries(text) {
+  const found = text.matchAll(/\(\) *=> *import\("(\.\/[\w-]+\.js)"\)/g);
+  const urls = [...found].map(([, url]) => url).sort();
+  const all = Object.keys(LAZY)
+    .map((module) => fileOf(nameOf(module)))
+    .sort();
+  if (urls.join() !== all.join()) throw new Error(`Loaded late without Lazy: ${all} against ${urls}`);
+  return text.replace(
+    /\(\) *=> *import\(("\.\/[\w-]+\.js")\)/g,
+    (_all, url) => `query=>import(${url}+query)`,
+  );
+}
+
+function reexporting(exports, exportedAs = (name) => name) {
+  const lines = Object.entries(exports).map(
+    ([module, names]) =>
+      `export { ${names.map((name) => `${name} as ${exportedAs(name)}`)} } from './${module}';`,
+  );
   return { contents: lines.join('\n'), resolveDir: src, loader: 'ts' };
 }
 
@@ -163,7 +188,9 @@ export async function bundleClient() {
     results.push([nameOf(module), lazy]);
   }
   const files = new Map();
-  for (const [name, { outputFiles }] of results) files.set(`${name}.js`, await squeeze(outputFiles[0].text));
+  for (const [name, { outputFiles }] of results)
+    files.set(`${name}.js`, await squeeze(withShortImports(outputFiles[0].text)));
+  files.set('client.js', withQueries(files.get('client.js')));
   return {
     files,
     inputs: [...new Set(results.flatMap(([, { metafile }]) => Object.keys(metafile.inputs)))],

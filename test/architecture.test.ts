@@ -16,6 +16,7 @@ type Layer = (typeof ORDER)[number] | 'client' | 'ground';
 /** Composition: what starts processes, and the package's door. */
 const OUTER = [
   'master.ts',
+  'handovers.ts',
   'supervision.ts',
   'start-error.ts',
   'cli.ts',

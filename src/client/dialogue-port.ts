@@ -14,3 +14,15 @@ export interface DialoguePort {
   /** Tells what no promise can. */
   tell(error: unknown): void;
 }
+
+/** The connection, as far as dialogues look at it. */
+export interface DialogueWire {
+  readonly welcome: Welcome | null;
+  readonly open: boolean;
+  readonly congested: boolean;
+}
+
+export interface DialogueCaller {
+  tryWrite(frame: ClientFrame): unknown;
+  report(error: unknown): void;
+}

@@ -3,14 +3,24 @@ import { GatewayError } from '../protocol/errors.js';
 import type { ClientSideCodec, GatewayFrame } from '../protocol/frame.js';
 import { jsonClientCodec } from '../protocol/json-codec.js';
 import { msgpackClientCodec } from '../protocol/msgpack-codec.js';
-import type { DialoguePort } from './dialogue-port.js';
+import type { DialogueCaller, DialogueWire } from './dialogue-port.js';
+import type { Environment } from './environment.js';
 import { Streams } from './streams/streams.js';
 
 export class Dialogues {
   readonly streams: Streams;
 
-  constructor(port: DialoguePort) {
-    this.streams = new Streams(port);
+  constructor(wire: DialogueWire, { tryWrite, report }: DialogueCaller, clock: Environment) {
+    this.streams = new Streams({
+      link: () => wire.welcome,
+      isOpen: () => wire.open,
+      isCongested: () => wire.congested,
+      clock,
+      put: (frame) => {
+        tryWrite(frame);
+      },
+      tell: report,
+    });
   }
 
   /** Codecs that know the frames of dialogues: those of a page's first file need not. */

@@ -2,6 +2,7 @@
 import type { Code } from '../protocol/codes.js';
 import type { Ask, Part, Payload } from '../protocol/frame.js';
 import type { ClientId, EventName, RoomName, SessionId, StreamId, WorkerId } from '../protocol/ids.js';
+import { FieldReader, FieldWriter } from './fields.js';
 
 /** A volatile message for sessions of a client that the origin believes to be at the destination. */
 export interface DeliverEnvelope {
@@ -110,80 +111,14 @@ const KINDS = {
 } as const;
 const VERSION = 1;
 
-/** Strings are UTF-8 with a two-byte length; lists have a two-byte count; the body is the rest. */
-class Writer {
-  private buffer = Buffer.allocUnsafe(1024);
-  private at = 0;
-
-  start(kind: number): this {
-    this.at = 0;
-    this.buffer[this.at++] = VERSION;
-    this.buffer[this.at++] = kind;
-    return this;
-  }
-  string(value: string): this {
-    this.reserve(2 + value.length * 3);
-    const length = this.buffer.write(value, this.at + 2, 'utf8');
-    this.buffer.writeUInt16LE(length, this.at);
-    this.at += 2 + length;
-    return this;
-  }
-  list(values: readonly string[]): this {
-    this.reserve(2);
-    this.at = this.buffer.writeUInt16LE(values.length, this.at);
-    for (const value of values) this.string(value);
-    return this;
-  }
-  end(body: Uint8Array): Buffer {
-    const bytes = Buffer.allocUnsafe(this.at + body.length);
-    this.buffer.copy(bytes, 0, 0, this.at);
-    bytes.set(body, this.at);
-    return bytes;
-  }
-  private reserve(more: number): void {
-    if (this.at + more <= this.buffer.length) return;
-    const grown = Buffer.allocUnsafe(Math.max(this.buffer.length * 2, this.at + more));
-    this.buffer.copy(grown, 0, 0, this.at);
-    this.buffer = grown;
-  }
-}
-
-class Reader {
-  private at = 2;
-  constructor(private readonly bytes: Buffer) {}
-  string(): string {
-    const length = this.count();
-    const start = this.at;
-    const end = start + length;
-    if (end > this.bytes.length) throw new RangeError('envelope is cut short');
-    this.at = end;
-    return this.bytes.toString('utf8', start, end);
-  }
-  list(): string[] {
-    const count = this.count();
-    const values: string[] = [];
-    for (let i = 0; i < count; i++) values.push(this.string());
-    return values;
-  }
-  rest(): Buffer {
-    return this.bytes.subarray(this.at);
-  }
-  private count(): number {
-    if (this.at + 2 > this.bytes.length) throw new RangeError('envelope is cut short');
-    const count = this.bytes.readUInt16LE(this.at);
-    this.at += 2;
-    return count;
-  }
-}
-
 const NOTHING = new Uint8Array(0);
 
 /** Encodes envelopes of one worker; owns its scratch memory. */
 export class EnvelopeEncoder {
-  private readonly writer = new Writer();
+  private readonly writer = new FieldWriter();
 
   encode(envelope: Envelope): Buffer {
-    const writer = this.writer.start(KINDS[envelope.kind]);
+    const writer = this.writer.start(VERSION, KINDS[envelope.kind]);
     switch (envelope.kind) {
       case 'deliver':
         return writer
@@ -222,7 +157,10 @@ export class EnvelopeEncoder {
     }
   }
 
-  private stream(writer: Writer, { origin, to, from, sender, stream, opened, step }: StreamEnvelope): Buffer {
+  private stream(
+    writer: FieldWriter,
+    { origin, to, from, sender, stream, opened, step }: StreamEnvelope,
+  ): Buffer {
     writer.string(origin).string(to?.client ?? '');
     writer.string(to?.session ?? '');
     writer.string(from).string(sender).string(stream);
@@ -250,7 +188,7 @@ export class EnvelopeEncoder {
     }
   }
 
-  private letter(writer: Writer, { origin, client, session, letter }: LetterEnvelope): Buffer {
+  private letter(writer: FieldWriter, { origin, client, session, letter }: LetterEnvelope): Buffer {
     writer.string(origin).string(client).string(session).string(letter.kind);
     switch (letter.kind) {
       case 'response':
@@ -276,7 +214,7 @@ export class EnvelopeEncoder {
  */
 export function decodeEnvelope(bytes: Buffer): Envelope | null {
   if (bytes.length < 2 || bytes[0] !== VERSION) return null;
-  const reader = new Reader(bytes);
+  const reader = new FieldReader(bytes, 2);
   try {
     switch (bytes[1]) {
       case KINDS.deliver:
@@ -335,7 +273,7 @@ export function decodeEnvelope(bytes: Buffer): Envelope | null {
   }
 }
 
-function readStream(reader: Reader): StreamEnvelope | null {
+function readStream(reader: FieldReader): StreamEnvelope | null {
   const origin = reader.string() as WorkerId;
   const client = reader.string() as ClientId;
   const session = reader.string() as SessionId;
@@ -352,7 +290,7 @@ function readStream(reader: Reader): StreamEnvelope | null {
   return step === null ? null : { ...envelope, step };
 }
 
-function readStep(reader: Reader): StreamStep | null {
+function readStep(reader: FieldReader): StreamStep | null {
   const kind = reader.string();
   switch (kind) {
     case 'offer': {
@@ -383,11 +321,11 @@ function readStep(reader: Reader): StreamStep | null {
   }
 }
 
-function readPayload(reader: Reader): Payload {
+function readPayload(reader: FieldReader): Payload {
   return { encoding: Number(reader.string()), data: reader.rest() };
 }
 
-function readLetter(reader: Reader): LetterEnvelope['letter'] | null {
+function readLetter(reader: FieldReader): LetterEnvelope['letter'] | null {
   const kind = reader.string();
   switch (kind) {
     case 'response':

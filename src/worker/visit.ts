@@ -23,6 +23,7 @@ import type { Throttle } from '../session/throttle.js';
 import { Arrival } from './arrival.js';
 import { ChannelEntry, type InboxStart } from './channel-entry.js';
 import type { Verbs } from './verbs.js';
+import type { WaitingLine } from './waiting-line.js';
 
 export interface VisitOptions {
   config: Config;
@@ -47,14 +48,22 @@ export interface VisitOptions {
 /** What a visit needs of the gateway that it is part of. */
 interface Host {
   readonly draining: boolean;
-  readonly isBusy: boolean;
   /** Sessions that go on are told that the store may have lost messages. */
   readonly isInDoubt: boolean;
-  pendingHandshakes: number;
-  attach(request: AttachRequest): Promise<{ result: AttachResult; fencedBy: CloseCode | null }>;
+  readonly hellos: WaitingLine;
+  attach(
+    request: AttachRequest,
+    known: ReadonlyMap<RoomName | null, Position>,
+  ): Promise<{
+    result: AttachResult;
+    positions: ReadonlyMap<RoomName, Position> | null;
+    fencedBy: CloseCode | null;
+  }>;
 }
 
-/** Nobody yet, being attached, a session, gone. */
+const DONE = Promise.resolve();
+
+/** Nobody yet, being attached (or waiting for it), a session, gone. */
 type Phase = 'greeting' | 'attaching' | 'open' | 'closing' | 'closed';
 
 /** A session that the store has attached, on its way to be served. */
@@ -131,26 +140,30 @@ export class Visit implements ConnectionHandlers {
   }
 
   private greet(hello: HelloFrame): void {
-    if (this.host.isBusy) {
-      this.close('overloaded');
-      return;
-    }
     this.phase = 'attaching';
-    this.host.pendingHandshakes++;
-    const attached = this.attach(hello).finally(() => {
-      this.host.pendingHandshakes--;
-    });
-    attached.catch((error: unknown) => {
-      if (error instanceof ProtocolError && error.code === 'invalid_token') {
-        this.close('invalid_token');
-      } else if (error instanceof GatewayError) {
-        this.options.metrics.storeErrors.inc({ kind: error.code });
+    this.host.hellos.enter({
+      begin: () =>
+        this.isLeaving
+          ? DONE
+          : this.attach(hello).catch((error: unknown) => {
+              this.refuse(error);
+            }),
+      refuse: () => {
         this.close('overloaded');
-      } else {
-        this.options.log.error({ err: error }, 'attach failed');
-        this.close('internal_error');
-      }
+      },
     });
+  }
+
+  private refuse(error: unknown): void {
+    if (error instanceof ProtocolError && error.code === 'invalid_token') {
+      this.close('invalid_token');
+    } else if (error instanceof GatewayError) {
+      this.options.metrics.storeErrors.inc({ kind: error.code });
+      this.close('overloaded');
+    } else {
+      this.options.log.error({ err: error }, 'attach failed');
+      this.close('internal_error');
+    }
   }
 
   private async attach(hello: HelloFrame): Promise<void> {
@@ -179,7 +192,8 @@ export class Visit implements ConnectionHandlers {
     const { client } = identity;
     const { resume } = hello;
     const resumeKey = random.text(32);
-    const { result, fencedBy } = await this.host.attach({
+    const told = new Map(resume?.cursors);
+    const request: AttachRequest = {
       client,
       worker,
       resume: resume === null ? null : { session: resume.session, keyHash: hashOf(resume.key) },
@@ -187,7 +201,8 @@ export class Visit implements ConnectionHandlers {
       keyHash: hashOf(resumeKey),
       duplicates: config.sessions.duplicateClient,
       sessionsLimit: config.sessions.sessionsPerClientLimit,
-    });
+    };
+    const { result, positions, fencedBy } = await this.host.attach(request, told);
     if (result.status === 'refused') {
       this.close(result.code);
       return;
@@ -197,10 +212,16 @@ export class Visit implements ConnectionHandlers {
       this.close(fencedBy);
       return;
     }
-    if (this.cannotStay()) {
+    if (this.isLeaving || this.host.draining) {
       // The client went away, or the worker is about to, while the store worked: the session waits.
       this.options.endings.tell(ref, false);
       this.close('restart');
+      return;
+    }
+    if (positions === null) {
+      // Nobody can say where its rooms stand; a connection that works can.
+      this.options.endings.tell(ref, false);
+      this.close('overloaded');
       return;
     }
     const session = new Session(ref, identity, this.connection, config.limits.outboxLimitBytes, log);
@@ -209,7 +230,7 @@ export class Visit implements ConnectionHandlers {
       if (mayJoin(identity.permissions, room)) session.enter(room);
       else void store.leave(ref, room).catch(() => undefined);
     }
-    const cursors = new Map(result.resumed ? resume?.cursors : []);
+    const cursors = result.resumed ? new Map([...told, ...positions]) : positions;
     this.open(session, { ...result, resumeKey, agent: hello.agent, feed, cursors });
   }
 
@@ -221,7 +242,7 @@ export class Visit implements ConnectionHandlers {
     session.lastHeardAt = session.welcomedAt = performance.now();
     const older = registry.get(session.ref.session);
     // What the store kept for the client, or what the session missed, comes after the welcome.
-    const entry = new ChannelEntry(session, feed, this.options);
+    const entry = new ChannelEntry(session, feed, this.options.feeds);
     registry.add(session);
     if (older !== undefined) older.close('superseded', CODES.superseded.close, 0);
     metrics.sessions.set(registry.size);
@@ -280,8 +301,8 @@ export class Visit implements ConnectionHandlers {
     this.arrival = null;
   }
 
-  private cannotStay(): boolean {
-    return this.phase === 'closing' || this.phase === 'closed' || this.host.draining;
+  private get isLeaving(): boolean {
+    return this.phase === 'closing' || this.phase === 'closed';
   }
 
   private close(code: CloseCode): void {

@@ -10,6 +10,7 @@ import type { WorkerId } from '../protocol/ids.js';
 import { createJsonCodec } from '../protocol/json-codec.js';
 import { msgpackCodec } from '../protocol/msgpack-codec.js';
 import { SUBPROTOCOLS } from '../protocol/subprotocol.js';
+import { CountedReads } from '../relay/counted-reads.js';
 import { Delivery } from '../relay/delivery.js';
 import { Feeds } from '../relay/feeds.js';
 import { NodeRelay } from '../relay/node-relay.js';
@@ -19,6 +20,7 @@ import { Router } from '../relay/router.js';
 import { Streams } from '../relay/streams.js';
 import { type Authenticator, createAuthenticator } from '../session/authenticator.js';
 import { Endings } from '../session/endings.js';
+import { FanOut } from '../session/fan-out.js';
 import { RandomPool } from '../session/random-pool.js';
 import { Refusals } from '../session/refusals.js';
 import { SessionRegistry } from '../session/registry.js';
@@ -41,6 +43,7 @@ import { openStore } from './open-store.js';
 import { Orders, tellMetrics } from './orders.js';
 import { Playground } from './playground.js';
 import { StaticFiles } from './static-files.js';
+import { Turnstile } from './turnstile.js';
 import { Verbs } from './verbs.js';
 import { WebSocketDoor } from './websocket-door.js';
 
@@ -74,8 +77,8 @@ export async function runWorker(
   const revocations = new Revocations(store);
   const authenticator = checkTokens(base, revocations);
   const service = createService(base, authenticator);
-  const { gateway, door, endings, throttle } = service;
-  const server = createServer(base, service);
+  const { gateway, door, endings, throttle, fanOut } = service;
+  const { server, turnstile } = createServer(base, service);
 
   const keepAlive = new KeepAlive(worker, store, registry);
   incoming.begin({ ...service, metrics, keepAlive });
@@ -87,6 +90,7 @@ export async function runWorker(
     metrics.loopLag.observe(wheel.takeWorstLagMs() / 1000);
     memory.look();
     throttle.prune();
+    fanOut.prune();
     door.prune();
     return undefined;
   });
@@ -109,6 +113,7 @@ export async function runWorker(
     server.close();
     server.closeIdleConnections();
     await gateway.sendAway((config.server.drainTimeoutMs - delayMs) * DRAIN_CLIENTS_SHARE);
+    turnstile.close();
     chores.close();
     await store.retire(worker).catch(() => undefined);
     await relay.close();
@@ -119,7 +124,7 @@ export async function runWorker(
     base.log.info('drained');
     process.exit(0);
   };
-  return new Orders({ store, relay, metrics, tell, drain });
+  return new Orders({ store, relay, metrics, gateway, tell, drain });
 }
 
 /** What every part of the worker stands on. */
@@ -161,6 +166,10 @@ async function layBase(settings: WorkerSettings, incoming: Incoming, tell: Tell)
     log,
     listener: (event) => {
       incoming.event(event);
+      if (event.type !== 'doubt') return;
+      metrics.doubts.inc();
+      // Its younger siblings know only how the store is now.
+      void tell({ type: 'doubt' });
     },
   });
   const [wheel, registry] = [new TimerWheel(), new SessionRegistry()];
@@ -195,11 +204,13 @@ function checkTokens({ config, metrics, log }: Base, revocations: Revocations): 
 
 interface Service {
   feeds: Feeds;
+  reads: CountedReads;
   presence: PresenceFeed;
   routes: RouteCache;
   router: Router;
   endings: Endings;
   throttle: Throttle;
+  fanOut: FanOut;
   gateway: Gateway;
   door: WebSocketDoor;
 }
@@ -208,13 +219,17 @@ interface Service {
 function createService(base: Base, authenticator: Authenticator): Service {
   const { config, metrics, registry, store, wheel, worker } = base;
   const { limits, sessions, tokens } = config;
-  const feeds = createFeeds(base);
+  const reads = new CountedReads(store);
+  const feeds = createFeeds(base, reads);
   const refusals = new Refusals(limits.errorsPerMinuteLimit, (code) => {
     metrics.refusals.inc({ code });
   });
   const routes = new RouteCache(store, worker);
   const streams = createStreams(base, routes, refusals);
-  const router = createRouter(base, { routes, refusals, streams });
+  const fanOut = new FanOut(limits.fanOut, () => {
+    metrics.throttled.inc({ scope: 'fan_out' });
+  });
+  const router = createRouter(base, { routes, refusals, fanOut, streams });
   const verbs = new Verbs({
     ...base,
     router,
@@ -256,12 +271,12 @@ function createService(base: Base, authenticator: Authenticator): Service {
   };
   const door = new WebSocketDoor({ config, gateway, metrics, codecs, isShedding: () => base.memory.sheds });
   const presence = new PresenceFeed(registry, wheel);
-  return { feeds, presence, routes, router, endings, throttle, gateway, door };
+  return { feeds, reads, presence, routes, router, endings, throttle, fanOut, gateway, door };
 }
 
-function createFeeds({ store, registry, metrics }: Base): Feeds {
+function createFeeds({ registry, metrics }: Base, reads: CountedReads): Feeds {
   return new Feeds({
-    store,
+    store: reads,
     registry,
     msgpack: msgpackCodec,
     count: (outcome, receivers) => {
@@ -295,7 +310,7 @@ function createStreams({ config, metrics, ...base }: Base, routes: RouteCache, r
 
 function createRouter(
   base: Base,
-  parts: { routes: RouteCache; refusals: Refusals; streams: Streams },
+  parts: { routes: RouteCache; refusals: Refusals; fanOut: FanOut; streams: Streams },
 ): Router {
   const { registry, metrics } = base;
   const { requestsPendingLimit, requestsPendingLimitBytes } = base.config.limits;
@@ -314,14 +329,17 @@ function createRouter(
   });
 }
 
-function createServer({ config, metrics, store }: Base, { gateway, door }: Service): Server {
+function createServer(
+  { config, metrics, store }: Base,
+  { gateway, door, reads }: Service,
+): { server: Server; turnstile: Turnstile } {
   const here = fileURLToPath(new URL('..', import.meta.url));
   const { development, tokens } = config;
   const ttlS = Math.min(GUEST_TOKEN_LIFE_S, tokens.maxLifeS);
   const playground = development
     ? new Playground(join(here, 'web'), (client) => signToken(tokens, { sub: client, ttlS, perm: '*' }))
     : null;
-  return createHttpServer({
+  const server = createHttpServer({
     config,
     files: new StaticFiles(join(here, 'browser')),
     playground,
@@ -333,6 +351,13 @@ function createServer({ config, metrics, store }: Base, { gateway, door }: Servi
       metrics.handshakes.add('bad_request');
     },
   });
+  const turnstile = Turnstile.before(server, {
+    owed: () => gateway.hellos.taken + gateway.hellos.length + reads.underWay,
+    overflow: () => {
+      metrics.handshakes.add('waiting_limit');
+    },
+  });
+  return { server, turnstile };
 }
 
 function listen(server: Server, { config, log }: Base, tell: Tell): void {
