@@ -301,7 +301,7 @@ const gatewayFrames = [
   ],
   ['presence', { type: 'presence', room: 'lobby', joined: ['bob'], left: [], count: 2 }],
   ['presence: a large room', { type: 'presence', room: 'lobby', joined: [], left: [], count: 1001 }],
-  ['offer', { type: 'offer', stream: STREAM, ...from, channel: null, name: 'file', payload: hi }],
+  ['offer', { type: 'offer', stream: STREAM, ...from, channel: null, name: 'file', payload: hiJson }],
   ['attached', { type: 'attached', stream: STREAM, ...from, upTo: 0, limit: 262144 }],
   ['piece', { type: 'piece', stream: STREAM, offset: 0, part: 0, payload: raw }],
   ['credited', { type: 'credited', stream: STREAM, upTo: 67, limit: 262211, ask: 0 }],
@@ -309,7 +309,7 @@ const gatewayFrames = [
     'wasCut',
     { type: 'wasCut', stream: STREAM, code: 'no_handler', text: 'The target has no handler for this event.' },
   ],
-  ['readerGone', { type: 'readerGone', stream: STREAM, ...from, code: 'normal', text: '', payload: hi }],
+  ['readerGone', { type: 'readerGone', stream: STREAM, ...from, code: 'normal', text: '', payload: hiJson }],
 ];
 
 const readable = (frame) =>

@@ -2,7 +2,7 @@
 import { STREAM_CHUNK_COST_BYTES, STREAM_CHUNK_LIMIT_BYTES } from '../protocol/limits.js';
 import type { SessionId } from '../protocol/ids.js';
 import type { Deadline, TimerWheel } from '../session/wheel.js';
-import type { Peer } from './stream-ends.js';
+import type { Peer } from './stream-peer.js';
 
 export interface Reader extends Peer {
   upTo: number;

@@ -1,18 +1,8 @@
 // The ends of streams that this worker's sessions hold: who is at the other end, and up to where each may send.
-import type { ClientId, RoomName, SessionId, StreamId, WorkerId } from '../protocol/ids.js';
+import type { RoomName, SessionId, StreamId } from '../protocol/ids.js';
 import type { Session } from '../session/session.js';
 import type { ReaderGroup } from './reader-group.js';
-
-/** Who is at the other end. */
-export interface Peer {
-  readonly client: ClientId;
-  readonly session: SessionId;
-  /** Where it was heard last; null where it has to be looked up. */
-  worker: WorkerId | null;
-  /** It has accepted, or opened, the stream. */
-  isHeard: boolean;
-  isLookedUp: boolean;
-}
+import type { Peer } from './stream-peer.js';
 
 export interface End {
   readonly session: Session;

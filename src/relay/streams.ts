@@ -38,7 +38,8 @@ import { ReaderGroup } from './reader-group.js';
 import type { Relay } from './relay.js';
 import { refusalOf } from './authorize.js';
 import type { RouteCache } from './route-cache.js';
-import { type End, type Peer, StreamEnds } from './stream-ends.js';
+import { type End, StreamEnds } from './stream-ends.js';
+import type { Peer } from './stream-peer.js';
 
 /**
  * A session that has just come back may not have said yet which streams it holds: so long after its welcome an unknown stream is
