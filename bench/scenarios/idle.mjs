@@ -77,13 +77,16 @@ const OTHERS = [nats, peerServer, socketIo(1), socketIo(2)];
 const goal = (what, label, key, most, unit, digits) =>
   atMost({ what, key, label, baseline: BASELINE, most, unit, digits });
 
+const caseOf = (system, load) => ({ label: system.label, system, load });
+
 export const idle = {
   name: 'idle',
   defaults: { connections: 15_000 },
   cases: (load) => [
-    ...SYSTEMS.map((system) => ({ label: system.label, system, load })),
-    ...OTHERS.map((system) => ({ label: system.label, system, load, rounds: 1 })),
+    ...SYSTEMS.map((system) => caseOf(system, load)),
+    ...OTHERS.map((system) => ({ ...caseOf(system, load), rounds: 1 })),
   ],
+  caseOf,
   run,
   describe: (r) =>
     `${r.connections} connections, ${r.kibPerConnection.toFixed(2)} KiB each, ` +
