@@ -1,0 +1,156 @@
+// The negotiation against a model of RTCPeerConnection: any order of both sides' operations, steps and signals ends in agreement.
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { FAILURES_LIMIT, Negotiation, type NegotiationMachine } from '../../../src/client/rtc/negotiation.js';
+import type { NegotiationSignal } from '../../../src/client/rtc/signal.js';
+import { ModelEnd } from './model-connection.js';
+import { LockedNegotiation } from './strategies/locked-negotiation.js';
+
+type Strategy = (isPolite: boolean) => NegotiationMachine;
+
+const STRATEGIES: Record<string, Strategy> = {
+  'perfect negotiation': (isPolite) => new Negotiation(() => isPolite),
+  // So that what the ADR compares with is right, too.
+  'a lock': (isPolite) => new LockedNegotiation(!isPolite, 'lock'),
+  'a turn': (isPolite) => new LockedNegotiation(!isPolite, 'turn'),
+};
+
+interface Operation {
+  side: 0 | 1;
+  /** How many other things happen before it. */
+  after: number;
+}
+
+const operations = fc.array(fc.record({ side: fc.constantFrom<0 | 1>(0, 1), after: fc.nat(12) }), {
+  minLength: 1,
+  maxLength: 12,
+});
+
+interface Outcome {
+  ends: [ModelEnd, ModelEnd];
+  signals: number;
+}
+
+async function play(scheduler: fc.Scheduler, strategy: Strategy, plan: Operation[]): Promise<Outcome> {
+  let signals = 0;
+  // Each side's operations end in their order, each way's signals arrive in theirs; the scheduler decides between these.
+  const chain = (): ((label: string) => Promise<unknown>) => {
+    let last: Promise<unknown> = Promise.resolve();
+    return (label) => (last = last.then(() => scheduler.schedule(Promise.resolve(), label)));
+  };
+  const ways = [chain(), chain()];
+  const post = (to: 0 | 1) => (signal: NegotiationSignal) => {
+    signals++;
+    void ways[to]?.(`${signal.type} to ${to}`).then(() => ends[to].handle({ type: 'received', signal }));
+  };
+  const ends: [ModelEnd, ModelEnd] = [
+    new ModelEnd('alice', strategy(false), chain(), post(1)),
+    new ModelEnd('bob', strategy(true), chain(), post(0)),
+  ];
+  let thing = 0;
+  const todo = plan.map(({ side, after }) => ({ side, after }));
+  let steps = 0;
+  for (;;) {
+    for (const operation of todo.splice(0)) {
+      if (operation.after > 0) todo.push({ ...operation, after: operation.after - 1 });
+      else ends[operation.side].connection.add(`thing ${thing++}`);
+    }
+    // Promises between two scheduled moments run out.
+    await new Promise((resolve) => setImmediate(resolve));
+    if (scheduler.count() === 0 && todo.length === 0) break;
+    if (scheduler.count() > 0) await scheduler.waitNext(1);
+    if (++steps > 2_000) throw new Error('it never comes to rest');
+  }
+  return { ends, signals };
+}
+
+describe.each(Object.entries(STRATEGIES))('%s', (_name, strategy) => {
+  test('agrees on everything, in any order of operations, steps and signals', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.scheduler(), operations, async (scheduler, plan) => {
+        const { ends } = await play(scheduler, strategy, plan);
+        for (const { connection, errors, machine, hasFailed } of ends) {
+          expect(errors).toEqual([]);
+          expect(hasFailed).toBe(false);
+          expect(connection.state).toBe('stable');
+          expect(connection.isComplete).toBe(true);
+          expect(machine.isSettled).toBe(true);
+        }
+        expect(ends[0].connection.agreed).toEqual(ends[1].connection.agreed);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe('Negotiation', () => {
+  test('needs two signals for one thing, and no more than one unanswered offer for each collision', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.scheduler(), operations, async (scheduler, plan) => {
+        const { ends, signals } = await play(scheduler, (isPolite) => new Negotiation(() => isPolite), plan);
+        const [{ counts }, { counts: others }] = [ends[0].machine, ends[1].machine];
+        expect(counts.rounds).toBe(others.rounds);
+        expect(signals).toBeLessThanOrEqual(2 * counts.rounds + counts.collisions);
+        expect(counts.rounds).toBeLessThanOrEqual(plan.length + counts.collisions);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test('ignores the crossing offer on one side and takes the own one back on the other', () => {
+    const [rude, polite] = [new Negotiation(() => false), new Negotiation(() => true)];
+    for (const machine of [rude, polite]) {
+      expect(machine.handle({ type: 'needed' })).toEqual([{ do: 'offer' }]);
+      expect(machine.handle({ type: 'offered', sdp: 'own' })).toMatchObject([{ do: 'send' }]);
+    }
+    const signal = { type: 'offer', round: 1, sdp: 'theirs' } as const;
+    expect(rude.handle({ type: 'received', signal })).toEqual([]);
+    expect(polite.handle({ type: 'received', signal })).toEqual([{ do: 'accept', sdp: 'theirs' }]);
+    expect(polite.handle({ type: 'answered', sdp: 'yes' })).toEqual([
+      { do: 'send', signal: { type: 'answer', round: 1, sdp: 'yes' } },
+    ]);
+    const answer = { type: 'answer', round: 1, sdp: 'yes' } as const;
+    expect(rude.handle({ type: 'received', signal: answer })).toEqual([{ do: 'apply', sdp: 'yes' }]);
+    expect(rude.handle({ type: 'applied' })).toEqual([]);
+    expect([rude.isSettled, polite.isSettled]).toEqual([true, true]);
+    expect([rude.counts, polite.counts]).toMatchObject([{ collisions: 1 }, { collisions: 1 }]);
+  });
+
+  test('does not send an offer that it would take back at once', () => {
+    const polite = new Negotiation(() => true);
+    polite.handle({ type: 'needed' });
+    polite.handle({ type: 'received', signal: { type: 'offer', round: 1, sdp: 'theirs' } });
+    expect(polite.handle({ type: 'offered', sdp: 'own' })).toEqual([{ do: 'accept', sdp: 'theirs' }]);
+  });
+
+  test('drops an answer to an offer that was taken back', () => {
+    const machine = new Negotiation(() => true);
+    machine.handle({ type: 'needed' });
+    machine.handle({ type: 'offered', sdp: 'own' });
+    expect(machine.handle({ type: 'received', signal: { type: 'answer', round: 7, sdp: 'x' } })).toEqual([]);
+  });
+
+  test('says that it refuses an offer that cannot be applied, and the other side takes it back and tries again', () => {
+    const [offering, refusing] = [new Negotiation(() => true), new Negotiation(() => false)];
+    offering.handle({ type: 'needed' });
+    offering.handle({ type: 'offered', sdp: 'bad' });
+    refusing.handle({ type: 'received', signal: { type: 'offer', round: 1, sdp: 'bad' } });
+    const refusal = refusing.handle({ type: 'failed' });
+    expect(refusal[0]).toEqual({ do: 'send', signal: { type: 'refuse', round: 1 } });
+    expect(offering.handle({ type: 'received', signal: { type: 'refuse', round: 1 } })).toEqual([
+      { do: 'undo' },
+    ]);
+    expect(offering.handle({ type: 'undone' })).toEqual([{ do: 'offer' }]);
+  });
+
+  test(`fails for good when ${FAILURES_LIMIT} steps in a row fail`, () => {
+    const machine = new Negotiation(() => true);
+    let steps = machine.handle({ type: 'needed' });
+    for (let failures = 0; failures < FAILURES_LIMIT; failures++) {
+      expect(steps).toEqual([{ do: 'offer' }]);
+      steps = machine.handle({ type: 'failed' });
+    }
+    expect(steps).toEqual([{ do: 'fail' }]);
+    expect(machine.handle({ type: 'needed' })).toEqual([]);
+  });
+});
