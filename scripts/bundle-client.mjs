@@ -23,6 +23,7 @@ const LAZY = {
     'onlineOf',
     'renewToken',
   ],
+  'client/rtc/rtc.ts': ['GatewaySignaling', 'LoopbackSignaling', 'Peers', 'RTCSignalingPeer'],
   'protocol/json-codec.ts': ['jsonClientCodec'],
 };
 

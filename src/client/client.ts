@@ -18,6 +18,7 @@ import { Payloads } from './payloads.js';
 import { RequestHandlers } from './request-handlers.js';
 import { type ClientsPage, nothing, type SendResult, sendResult } from './results.js';
 import { type MessageCallOptions, Room, type RoomPort, wireOptions } from './room.js';
+import type { PeerCallOptions, Peers, RTCSignalingPeer } from './rtc/rtc.js';
 import type { State, StateInfo } from './state.js';
 
 /** What `client.on` tells of. */
@@ -35,6 +36,8 @@ export type ClientEvents = {
   drain: [];
   /** The gateway no longer had the session: this is a new one, its rooms are joined again, requests in flight were rejected. */
   stateLost: [session: { previous: string; current: string }];
+  /** TURN credentials were renewed: `client.iceServers` are these now. */
+  iceServers: [servers: Welcome['iceServers']];
   /** The gateway does not speak this SDK's protocol version: load a newer one. */
   upgrade: [sdk: { version: number }];
   /** What went wrong where no promise could tell; a `GatewayError` or `ProtocolError`, or what a handler threw. */
@@ -71,6 +74,7 @@ export class Client<Events extends object = DefaultEvents> {
   readonly #link: Link;
   readonly #calls: Calls;
   readonly #late: LateCode = new Lazy(() => import('./late.js'));
+  readonly #peers = new Lazy(async () => new (await import('./rtc/rtc.js')).Peers(this));
   readonly #port: RoomPort = {
     late: this.#late,
     rooms: this.#rooms,
@@ -270,6 +274,24 @@ export class Client<Events extends object = DefaultEvents> {
   isOnline(client: string, options?: CallOptions): Promise<boolean> {
     const parse = later(this.#late, (code) => code.onlineOf);
     return this.#calls.start({ type: 'online', ref: 0, client: client as ClientId }, parse, options);
+  }
+
+  /**
+   * A peer connection with a client, or one session of it: the one that there is, or a new one. Its operations of both sides may
+   * overlap (see `RTCSignalingPeer`). `configuration` is that of `RTCPeerConnection`; its `iceServers` are the gateway's unless given.
+   * The other side calls `peer` too, or has an `onPeer` handler. Resolves when this client is connected.
+   */
+  async peer(
+    to: string,
+    configuration?: RTCConfiguration,
+    options?: PeerCallOptions,
+  ): Promise<RTCSignalingPeer> {
+    return (await this.#peers.load()).peer(to, configuration, options);
+  }
+
+  /** Takes the peers that other clients make. Resolves, when calls can come, with a function that removes the handler. */
+  async onPeer(...handler: Parameters<Peers['onPeer']>): Promise<() => void> {
+    return (await this.#peers.load()).onPeer(...handler);
   }
 
   #sendTo(to: string | string[], event: string, data: unknown, options: SendOptions): Promise<SendResult> {

@@ -20,10 +20,10 @@ export interface DialoguePort {
   onSignal(signal: SignalBody): void;
   /** The other end was closed. */
   onBye(): void;
-  onError(error: unknown): void;
+  onFailed(error: unknown): void;
   /** More is under way than can be: the other end does not take it. */
   onOverflow(): void;
-  onEnd(): void;
+  onEnded(): void;
 }
 
 export class Dialogue implements LineReceiver {
@@ -114,18 +114,18 @@ export class Dialogue implements LineReceiver {
     this.#take(signal, seq);
   }
 
-  onLost(): void {
+  onResync(): void {
     if (this.#isClosed || this.#remote === null) return this.#again();
     this.#write(0, { type: 'sync' });
     this.#again();
   }
 
-  onError(error: unknown): void {
-    if (!this.#isClosing) this.#port.onError(error);
+  onFailed(error: unknown): void {
+    if (!this.#isClosing) this.#port.onFailed(error);
   }
 
-  onEnd(): void {
-    if (!this.#isClosing) this.#port.onEnd();
+  onEnded(): void {
+    if (!this.#isClosing) this.#port.onEnded();
   }
 
   /** Everything that is not acknowledged, once more. */

@@ -65,6 +65,8 @@ export class Negotiation implements NegotiationMachine {
   #round = 0;
   /** Of the offer that is being accepted. */
   #acceptedRound = 0;
+  /** An own offer was taken back for it. */
+  #isTakenBack = false;
   #failuresInARow = 0;
   readonly #waiting: NegotiationSignal[] = [];
 
@@ -164,7 +166,8 @@ export class Negotiation implements NegotiationMachine {
   }
 
   #takeOffer({ round, sdp }: { round: number; sdp: string }, steps: Step[]): void {
-    if (this.#phase === 'offered') {
+    this.#isTakenBack = this.#phase === 'offered';
+    if (this.#isTakenBack) {
       this.counts.collisions++;
       // The other side takes its offer back when it sees ours.
       if (!this.#isPolite()) return;
@@ -188,9 +191,8 @@ export class Negotiation implements NegotiationMachine {
     switch (this.#phase) {
       case 'accepting':
         steps.push({ do: 'send', signal: { type: 'refuse', round: this.#acceptedRound } });
-        // An own offer may have been taken back for it.
         this.#phase = 'stable';
-        this.#needed = true;
+        this.#needed ||= this.#isTakenBack;
         break;
       case 'offering':
         this.#phase = 'stable';

@@ -122,9 +122,9 @@ export class RTCSignalingPeer {
       {
         onSignal: (signal) => this.#receive(signal),
         onBye: () => this.#end('remote'),
-        onError: (cause) => this.#collect('signaling', cause),
+        onFailed: (cause) => this.#collect('signaling', cause),
         onOverflow: () => this.#end(new GatewayError('queue_full')),
-        onEnd: () => this.#end(new GatewayError('closed')),
+        onEnded: () => this.#end(new GatewayError('closed')),
       },
       environment,
     );
@@ -180,7 +180,8 @@ export class RTCSignalingPeer {
 
   /**
    * Sends the tracks of a stream; called again for the same stream, those that it has more by now. Resolves with the stream
-   * when the other side takes them and packets leave. Rejects as `createDataChannel`; `bad_parameter` where there is no track.
+   * when the other side takes them and packets leave. Rejects as `createDataChannel`; `bad_parameter` where there is no track,
+   * `aborted` where `removeStream` came in between.
    */
   async addStream(stream: MediaStream, options: WaitOptions = {}): Promise<MediaStream> {
     this.#assertOpen();
@@ -192,7 +193,12 @@ export class RTCSignalingPeer {
     if (added.length + senders.length === 0)
       throw new GatewayError('bad_parameter', 'The stream has no tracks.');
     this.#senders.set(stream, [...senders, ...added]);
-    await this.#until(() => added.every((sender) => this.#direction(sender).includes('send')), options);
+    await this.#until(() => {
+      const current = this.#senders.get(stream) ?? [];
+      if (!added.every((sender) => current.includes(sender)))
+        throw new GatewayError('aborted', 'The stream was removed.');
+      return added.every((sender) => this.#direction(sender).includes('send'));
+    }, options);
     await this.#flows(added, options);
     return stream;
   }
@@ -215,7 +221,7 @@ export class RTCSignalingPeer {
   }
 
   /** Resolves when all that either side asked for is agreed on, as far as this side knows. */
-  async settled(options: WaitOptions = {}): Promise<void> {
+  async agreed(options: WaitOptions = {}): Promise<void> {
     await this.#until(() => this.#negotiation.isSettled && this.peer.signalingState === 'stable', options);
   }
 
@@ -339,8 +345,13 @@ export class RTCSignalingPeer {
         return this.#run(async () => ({ type: 'offered', sdp: await this.#describe() }));
       case 'accept':
         return this.#run(async () => {
-          await this.peer.setRemoteDescription({ type: 'offer', sdp: step.sdp });
-          return { type: 'answered', sdp: await this.#describe() };
+          try {
+            await this.peer.setRemoteDescription({ type: 'offer', sdp: step.sdp });
+            return { type: 'answered', sdp: await this.#describe() };
+          } catch (error) {
+            await this.#takeBack();
+            throw error;
+          }
         });
       case 'apply':
         return this.#run(async () => {
@@ -360,15 +371,12 @@ export class RTCSignalingPeer {
   #run(step: () => Promise<NegotiationEvent>): void {
     step().then(
       (event) => {
-        if (event.type === 'answered' || event.type === 'applied') this.#agreed();
+        if (event.type === 'answered' || event.type === 'applied') this.#afterRound();
         this.#handle(event);
       },
-      async (error: unknown) => {
+      (error: unknown) => {
         if (this.#isClosed) return;
         this.#collect('negotiation', error);
-        // Half of an acceptance would leave the connection waiting for an answer that is not made.
-        if (this.peer.signalingState === 'have-remote-offer')
-          await this.peer.setRemoteDescription({ type: 'rollback' }).catch(() => {});
         this.#handle({ type: 'failed' });
       },
     );
@@ -379,8 +387,15 @@ export class RTCSignalingPeer {
     return this.peer.localDescription?.sdp ?? '';
   }
 
+  /** Half of an acceptance would leave the connection waiting for ever. */
+  async #takeBack(): Promise<void> {
+    const { signalingState } = this.peer;
+    if (signalingState === 'have-local-offer') await this.peer.setLocalDescription({ type: 'rollback' });
+    if (signalingState === 'have-remote-offer') await this.peer.setRemoteDescription({ type: 'rollback' });
+  }
+
   /** A restart that was asked for may have been taken back with the offer that carried it. */
-  #agreed(): void {
+  #afterRound(): void {
     if (this.#worn === null) return;
     if (this.#worn === fragmentsOf(this.peer.localDescription)) this.peer.restartIce();
     else this.#worn = null;

@@ -13,15 +13,15 @@ export interface LineReceiver {
   /** @param from where the other end is now; signals for it alone go there */
   onSignal(signal: Signal, from: string): void;
   /** What this end sent or what was sent to it may be lost: it is asked for, and sent, again. */
-  onLost(): void;
+  onResync(): void;
   /** A signal could not be passed on; it is sent again when something is heard of the other end. */
-  onError(error: unknown): void;
+  onFailed(error: unknown): void;
   /** The line is of no use any more. */
-  onEnd(): void;
+  onEnded(): void;
 }
 
 export interface SignalingLine {
-  /** Where true, what is sent arrives in order and once, unless `onLost` tells; else it is numbered, acknowledged and sent again. */
+  /** Where true, what is sent arrives in order and once, unless `onResync` tells; else it is numbered, acknowledged and sent again. */
   readonly isReliable: boolean;
   /** Resolves when signals can go and come. */
   readonly ready: Promise<void>;

@@ -36,9 +36,9 @@ class End {
     const port = {
       onSignal: (signal: SignalBody) => this.heard.push(signal),
       onBye: () => this.told.push('bye'),
-      onError: () => this.told.push('error'),
+      onFailed: () => this.told.push('error'),
       onOverflow: () => this.told.push('overflow'),
-      onEnd: () => this.told.push('end'),
+      onEnded: () => this.told.push('end'),
     };
     this.dialogue = new Dialogue(mechanism, info, port, environment);
   }
@@ -161,7 +161,7 @@ describe('an end', () => {
     end.say(2);
     receiver.onSignal({ type: 'ack', route: ['bob-1', end.dialogue.id, 0, 1] }, 'bob#2');
     sent.length = 0;
-    receiver.onLost();
+    receiver.onResync();
     expect(sent.map(({ type, route }) => [type, route[2], route[3]])).toEqual([
       ['sync', 0, 1],
       ['refuse', 2, 1],
