@@ -34,7 +34,9 @@ export async function launchFirefox(): Promise<TestBrowser> {
     newPage: async (): Promise<BrowserPage> => {
       const page = await browser.newPage();
       return {
-        goto: async (url) => void (await page.goto(url)),
+        goto: async (url) => {
+          await page.goto(url);
+        },
         evaluate: (expression) => page.evaluate(expression),
         close: () => page.close(),
       };

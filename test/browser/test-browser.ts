@@ -27,7 +27,9 @@ export const BROWSERS: Record<string, () => Promise<TestBrowser>> = {
         // One context each: pages of their own, as of two people.
         const page = await (await browser.newContext()).newPage();
         return {
-          goto: async (url) => void (await page.goto(url)),
+          goto: async (url) => {
+            await page.goto(url);
+          },
           evaluate: (expression) => page.evaluate(expression),
           close: () => page.close(),
         };

@@ -1,15 +1,15 @@
-// Who offers when: a pure state machine over both sides' offers, so that overlapping ones never meet (ADR 0006).
+// Who offers when: a pure state machine over both sides' offers, so that overlapping ones do no harm (ADR 0006).
 import type { Candidate, NegotiationSignal } from './signal.js';
 
-/** What the driver does next; each but `send` and `candidates` is answered by exactly one event. */
+/** What the driver does next; each but `send`, `candidates` and `fail` is answered by exactly one event. */
 export type Step =
-  /** Make an offer and set it; then `offered`. */
-  | { do: 'offer' }
-  /** Set the other side's offer, taking an own one back, then make and set the answer; then `answered`. */
+  /** Make an offer, and set it unless it is only proposed; then `offered`. */
+  | { do: 'offer'; isProposal: boolean }
+  /** Set the other side's offer, then make and set the answer; then `answered`. */
   | { do: 'accept'; sdp: string }
-  /** Set the other side's answer; then `applied`. */
-  | { do: 'apply'; sdp: string }
-  /** Take the own offer back; then `undone`. */
+  /** Set the own offer where it was only proposed, then the other side's answer; then `applied`. */
+  | { do: 'apply'; own: string | null; sdp: string }
+  /** Take the own offer back, which the other side cannot use; then `undone`. */
   | { do: 'undo' }
   | { do: 'candidates'; candidates: Candidate[] }
   | { do: 'send'; signal: NegotiationSignal }
@@ -21,7 +21,7 @@ export type NegotiationEvent =
   | { type: 'needed' }
   | { type: 'offered' | 'answered'; sdp: string }
   | { type: 'applied' | 'undone' }
-  /** The last step threw; the connection is where it was before. */
+  /** The last step threw; the connection is stable, or still has the own offer where an answer could not be applied. */
   | { type: 'failed' }
   | { type: 'received'; signal: NegotiationSignal };
 
@@ -53,26 +53,28 @@ export const FAILURES_LIMIT = 3;
 const WAITING_LIMIT = 256;
 
 /**
- * Perfect negotiation as a machine: either side offers at will; where two offers cross, the polite side takes its own back
- * and answers, the other ignores what it got. Signals arrive in order and once, so both sides see a crossing alike.
+ * Either side offers at will. The leader sets what it offers; the follower only proposes: it sets its offer when the answer is
+ * there. Where two offers cross, the leader ignores the proposal and the follower forgets it and answers: it had set nothing that
+ * would have to be taken back. Signals arrive in order and once, so both sides see a crossing alike.
  */
 export class Negotiation implements NegotiationMachine {
   readonly counts: NegotiationCounts = { rounds: 0, collisions: 0, failures: 0 };
-  readonly #isPolite: () => boolean;
+  readonly #isLeader: () => boolean;
   #phase: Phase = 'stable';
   #needed = false;
   /** Of the own offers. */
   #round = 0;
+  /** The own offer while it is only proposed. */
+  #proposal: string | null = null;
+  #isProposal = false;
   /** Of the offer that is being accepted. */
   #acceptedRound = 0;
-  /** An own offer was taken back for it. */
-  #isTakenBack = false;
   #failuresInARow = 0;
   readonly #waiting: NegotiationSignal[] = [];
 
-  /** @param isPolite asked only when two offers crossed: then both ends know each other, and one of them is polite */
-  constructor(isPolite: () => boolean) {
-    this.#isPolite = isPolite;
+  /** @param isLeader exactly one of two ends that know each other; neither may be as long as they do not */
+  constructor(isLeader: () => boolean) {
+    this.#isLeader = isLeader;
   }
 
   get isSettled(): boolean {
@@ -88,19 +90,15 @@ export class Negotiation implements NegotiationMachine {
   #move(event: NegotiationEvent, steps: Step[]): void {
     switch (event.type) {
       case 'needed':
-        // Told before the own offer was set, which has it; what came later is told again at the end of the round.
-        if (this.#phase !== 'offering' && this.#phase !== 'offered') this.#needed = true;
+        // Told before the own offer was made, which has it. What comes later is told again when the round is over.
+        if (this.#phase !== 'offering') this.#needed = true;
         break;
       case 'received':
         this.#waiting.push(event.signal);
         if (this.#waiting.length > WAITING_LIMIT) return this.#fail(steps);
         break;
       case 'offered':
-        this.#expect('offering');
-        this.#phase = 'offered';
-        // One that would be taken back at once is not worth sending.
-        if (!this.#waiting.some(({ type }) => type === 'offer') || !this.#isPolite())
-          steps.push({ do: 'send', signal: { type: 'offer', round: this.#round, sdp: event.sdp } });
+        this.#offered(event.sdp, steps);
         break;
       case 'answered':
         this.#expect('accepting');
@@ -139,7 +137,17 @@ export class Negotiation implements NegotiationMachine {
     this.#needed = false;
     this.#round++;
     this.#phase = 'offering';
-    steps.push({ do: 'offer' });
+    this.#isProposal = !this.#isLeader();
+    steps.push({ do: 'offer', isProposal: this.#isProposal });
+  }
+
+  #offered(sdp: string, steps: Step[]): void {
+    this.#expect('offering');
+    this.#phase = 'offered';
+    this.#proposal = this.#isProposal ? sdp : null;
+    // A proposal that would be forgotten at once is not worth sending.
+    const isInVain = !this.#isLeader() && this.#waiting.some(({ type }) => type === 'offer');
+    if (!isInVain) steps.push({ do: 'send', signal: { type: 'offer', round: this.#round, sdp } });
   }
 
   #take(signal: NegotiationSignal, steps: Step[]): void {
@@ -148,13 +156,13 @@ export class Negotiation implements NegotiationMachine {
       case 'offer':
         return this.#takeOffer(signal, steps);
       case 'answer':
-        // Of another round: that offer was taken back.
+        // Of another round: that proposal was forgotten.
         if (!isMine) return;
         this.#phase = 'applying';
-        steps.push({ do: 'apply', sdp: signal.sdp });
+        steps.push({ do: 'apply', own: this.#proposal, sdp: signal.sdp });
         return;
       case 'refuse':
-        if (isMine) this.#undo(steps);
+        if (isMine) this.#refused(steps);
         return;
       case 'candidate':
         // Those of a description that is not applied belong to an offer that was ignored: the driver sees that by their fragment.
@@ -166,17 +174,24 @@ export class Negotiation implements NegotiationMachine {
   }
 
   #takeOffer({ round, sdp }: { round: number; sdp: string }, steps: Step[]): void {
-    this.#isTakenBack = this.#phase === 'offered';
-    if (this.#isTakenBack) {
+    if (this.#phase === 'offered') {
       this.counts.collisions++;
-      // The other side takes its offer back when it sees ours.
-      if (!this.#isPolite()) return;
+      // The other side forgets its proposal when it sees ours.
+      if (this.#isLeader()) return;
     }
     // What is needed beyond this offer the browser tells anew as soon as the connection is stable.
     this.#needed = false;
     this.#acceptedRound = round;
     this.#phase = 'accepting';
     steps.push({ do: 'accept', sdp });
+  }
+
+  #refused(steps: Step[]): void {
+    this.counts.failures++;
+    if (++this.#failuresInARow >= FAILURES_LIMIT) return this.#fail(steps);
+    if (this.#proposal === null) return this.#undo(steps);
+    this.#phase = 'stable';
+    this.#needed = true;
   }
 
   #agreed(): void {
@@ -192,7 +207,6 @@ export class Negotiation implements NegotiationMachine {
       case 'accepting':
         steps.push({ do: 'send', signal: { type: 'refuse', round: this.#acceptedRound } });
         this.#phase = 'stable';
-        this.#needed ||= this.#isTakenBack;
         break;
       case 'offering':
         this.#phase = 'stable';

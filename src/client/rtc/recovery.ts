@@ -4,7 +4,7 @@ import type { Environment } from '../environment.js';
 /** `failed` may still recover, until `closed`. */
 export type PeerState = 'new' | 'connecting' | 'connected' | 'disconnected' | 'failed' | 'closed';
 
-/** How long `disconnected` may heal by itself before ICE is restarted, ms; the polite side waits twice as long, so that one offers. */
+/** How long `disconnected` may heal by itself before ICE is restarted, ms; the follower waits twice as long, so that one offers. */
 const HEAL_MS = 2_000;
 /** A connection that is set up but not connected after this time counts as failed, ms: some browsers never say so. */
 const CHECKING_LIMIT_MS = 15_000;
@@ -14,7 +14,7 @@ const RETRY_MS = { first: 3_000, most: 15_000 };
 const LOOK_MS = 1_000;
 
 export interface RecoveryPort {
-  readonly isPolite: boolean;
+  readonly isLeader: boolean;
   /** The connection's own word. */
   readonly connectionState: RTCPeerConnectionState;
   restartIce(): void;
@@ -79,7 +79,7 @@ export class Recovery {
     const isFirst = this.#restarts === 0;
     if (isFailed) this.#plan(isFirst ? now : now + this.#retryMs);
     else if (connectionState === 'disconnected')
-      this.#plan(now + (isFirst ? (this.#port.isPolite ? 2 : 1) * HEAL_MS : this.#retryMs));
+      this.#plan(now + (isFirst ? (this.#port.isLeader ? 1 : 2) * HEAL_MS : this.#retryMs));
     if (isFailed || this.#state === 'failed') this.#move('failed');
     else if (connectionState === 'disconnected') this.#move('disconnected');
     else if (this.#state === 'new') this.#move('connecting');

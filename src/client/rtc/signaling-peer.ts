@@ -64,7 +64,7 @@ export interface PeerOptions {
   /** @internal */
   environment?: Environment;
   /** Another way to decide who offers, for comparisons. @internal */
-  negotiation?: (isPolite: () => boolean) => NegotiationMachine;
+  negotiation?: (isLeader: () => boolean) => NegotiationMachine;
 }
 
 export class RTCSignalingPeer {
@@ -112,9 +112,9 @@ export class RTCSignalingPeer {
     this.#waits = new Waits(environment);
     this.#listeners = new Listeners((error) => console.error('signalbox:', error));
     this.peer = new Connection({ bundlePolicy: 'max-bundle', ...configuration });
-    const isPolite = (): boolean => (this.#dialogue.remote ?? '') > this.#dialogue.id;
-    this.#negotiation = (options.negotiation ?? ((polite) => new Negotiation(polite)))(isPolite);
-    this.#recovery = new Recovery(this.#recoveryPort(isPolite), environment, giveUpMs);
+    const isLeader = this.#isLeader(baseOf(localId), baseOf(remoteId));
+    this.#negotiation = (options.negotiation ?? ((leads) => new Negotiation(leads)))(isLeader);
+    this.#recovery = new Recovery(this.#recoveryPort(isLeader), environment, giveUpMs);
     this.#listen();
     this.#dialogue = new Dialogue(
       options.signaling,
@@ -291,15 +291,21 @@ export class RTCSignalingPeer {
       addEventListener('pagehide', ({ persisted }) => persisted || this.close(), { signal });
   }
 
-  #recoveryPort(isPolite: () => boolean): ConstructorParameters<typeof Recovery>[0] {
+  /** By the ids, which both sides know before a word is said; a client that talks to itself, by the identities of both ends. */
+  #isLeader(local: string, remote: string): () => boolean {
+    if (local !== remote) return () => local > remote;
+    return () => this.#dialogue.remote !== null && this.#dialogue.id > this.#dialogue.remote;
+  }
+
+  #recoveryPort(isLeader: () => boolean): ConstructorParameters<typeof Recovery>[0] {
     const connectionState = (): RTCPeerConnectionState => {
       const state = this.peer.connectionState;
       // Nobody has answered yet: that is waiting, not failing.
       return this.counts.rounds === 0 && state !== 'connected' ? 'new' : state;
     };
     return {
-      get isPolite() {
-        return isPolite();
+      get isLeader() {
+        return isLeader();
       },
       get connectionState() {
         return connectionState();
@@ -342,7 +348,7 @@ export class RTCSignalingPeer {
       case 'fail':
         return this.#end(new GatewayError('rejected', 'The two sides could not agree on a session.'));
       case 'offer':
-        return this.#run(async () => ({ type: 'offered', sdp: await this.#describe() }));
+        return this.#run(async () => ({ type: 'offered', sdp: await this.#offer(step.isProposal) }));
       case 'accept':
         return this.#run(async () => {
           try {
@@ -355,12 +361,13 @@ export class RTCSignalingPeer {
         });
       case 'apply':
         return this.#run(async () => {
+          if (step.own !== null) await this.peer.setLocalDescription({ type: 'offer', sdp: step.own });
           await this.peer.setRemoteDescription({ type: 'answer', sdp: step.sdp });
           return { type: 'applied' };
         });
       case 'undo':
         return this.#run(async () => {
-          await this.peer.setLocalDescription({ type: 'rollback' });
+          await this.#takeBack();
           return { type: 'undone' };
         });
       default:
@@ -380,6 +387,10 @@ export class RTCSignalingPeer {
         this.#handle({ type: 'failed' });
       },
     );
+  }
+
+  async #offer(isProposal: boolean): Promise<string> {
+    return isProposal ? ((await this.peer.createOffer()).sdp ?? '') : await this.#describe();
   }
 
   async #describe(): Promise<string> {
@@ -507,4 +518,9 @@ function fragmentsOf(description: { sdp: string } | null): string {
   return [...(description?.sdp ?? '').matchAll(/^a=ice-ufrag:(\S+)/gm)]
     .map(([, fragment]) => fragment)
     .join(' ');
+}
+
+/** The client of an address: `bob` of `bob#<session>`. */
+function baseOf(id: string): string {
+  return id.replace(/#.*/, '');
 }

@@ -1,4 +1,5 @@
 // Runs in the pages of the specifications: ends of peers by name, media without a camera, and one side of a random schedule.
+/* global window, document, navigator, MediaStream, client, clientErrors, seeded, loopbacks, audio, video, echo, receiving, schedules */
 const ends = (window.ends = new Map());
 
 /** Numbers from a seed, the same in every browser. */
@@ -169,7 +170,8 @@ window.playSide = async (key, seed, count, spreadMs) => {
         peer
           .createDataChannel(label)
           .then(async (channel) => {
-            if ((await echo(channel, label)) !== label) throw new Error('no echo');
+            const heard = await echo(channel, label);
+            if (heard !== label) throw new Error(`channel ${channel.id} ${label} heard ${heard}`);
             outcome.opened.push(label);
           })
           .catch(fail('channel')),

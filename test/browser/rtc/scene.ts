@@ -1,10 +1,26 @@
 // Two ends of a peer in real browsers, whatever carries their signals: what each specification and each schedule plays in.
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { buildSync } from 'esbuild';
 import { freePort } from '../../redis-server.js';
 import { type GatewayProcess, startGateway, tokenOf } from '../../gateway-process.js';
 import { BROWSERS, type BrowserPage, type TestBrowser } from '../test-browser.js';
 
 const PAGE = readFileSync(new URL('./page.js', import.meta.url), 'utf8');
+
+export type Strategy = 'perfect' | 'lock' | 'turn';
+
+const STRATEGIES = buildSync({
+  stdin: {
+    contents: `export * from './locked-negotiation.ts'; export * from './perfect-negotiation.ts';`,
+    resolveDir: fileURLToPath(new URL('../../client/rtc/strategies', import.meta.url)),
+    loader: 'ts',
+  },
+  bundle: true,
+  format: 'iife',
+  globalName: 'strategies',
+  write: false,
+}).outputFiles[0]?.text;
 
 /** One end: runs code in its page, with `peer`, `end` (all that it heard) and `keep` (an object that stays) in reach. */
 export type End = (code: string) => Promise<unknown>;
@@ -19,6 +35,8 @@ export interface EndOptions {
   /** Of `RTCSignalingPeer`, as JSON. */
   peer?: Record<string, unknown>;
   configuration?: RTCConfiguration;
+  /** What decides who offers; the product's way unless a comparison asks for another. */
+  strategy?: Strategy;
   /** Bob's end is made by the specification itself, with `make()`. */
   isBobLate?: boolean;
 }
@@ -77,6 +95,7 @@ export class Stage {
         if (page === undefined) throw new Error('no page');
         await page.goto(`${origin}/healthz`);
         await page.evaluate(`(() => { ${PAGE} })()`);
+        await page.evaluate(`(() => { ${STRATEGIES}; Object.assign(window, strategies); })()`);
         const client = index === 0 ? 'alice' : 'bob';
         await page.evaluate(`connectClient('${gateway.url}', '${tokenOf(client)}', '${codec}')`);
         return page;
@@ -106,7 +125,14 @@ export class Stage {
         : mechanism.delayMs === undefined
           ? 'gatewaySignaling'
           : `delayed(gatewaySignaling, ${JSON.stringify(mechanism.delayMs)}, seeded(${String(seed + index)}))`;
-      const peerOptions = JSON.stringify({ name: id, ...options.peer });
+      const own = JSON.stringify({ name: id, ...options.peer });
+      const { strategy } = options;
+      const leads = String(index === 1);
+      const machine =
+        strategy === 'perfect'
+          ? `new PerfectNegotiation(() => !${leads})`
+          : `new LockedNegotiation(${leads}, '${String(strategy)}')`;
+      const peerOptions = strategy === undefined ? own : `{ ...${own}, negotiation: () => ${machine} }`;
       return `makeEnd('${keys[index]}', '${local}', '${remote}', ${line}, ${peerOptions}, ${JSON.stringify(options.configuration ?? {})})`;
     };
     await pages[0].evaluate(make(0));

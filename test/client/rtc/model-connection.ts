@@ -22,6 +22,7 @@ export class ModelConnection {
   agreed: Description | null = null;
   #pending: Description | null = null;
   #number = 0;
+  #lastOffer: Description | null = null;
   #isNeededTold = false;
 
   constructor(
@@ -40,15 +41,27 @@ export class ModelConnection {
     return [...this.own].every((thing) => this.agreed?.things.includes(thing));
   }
 
-  /** Without an argument, as in perfect negotiation: an offer in `stable`, an answer after a remote offer. */
-  async setLocalDescription(): Promise<Description> {
+  /** Changes nothing; the offer can be set as long as it is the last one made and no description was set since. */
+  async createOffer(): Promise<Description> {
+    await this.later(`${this.name} makes an offer`);
+    if (this.state !== 'stable') throw new Error(`InvalidStateError: createOffer in ${this.state}`);
+    this.#lastOffer = this.#makeOffer();
+    return this.#lastOffer;
+  }
+
+  #makeOffer(): Description {
+    const things = [...new Set([...(this.agreed?.things ?? []), ...this.own])];
+    return { by: this.name, number: ++this.#number, things };
+  }
+
+  /** Without an offer, as in perfect negotiation: an offer in `stable`, an answer after a remote offer. */
+  async setLocalDescription(offer?: Description): Promise<Description> {
     await this.later(`${this.name} sets a local description`);
-    const things = [
-      ...new Set([...(this.agreed?.things ?? []), ...(this.#pending?.things ?? []), ...this.own]),
-    ];
     switch (this.state) {
       case 'stable':
-        this.#pending = { by: this.name, number: ++this.#number, things };
+        if (offer !== undefined && offer.number !== this.#lastOffer?.number)
+          throw new Error('InvalidModificationError: another offer was made since, or a description set');
+        this.#pending = offer ?? this.#makeOffer();
         this.state = 'have-local-offer';
         return this.#pending;
       case 'have-remote-offer': {
@@ -89,6 +102,7 @@ export class ModelConnection {
     const settled = this.#pending;
     if (settled === null) throw new Error('nothing pending');
     this.#pending = null;
+    this.#lastOffer = null;
     this.state = 'stable';
     this.#isNeededTold = false;
     this.#updateNeeded();
@@ -145,7 +159,8 @@ export class ModelEnd {
       case 'send':
         return this.post(step.signal);
       case 'offer':
-        return run(() => describe('offered'));
+        if (!step.isProposal) return run(() => describe('offered'));
+        return run(async () => ({ type: 'offered', sdp: JSON.stringify(await connection.createOffer()) }));
       case 'accept':
         return run(async () => {
           await connection.setRemoteDescription('offer', parse(step.sdp));
@@ -153,6 +168,7 @@ export class ModelEnd {
         });
       case 'apply':
         return run(async () => {
+          if (step.own !== null) await connection.setLocalDescription(parse(step.own));
           await connection.setRemoteDescription('answer', parse(step.sdp));
           return { type: 'applied' };
         });

@@ -5,14 +5,16 @@ import { FAILURES_LIMIT, Negotiation, type NegotiationMachine } from '../../../s
 import type { NegotiationSignal } from '../../../src/client/rtc/signal.js';
 import { ModelEnd } from './model-connection.js';
 import { LockedNegotiation } from './strategies/locked-negotiation.js';
+import { PerfectNegotiation } from './strategies/perfect-negotiation.js';
 
-type Strategy = (isPolite: boolean) => NegotiationMachine;
+type Strategy = (isLeader: boolean) => NegotiationMachine;
 
 const STRATEGIES: Record<string, Strategy> = {
-  'perfect negotiation': (isPolite) => new Negotiation(() => isPolite),
+  proposals: (isLeader) => new Negotiation(() => isLeader),
   // So that what the ADR compares with is right, too.
-  'a lock': (isPolite) => new LockedNegotiation(!isPolite, 'lock'),
-  'a turn': (isPolite) => new LockedNegotiation(!isPolite, 'turn'),
+  'perfect negotiation': (isLeader) => new PerfectNegotiation(() => !isLeader),
+  'a lock': (isLeader) => new LockedNegotiation(isLeader, 'lock'),
+  'a turn': (isLeader) => new LockedNegotiation(isLeader, 'turn'),
 };
 
 interface Operation {
@@ -44,8 +46,8 @@ async function play(scheduler: fc.Scheduler, strategy: Strategy, plan: Operation
     void ways[to]?.(`${signal.type} to ${to}`).then(() => ends[to].handle({ type: 'received', signal }));
   };
   const ends: [ModelEnd, ModelEnd] = [
-    new ModelEnd('alice', strategy(false), chain(), post(1)),
-    new ModelEnd('bob', strategy(true), chain(), post(0)),
+    new ModelEnd('alice', strategy(true), chain(), post(1)),
+    new ModelEnd('bob', strategy(false), chain(), post(0)),
   ];
   let thing = 0;
   const todo = plan.map(({ side, after }) => ({ side, after }));
@@ -87,7 +89,7 @@ describe('Negotiation', () => {
   test('needs two signals for one thing, and no more than one unanswered offer for each collision', async () => {
     await fc.assert(
       fc.asyncProperty(fc.scheduler(), operations, async (scheduler, plan) => {
-        const { ends, signals } = await play(scheduler, (isPolite) => new Negotiation(() => isPolite), plan);
+        const { ends, signals } = await play(scheduler, (isLeader) => new Negotiation(() => isLeader), plan);
         const [{ counts }, { counts: others }] = [ends[0].machine, ends[1].machine];
         expect(counts.rounds).toBe(others.rounds);
         expect(signals).toBeLessThanOrEqual(2 * counts.rounds + counts.collisions);
@@ -97,57 +99,76 @@ describe('Negotiation', () => {
     );
   });
 
-  test('ignores the crossing offer on one side and takes the own one back on the other', () => {
-    const [rude, polite] = [new Negotiation(() => false), new Negotiation(() => true)];
-    for (const machine of [rude, polite]) {
-      expect(machine.handle({ type: 'needed' })).toEqual([{ do: 'offer' }]);
+  test('ignores the crossing proposal on one side and forgets it on the other, which had set nothing', () => {
+    const [leader, follower] = [new Negotiation(() => true), new Negotiation(() => false)];
+    for (const [machine, isProposal] of [
+      [leader, false],
+      [follower, true],
+    ] as const) {
+      expect(machine.handle({ type: 'needed' })).toEqual([{ do: 'offer', isProposal }]);
       expect(machine.handle({ type: 'offered', sdp: 'own' })).toMatchObject([{ do: 'send' }]);
     }
     const signal = { type: 'offer', round: 1, sdp: 'theirs' } as const;
-    expect(rude.handle({ type: 'received', signal })).toEqual([]);
-    expect(polite.handle({ type: 'received', signal })).toEqual([{ do: 'accept', sdp: 'theirs' }]);
-    expect(polite.handle({ type: 'answered', sdp: 'yes' })).toEqual([
+    expect(leader.handle({ type: 'received', signal })).toEqual([]);
+    expect(follower.handle({ type: 'received', signal })).toEqual([{ do: 'accept', sdp: 'theirs' }]);
+    expect(follower.handle({ type: 'answered', sdp: 'yes' })).toEqual([
       { do: 'send', signal: { type: 'answer', round: 1, sdp: 'yes' } },
     ]);
     const answer = { type: 'answer', round: 1, sdp: 'yes' } as const;
-    expect(rude.handle({ type: 'received', signal: answer })).toEqual([{ do: 'apply', sdp: 'yes' }]);
-    expect(rude.handle({ type: 'applied' })).toEqual([]);
-    expect([rude.isSettled, polite.isSettled]).toEqual([true, true]);
-    expect([rude.counts, polite.counts]).toMatchObject([{ collisions: 1 }, { collisions: 1 }]);
+    expect(leader.handle({ type: 'received', signal: answer })).toEqual([
+      { do: 'apply', own: null, sdp: 'yes' },
+    ]);
+    expect(leader.handle({ type: 'applied' })).toEqual([]);
+    expect([leader.isSettled, follower.isSettled]).toEqual([true, true]);
+    expect([leader.counts, follower.counts]).toMatchObject([{ collisions: 1 }, { collisions: 1 }]);
   });
 
-  test('does not send an offer that it would take back at once', () => {
-    const polite = new Negotiation(() => true);
-    polite.handle({ type: 'needed' });
-    polite.handle({ type: 'received', signal: { type: 'offer', round: 1, sdp: 'theirs' } });
-    expect(polite.handle({ type: 'offered', sdp: 'own' })).toEqual([{ do: 'accept', sdp: 'theirs' }]);
+  test('sets a proposal together with its answer', () => {
+    const follower = new Negotiation(() => false);
+    follower.handle({ type: 'needed' });
+    follower.handle({ type: 'offered', sdp: 'own' });
+    const signal = { type: 'answer', round: 1, sdp: 'yes' } as const;
+    expect(follower.handle({ type: 'received', signal })).toEqual([{ do: 'apply', own: 'own', sdp: 'yes' }]);
   });
 
-  test('drops an answer to an offer that was taken back', () => {
-    const machine = new Negotiation(() => true);
+  test('does not send a proposal that it would forget at once', () => {
+    const follower = new Negotiation(() => false);
+    follower.handle({ type: 'needed' });
+    follower.handle({ type: 'received', signal: { type: 'offer', round: 1, sdp: 'theirs' } });
+    expect(follower.handle({ type: 'offered', sdp: 'own' })).toEqual([{ do: 'accept', sdp: 'theirs' }]);
+  });
+
+  test('drops an answer to a proposal that was forgotten', () => {
+    const machine = new Negotiation(() => false);
     machine.handle({ type: 'needed' });
     machine.handle({ type: 'offered', sdp: 'own' });
     expect(machine.handle({ type: 'received', signal: { type: 'answer', round: 7, sdp: 'x' } })).toEqual([]);
   });
 
-  test('says that it refuses an offer that cannot be applied, and the other side takes it back and tries again', () => {
-    const [offering, refusing] = [new Negotiation(() => true), new Negotiation(() => false)];
-    offering.handle({ type: 'needed' });
-    offering.handle({ type: 'offered', sdp: 'bad' });
-    refusing.handle({ type: 'received', signal: { type: 'offer', round: 1, sdp: 'bad' } });
-    const refusal = refusing.handle({ type: 'failed' });
-    expect(refusal[0]).toEqual({ do: 'send', signal: { type: 'refuse', round: 1 } });
-    expect(offering.handle({ type: 'received', signal: { type: 'refuse', round: 1 } })).toEqual([
-      { do: 'undo' },
-    ]);
-    expect(offering.handle({ type: 'undone' })).toEqual([{ do: 'offer' }]);
-  });
+  test.each([true, false])(
+    'tries again when the other side refuses its offer (as the leader: %s)',
+    (leads) => {
+      const [offering, refusing] = [new Negotiation(() => leads), new Negotiation(() => !leads)];
+      offering.handle({ type: 'needed' });
+      offering.handle({ type: 'offered', sdp: 'bad' });
+      refusing.handle({ type: 'received', signal: { type: 'offer', round: 1, sdp: 'bad' } });
+      expect(refusing.handle({ type: 'failed' })).toEqual([
+        { do: 'send', signal: { type: 'refuse', round: 1 } },
+      ]);
+      let steps = offering.handle({ type: 'received', signal: { type: 'refuse', round: 1 } });
+      if (leads) {
+        expect(steps).toEqual([{ do: 'undo' }]);
+        steps = offering.handle({ type: 'undone' });
+      }
+      expect(steps).toEqual([{ do: 'offer', isProposal: !leads }]);
+    },
+  );
 
   test(`fails for good when ${FAILURES_LIMIT} steps in a row fail`, () => {
-    const machine = new Negotiation(() => true);
+    const machine = new Negotiation(() => false);
     let steps = machine.handle({ type: 'needed' });
     for (let failures = 0; failures < FAILURES_LIMIT; failures++) {
-      expect(steps).toEqual([{ do: 'offer' }]);
+      expect(steps).toEqual([{ do: 'offer', isProposal: true }]);
       steps = machine.handle({ type: 'failed' });
     }
     expect(steps).toEqual([{ do: 'fail' }]);

@@ -99,7 +99,7 @@ export class LockedNegotiation implements NegotiationMachine {
     this.#needed = false;
     this.#isBusy = true;
     this.#round++;
-    steps.push({ do: 'offer' });
+    steps.push({ do: 'offer', isProposal: false });
   }
 
   #take(signal: NegotiationSignal, steps: Step[]): void {
@@ -113,7 +113,7 @@ export class LockedNegotiation implements NegotiationMachine {
         return;
       case 'answer':
         this.#isBusy = true;
-        steps.push({ do: 'apply', sdp: signal.sdp });
+        steps.push({ do: 'apply', own: null, sdp: signal.sdp });
         return;
       case 'candidate':
         steps.push({ do: 'candidates', candidates: signal.candidate });
