@@ -53,9 +53,10 @@ export const FAILURES_LIMIT = 3;
 const WAITING_LIMIT = 256;
 
 /**
- * Either side offers at will. The leader sets what it offers; the follower only proposes: it sets its offer when the answer is
- * there. Where two offers cross, the leader ignores the proposal and the follower forgets it and answers: it had set nothing that
- * would have to be taken back. Signals arrive in order and once, so both sides see a crossing alike.
+ * One of the two, the leader, may offer at any time. The other, the follower, asks for the turn, and gives it back with the end of
+ * its round. Only as long as nothing was agreed on the follower need not ask: it *proposes*, which is an offer that is not set
+ * before the answer is there. Where that crosses an offer, the leader ignores it and the follower forgets it and answers. So no
+ * description that was set is ever taken back. Signals arrive in order and once, so both sides see a crossing alike.
  */
 export class Negotiation implements NegotiationMachine {
   readonly counts: NegotiationCounts = { rounds: 0, collisions: 0, failures: 0 };
@@ -64,11 +65,16 @@ export class Negotiation implements NegotiationMachine {
   #needed = false;
   /** Of the own offers. */
   #round = 0;
+  #isProposal = false;
   /** The own offer while it is only proposed. */
   #proposal: string | null = null;
-  #isProposal = false;
   /** Of the offer that is being accepted. */
   #acceptedRound = 0;
+  /** The follower has the turn: as the leader sees it, lent; as the follower, its own. */
+  #isLent = false;
+  /** The follower asked for it. */
+  #isAsked = false;
+  #wasOwnRound = false;
   #failuresInARow = 0;
   readonly #waiting: NegotiationSignal[] = [];
 
@@ -78,7 +84,7 @@ export class Negotiation implements NegotiationMachine {
   }
 
   get isSettled(): boolean {
-    return this.#phase === 'stable' && !this.#needed && this.#waiting.length === 0;
+    return this.#phase === 'stable' && !this.#needed && !this.#isLent && this.#waiting.length === 0;
   }
 
   handle(event: NegotiationEvent): Step[] {
@@ -92,6 +98,8 @@ export class Negotiation implements NegotiationMachine {
       case 'needed':
         // Told before the own offer was made, which has it. What comes later is told again when the round is over.
         if (this.#phase !== 'offering') this.#needed = true;
+        // What is known to follow a proposal can be asked for with it.
+        if (this.#phase === 'offered' && !this.#isLeader()) this.#ask(steps);
         break;
       case 'received':
         this.#waiting.push(event.signal);
@@ -103,11 +111,13 @@ export class Negotiation implements NegotiationMachine {
       case 'answered':
         this.#expect('accepting');
         steps.push({ do: 'send', signal: { type: 'answer', round: this.#acceptedRound, sdp: event.sdp } });
-        this.#agreed();
+        if (this.#isLeader()) this.#isLent = false;
+        this.#agreed(false);
         break;
       case 'applied':
         this.#expect('applying');
-        this.#agreed();
+        if (!this.#isLeader()) this.#isLent = false;
+        this.#agreed(true);
         break;
       case 'undone':
         this.#expect('undoing');
@@ -128,16 +138,42 @@ export class Negotiation implements NegotiationMachine {
     while (this.#phase === 'stable' || this.#phase === 'offered') {
       const signal = this.#waiting.shift();
       if (signal !== undefined) this.#take(signal, steps);
-      else if (this.#phase === 'stable' && this.#needed) return this.#offer(steps);
+      else if (this.#phase === 'stable') return this.#isLeader() ? this.#lead(steps) : this.#follow(steps);
       else return;
     }
+  }
+
+  #lead(steps: Step[]): void {
+    if (this.#isLent) return;
+    // Who has just had a round lets the other one go first.
+    if (this.#needed && !(this.#isAsked && this.#wasOwnRound)) return this.#offer(steps);
+    if (!this.#isAsked) return;
+    this.#isAsked = false;
+    this.#isLent = true;
+    steps.push({ do: 'send', signal: { type: 'grant' } });
+  }
+
+  #follow(steps: Step[]): void {
+    if (this.#needed) {
+      if (this.#isLent || this.counts.rounds === 0) this.#offer(steps);
+      else this.#ask(steps);
+    } else if (this.#isLent) {
+      this.#isLent = false;
+      steps.push({ do: 'send', signal: { type: 'pass' } });
+    }
+  }
+
+  #ask(steps: Step[]): void {
+    if (this.#isAsked || this.#isLent) return;
+    this.#isAsked = true;
+    steps.push({ do: 'send', signal: { type: 'want' } });
   }
 
   #offer(steps: Step[]): void {
     this.#needed = false;
     this.#round++;
     this.#phase = 'offering';
-    this.#isProposal = !this.#isLeader();
+    this.#isProposal = !this.#isLeader() && !this.#isLent;
     steps.push({ do: 'offer', isProposal: this.#isProposal });
   }
 
@@ -151,7 +187,7 @@ export class Negotiation implements NegotiationMachine {
   }
 
   #take(signal: NegotiationSignal, steps: Step[]): void {
-    const isMine = signal.type !== 'candidate' && this.#phase === 'offered' && signal.round === this.#round;
+    const isMine = 'round' in signal && this.#phase === 'offered' && signal.round === this.#round;
     switch (signal.type) {
       case 'offer':
         return this.#takeOffer(signal, steps);
@@ -165,8 +201,18 @@ export class Negotiation implements NegotiationMachine {
         if (isMine) this.#refused(steps);
         return;
       case 'candidate':
-        // Those of a description that is not applied belong to an offer that was ignored: the driver sees that by their fragment.
+        // Those of a description that is not applied belong to a proposal that was ignored: the driver sees that by their fragment.
         steps.push({ do: 'candidates', candidates: signal.candidate });
+        return;
+      case 'want':
+        this.#isAsked = true;
+        return;
+      case 'grant':
+        this.#isAsked = false;
+        this.#isLent = true;
+        return;
+      case 'pass':
+        this.#isLent = false;
         return;
       default:
         signal satisfies never;
@@ -194,8 +240,9 @@ export class Negotiation implements NegotiationMachine {
     this.#needed = true;
   }
 
-  #agreed(): void {
+  #agreed(isOwn: boolean): void {
     this.#phase = 'stable';
+    this.#wasOwnRound = isOwn;
     this.#failuresInARow = 0;
     this.counts.rounds++;
   }

@@ -22,7 +22,11 @@ export type NegotiationSignal =
   | { type: 'offer' | 'answer'; round: number; sdp: string }
   /** The offer of that round could not be applied. */
   | { type: 'refuse'; round: number }
-  | { type: 'candidate'; candidate: Candidate[] };
+  | { type: 'candidate'; candidate: Candidate[] }
+  /** The follower asks for the turn to offer; the leader lends it; the follower gives it back unused. */
+  | { type: 'want' }
+  | { type: 'grant' }
+  | { type: 'pass' };
 
 export type SignalBody =
   | NegotiationSignal
@@ -75,6 +79,9 @@ function parseBody(data: unknown, type: string): SignalBody | null {
       const candidate = fields?.candidate.map(parseCandidate) ?? [null];
       return candidate.includes(null) ? null : { type, candidate: candidate.filter((one) => one !== null) };
     }
+    case 'want':
+    case 'grant':
+    case 'pass':
     case 'hello':
     case 'ack':
     case 'sync':

@@ -12,6 +12,7 @@ import {
   type NegotiationMachine,
   type Step,
 } from './negotiation.js';
+import { OutgoingStreams } from './outgoing.js';
 import { type PeerState, Recovery } from './recovery.js';
 import { type Candidate, CANDIDATES_LIMIT, type SignalBody } from './signal.js';
 import type { SignalingMechanism } from './signaling.js';
@@ -23,6 +24,8 @@ const CANDIDATES_MS = 40;
 const ERRORS_LIMIT = 64;
 /** How often it is looked whether media flows, ms. */
 const FLOW_LOOK_MS = 50;
+/** Below the 1,023 streams of Chromium's channels, and far from where those of applications begin. */
+const SILENT_CHANNEL = 1_022;
 const GIVE_UP_DEFAULT_MS = 60_000;
 
 /** What went wrong on the way; the connection may succeed nevertheless. */
@@ -83,8 +86,10 @@ export class RTCSignalingPeer {
   readonly #recovery: Recovery;
   readonly #waits: Waits;
   readonly #listeners: Listeners<PeerEvents>;
-  readonly #senders = new Map<MediaStream, RTCRtpSender[]>();
+  readonly #outgoing: OutgoingStreams;
   readonly #streams = new WeakSet<MediaStream>();
+  /** There is something to negotiate that is no media. */
+  #hasChannel = false;
   readonly #stopped = new AbortController();
   #candidates: Candidate[] = [];
   #cancelCandidates: (() => void) | null = null;
@@ -112,9 +117,10 @@ export class RTCSignalingPeer {
     this.#waits = new Waits(environment);
     this.#listeners = new Listeners((error) => console.error('signalbox:', error));
     this.peer = new Connection({ bundlePolicy: 'max-bundle', ...configuration });
-    const isLeader = this.#isLeader(baseOf(localId), baseOf(remoteId));
+    const isLeader = this.#leadership(baseOf(localId), baseOf(remoteId));
     this.#negotiation = (options.negotiation ?? ((leads) => new Negotiation(leads)))(isLeader);
     this.#recovery = new Recovery(this.#recoveryPort(isLeader), environment, giveUpMs);
+    this.#outgoing = new OutgoingStreams(this.peer, options.negotiation === undefined && !isLeader());
     this.#listen();
     this.#dialogue = new Dialogue(
       options.signaling,
@@ -161,6 +167,7 @@ export class RTCSignalingPeer {
     options: WaitOptions = {},
   ): Promise<RTCDataChannel> {
     this.#assertOpen();
+    this.#hasChannel = true;
     const channel = this.peer.createDataChannel(label, channelOptions);
     const look = (): void => this.#waits.look();
     for (const event of ['open', 'close', 'error'])
@@ -185,39 +192,35 @@ export class RTCSignalingPeer {
    */
   async addStream(stream: MediaStream, options: WaitOptions = {}): Promise<MediaStream> {
     this.#assertOpen();
-    const senders = this.#senders.get(stream) ?? [];
-    const added = stream
-      .getTracks()
-      .filter((track) => !senders.some((sender) => sender.track === track))
-      .map((track) => this.peer.addTrack(track, stream));
-    if (added.length + senders.length === 0)
-      throw new GatewayError('bad_parameter', 'The stream has no tracks.');
-    this.#senders.set(stream, [...senders, ...added]);
+    if (stream.getTracks().length === 0) throw new GatewayError('bad_parameter', 'The stream has no tracks.');
+    const outgoing = this.#outgoing.add(stream);
+    this.#beginWithoutMedia();
+    const { senders } = outgoing;
     await this.#until(() => {
-      const current = this.#senders.get(stream) ?? [];
-      if (!added.every((sender) => current.includes(sender)))
+      if (this.#outgoing.get(stream) !== outgoing)
         throw new GatewayError('aborted', 'The stream was removed.');
-      return added.every((sender) => this.#direction(sender).includes('send'));
+      return (
+        senders.length >= outgoing.tracks.length &&
+        senders.every((sender) => this.#direction(sender).includes('send'))
+      );
     }, options);
-    await this.#flows(added, options);
+    await this.#flows(senders, options);
     return stream;
   }
 
   /** Stops sending the tracks of a stream. Resolves when the other side knows; at once where it was not added. */
   async removeStream(stream: MediaStream, options: WaitOptions = {}): Promise<void> {
     this.#assertOpen();
-    const senders = this.#senders.get(stream) ?? [];
-    this.#senders.delete(stream);
-    for (const sender of senders) this.peer.removeTrack(sender);
+    const senders = this.#outgoing.remove(stream);
+    this.#waits.look();
     await this.#until(() => senders.every((sender) => !this.#direction(sender).includes('send')), options);
   }
 
   /** Sends `next` where `previous` was sent, without a negotiation: camera to screen and back. Rejects with `bad_parameter` where `previous` is not sent. */
   async replaceTrack(previous: MediaStreamTrack, next: MediaStreamTrack | null): Promise<void> {
     this.#assertOpen();
-    const sender = [...this.#senders.values()].flat().find(({ track }) => track === previous);
-    if (sender === undefined) throw new GatewayError('bad_parameter', 'That track is not sent.');
-    await sender.replaceTrack(next);
+    if (!(await this.#outgoing.replace(previous, next)))
+      throw new GatewayError('bad_parameter', 'That track is not sent.');
   }
 
   /** Resolves when all that either side asked for is agreed on, as far as this side knows. */
@@ -225,9 +228,10 @@ export class RTCSignalingPeer {
     await this.#until(() => this.#negotiation.isSettled && this.peer.signalingState === 'stable', options);
   }
 
-  /** Looks for a new way through the network; by itself it does so when the connection fails or the network changes. */
+  /** Looks for a new way through the network; by itself it does so when the connection fails or the network changes. Nothing before both sides first agreed. */
   restartIce(): void {
-    if (this.#isClosed) return;
+    // Before anything was agreed on there is nothing to restart, and Chromium cannot make an offer of it.
+    if (this.#isClosed || this.counts.rounds === 0) return;
     this.#worn = fragmentsOf(this.peer.localDescription);
     this.peer.restartIce();
   }
@@ -292,9 +296,11 @@ export class RTCSignalingPeer {
   }
 
   /** By the ids, which both sides know before a word is said; a client that talks to itself, by the identities of both ends. */
-  #isLeader(local: string, remote: string): () => boolean {
+  #leadership(local: string, remote: string): () => boolean {
     if (local !== remote) return () => local > remote;
-    return () => this.#dialogue.remote !== null && this.#dialogue.id > this.#dialogue.remote;
+    // Asked in the constructor already, where there is no dialogue yet.
+    const dialogue = (): Dialogue | undefined => this.#dialogue;
+    return () => (dialogue()?.id ?? '') > (dialogue()?.remote ?? '\uffff');
   }
 
   #recoveryPort(isLeader: () => boolean): ConstructorParameters<typeof Recovery>[0] {
@@ -318,13 +324,17 @@ export class RTCSignalingPeer {
   }
 
   #receive(signal: SignalBody): void {
-    if (
-      signal.type === 'offer' ||
-      signal.type === 'answer' ||
-      signal.type === 'refuse' ||
-      signal.type === 'candidate'
-    )
-      this.#handle({ type: 'received', signal });
+    switch (signal.type) {
+      case 'hello':
+      case 'ack':
+      case 'sync':
+      case 'bye':
+      case 'gone':
+        // The dialogue's own.
+        return;
+      default:
+        this.#handle({ type: 'received', signal });
+    }
   }
 
   #handle(event: NegotiationEvent): void {
@@ -339,6 +349,7 @@ export class RTCSignalingPeer {
       case 'send':
         this.#dialogue.send(step.signal);
         if (step.signal.type !== 'offer' && step.signal.type !== 'answer') return;
+        if (step.signal.type === 'offer' && this.#outgoing.areWaiting) this.#handle({ type: 'needed' });
         this.#sentFragments = fragmentsOf(step.signal);
         this.#areFirst = true;
         return this.#scheduleCandidates();
@@ -353,6 +364,7 @@ export class RTCSignalingPeer {
         return this.#run(async () => {
           try {
             await this.peer.setRemoteDescription({ type: 'offer', sdp: step.sdp });
+            this.#outgoing.release();
             return { type: 'answered', sdp: await this.#describe() };
           } catch (error) {
             await this.#takeBack();
@@ -363,6 +375,7 @@ export class RTCSignalingPeer {
         return this.#run(async () => {
           if (step.own !== null) await this.peer.setLocalDescription({ type: 'offer', sdp: step.own });
           await this.peer.setRemoteDescription({ type: 'answer', sdp: step.sdp });
+          this.#outgoing.release();
           return { type: 'applied' };
         });
       case 'undo':
@@ -479,6 +492,17 @@ export class RTCSignalingPeer {
       if (!flows && !isOver) this.#environment.after(FLOW_LOOK_MS, () => void look());
     };
     await Promise.all([done, look()]);
+  }
+
+  /**
+   * What a follower proposes may be forgotten, and Chromium 150 keeps the header extension numbers of an offer that was made and never
+   * set, against which later ones collide. So its first proposal is of a channel only, and asks for the turn to add the media.
+   */
+  #beginWithoutMedia(): void {
+    if (this.#hasChannel || !this.#outgoing.areWaiting) return;
+    this.#hasChannel = true;
+    // Agreed on in advance by one side only, it is never seen by the other.
+    this.peer.createDataChannel('', { negotiated: true, id: SILENT_CHANNEL });
   }
 
   #assertOpen(): void {

@@ -8,11 +8,11 @@ import { BROWSERS, type BrowserPage, type TestBrowser } from '../test-browser.js
 
 const PAGE = readFileSync(new URL('./page.js', import.meta.url), 'utf8');
 
-export type Strategy = 'perfect' | 'lock' | 'turn';
+export type Strategy = 'perfect' | 'proposals' | 'lock' | 'turn';
 
 const STRATEGIES = buildSync({
   stdin: {
-    contents: `export * from './locked-negotiation.ts'; export * from './perfect-negotiation.ts';`,
+    contents: `export * from './locked-negotiation.ts'; export * from './perfect-negotiation.ts'; export * from './proposing-negotiation.ts';`,
     resolveDir: fileURLToPath(new URL('../../client/rtc/strategies', import.meta.url)),
     loader: 'ts',
   },
@@ -128,10 +128,13 @@ export class Stage {
       const own = JSON.stringify({ name: id, ...options.peer });
       const { strategy } = options;
       const leads = String(index === 1);
-      const machine =
-        strategy === 'perfect'
-          ? `new PerfectNegotiation(() => !${leads})`
-          : `new LockedNegotiation(${leads}, '${String(strategy)}')`;
+      const machines = {
+        perfect: `new PerfectNegotiation(() => !${leads})`,
+        proposals: `new ProposingNegotiation(() => ${leads})`,
+        lock: `new LockedNegotiation(${leads}, 'lock')`,
+        turn: `new LockedNegotiation(${leads}, 'turn')`,
+      };
+      const machine = strategy === undefined ? '' : machines[strategy];
       const peerOptions = strategy === undefined ? own : `{ ...${own}, negotiation: () => ${machine} }`;
       return `makeEnd('${keys[index]}', '${local}', '${remote}', ${line}, ${peerOptions}, ${JSON.stringify(options.configuration ?? {})})`;
     };

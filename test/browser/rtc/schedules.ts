@@ -48,6 +48,11 @@ export async function playSchedule(
     await Promise.race([play(), hang]);
   } catch (error) {
     outcome.faults.push(error instanceof Error ? error.message : String(error));
+    const look = `return { ...peer.counts, state: peer.state, signaling: peer.peer.signalingState, ice: peer.peer.iceConnectionState,
+      connection: peer.peer.connectionState, channels: [...end.channels.keys()], errors: end.errors, closes: end.closes,
+      directions: peer.peer.getTransceivers().map((one) => [one.direction, one.currentDirection]) }`;
+    for (const end of [scene.alice, scene.bob])
+      outcome.faults.push(await end(look).then(JSON.stringify, String));
   } finally {
     clearTimeout(timer);
     outcome.ms = performance.now() - begin;

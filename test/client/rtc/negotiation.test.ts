@@ -5,13 +5,15 @@ import { FAILURES_LIMIT, Negotiation, type NegotiationMachine } from '../../../s
 import type { NegotiationSignal } from '../../../src/client/rtc/signal.js';
 import { ModelEnd } from './model-connection.js';
 import { LockedNegotiation } from './strategies/locked-negotiation.js';
+import { ProposingNegotiation } from './strategies/proposing-negotiation.js';
 import { PerfectNegotiation } from './strategies/perfect-negotiation.js';
 
 type Strategy = (isLeader: boolean) => NegotiationMachine;
 
 const STRATEGIES: Record<string, Strategy> = {
-  proposals: (isLeader) => new Negotiation(() => isLeader),
+  'a turn after proposals': (isLeader) => new Negotiation(() => isLeader),
   // So that what the ADR compares with is right, too.
+  proposals: (isLeader) => new ProposingNegotiation(() => isLeader),
   'perfect negotiation': (isLeader) => new PerfectNegotiation(() => !isLeader),
   'a lock': (isLeader) => new LockedNegotiation(isLeader, 'lock'),
   'a turn': (isLeader) => new LockedNegotiation(isLeader, 'turn'),
@@ -86,17 +88,57 @@ describe.each(Object.entries(STRATEGIES))('%s', (_name, strategy) => {
 });
 
 describe('Negotiation', () => {
-  test('needs two signals for one thing, and no more than one unanswered offer for each collision', async () => {
+  test('needs two signals for each round, one for a proposal that was forgotten, and two for each turn that was asked for', async () => {
     await fc.assert(
       fc.asyncProperty(fc.scheduler(), operations, async (scheduler, plan) => {
         const { ends, signals } = await play(scheduler, (isLeader) => new Negotiation(() => isLeader), plan);
         const [{ counts }, { counts: others }] = [ends[0].machine, ends[1].machine];
         expect(counts.rounds).toBe(others.rounds);
-        expect(signals).toBeLessThanOrEqual(2 * counts.rounds + counts.collisions);
+        expect(counts.collisions).toBeLessThanOrEqual(1);
+        expect(signals).toBeLessThanOrEqual(5 * counts.rounds + counts.collisions);
         expect(counts.rounds).toBeLessThanOrEqual(plan.length + counts.collisions);
       }),
       { numRuns: 100 },
     );
+  });
+
+  test('asks for the turn when something was agreed on, offers with it, and gives it back with its round', () => {
+    const follower = new Negotiation(() => false);
+    follower.handle({ type: 'received', signal: { type: 'offer', round: 1, sdp: 'theirs' } });
+    follower.handle({ type: 'answered', sdp: 'yes' });
+    expect(follower.handle({ type: 'needed' })).toEqual([{ do: 'send', signal: { type: 'want' } }]);
+    expect(follower.handle({ type: 'received', signal: { type: 'grant' } })).toEqual([
+      { do: 'offer', isProposal: false },
+    ]);
+    follower.handle({ type: 'offered', sdp: 'own' });
+    const answer = { type: 'answer', round: 1, sdp: 'yes' } as const;
+    expect(follower.handle({ type: 'received', signal: answer })).toEqual([
+      { do: 'apply', own: null, sdp: 'yes' },
+    ]);
+    follower.handle({ type: 'applied' });
+    expect(follower.handle({ type: 'needed' })).toEqual([{ do: 'send', signal: { type: 'want' } }]);
+  });
+
+  test('passes a turn that it does not need any more', () => {
+    const follower = new Negotiation(() => false);
+    follower.handle({ type: 'received', signal: { type: 'offer', round: 1, sdp: 'theirs' } });
+    follower.handle({ type: 'answered', sdp: 'yes' });
+    expect(follower.handle({ type: 'received', signal: { type: 'grant' } })).toEqual([
+      { do: 'send', signal: { type: 'pass' } },
+    ]);
+  });
+
+  test('lends the turn before it takes a second round of its own', () => {
+    const leader = new Negotiation(() => true);
+    leader.handle({ type: 'needed' });
+    leader.handle({ type: 'offered', sdp: 'own' });
+    leader.handle({ type: 'received', signal: { type: 'want' } });
+    leader.handle({ type: 'received', signal: { type: 'answer', round: 1, sdp: 'yes' } });
+    leader.handle({ type: 'needed' });
+    expect(leader.handle({ type: 'applied' })).toEqual([{ do: 'send', signal: { type: 'grant' } }]);
+    expect(leader.handle({ type: 'received', signal: { type: 'pass' } })).toEqual([
+      { do: 'offer', isProposal: false },
+    ]);
   });
 
   test('ignores the crossing proposal on one side and forgets it on the other, which had set nothing', () => {

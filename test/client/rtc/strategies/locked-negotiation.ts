@@ -7,12 +7,6 @@ import type {
 } from '../../../../src/client/rtc/negotiation.js';
 import type { NegotiationSignal } from '../../../../src/client/rtc/signal.js';
 
-/** On the wire a `refuse` with one of these rounds: the product has no such signals. */
-const WANT = 1_000_001;
-const GRANT = 1_000_002;
-/** The lock was granted and is not needed any more. */
-const PASS = 1_000_003;
-
 type Holder = 'me' | 'them' | 'nobody';
 
 export class LockedNegotiation implements NegotiationMachine {
@@ -86,12 +80,12 @@ export class LockedNegotiation implements NegotiationMachine {
     if (this.#holder !== 'them' && this.#theyAsked && !(this.#asked && this.#isLeader)) {
       this.#theyAsked = false;
       this.#holder = 'them';
-      this.#say(GRANT, steps);
+      this.#say('grant', steps);
     }
     // A turn comes home by itself.
     if (this.#needed && !this.#asked && this.#holder !== 'me' && this.#home !== 'me') {
       this.#asked = true;
-      this.#say(WANT, steps);
+      this.#say('want', steps);
     }
   }
 
@@ -118,22 +112,27 @@ export class LockedNegotiation implements NegotiationMachine {
       case 'candidate':
         steps.push({ do: 'candidates', candidates: signal.candidate });
         return;
-      case 'refuse':
-        if (signal.round === WANT) this.#theyAsked = true;
-        if (signal.round === PASS) this.#holder = this.#home;
-        if (signal.round !== GRANT) return;
+      case 'want':
+        this.#theyAsked = true;
+        return;
+      case 'pass':
+        this.#holder = this.#home;
+        return;
+      case 'grant':
         this.#asked = false;
         this.#holder = 'me';
         if (this.#needed) return;
         this.#holder = this.#home;
-        this.#say(PASS, steps);
+        this.#say('pass', steps);
+        return;
+      case 'refuse':
         return;
       default:
         signal satisfies never;
     }
   }
 
-  #say(round: number, steps: Step[]): void {
-    steps.push({ do: 'send', signal: { type: 'refuse', round } });
+  #say(type: 'want' | 'grant' | 'pass', steps: Step[]): void {
+    steps.push({ do: 'send', signal: { type } });
   }
 }

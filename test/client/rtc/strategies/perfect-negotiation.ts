@@ -109,7 +109,7 @@ export class PerfectNegotiation implements NegotiationMachine {
   }
 
   #take(signal: NegotiationSignal, steps: Step[]): void {
-    const isMine = signal.type !== 'candidate' && this.#phase === 'offered' && signal.round === this.#round;
+    const isMine = 'round' in signal && this.#phase === 'offered' && signal.round === this.#round;
     switch (signal.type) {
       case 'offer':
         return this.#takeOffer(signal, steps);
@@ -125,6 +125,10 @@ export class PerfectNegotiation implements NegotiationMachine {
       case 'candidate':
         // Those of a description that is not applied belong to an offer that was ignored: the driver sees that by their fragment.
         steps.push({ do: 'candidates', candidates: signal.candidate });
+        return;
+      case 'want':
+      case 'grant':
+      case 'pass':
         return;
       default:
         signal satisfies never;
