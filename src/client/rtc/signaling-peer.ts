@@ -99,6 +99,7 @@ export class RTCSignalingPeer {
   #areFirst = true;
   /** An ICE restart is wanted until the fragments are others than these. */
   #worn: string | null = null;
+  #sent = 0;
   #isClosed = false;
 
   /**
@@ -150,9 +151,9 @@ export class RTCSignalingPeer {
     return this.#recovery.state;
   }
 
-  /** How the negotiations went so far. */
-  get counts(): Readonly<NegotiationCounts> {
-    return this.#negotiation.counts;
+  /** How the negotiations went so far; `sent` counts descriptions, candidates in batches, and what is said about turns. */
+  get counts(): Readonly<NegotiationCounts & { sent: number }> {
+    return { ...this.#negotiation.counts, sent: this.#sent };
   }
 
   /** Calls `listener` for each such event. Returns a function that removes it. */
@@ -347,6 +348,7 @@ export class RTCSignalingPeer {
   #do(step: Step): void {
     switch (step.do) {
       case 'send':
+        this.#sent++;
         this.#dialogue.send(step.signal);
         if (step.signal.type !== 'offer' && step.signal.type !== 'answer') return;
         if (step.signal.type === 'offer' && this.#outgoing.areWaiting) this.#handle({ type: 'needed' });
@@ -451,7 +453,7 @@ export class RTCSignalingPeer {
       ({ usernameFragment }) => !usernameFragment || fragments.includes(usernameFragment),
     );
     this.#candidates = [];
-    while (useful.length > 0)
+    for (; useful.length > 0; this.#sent++)
       this.#dialogue.send({ type: 'candidate', candidate: useful.splice(0, CANDIDATES_LIMIT) });
   }
 

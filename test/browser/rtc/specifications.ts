@@ -72,7 +72,7 @@ export const SPECIFICATIONS: readonly Specification[] = [
     options: { isBobLate: true },
     play: async ({ alice, bob }) => {
       const opened = alice(OPEN_AND_ECHO);
-      await alice(`await until(() => peer.peer.signalingState === 'have-local-offer')`);
+      await alice(`await until(() => peer.counts.sent > 0)`);
       await bob(`await make()`);
       expect(await opened).toEqual(['open', 'hello']);
     },
@@ -82,7 +82,7 @@ export const SPECIFICATIONS: readonly Specification[] = [
     options: { isBobLate: true },
     play: async ({ alice, bob }) => {
       const opened = alice(OPEN_AND_ECHO);
-      await alice(`await until(() => peer.peer.signalingState === 'have-local-offer')`);
+      await alice(`await until(() => peer.counts.sent > 0)`);
       const late = bob(
         `await make(); const second = ends.get(key).peer; ${OPEN_AND_ECHO.replace('peer.', 'second.')}`,
       );
