@@ -3,23 +3,28 @@ import WebSocket from 'ws';
 
 const HANDSHAKE_LIMIT_MS = 20_000;
 
-export async function connectAll({ driver, port, ids, atOnce, noteFault }) {
+/**
+ * @param ports of the server, or of several: clients are dealt out in turn
+ * @param rooms the room of each client, where it has one
+ */
+export async function connectAll({ driver, ports, ids, rooms = [], atOnce, noteFault }) {
   const ends = new Array(ids.length);
   let next = 0;
   const connectSome = async () => {
     while (next < ids.length) {
       const index = next++;
-      ends[index] = await connect(driver, port, ids[index], noteFault);
+      const place = { port: ports[index % ports.length], id: ids[index], room: rooms[index] };
+      ends[index] = await connect(driver, place, noteFault);
     }
   };
   await Promise.all(Array.from({ length: atOnce }, connectSome));
   return ends;
 }
 
-function connect(driver, port, id, noteFault) {
-  const { url, protocols = [], hello } = driver.open(port, id);
+function connect(driver, { port, id, room }, noteFault) {
+  const { url, protocols = [], hello } = driver.open(port, id, room);
   const socket = new WebSocket(url, protocols, { perMessageDeflate: false, skipUTF8Validation: true });
-  const end = { id, socket, localPort: 0, onMessage: null };
+  const end = { id, room, socket, localPort: 0, count: 0, rest: null, onMessage: null };
   return new Promise((resolve, reject) => {
     const timer = setTimeout(
       () => reject(new Error(`no handshake within ${HANDSHAKE_LIMIT_MS} ms`)),
@@ -31,6 +36,12 @@ function connect(driver, port, id, noteFault) {
       clearTimeout(timer);
       resolve(end);
     };
+    const take = (bytes) => {
+      if (!done) {
+        if (driver.greet(end, bytes)) finish();
+      } else if (driver.isMessage(bytes)) end.onMessage?.(bytes);
+      else driver.control(socket, bytes);
+    };
     socket.on('upgrade', (response) => (end.localPort = response.socket.localPort));
     socket.on('open', () => {
       if (hello !== undefined) socket.send(hello);
@@ -38,10 +49,8 @@ function connect(driver, port, id, noteFault) {
     });
     socket.on('message', (bytes) => {
       try {
-        if (!done) {
-          if (driver.greet(socket, bytes, id)) finish();
-        } else if (driver.isMessage(bytes)) end.onMessage?.(bytes);
-        else driver.control(socket, bytes);
+        if (driver.split === undefined) take(bytes);
+        else driver.split(end, bytes, take);
       } catch (error) {
         noteFault(error.message);
         reject(error);

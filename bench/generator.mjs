@@ -1,40 +1,84 @@
-// A load generator: a process of its own that opens connections and keeps messages in flight, as the run tells it.
+// A load generator: a process of its own that opens connections and moves messages over them, as the run tells it.
 import { connectAll } from './connections.mjs';
 import { DRIVERS } from './peers/drivers.mjs';
-import { PingPong } from './ping-pong.mjs';
+import { PingPong } from './traffic/ping-pong.mjs';
+import { Members, Publishers } from './traffic/rooms.mjs';
+import { Schedule } from './traffic/schedule.mjs';
 
-/** Index of a client → its end of a connection. */
+/** Id of a client → its end of a connection. */
 const ends = new Map();
 const faults = [];
 let driver = null;
-let pingPong = null;
+let traffic = null;
+let members = null;
+let publishers = null;
 
 function noteFault(text) {
   if (faults.length < 5) faults.push(text);
 }
 
-async function connect({ driver: name, port, ids, atOnce }) {
-  driver = DRIVERS[name];
-  const opened = await connectAll({ driver, port, ids, atOnce, noteFault });
-  for (const end of opened) ends.set(end.id, end);
-  return { ports: opened.map((end) => [end.id, end.localPort]) };
-}
+const endOf = (id) => ends.get(id);
 
 const ANSWERS = {
-  connect,
-  async start({ pairs, window, payload }) {
-    const connected = pairs.map((pair) => pair.map((id) => ends.get(id)));
-    pingPong = new PingPong({ driver, pairs: connected, window, payload, noteFault });
-    pingPong.start();
+  async connect({ driver: name, ports, ids, rooms, atOnce }) {
+    driver = DRIVERS[name];
+    const opened = await connectAll({ driver, ports, ids, rooms, atOnce, noteFault });
+    for (const end of opened) ends.set(end.id, end);
+    return { ports: opened.map((end) => [end.id, end.localPort]) };
+  },
+  /** So many messages, or for so long, so that the server's code is compiled before anything is measured. */
+  async warmUp({ pairs, messages, limitMs, ...load }) {
+    const loop = new PingPong({ driver, pairs: pairs.map((pair) => pair.map(endOf)), noteFault, ...load });
+    const since = performance.now();
+    loop.start();
+    while (loop.received < messages && performance.now() - since < limitMs) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    const { sent, received } = await loop.settle();
+    if (sent !== received) noteFault(`sent ${sent} but received ${received} before the measured interval`);
+    return {};
+  },
+  /** Pairs of clients that send to each other, in a closed loop or, with a rate, in an open one. */
+  async start({ pairs, ...load }) {
+    const connected = pairs.map((pair) => pair.map(endOf));
+    const Loop = load.ratePerSecond === undefined ? PingPong : Schedule;
+    traffic = new Loop({ driver, pairs: connected, noteFault, ...load });
+    traffic.start();
     return {};
   },
   async mark() {
-    pingPong.mark();
+    traffic.mark();
     return {};
   },
   async stop() {
-    return { ...(await pingPong.stop()), faults };
+    return { ...(await traffic.stop()), faults };
   },
+
+  async listen({ members: list, payload }) {
+    const connected = list.map(([id, publisher]) => ({ end: endOf(id), publisher }));
+    members = new Members({ driver, members: connected, payload, noteFault });
+    return {};
+  },
+  async publish({ rooms, ratePerSecond, payload }) {
+    const connected = rooms.map(([name, id]) => ({ name, end: endOf(id) }));
+    publishers = new Publishers({ driver, rooms: connected, ratePerSecond, payload });
+    publishers.start();
+    return {};
+  },
+  async markMembers() {
+    members.mark();
+    return {};
+  },
+  async unmarkMembers() {
+    return members.unmark();
+  },
+  async stopPublishing() {
+    return publishers.stop();
+  },
+  async settleMembers({ expected }) {
+    return { ...(await members.settle(expected)), faults };
+  },
+
   async faults() {
     return { faults };
   },

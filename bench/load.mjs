@@ -6,6 +6,9 @@ import { fileURLToPath } from 'node:url';
 /** Two at most: on a small machine more of them would only fight the server for its cores. */
 const GENERATORS = 2;
 
+/** A generator that says nothing for so long waits for a server that hangs. */
+const ANSWER_LIMIT_MS = 120_000;
+
 class Generator {
   #child = fork(fileURLToPath(new URL('generator.mjs', import.meta.url)), { serialization: 'advanced' });
 
@@ -15,13 +18,25 @@ class Generator {
 
   /** @throws what went wrong in the generator */
   async ask(question) {
-    this.#child.send(question);
-    const answer = await Promise.race([
-      once(this.#child, 'message').then(([message]) => message),
-      once(this.#child, 'exit').then(([code]) => ({ error: `the generator ended with ${code}` })),
-    ]);
-    if (answer.error !== undefined) throw new Error(answer.error);
-    return answer;
+    const done = new AbortController();
+    const { signal } = done;
+    const limit = setTimeout(() => done.abort(), ANSWER_LIMIT_MS);
+    try {
+      this.#child.send(question);
+      const answer = await Promise.race([
+        once(this.#child, 'message', { signal }).then(([message]) => message),
+        once(this.#child, 'exit', { signal }).then(([code]) => ({
+          error: `the generator ended with ${code}`,
+        })),
+      ]);
+      if (answer.error !== undefined) throw new Error(answer.error);
+      return answer;
+    } catch (error) {
+      throw signal.aborted ? new Error(`no answer to ${question.type} within ${ANSWER_LIMIT_MS} ms`) : error;
+    } finally {
+      clearTimeout(limit);
+      done.abort();
+    }
   }
 
   async stop() {
@@ -33,7 +48,11 @@ class Generator {
 }
 
 export class Load {
-  #generators = Array.from({ length: GENERATORS }, () => new Generator());
+  #generators;
+
+  constructor(count = GENERATORS) {
+    this.#generators = Array.from({ length: count }, () => new Generator());
+  }
 
   get pids() {
     return this.#generators.map((generator) => generator.pid);
@@ -41,7 +60,12 @@ export class Load {
 
   /** The same question to all at once. */
   ask(question) {
-    return Promise.all(this.#generators.map((generator) => generator.ask(question)));
+    return this.askAll(() => question);
+  }
+
+  /** Its own question to each, all at once. */
+  askAll(questionOf) {
+    return Promise.all(this.#generators.map((generator, index) => generator.ask(questionOf(index))));
   }
 
   /** Its own question to each, one after another. */
@@ -51,6 +75,10 @@ export class Load {
       answers.push(await generator.ask(questionOf(index)));
     }
     return answers;
+  }
+
+  askOne(index, question) {
+    return this.#generators[index].ask(question);
   }
 
   get size() {

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem } from 'node:os';
 
-/** utime and stime are in ticks of this length on every Linux that Node runs on (USER_HZ is 100). */
+/** /proc/stat counts in ticks of this length on every Linux that Node runs on (USER_HZ is 100). */
 const TICK_MICROS = 10_000;
 
 function statOf(pid) {
@@ -29,12 +29,15 @@ export function processTree(root) {
   return tree;
 }
 
-/** CPU time of these processes so far, user and system, all threads, µs. */
+/** CPU time of these processes so far, user and system, all their living threads, µs: from the scheduler, which counts nanoseconds. */
 export function cpuMicros(pids) {
-  return pids.reduce((sum, pid) => {
-    const fields = statOf(pid);
-    return sum + (Number(fields[11]) + Number(fields[12])) * TICK_MICROS;
-  }, 0);
+  let nanos = 0;
+  for (const pid of pids) {
+    for (const thread of readdirSync(`/proc/${pid}/task`)) {
+      nanos += Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]);
+    }
+  }
+  return nanos / 1000;
 }
 
 /** CPU time of everything on the machine so far, and what a hypervisor took of it, µs. */
@@ -61,13 +64,13 @@ export function pssKib(pids) {
   }, 0);
 }
 
-/** For each client's port, the server process that holds the other end of its connection. */
-export function ownersOfPorts(serverPort, pids) {
+/** For each client's port, the server process that holds the other end of its connection to one of the server's ports. */
+export function ownersOfPorts(serverPorts, pids) {
   const inodes = new Map();
   for (const table of ['/proc/net/tcp', '/proc/net/tcp6']) {
     for (const row of readFileSync(table, 'utf8').split('\n').slice(1)) {
       const [, local, remote, , , , , , , inode] = row.trim().split(/\s+/);
-      if (!local || portIn(local) !== serverPort || inode === '0') continue;
+      if (!local || !serverPorts.includes(portIn(local)) || inode === '0') continue;
       inodes.set(`socket:[${inode}]`, portIn(remote));
     }
   }

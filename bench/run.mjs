@@ -1,117 +1,216 @@
-// npm run bench -- SCENARIO [options]: measures signalbox and its peers on the same load, one after another.
+// npm run bench [SCENARIO …] [options]: measures signalbox and its peers on the same load, one after another.
 import { parseArgs } from 'node:util';
-import { idle } from './scenarios/idle.mjs';
-import { relay } from './scenarios/relay.mjs';
+import { goalTable, judge } from './goals.mjs';
 import { describeMachine } from './machine.mjs';
+import { measure } from './measure.mjs';
 import { signalbox } from './peers/signalbox.mjs';
-import { printTable } from './table.mjs';
+import { plotGoals } from './plot/goals.mjs';
+import { profileFiles, profileTable, sharesOf } from './profile.mjs';
+import { writeReports } from './report.mjs';
+import { replot, saveGoals, savePlotOfGoals, saveProfile, saveResults, toJson } from './results.mjs';
+import { bundle } from './scenarios/bundle.mjs';
+import { fanOut } from './scenarios/fan-out.mjs';
+import { growth } from './scenarios/growth.mjs';
+import { idle } from './scenarios/idle.mjs';
+import { latency } from './scenarios/latency.mjs';
+import { relay } from './scenarios/relay.mjs';
+import { serialization } from './scenarios/serialization.mjs';
+import { wire } from './scenarios/wire.mjs';
+import { formatTable, scenarioTable } from './table.mjs';
 
-const SCENARIOS = { relay, idle };
+const SCENARIOS = [bundle, serialization, wire, relay, latency, fanOut, idle, growth];
 
-const USAGE = `usage: npm run bench -- relay|idle [options]
+const NUMBERS = {
+  seconds: [0.5, 600],
+  warmup: [0, 60],
+  pairs: [2, 5000],
+  window: [1, 1000],
+  payload: [16, 16_384],
+  connections: [10, 30_000],
+  rate: [10, 200_000],
+  members: [10, 20_000],
+  deliveries: [100, 500_000],
+};
+
+const USAGE = `usage: npm run bench                        all scenarios, one table of all goals; saved in bench/results/
+       npm run bench -- SCENARIO … [options]
+       npm run bench -- plots               draws the plots of bench/results/ again, and writes its tables into the documents
+scenarios: ${SCENARIOS.map((scenario) => scenario.name).join(', ')}
   --only a,b          systems to run, by name (a name matches all its worker counts; name/2 the one with two workers)
-  --repeat N          interleaved repeats, the median counts (default 3)
+  --repeat N          interleaved repeats, the median counts (default 5)
+  --save              save results and plots, as a run of all scenarios does
   --against DIR       another build of signalbox as before/1 and before/2, e.g. dist.before (a copy of dist/ in the project's root)
+  --with NAME=VALUE   signalbox with another setting beside the usual one, as with/1 and with/2
   --profile           leave a CPU profile of each process of signalbox in bench/profiles/ (for Chrome's or VS Code's viewer)
   --json              one JSON object a line on stdout (npm run -s bench -- … leaves nothing else there)
-relay:
-  --mode M            volatile (default), or kept: messages that are stored, in the embedded store and in Redis
-  --seconds N         measured interval (default 5)
-  --warmup N          seconds before it (default 2)
-  --pairs N           pairs of clients (default 100)
-  --window N          messages in flight per pair (default 8)
-  --payload N         bytes (default 64)
-idle:
-  --connections N     idle sessions (default 10000, at most 15000)
-systems: ${[...new Set(Object.values(SCENARIOS).flatMap((scenario) => scenario.systems.map((s) => s.label)))].join(', ')}`;
+  --mode M            relay: volatile, nodes (two, over Redis), kept (stored messages) or all (default where all scenarios run)
+${SCENARIOS.filter(({ defaults }) => Object.keys(defaults).length > 0)
+  .map(({ name, defaults }) => {
+    const list = Object.entries(defaults).map(([key, value]) => `--${key} ${value}`);
+    return `  ${name.padEnd(14)} ${list.join(' ')}`;
+  })
+  .join('\n')}`;
 
 function readOptions() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
       only: { type: 'string' },
-      repeat: { type: 'string', default: '3' },
+      repeat: { type: 'string', default: '5' },
       json: { type: 'boolean', default: false },
+      save: { type: 'boolean', default: false },
       profile: { type: 'boolean', default: false },
       against: { type: 'string' },
-      mode: { type: 'string', default: 'volatile' },
-      seconds: { type: 'string', default: '5' },
-      warmup: { type: 'string', default: '2' },
-      pairs: { type: 'string', default: '100' },
-      window: { type: 'string', default: '8' },
-      payload: { type: 'string', default: '64' },
-      connections: { type: 'string', default: '10000' },
+      with: { type: 'string', multiple: true, default: [] },
+      mode: { type: 'string' },
+      ...Object.fromEntries(Object.keys(NUMBERS).map((name) => [name, { type: 'string' }])),
     },
   });
   if (values.profile) process.env.SIGNALBOX_BENCH_PROFILE = '1';
-  const scenario = SCENARIOS[positionals[0]];
-  if (!scenario || positionals.length > 1) throw new Error('name one scenario');
   const number = (name, least, most) => {
     const value = Number(values[name]);
     if (!(value >= least && value <= most)) throw new Error(`--${name} is a number from ${least} to ${most}`);
     return value;
   };
+  const given = Object.entries(NUMBERS).filter(([name]) => values[name] !== undefined);
+  const all = positionals.length === 0;
   return {
-    scenario,
+    all,
+    plots: positionals[0] === 'plots',
+    names: all ? SCENARIOS.map((scenario) => scenario.name) : positionals,
+    only: values.only?.split(','),
+    against: values.against,
+    settings: values.with.map((text) => text.split('=')),
+    mode: values.mode ?? (all ? 'all' : 'volatile'),
     json: values.json,
+    profile: values.profile,
+    // A run that leaves something out is not the last run of everything.
+    save: values.save || (all && values.only === undefined && given.length === 0),
     repeat: number('repeat', 1, 50),
-    systems: chooseSystems([...systemsOf(scenario, values.mode), ...before(values.against)], values.only),
-    load: {
-      seconds: number('seconds', 0.5, 600),
-      warmup: number('warmup', 0, 60),
-      pairs: number('pairs', 2, 5000),
-      window: number('window', 1, 1000),
-      payload: number('payload', 16, 16_384),
-      connections: number('connections', 10, 15_000),
-    },
+    load: Object.fromEntries(given.map(([name, range]) => [name, number(name, ...range)])),
   };
 }
 
-function systemsOf(scenario, mode) {
-  if (mode === 'volatile') return scenario.systems;
-  if (mode === 'kept' && scenario.keptSystems !== undefined) return scenario.keptSystems;
-  throw new Error(`no mode ${mode}`);
+function find(name) {
+  const scenario = SCENARIOS.find((each) => each.name === name);
+  if (scenario === undefined) throw new Error(`no scenario ${name}`);
+  return scenario;
 }
 
-function before(build) {
-  return build === undefined ? [] : [signalbox(1, 'before', build), signalbox(2, 'before', build)];
+async function casesOf(scenario, { load, only, against, settings, mode }) {
+  const known = Object.keys(scenario.defaults).filter((name) => name in load);
+  const chosen = { ...scenario.defaults, ...Object.fromEntries(known.map((name) => [name, load[name]])) };
+  const variant = (name, changes) => [1, 2].map((workers) => signalbox(workers, name, changes));
+  const variants = [
+    ...(against === undefined ? [] : variant('before', { build: against })),
+    ...(settings.length === 0 ? [] : variant('with', { settings: Object.fromEntries(settings) })),
+  ];
+  const cases = [
+    ...(await scenario.cases(chosen, { mode })),
+    ...variants.map((system) => ({ label: system.label, system, load: chosen })),
+  ];
+  if (only === undefined) return cases;
+  const matches = ({ label, system }, name) => [label, system?.label, system?.name].includes(name);
+  // One that was asked for is in all rounds.
+  return cases
+    .filter((each) => only.some((name) => matches(each, name)))
+    .map(({ rounds: _some, ...each }) => each);
 }
 
-function chooseSystems(systems, only) {
-  if (only === undefined) return systems;
-  return only.split(',').flatMap((name) => {
-    const found = systems.filter((system) => system.label === name || system.name === name);
-    if (found.length === 0) throw new Error(`no system ${name}`);
-    return found;
-  });
+async function runScenario(scenario, options) {
+  const cases = await casesOf(scenario, options);
+  if (cases.length === 0) return { scenario, rows: [], seconds: 0 };
+  const since = performance.now();
+  const rows = await measure(scenario, cases, scenario.exact ? 1 : options.repeat, (line) =>
+    console.error(line),
+  );
+  return { scenario, rows, seconds: Math.round((performance.now() - since) / 1000) };
 }
 
-async function measure({ scenario, systems, repeat, load }) {
-  const runs = new Map(systems.map((system) => [system, []]));
-  for (let round = 1; round <= repeat; round++) {
-    for (const system of systems) {
-      console.error(`[${round}/${repeat}] ${system.label}`);
-      const result = await scenario.run(system, load);
-      console.error(`      ${scenario.describe(result)}`);
-      runs.get(system).push(result);
-    }
+function report({ scenario, rows, seconds }, { json, save, profile }, run) {
+  if (rows.length === 0) return [];
+  const judged = scenario.goals.map((goal) => judge(goal, rows));
+  if (json) for (const row of rows) console.log(toJson(scenario.name, row));
+  else console.log(`\n${formatTable(scenarioTable(scenario, rows))}`);
+  // A profile slows down what it looks at.
+  if (save && !profile) saveResults(scenario, { ...run, seconds }, rows);
+  return judged;
+}
+
+/** Of the processes that this run profiled: a primary that only waited is not shown, but belongs to the sum. */
+function reportProfiles(before, { save }, measured) {
+  const names = profileFiles().filter((name) => !before.has(name));
+  for (const name of names) {
+    const found = sharesOf([name]);
+    if (found.busySeconds > 1) console.error(`\n${formatTable(profileTable(name, found))}`);
   }
-  return [...runs].map(([system, results]) => scenario.summarize(system, results));
+  const [row, ...others] = measured.flatMap(({ rows }) => rows);
+  const isOne = others.length === 0 && row?.figures.cpuMicrosPerMessage !== undefined;
+  if (save && isOne && names.length > 0) saveProfile(row, sharesOf(names));
+}
+
+/** Where a system failed the documents may lack its figures; the run's own tables are printed all the same. */
+function tryReports(faults) {
+  try {
+    writeReports(SCENARIOS);
+  } catch (error) {
+    faults.push(`documents: ${error.message}`);
+  }
+}
+
+/** An interrupted run ends its servers and generators: see the exit listeners of both. */
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(130));
+
+async function main(options) {
+  if (options.plots) {
+    for (const scenario of SCENARIOS) replot(scenario);
+    savePlotOfGoals(plotGoals);
+    writeReports(SCENARIOS);
+    return 0;
+  }
+  const scenarios = options.names.map(find);
+  const chosen = (await Promise.all(scenarios.map((scenario) => casesOf(scenario, options)))).flat();
+  if (chosen.length === 0) throw new Error(`no system ${options.only.join(', ')}`);
+  const machine = describeMachine();
+  console.error(machine);
+  for (const note of new Set(chosen.flatMap(({ system }) => system?.notes ?? []))) console.error(note);
+
+  const profilesBefore = new Set(profileFiles());
+  const run = { machine, at: new Date().toISOString(), repeat: options.repeat };
+  const since = performance.now();
+  const all = [];
+  const judged = [];
+  const faults = [];
+  for (const scenario of scenarios) {
+    const measured = await runScenario(scenario, options);
+    all.push(measured);
+    judged.push(...report(measured, options, run));
+    faults.push(
+      ...measured.rows.flatMap((row) => row.faults.map((fault) => `${scenario.name} ${row.label}: ${fault}`)),
+    );
+  }
+  reportProfiles(profilesBefore, options, all);
+  const seconds = Math.round((performance.now() - since) / 1000);
+  const shown = options.all ? judged : judged.filter((goal) => goal.verdict !== 'not measured');
+  if (options.json) for (const goal of shown) console.log(JSON.stringify(goal));
+  else if (shown.length > 0) console.log(`\n${formatTable(goalTable(shown))}`);
+  if (options.save && options.all) {
+    saveGoals({ ...run, seconds }, judged);
+    savePlotOfGoals(plotGoals);
+    tryReports(faults);
+  }
+  console.error(`\n${seconds} s; ${describeMachine()}`);
+  for (const fault of faults) console.error(`FAULT ${fault}`);
+  return faults.length > 0 ? 1 : 0;
 }
 
 let options;
 try {
   options = readOptions();
+  if (!options.plots) options.names.forEach(find);
 } catch (error) {
   console.error(`${error.message}\n${USAGE}`);
   process.exit(2);
 }
-console.error(describeMachine());
-for (const note of new Set(options.systems.flatMap((system) => system.notes ?? []))) console.error(note);
-const rows = await measure(options);
-if (options.json) for (const row of rows) console.log(JSON.stringify(options.scenario.toJson(row)));
-else printTable(options.scenario.table(rows));
-const faults = rows.flatMap((row) => row.faults.map((fault) => `${row.system}/${row.workers}: ${fault}`));
-for (const fault of faults) console.error(`FAULT ${fault}`);
 // The listeners of ended children keep nothing alive; what does would be a leak worth seeing.
-process.exitCode = faults.length > 0 ? 1 : 0;
+process.exitCode = await main(options);

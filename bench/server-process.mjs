@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { processTree } from './machine.mjs';
 
 const START_LIMIT_MS = 20_000;
-const STOP_LIMIT_MS = 15_000;
+const STOP_LIMIT_MS = 8_000;
 /** Most of a server's own words that are kept, characters: shown when it fails. */
 const OUTPUT_LIMIT = 16_384;
 
@@ -18,13 +18,30 @@ async function freePort() {
   return port;
 }
 
+/** Those that run: whatever ends the benchmark ends them. */
+const running = new Set();
+process.once('exit', () => {
+  for (const server of running) killAll(server.pids);
+});
+
+function killAll(pids) {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // Gone already.
+    }
+  }
+}
+
 export class ServerProcess {
   #child;
   #output = '';
 
   static async start(system) {
-    const port = await freePort();
-    const server = new ServerProcess(system, port);
+    const ports = [];
+    for (let i = 0; i < (system.ports ?? 1); i++) ports.push(await freePort());
+    const server = new ServerProcess(system, ports);
     try {
       await server.#untilReady(system);
     } catch (error) {
@@ -34,16 +51,23 @@ export class ServerProcess {
     return server;
   }
 
-  constructor(system, port) {
-    const { script, nodeArgs = [], args = [], env } = system.server(port);
-    this.port = port;
+  constructor(system, ports) {
+    const { script, nodeArgs = [], args = [], env } = system.server(ports);
+    this.ports = ports;
     this.#child = spawn(process.execPath, [...nodeArgs, script, ...args], {
       env: { PATH: process.env.PATH, NODE_ENV: 'production', ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+    running.add(this);
+    this.#child.once('exit', () => running.delete(this));
     const keep = (text) => (this.#output = (this.#output + text).slice(-OUTPUT_LIMIT));
     this.#child.stdout.setEncoding('utf8').on('data', keep);
     this.#child.stderr.setEncoding('utf8').on('data', keep);
+  }
+
+  /** What it has printed, the end of it. */
+  get output() {
+    return this.#output;
   }
 
   /** All its processes: primary and workers. */
@@ -57,7 +81,7 @@ export class ServerProcess {
 
   async #untilReady(system) {
     const deadline = Date.now() + START_LIMIT_MS;
-    while (!(await system.isReady(this.port, this.#output))) {
+    while (!(await system.isReady(this.ports, this.#output))) {
       if (this.#exited || Date.now() > deadline) {
         throw new Error(`${system.label} did not start:\n${this.#output}`);
       }
@@ -71,16 +95,11 @@ export class ServerProcess {
     const ended = once(this.#child, 'exit');
     const tree = this.pids;
     this.#child.kill('SIGTERM');
-    const timer = setTimeout(() => {
-      for (const pid of tree) {
-        try {
-          process.kill(pid, 'SIGKILL');
-        } catch {
-          // Gone already.
-        }
-      }
-    }, STOP_LIMIT_MS);
+    const timer = setTimeout(() => killAll(tree), STOP_LIMIT_MS);
     await ended;
     clearTimeout(timer);
+    // What signalbox warned of, or worse, is part of the result.
+    for (const line of this.#output.split('\n'))
+      if (/^\{"level":[456]0,/.test(line)) console.error(`      ${line}`);
   }
 }

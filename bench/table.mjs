@@ -1,27 +1,35 @@
-// Medians, percentiles and a table for people.
+// A table for people, and how figures are written in it.
+import { figuresOf, medianRatio, roundsOf } from './rows.mjs';
 
-export function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+/** Columns of a table are texts of a row: its median with so many digits, */
+export const fixed = (key, digits) => (row) => (key in row.figures ? row.figures[key].toFixed(digits) : '–');
+
+export const percent = (key) => (row) =>
+  key in row.figures ? `${Math.round(row.figures[key] * 100)} %` : '–';
+
+/** … or how many times another row's. @param baseline its label, or a function of the row's label */
+export const times = (key, baseline) => (row, rows) => {
+  const other = typeof baseline === 'function' ? baseline(row.label) : baseline;
+  const { ratio } = medianRatio(roundsOf(rows), (round) => {
+    const get = figuresOf(rows, round);
+    return [get(row.label, key), get(other, key)];
+  });
+  return Number.isFinite(ratio) ? `${ratio.toFixed(2)} ×` : '–';
+};
+
+export function scenarioTable({ name, columns }, rows) {
+  return {
+    head: [name, ...columns.map(({ head }) => head)],
+    rows: rows.map((row) => [row.label, ...columns.map(({ text }) => text(row, rows))]),
+  };
 }
 
-/** Of raw samples that are sorted already. */
-export function percentile(sorted, share) {
-  if (sorted.length === 0) return Number.NaN;
-  return sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)];
-}
-
-/** First column to the left, the rest to the right. */
-export function printTable({ head, rows, notes = [] }) {
+/** The first column, and those of `left`, begin at the left, the rest end at the right. */
+export function formatTable({ head, rows, left = [0] }) {
   const cells = [head, ...rows];
   const widths = head.map((_, column) => Math.max(...cells.map((row) => row[column].length)));
-  const line = (row) =>
-    row
-      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column])))
-      .join('  ');
-  console.log(line(head));
-  console.log(widths.map((width) => '─'.repeat(width)).join('──'));
-  for (const row of rows) console.log(line(row));
-  for (const note of notes) console.log(note);
+  const pad = (cell, column) =>
+    left.includes(column) ? cell.padEnd(widths[column]) : cell.padStart(widths[column]);
+  const line = (row) => row.map(pad).join('  ').trimEnd();
+  return [line(head), widths.map((width) => '─'.repeat(width)).join('──'), ...rows.map(line)].join('\n');
 }

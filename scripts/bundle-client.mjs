@@ -14,16 +14,14 @@ const out = join(root, 'dist', 'browser');
 /** Loaded by `import()`; each becomes a file of its own, with the names that are taken from it. */
 const LAZY = {
   'client/compression.ts': ['deflate', 'inflate'],
-  'client/late.ts': [
-    'Outbox',
-    'Responder',
-    'clientsPage',
-    'countOf',
-    'membersPage',
-    'onlineOf',
-    'renewToken',
+  'client/late.ts': ['Flight', 'Responder', 'readAnswer'],
+  'client/rtc/rtc.ts': [
+    'GatewaySignaling',
+    'LoopbackSignaling',
+    'RTCSignalingPeer',
+    'peersOf',
+    'simplePeerSignaling',
   ],
-  'client/rtc/rtc.ts': ['GatewaySignaling', 'LoopbackSignaling', 'Peers', 'RTCSignalingPeer'],
   'protocol/json-codec.ts': ['jsonClientCodec'],
 };
 
@@ -38,6 +36,7 @@ const SHARED = {
   'protocol/msgpack-reader.ts': ['decodeMsgpack'],
   'protocol/parse-gateway-frame.ts': ['parseGatewayFrame'],
 };
+const PUBLIC = ['Client', 'ProtocolError', 'GatewayError'];
 
 // No hashes in the names: a page that stays open while the gateway is upgraded must still find what it loads late.
 const fileOf = (name) => `./${name}.js`;
@@ -85,6 +84,11 @@ const fromEntry = {
   },
 };
 
+/** What is for the lazy files alone has a short name in client.js. */
+function exportedAs(name) {
+  return PUBLIC.includes(name) ? name : `$${Object.values(SHARED).flat().indexOf(name)}`;
+}
+
 const options = {
   absWorkingDir: root,
   bundle: true,
@@ -103,7 +107,8 @@ const options = {
 
 async function buildEntry() {
   const exports = { 'client/index.ts': ['Client'], ...SHARED };
-  return build({ ...options, mangleCache: {}, stdin: reexporting(exports), plugins: [forBrowsers] });
+  const stdin = reexporting(exports, exportedAs);
+  return build({ ...options, mangleCache: {}, stdin, plugins: [forBrowsers] });
 }
 
 /** `mangleCache`: the short names that the entry uses. */
@@ -112,8 +117,32 @@ async function buildLazy(module, mangleCache) {
   return build({ ...options, stdin, mangleCache, plugins: [fromEntry, forBrowsers] });
 }
 
-function reexporting(exports) {
-  const lines = Object.entries(exports).map(([module, names]) => `export { ${names} } from './${module}';`);
+/** Takes from client.js what it exports, under the names that it has there. */
+function withShortImports(text) {
+  return text.replace(/import *\{([^}]*)\} *from *"\.\/client\.js"/g, (clause) =>
+    clause.replace(/(\w+) as/g, (_all, name) => `${exportedAs(name)} as`),
+  );
+}
+
+/** See src/client/lazy.ts: another URL after a failure. */
+function withQueries(text) {
+  const found = text.matchAll(/\(\) *=> *import\("(\.\/[\w-]+\.js)"\)/g);
+  const urls = [...found].map(([, url]) => url).sort();
+  const all = Object.keys(LAZY)
+    .map((module) => fileOf(nameOf(module)))
+    .sort();
+  if (urls.join() !== all.join()) throw new Error(`Loaded late without Lazy: ${all} against ${urls}`);
+  return text.replace(
+    /\(\) *=> *import\(("\.\/[\w-]+\.js")\)/g,
+    (_all, url) => `query=>import(${url}+query)`,
+  );
+}
+
+function reexporting(exports, exportedAs = (name) => name) {
+  const lines = Object.entries(exports).map(
+    ([module, names]) =>
+      `export { ${names.map((name) => `${name} as ${exportedAs(name)}`)} } from './${module}';`,
+  );
   return { contents: lines.join('\n'), resolveDir: src, loader: 'ts' };
 }
 
@@ -147,7 +176,9 @@ export async function bundleClient() {
     results.push([nameOf(module), lazy]);
   }
   const files = new Map();
-  for (const [name, { outputFiles }] of results) files.set(`${name}.js`, await squeeze(outputFiles[0].text));
+  for (const [name, { outputFiles }] of results)
+    files.set(`${name}.js`, await squeeze(withShortImports(outputFiles[0].text)));
+  files.set('client.js', withQueries(files.get('client.js')));
   return {
     files,
     inputs: [...new Set(results.flatMap(([, { metafile }]) => Object.keys(metafile.inputs)))],

@@ -4,7 +4,7 @@
 export const INTERNAL_NAMES = [
   // Calls, and the messages that the gateway keeps.
   ...['ahead', 'askAgain', 'bytes', 'fail', 'flush', 'frame', 'isAwaited', 'isReceived', 'loading', 'missed'],
-  ...['onDrain', 'onExpired', 'onLoss', 'outboxCode', 'patient', 'receipt', 'received', 'sessionLost'],
+  ...['onDrain', 'onExpired', 'onLoss', 'patient', 'receipt', 'received', 'sessionLost'],
   ...['settled', 'start', 'startedAt', 'succeed', 'wire', 'isFlying', 'isAccepted', 'isUnsure', 'until'],
   ...[
     'accepted',
@@ -28,7 +28,27 @@ export const INTERNAL_NAMES = [
     'takesNew',
     'unwritable',
   ],
-  ...['cancelWait', 'expiresAt', 'question', 'waitMs', 'callWith', 'late', 'loaded', 'use'],
+  ...[
+    'cancelWait',
+    'expiresAt',
+    'question',
+    'queue',
+    'remove',
+    'takeAll',
+    'takes',
+    'tryWrite',
+    'waitMs',
+    'callWith',
+    'late',
+    'loaded',
+    'use',
+    'calls',
+    'flight',
+    'isVolatile',
+    'settings',
+    'environment',
+    'onToken',
+  ],
   // The connection.
   ...[
     'congested',

@@ -10,6 +10,7 @@ import type { StoreSettings } from './session/store/store.js';
 import { parseRedisUrl } from './session/store/redis-url.js';
 import type { OriginRules } from './transport/upgrade-check.js';
 import { type Environment, SettingReader } from './setting-reader.js';
+import { readTurn, type TurnSettings } from './turn-settings.js';
 
 export type { Environment };
 
@@ -73,6 +74,8 @@ export interface Config {
     requestsPendingLimitBytes: number;
     errorsPerMinuteLimit: number;
     rates: ThrottleRates;
+    /** Bytes that the messages of one client become, on this worker. */
+    fanOut: Rate;
   };
   store: {
     redisUrl: string | null;
@@ -82,6 +85,7 @@ export interface Config {
     settings: StoreSettings;
   };
   iceServers: { urls: string[]; username?: string; credential?: string }[];
+  turn: TurnSettings;
 }
 
 /** Addresses whose `X-Forwarded-For` counts; keeps what it was made of, so that it can be handed to a worker. */
@@ -158,6 +162,7 @@ export function parseConfig(env: Environment): Config {
     limits: readLimits(read),
     store: readStore(read),
     iceServers: readIceServers(read),
+    turn: readTurn(read),
   };
   if (read.mistakes.length > 0) throw new ConfigError(read.mistakes);
   return deepFreeze(config);
@@ -317,15 +322,17 @@ function isOrigin(text: string): boolean {
 /** What a client or an address may save up, in seconds of its rate. */
 const SHARED_BURST_S = 5;
 
+function sharedRate(perSecond: number): Rate {
+  return { perSecond, burst: perSecond * SHARED_BURST_S };
+}
+
 function readLimits(read: SettingReader): Config['limits'] {
   const frameLimitBytes = read.number('FRAME_LIMIT_BYTES');
   if (read.number('LOG_LIMIT_BYTES') < frameLimitBytes) {
     read.wrong('LOG_LIMIT_BYTES', 'is below FRAME_LIMIT_BYTES: a log must have room for the largest message');
   }
-  const shared = (scope: 'CLIENT' | 'ADDRESS', of: 'MESSAGES' | 'BYTES'): Rate => {
-    const perSecond = read.number(`${scope}_${of}_PER_SECOND_LIMIT`);
-    return { perSecond, burst: perSecond * SHARED_BURST_S };
-  };
+  const shared = (scope: 'CLIENT' | 'ADDRESS', of: 'MESSAGES' | 'BYTES'): Rate =>
+    sharedRate(read.number(`${scope}_${of}_PER_SECOND_LIMIT`));
   return {
     frameLimitBytes,
     outboxLimitBytes: read.number('OUTBOX_LIMIT_BYTES'),
@@ -348,6 +355,7 @@ function readLimits(read: SettingReader): Config['limits'] {
       client: { messages: shared('CLIENT', 'MESSAGES'), bytes: shared('CLIENT', 'BYTES') },
       address: { messages: shared('ADDRESS', 'MESSAGES'), bytes: shared('ADDRESS', 'BYTES') },
     },
+    fanOut: sharedRate(read.number('FAN_OUT_BYTES_PER_SECOND_LIMIT')),
   };
 }
 

@@ -8,6 +8,7 @@ import type { Logger } from 'pino';
 import { NodeMetrics } from './admin/node-metrics.js';
 import { startAdminServer } from './admin/server.js';
 import { type Config, serializeConfig, WORKER_ENV } from './config.js';
+import { handOnFrom } from './handovers.js';
 import { createLog } from './log.js';
 import type { ClientId, WorkerId } from './protocol/ids.js';
 import { StoreServer } from './relay/store-link.js';
@@ -16,7 +17,7 @@ import type { Revocation, SessionPlace } from './session/store/store.js';
 import { StartError } from './start-error.js';
 import { backoffMs, type Fate, nextFate } from './supervision.js';
 import { VERSION } from './version.js';
-import { parseToPrimary, type ToWorker } from './worker/control.js';
+import { DOUBT_MS, parseToPrimary, type ToWorker } from './worker/control.js';
 import { EXIT_CANNOT_LISTEN, EXIT_EVICTING_REDIS } from './worker/exit-codes.js';
 
 /** How long a worker may take from fork to listening, ms. */
@@ -70,6 +71,8 @@ class Supervisor implements Primary {
   /** The worker whose successor a roll has forked already. */
   private replacing: Forked | null = null;
   private watchedAt = performance.now();
+  /** When a worker last found that the store may have lost what it had accepted, monotonic ms. */
+  private doubtedAt = -Infinity;
   private lastNumber = 0;
   private lastQuestion = 0;
   private fate: Fate = { failures: 0 };
@@ -219,6 +222,7 @@ class Supervisor implements Primary {
       [WORKER_ENV.directory]: this.directory,
       [WORKER_ENV.storePath]: this.storePath,
     });
+    handOnFrom(worker, () => [...this.forked.values()].some(({ state }) => state === 'ready'));
     const now = performance.now();
     const forked: Forked = { id, process: worker, state: 'starting', startedAt: now, heardAt: now };
     this.forked.set(worker.id, forked);
@@ -236,6 +240,7 @@ class Supervisor implements Primary {
         forked.state = 'ready';
         this.port = message.port;
         this.tellSiblings();
+        this.tellDoubt(forked);
         this.onReady?.();
         return;
       case 'alive':
@@ -243,6 +248,9 @@ class Supervisor implements Primary {
       case 'recycle':
         this.log.warn({ worker: forked.id }, 'replacing a worker whose heap is nearly used up');
         this.rolling = this.rolling.then(() => this.replace(forked));
+        return;
+      case 'doubt':
+        this.doubt(forked);
         return;
       case 'metrics':
         this.answer(message.id, null);
@@ -256,6 +264,20 @@ class Supervisor implements Primary {
       default:
         message satisfies never;
     }
+  }
+
+  /** Each worker sees for itself that its store is another than before, but not those that have begun since. */
+  private doubt(by: Forked): void {
+    this.doubtedAt = performance.now();
+    for (const forked of this.forked.values()) {
+      const isYoung = this.doubtedAt - forked.startedAt < DOUBT_MS;
+      if (forked !== by && isYoung && forked.state === 'ready') this.tellDoubt(forked);
+    }
+  }
+
+  private tellDoubt(forked: Forked): void {
+    const agoMs = performance.now() - this.doubtedAt;
+    if (agoMs < DOUBT_MS) this.tell(forked, { type: 'doubt', agoMs });
   }
 
   private buried(worker: Worker, code: number | null, signal: string | null): void {

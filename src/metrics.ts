@@ -83,6 +83,11 @@ export class Metrics {
   readonly storeErrors = this.counter('store_errors_total', 'Store calls and messages that failed.', [
     'kind',
   ]);
+  readonly doubts = this.counter(
+    'store_doubts_total',
+    'Times a worker found its store to be another than before, and asked senders for what it may have lost.',
+    [],
+  );
   readonly logLinesDropped = this.counter(
     'log_lines_dropped_total',
     'Log lines of workers that could not be written.',

@@ -89,6 +89,7 @@ export const SETTINGS = {
   CLIENT_BYTES_PER_SECOND_LIMIT: count(4_194_304, 0, 10_737_418_240, 'bytes/s per worker', 'Of all sessions of one client; five times as many at once. 0: no limit.'),
   ADDRESS_MESSAGES_PER_SECOND_LIMIT: count(10_000, 0, 10_000_000, 'frames/s per worker', 'Of all connections of one address; five times as many at once. 0: no limit.'),
   ADDRESS_BYTES_PER_SECOND_LIMIT: count(33_554_432, 0, 10_737_418_240, 'bytes/s per worker', 'Of all connections of one address; five times as many at once. 0: no limit.'),
+  FAN_OUT_BYTES_PER_SECOND_LIMIT: count(33_554_432, 0, 10_737_418_240, 'bytes/s per worker', 'Of what the messages of one client become: their bytes (at least 256) once for each session in a room, target of a list or receiver of a broadcast; five times as many at once. Above it its connections are read more slowly, and further ones of these are refused with `limit`: one client must not fill the network of all. 0: no limit.'),
   ROOMS_PER_SESSION_LIMIT: count(100, 1, 100_000, 'rooms', 'Each costs memory in the store and work at each resume.'),
   REQUESTS_PENDING_LIMIT: count(256, 1, 100_000, 'requests', 'Of one session, without answer.'),
   REQUESTS_PENDING_LIMIT_BYTES: count(4_194_304, 65_536, 1_073_741_824, 'bytes', 'Of one session’s requests without answer: they are kept, to ask again where the target has moved. A request that alone is larger still waits.'),
@@ -107,7 +108,14 @@ export const SETTINGS = {
   WORKER_LEASE_MS: count(15_000, 1000, 600_000, 'ms', 'A worker without a sign of life in Redis is dead after this long: how long a lost machine’s clients look present.'),
 
   // WebRTC
-  ICE_SERVERS: { default: '[]', unit: 'JSON', text: 'Array of `RTCIceServer` that the welcome frame hands to clients.' },
+  ICE_SERVERS: { default: '[]', unit: 'JSON', text: 'Array of `RTCIceServer` that the welcome frame hands to every client as it is. For TURN better `TURN_URLS`, whose credentials expire.' },
+  STUN_URLS: { default: null, unit: 'list', text: 'STUN servers for every client, `stun:host:3478`, separated by commas.' },
+  TURN_URLS: { default: null, unit: 'list', text: 'TURN servers for clients with the permission `turn`: `turn:host:3478`, `turns:host:5349?transport=tcp`, separated by commas; URLs of one server next to each other. `eu=turn:…` names the region of this and the following URLs.' },
+  TURN_REGION: { default: null, unit: 'text', text: 'Region whose TURN servers come first; where it has a server that answers, the others are left out.' },
+  TURN_SECRET: { default: null, unit: 'text', text: "The servers' `static-auth-secret`, at least 16 characters. It never leaves the gateway: clients get credentials that are made with it.", secret: true },
+  TURN_SECRET_2: { default: null, unit: 'text', text: 'A second secret while it is changed: clients get credentials of both, so that servers may know either.', secret: true },
+  TURN_TTL_S: count(3600, 60, 86_400, 's', 'Life of TURN credentials. They are renewed after three quarters of it; a call that goes on needs none.'),
+  TURN_CHECK_MS: count(15_000, 0, 3_600_000, 'ms', 'How often each worker asks the TURN servers whether they live (a STUN request over UDP to each `turn:` host); one that was silent twice is not handed out while another answers. `0`: never.'),
 } as const satisfies Record<string, Setting>;
 
 export type SettingName = keyof typeof SETTINGS;

@@ -16,6 +16,7 @@ type Layer = (typeof ORDER)[number] | 'client' | 'ground';
 /** Composition: what starts processes, and the package's door. */
 const OUTER = [
   'master.ts',
+  'handovers.ts',
   'supervision.ts',
   'start-error.ts',
   'cli.ts',
@@ -33,6 +34,7 @@ const GROUND = [
   'key-settings.ts',
   'setting-reader.ts',
   'settings.ts',
+  'turn-settings.ts',
   'log.ts',
   'log-writer.ts',
   'metrics.ts',

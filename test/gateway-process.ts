@@ -44,6 +44,8 @@ export async function startGateway(env: Record<string, string | undefined> = {})
       WORKERS: '2',
       JWT_SECRET: SECRET,
       HOST: '127.0.0.1',
+      // A build that is broken ends the test with its log, instead of crashing for ever.
+      CRASH_LOOP_LIMIT: '5',
       ...env,
     },
     stdio: ['ignore', 'pipe', 'pipe'],

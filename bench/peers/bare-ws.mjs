@@ -5,10 +5,10 @@ const EVENT = 'bench';
 
 function server(file) {
   const script = fileURLToPath(new URL(`../servers/${file}`, import.meta.url));
-  return (port) => ({ script, env: { PORT: String(port) } });
+  return ([port]) => ({ script, env: { PORT: String(port) } });
 }
 
-const isReady = async (_port, output) => output.includes('ready');
+const isReady = async (_ports, output) => output.includes('ready');
 
 /** A client connects with its id in the URL; nothing else is said. */
 const open = (port, id) => ({ url: `ws://127.0.0.1:${port}/?id=${id}` });
@@ -37,6 +37,25 @@ export const binaryDriver = {
   isMessage: () => true,
   verify: (bytes, from, payload) =>
     bytes.toString('latin1') === String.fromCharCode(from.length) + from + payload,
+};
+
+/** A room: who connects with its name is a member; whatever a publisher sends goes to all members as one text. */
+export const sharedDriver = {
+  ...jsonDriver,
+  publishTail: 2,
+  open: (port, id, room) => ({
+    url: `ws://127.0.0.1:${port}/?id=${id}${room === undefined ? '' : `&room=${room}`}`,
+  }),
+  publish: (room, payload) => Buffer.from(JSON.stringify({ room, event: EVENT, data: payload })),
+};
+
+export const bareWsShared = {
+  name: 'ws-shared',
+  label: 'ws-shared/1',
+  workers: 1,
+  roomDriver: 'ws-shared',
+  server: server('ws-shared.mjs'),
+  isReady,
 };
 
 export const bareWsJson = {

@@ -32,12 +32,17 @@ const RAISED = {
   ADDRESS_BYTES_PER_SECOND_LIMIT: '1000000000',
 };
 
-function tokenFor(client) {
-  const perm = { send: [`${CLIENT_PREFIX}*`] };
+function tokenFor(client, perm) {
   return jwt.sign({ perm }, secret, { subject: client, expiresIn: TOKEN_TTL_SECONDS });
 }
 
 // A codec's frames may share memory with each other; what is kept is copied.
+const SENDS = { send: [`${CLIENT_PREFIX}*`] };
+const ROOMS = { rooms: { join: [`${CLIENT_PREFIX}*`], publish: [`${CLIENT_PREFIX}*`] } };
+
+/** What an application gives the SDK. */
+export const sdkOptions = (client) => ({ token: tokenFor(client, SENDS) });
+
 const encode = (frame) => Buffer.from(msgpackCodec.encodeClient(frame));
 const HELLO = encode({ type: 'hello', version: PROTOCOL_VERSION, token: null, resume: null, agent: 'bench' });
 const PONG = encode({ type: 'pong' });
@@ -47,10 +52,10 @@ export const signalboxDriver = {
   tail: 0,
   open: (port, id) => ({
     url: `ws://127.0.0.1:${port}/v1/connect`,
-    protocols: offerSubprotocols('msgpack', tokenFor(id)),
+    protocols: offerSubprotocols('msgpack', tokenFor(id, SENDS)),
     hello: HELLO,
   }),
-  greet(_socket, bytes, id) {
+  greet({ id }, bytes) {
     const frame = msgpackCodec.decodeGateway(bytes);
     if (frame.type === 'ping') return false;
     if (frame.type !== 'welcome' || frame.info.client !== id)
@@ -80,6 +85,17 @@ export const signalboxDriver = {
     );
   },
 };
+
+/** Length of a volatile message with such a payload, to the gateway and from it. */
+export function frameBytes(payloadBytes) {
+  const payload = { encoding: PAYLOAD_CODECS.bytes, data: Buffer.alloc(payloadBytes) };
+  const [to, from, session] = ['bench-0-0', 'bench-0-1', 'A'.repeat(22)];
+  const message = { type: 'message', id: null, options: {}, from, session, event: EVENT, payload };
+  return {
+    sendBytes: signalboxDriver.write(to, payload.data).length,
+    messageBytes: msgpackCodec.encodeGateway(message).length,
+  };
+}
 
 /** Flags go on to the workers; a profile is written when its process ends. */
 function profiling() {
@@ -131,20 +147,67 @@ export const keptDriver = {
 /** MessagePack's uint 32. */
 const SEQ_MARK = 0xce;
 
+/** Volatile messages to a room; members join it before they count as connected. */
+export const roomDriver = {
+  ...signalboxDriver,
+  publishTail: 0,
+  open: (port, id) => ({
+    ...signalboxDriver.open(port, id),
+    protocols: offerSubprotocols('msgpack', tokenFor(id, ROOMS)),
+  }),
+  greet(end, bytes) {
+    const frame = msgpackCodec.decodeGateway(bytes);
+    if (frame.type === 'ok') return true;
+    const welcomed = signalboxDriver.greet(end, bytes);
+    if (!welcomed || end.room === undefined) return welcomed;
+    end.socket.send(encode({ type: 'join', ref: 1, room: end.room, since: null }));
+    return false;
+  },
+  publish(room, payload) {
+    const data = Buffer.from(payload);
+    const payloadOfBytes = { encoding: PAYLOAD_CODECS.bytes, data };
+    return encode({
+      type: 'publish',
+      ref: 0,
+      seq: 0,
+      options: {},
+      room,
+      event: EVENT,
+      payload: payloadOfBytes,
+    });
+  },
+  /** An array of 16 elements or fewer, and the type number. */
+  isMessage: (bytes) => bytes[0] >> 4 === 0x9 && bytes[1] === TYPES.roomMessage,
+  verify(bytes, from, payload) {
+    const frame = msgpackCodec.decodeGateway(bytes);
+    return (
+      frame.type === 'roomMessage' &&
+      frame.id === null &&
+      frame.from === from &&
+      frame.event === EVENT &&
+      Buffer.from(frame.payload.data).toString('latin1') === payload
+    );
+  },
+};
+
 function describe(frame) {
   return frame.type === 'error' ? `error ${frame.code} (${frame.text})` : frame.type;
 }
 
-/** @param build the folder of the build, from the project's root */
-export function signalbox(workers, name = 'signalbox', build = 'dist') {
+/**
+ * @param build the folder of the build, from the project's root
+ * @param settings environment variables beside those that every run has
+ */
+export function signalbox(workers, name = 'signalbox', { build = 'dist', settings = {} } = {}) {
   const raised = Object.entries(RAISED).map(([name, value]) => `${name}=${value}`);
   return {
     name,
     label: `${name}/${workers}`,
     workers,
     driver: 'signalbox',
+    roomDriver: 'signalbox-room',
     notes: [`signalbox with raised limits: ${raised.join(' ')}`],
-    server: (port) => ({
+    server: ([port]) => ({
       script: here(`${build}/cli.js`),
       // As `npm start` and the shebang of dist/cli.js run it.
       nodeArgs: ['--max-semi-space-size=2', ...profiling()],
@@ -156,11 +219,13 @@ export function signalbox(workers, name = 'signalbox', build = 'dist') {
         ADMIN_PORT: '0',
         WORKERS: String(workers),
         JWT_SECRET: secret,
+        ...settings,
       },
     }),
-    async isReady(port) {
+    async isReady(ports) {
       try {
-        return (await fetch(`http://127.0.0.1:${port}/readyz`)).ok;
+        const answers = await Promise.all(ports.map((port) => fetch(`http://127.0.0.1:${port}/readyz`)));
+        return answers.every((answer) => answer.ok);
       } catch {
         return false;
       }
@@ -173,17 +238,26 @@ export function signalboxKept(workers) {
   return { ...signalbox(workers), name: 'kept', label: `kept/${workers}`, driver: 'signalbox-kept' };
 }
 
-/** Kept messages in Redis, whose CPU counts. */
-export function signalboxKeptInRedis(workers) {
-  const system = signalbox(workers);
+/** The same servers beside a Redis of their own, whose CPU counts; one for each port. */
+function besideRedis(system) {
   return {
     ...system,
-    name: 'kept-redis',
-    label: `kept-redis/${workers}`,
-    driver: 'signalbox-kept',
-    server: (port) => {
-      const { script, nodeArgs, args, env } = system.server(port);
-      return { script: here('bench/servers/with-redis.mjs'), args: [...nodeArgs, script, ...args], env };
+    server: (ports) => {
+      const { script, nodeArgs, args, env } = system.server(ports);
+      const all = { ...env, PORT: ports.join(',') };
+      return { script: here('bench/servers/with-redis.mjs'), args: [...nodeArgs, script, ...args], env: all };
     },
   };
+}
+
+/** Kept messages in Redis. */
+export function signalboxKeptInRedis(workers) {
+  const system = besideRedis(signalbox(workers));
+  return { ...system, name: 'kept-redis', label: `kept-redis/${workers}`, driver: 'signalbox-kept' };
+}
+
+/** Several nodes of one worker each, as machines would be: they know of each other by Redis alone. */
+export function signalboxNodes(nodes) {
+  const system = besideRedis(signalbox(1));
+  return { ...system, name: 'nodes', label: `nodes/${nodes}`, workers: nodes, ports: nodes };
 }

@@ -14,9 +14,9 @@ export const socketIoDriver = {
   tail: 2,
   open: (port) => ({ url: `ws://127.0.0.1:${port}/socket.io/?EIO=4&transport=websocket` }),
   /** The server opens, the client joins with its id, the server agrees. True when done. */
-  greet(socket, bytes, id) {
+  greet({ id, room, socket }, bytes) {
     const text = bytes.toString();
-    if (text.startsWith(ENGINE.open)) socket.send(CONNECT + JSON.stringify({ id }));
+    if (text.startsWith(ENGINE.open)) socket.send(CONNECT + JSON.stringify({ id, room }));
     else if (text.startsWith(CONNECT)) return true;
     else throw new Error(`Socket.IO said ${text.slice(0, 100)}`);
     return false;
@@ -32,14 +32,21 @@ export const socketIoDriver = {
   },
 };
 
+export const socketIoRoomDriver = {
+  ...socketIoDriver,
+  publishTail: 2,
+  publish: (room, payload) => Buffer.from(EVENT + JSON.stringify(['publish', room, payload])),
+};
+
 export function socketIo(workers) {
   return {
     name: 'socket.io',
     label: `socket.io/${workers}`,
     workers,
     driver: 'socket.io',
-    server: (port) => ({ script, env: { PORT: String(port), WORKERS: String(workers) } }),
-    isReady: async (_port, output) => output.includes('ready'),
+    roomDriver: 'socket.io-room',
+    server: ([port]) => ({ script, env: { PORT: String(port), WORKERS: String(workers) } }),
+    isReady: async (_ports, output) => output.includes('ready'),
   };
 }
 
@@ -50,6 +57,6 @@ export function socketIoRedis(workers) {
     ...system,
     name: 'socket.io-redis',
     label: `socket.io-redis/${workers}`,
-    server: (port) => ({ ...system.server(port), script: withRedis, args: [script] }),
+    server: (ports) => ({ ...system.server(ports), script: withRedis, args: [script] }),
   };
 }

@@ -1,29 +1,53 @@
 // Scenario relay: pairs of clients keep a window of small messages in flight; what does one relayed message cost?
+import { Interval, sleep } from '../interval.mjs';
 import { Load } from '../load.mjs';
-import { cpuMicros, machineCpuMicros, mainThread, ownersOfPorts } from '../machine.mjs';
+import { connectPairs, warmUp } from '../pairing.mjs';
 import { bareWsBinary, bareWsJson } from '../peers/bare-ws.mjs';
-import { signalbox, signalboxKept, signalboxKeptInRedis } from '../peers/signalbox.mjs';
+import { nats } from '../peers/nats.mjs';
+import { peerServer } from '../peers/peer-server.mjs';
+import { signalbox, signalboxKept, signalboxKeptInRedis, signalboxNodes } from '../peers/signalbox.mjs';
 import { socketIo, socketIoRedis } from '../peers/socket-io.mjs';
+import { barChart } from '../plot/bars.mjs';
 import { ServerProcess } from '../server-process.mjs';
-import { median, percentile } from '../table.mjs';
+import { mergeSamples, percentile } from '../statistics.mjs';
+import { atMost } from '../goals.mjs';
+import { fixed, percent, times } from '../table.mjs';
 
-const BASELINE = bareWsJson.label;
-const STRICT_BASELINE = bareWsBinary.label;
-/** System, baseline, most times the baseline's CPU per message. */
-const GOALS = [
-  ['signalbox/2', BASELINE, 1.5],
-  ['kept/2', BASELINE, 2.5],
-  ['kept-redis/2', 'socket.io-redis/2', 1],
-];
+const BASELINES = [bareWsJson, bareWsBinary];
+const MODES = {
+  volatile: [nats, peerServer, socketIo(1), socketIo(2), signalbox(1), signalbox(2)],
+  nodes: [socketIoRedis(2), signalboxNodes(2)],
+  kept: [socketIoRedis(2), signalboxKept(1), signalboxKept(2), signalboxKeptInRedis(2)],
+};
 
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+/** No goal names them: fewer rounds do. */
+const COMPANY = new Set(['peer-server/1', 'socket.io/1', 'socket.io/2', 'socket.io-redis/2', 'kept/1']);
+const COMPANY_ROUNDS = 3;
 
-async function run(system, load) {
+function systems(mode) {
+  const chosen = mode === 'all' ? Object.values(MODES).flat() : MODES[mode];
+  if (chosen === undefined) throw new Error(`no mode ${mode}: ${Object.keys(MODES).join(', ')} or all`);
+  const byLabel = new Map([...BASELINES, ...chosen].map((system) => [system.label, system]));
+  return [...byLabel.values()];
+}
+
+/** Also what growth measures, with other numbers of connections. */
+export async function measureRelay(system, load) {
   const server = await ServerProcess.start(system);
   const generators = new Load();
   try {
-    const across = await startPairs(system, server, generators, load);
-    await sleep(load.warmup * 1000);
+    const { pairs, across } = await connectPairs(system, server, generators, load);
+    await warmUp(generators, pairs, load);
+    const { window, inFlight, payload } = load;
+    const share = inFlight === undefined ? undefined : Math.ceil(inFlight / generators.size);
+    await generators.askEach((index) => ({
+      type: 'start',
+      pairs: pairs[index],
+      window,
+      inFlight: share,
+      payload,
+    }));
+    await sleep(load.warmup);
     return { across, ...(await measureInterval(server, generators, load)) };
   } finally {
     await generators.stop();
@@ -31,209 +55,90 @@ async function run(system, load) {
   }
 }
 
-/** Connects everybody, then pairs those that are held by different processes. Returns the share of such pairs. */
-async function startPairs(system, server, generators, { pairs, window, payload }) {
-  const shares = share(pairs, generators.size);
-  // One after the other: connections that arrive in turn are spread evenly by every balancer.
-  const answers = await generators.askEach((index) => {
-    const ids = Array.from({ length: shares[index] * 2 }, (_, i) => `bench-${index}-${i}`);
-    return { type: 'connect', driver: system.driver, port: server.port, ids, atOnce: 1 };
-  });
-  const owners = ownersOfPorts(server.port, server.pids);
-  const holderOf = (port) => {
-    const holder = owners.get(port);
-    if (holder === undefined) throw new Error('a connection that no process of the server holds');
-    return holder;
-  };
-  const paired = answers.map(({ ports }) =>
-    pairAcross(ports.map(([id, port]) => ({ id, holder: holderOf(port) }))),
-  );
-  const all = paired.flat();
-  await generators.askEach((index) => ({
-    type: 'start',
-    pairs: paired[index].map(([a, b]) => [a.id, b.id]),
-    window,
-    payload,
-  }));
-  return all.filter(([a, b]) => a.holder !== b.holder).length / all.length;
-}
-
-function share(total, parts) {
-  return Array.from({ length: parts }, (_, i) => Math.floor(total / parts) + (i < total % parts ? 1 : 0));
-}
-
-/** The largest group of one holder gives the first end, the next largest the second, as long as there are two groups. */
-function pairAcross(clients) {
-  const byHolder = new Map();
-  for (const client of clients) byHolder.set(client.holder, [...(byHolder.get(client.holder) ?? []), client]);
-  const groups = [...byHolder.values()];
-  const pairs = [];
-  while (groups.some((group) => group.length > 0)) {
-    groups.sort((a, b) => b.length - a.length);
-    const first = groups[0].pop();
-    const second = groups[1]?.pop() ?? groups[0].pop();
-    pairs.push([first, second]);
-  }
-  return pairs;
-}
-
 async function measureInterval(server, generators, { seconds }) {
-  const pids = server.pids;
   await generators.ask({ type: 'mark' });
-  const before = usage(pids, generators.pids);
-  await sleep(seconds * 1000);
-  const after = usage(pids, generators.pids);
+  const interval = new Interval(server, generators);
+  await sleep(seconds);
+  const used = interval.end();
   const results = await generators.ask({ type: 'stop' });
 
-  const latencies = merge(results.map((result) => result.latenciesMs)).sort();
+  const latencies = mergeSamples(results.map((result) => result.latenciesMs));
   const perSecond = results.reduce((sum, r) => sum + (r.latenciesMs.length / r.elapsedMs) * 1000, 0);
-  const elapsedMs = after.at - before.at;
-  const cores = (key) => (after[key] - before[key]) / (elapsedMs * 1000);
+  const sent = results.reduce((sum, r) => sum + r.sent, 0);
+  const received = results.reduce((sum, r) => sum + r.received, 0);
   return {
+    ...used,
     messagesPerSecond: perSecond,
-    cpuMicrosPerMessage: (cores('serverCpu') * 1e6) / perSecond,
+    cpuMicrosPerMessage: (used.serverCores * 1e6) / perSecond,
     p50Ms: percentile(latencies, 0.5),
     p99Ms: percentile(latencies, 0.99),
-    serverCores: cores('serverCpu'),
-    serverIdle: leastIdle(before.servers, after.servers, elapsedMs),
-    generatorCores: cores('generatorCpu'),
-    otherCores: Math.max(0, cores('machineCpu') - cores('serverCpu') - cores('generatorCpu')),
-    generatorIdle: leastIdle(before.generators, after.generators, elapsedMs),
-    sent: results.reduce((sum, r) => sum + r.sent, 0),
-    received: results.reduce((sum, r) => sum + r.received, 0),
-    faults: results.flatMap((r) => r.faults),
-  };
-}
-
-function merge(arrays) {
-  const merged = new Float32Array(arrays.reduce((sum, array) => sum + array.length, 0));
-  let offset = 0;
-  for (const array of arrays) {
-    merged.set(array, offset);
-    offset += array.length;
-  }
-  return merged;
-}
-
-function usage(serverPids, generatorPids) {
-  return {
-    at: performance.now(),
-    serverCpu: cpuMicros(serverPids),
-    generatorCpu: cpuMicros(generatorPids),
-    machineCpu: machineCpuMicros(),
-    servers: serverPids.map(mainThread),
-    generators: generatorPids.map(mainThread),
-  };
-}
-
-/** Of the busiest main thread: the share of the time in which it had nothing to do. */
-function leastIdle(before, after, elapsedMs) {
-  const busy = after.map(
-    ({ ranMs, waitedMs }, i) => (ranMs - before[i].ranMs + waitedMs - before[i].waitedMs) / elapsedMs,
-  );
-  return Math.max(0, 1 - Math.max(...busy));
-}
-
-function summarize(system, results) {
-  const medianOf = (key) => median(results.map((result) => result[key]));
-  const faults = results.flatMap((result) => result.faults);
-  for (const { sent, received } of results) {
-    if (sent !== received) faults.push(`sent ${sent} but received ${received}`);
-  }
-  const keys = ['messagesPerSecond', 'cpuMicrosPerMessage', 'p50Ms', 'p99Ms', 'across'];
-  const load = ['serverCores', 'serverIdle', 'generatorCores', 'generatorIdle', 'otherCores'];
-  return {
-    label: system.label,
-    system: system.name,
-    workers: system.workers,
-    faults,
-    ...Object.fromEntries([...keys, ...load].map((key) => [key, medianOf(key)])),
-  };
-}
-
-function toJson(row) {
-  const rounded = (value, digits) => Number(value.toFixed(digits));
-  return {
-    system: row.system,
-    scenario: 'relay',
-    workers: row.workers,
-    messagesPerSecond: rounded(row.messagesPerSecond, 0),
-    cpuMicrosPerMessage: rounded(row.cpuMicrosPerMessage, 3),
-    p50Ms: rounded(row.p50Ms, 3),
-    p99Ms: rounded(row.p99Ms, 3),
-  };
-}
-
-const percent = (value) => `${Math.round(value * 100)} %`;
-
-function table(rows) {
-  const costOf = (label) => rows.find((row) => row.label === label)?.cpuMicrosPerMessage;
-  const times = (row, label) => {
-    const base = costOf(label);
-    return base === undefined ? '–' : `${(row.cpuMicrosPerMessage / base).toFixed(2)} ×`;
-  };
-  return {
-    head: [
-      'relay',
-      'messages/s',
-      'CPU µs/message',
-      BASELINE,
-      STRICT_BASELINE,
-      'p50 ms',
-      'p99 ms',
-      'across workers',
-      'server cores',
-      'idle',
-      'generator cores',
-      'idle',
-      'other cores',
+    sent,
+    received,
+    faults: [
+      ...results.flatMap((r) => r.faults),
+      ...(sent === received ? [] : [`sent ${sent} but received ${received}`]),
     ],
-    rows: rows.map((row) => [
-      row.label,
-      row.messagesPerSecond.toFixed(0),
-      row.cpuMicrosPerMessage.toFixed(2),
-      times(row, BASELINE),
-      times(row, STRICT_BASELINE),
-      row.p50Ms.toFixed(2),
-      row.p99Ms.toFixed(2),
-      percent(row.across),
-      row.serverCores.toFixed(2),
-      percent(row.serverIdle),
-      row.generatorCores.toFixed(2),
-      percent(row.generatorIdle),
-      row.otherCores.toFixed(2),
-    ]),
-    notes: goalNotes(costOf),
   };
 }
 
-function goalNotes(costOf) {
-  return GOALS.flatMap(([label, baseline, most]) => {
-    const [cost, base] = [costOf(label), costOf(baseline)];
-    if (cost === undefined || base === undefined) return [];
-    const ratio = cost / base;
-    return [
-      `goal: ${label} ≤ ${most} × ${baseline}: ${ratio.toFixed(2)} ×, ${ratio <= most ? 'met' : 'MISSED'}`,
-    ];
-  });
-}
+const COST = 'cpuMicrosPerMessage';
+const [JSON_BASE, STRICT_BASE] = BASELINES.map((system) => system.label);
+const goal = (what, label, baseline, most) =>
+  atMost({ what, key: COST, label, baseline, most, unit: 'µs/message', digits: 2 });
 
 export const relay = {
-  systems: [bareWsJson, bareWsBinary, socketIo(1), socketIo(2), signalbox(1), signalbox(2)],
-  /** With `--mode kept`. */
-  keptSystems: [
-    bareWsJson,
-    bareWsBinary,
-    socketIoRedis(2),
-    signalboxKept(1),
-    signalboxKept(2),
-    signalboxKeptInRedis(2),
-  ],
-  run,
+  name: 'relay',
+  defaults: { seconds: 2, warmup: 0.5, pairs: 100, window: 8, payload: 64 },
+  cases: (load, { mode = 'volatile' }) =>
+    systems(mode).map((system) => ({
+      label: system.label,
+      system,
+      load,
+      ...(mode === 'all' && COMPANY.has(system.label) ? { rounds: COMPANY_ROUNDS } : {}),
+    })),
+  run: ({ system, load }) => measureRelay(system, load),
   describe: (r) =>
     `${r.messagesPerSecond.toFixed(0)} messages/s, ${r.cpuMicrosPerMessage.toFixed(2)} µs each, ` +
     `p99 ${r.p99Ms.toFixed(2)} ms, sent ${r.sent}, received ${r.received}`,
-  summarize,
-  toJson,
-  table,
+  columns: [
+    { head: 'messages/s', text: fixed('messagesPerSecond', 0) },
+    { head: 'CPU µs/message', text: fixed(COST, 2) },
+    { head: JSON_BASE, text: times(COST, JSON_BASE) },
+    { head: STRICT_BASE, text: times(COST, STRICT_BASE) },
+    { head: 'p50 ms', text: fixed('p50Ms', 2) },
+    { head: 'p99 ms', text: fixed('p99Ms', 2) },
+    { head: 'across workers', text: percent('across') },
+    { head: 'server cores', text: fixed('serverCores', 2) },
+    { head: 'idle', text: percent('serverIdle') },
+    { head: 'generator cores', text: fixed('generatorCores', 2) },
+    { head: 'idle', text: percent('generatorIdle') },
+    { head: 'other cores', text: fixed('otherCores', 2) },
+  ],
+  goals: [
+    goal('relay, volatile, 1 worker', 'signalbox/1', JSON_BASE, 0.75),
+    goal('relay, volatile, 2 workers, all across', 'signalbox/2', JSON_BASE, 0.85),
+    goal('the same', 'signalbox/2', nats.label, 1.2),
+    goal('relay, volatile, 1 worker, stricter baseline', 'signalbox/1', STRICT_BASE, 1.3),
+    goal('relay, volatile, 2 workers, stricter baseline', 'signalbox/2', STRICT_BASE, 1.3),
+    goal("2 nodes over Redis, Redis's CPU counted", 'nodes/2', JSON_BASE, 1.6),
+    goal('relay, kept, embedded store (aim 1.5)', 'kept/2', JSON_BASE, 2),
+    goal('relay, kept, Redis (aim 2.5)', 'kept-redis/2', JSON_BASE, 4),
+  ],
+  plot: (rows) =>
+    barChart({
+      title: 'CPU time of all server processes per relayed message',
+      subtitle:
+        '100 pairs of clients, 8 messages of 64 bytes in flight each; Redis counted where there is one',
+      unit: 'µs',
+      rows: rows.map((row) => ({
+        label: row.label,
+        value: row.figures[COST],
+        ours: isOurs(row.label),
+      })),
+    }),
 };
+
+/** Plots set signalbox's own rows off. */
+export function isOurs(label) {
+  return /^(signalbox|nodes|kept)/.test(label);
+}

@@ -17,9 +17,10 @@ function startServer() {
   if (REDIS_URL !== undefined) io.adapter(createRedisAdapter(new Redis(REDIS_URL), new Redis(REDIS_URL)));
   else if (cluster.isWorker) io.adapter(createAdapter());
   io.on('connection', (socket) => {
-    const { id } = socket.handshake.auth;
-    socket.join(id);
+    const { id, room } = socket.handshake.auth;
+    socket.join(room === undefined ? id : [id, room]);
     socket.on('relay', (to, data) => io.to(to).emit('relay', id, data));
+    socket.on('publish', (name, data) => io.to(name).emit('relay', id, data));
   });
   http.listen(port, '127.0.0.1', () => cluster.isPrimary && console.log('ready'));
 }

@@ -1,22 +1,23 @@
 // The SDK's front: connects, sends, asks and answers; every verb becomes a call, every frame finds its handler.
 import { GatewayError, ProtocolError } from '../protocol/errors.js';
-import { type GatewayFrame, type MessageOptions, PROTOCOL_VERSION } from '../protocol/frame.js';
-import type { ClientFrame, Payload, SendFrame, Welcome } from '../protocol/frame.js';
+import { type MessageOptions, PROTOCOL_VERSION } from '../protocol/frame.js';
+import type { ClientFrame, Payload, RequestFrame, SendFrame, Welcome } from '../protocol/frame.js';
 import { type ClientId, type EventName, isEventName, isRoomName } from '../protocol/ids.js';
 import { REQUEST_TIMEOUT_LIMIT_MS } from '../protocol/limits.js';
-import { type Carrier, NO_PAYLOAD, type Parse } from './caller.js';
-import { type CallOptions, Calls, type LoadingPayload, type Receipt } from './calls.js';
+import { type Carrier, NO_PAYLOAD } from './caller.js';
+import { type CallOptions, Calls, PATIENT } from './calls.js';
+import type { Receipt } from './deliveries.js';
 import { type Environment, REAL_ENVIRONMENT } from './environment.js';
 import type { DataOf, DefaultEvents, EventOf, MessageHandler, RequestHandler, ResultOf } from './events.js';
 import { Intake } from './intake.js';
-import { type LateCode, later } from './late-code.js';
+import type { LateCode } from './late-code.js';
 import { Lazy } from './lazy.js';
-import { type Beginning, Link } from './link.js';
+import { type Beginning, Link, type SessionFrame } from './link.js';
 import { emitMessage, Listeners, type MessageEvents } from './listeners.js';
 import { type ClientOptions, connectUrl, type Settings, settingsOf } from './options.js';
-import { Payloads } from './payloads.js';
+import { type LoadingPayload, Payloads } from './payloads.js';
 import { RequestHandlers } from './request-handlers.js';
-import { type ClientsPage, nothing, type SendResult, sendResult } from './results.js';
+import type { AnswerTo, ClientsPage, SendResult } from './results.js';
 import { type MessageCallOptions, Room, type RoomPort, wireOptions } from './room.js';
 import type { PeerCallOptions, Peers, RTCSignalingPeer } from './rtc/rtc.js';
 import type { State, StateInfo } from './state.js';
@@ -36,8 +37,6 @@ export type ClientEvents = {
   drain: [];
   /** The gateway no longer had the session: this is a new one, its rooms are joined again, requests in flight were rejected. */
   stateLost: [session: { previous: string; current: string }];
-  /** TURN credentials were renewed: `client.iceServers` are these now. */
-  iceServers: [servers: Welcome['iceServers']];
   /** The gateway does not speak this SDK's protocol version: load a newer one. */
   upgrade: [sdk: { version: number }];
   /** What went wrong where no promise could tell; a `GatewayError` or `ProtocolError`, or what a handler threw. */
@@ -74,12 +73,12 @@ export class Client<Events extends object = DefaultEvents> {
   readonly #link: Link;
   readonly #calls: Calls;
   readonly #late: LateCode = new Lazy(() => import('./late.js'));
-  readonly #peers = new Lazy(async () => new (await import('./rtc/rtc.js')).Peers(this));
+  readonly #rtc = new Lazy(() => import('./rtc/rtc.js'));
   readonly #port: RoomPort = {
-    late: this.#late,
     rooms: this.#rooms,
     call: (...call) => this.#calls.start(...call),
     callWith: (...call) => this.#callWith(...call),
+    tryWrite: (frame) => this.#tryWrite(frame),
     report: this.#report,
   };
   #reporting = false;
@@ -95,7 +94,7 @@ export class Client<Events extends object = DefaultEvents> {
     this.#payloads = new Payloads(settings.compressAboveBytes);
     this.#intake = new Intake(this.#payloads, {
       rooms: this.#rooms,
-      write: (frame) => this.#tryWrite(frame),
+      write: this.#port.tryWrite,
       onGap: (gap) => this.#listeners.emit('gap', gap),
       report: this.#report,
     });
@@ -111,14 +110,20 @@ export class Client<Events extends object = DefaultEvents> {
         onState: (state, info) => this.#listeners.emit('state', state, info),
         onWelcome: (previous, welcome, beginning) => this.#welcomed(previous, welcome, beginning),
         onFrame: (frame) => this.#receive(frame),
+        onToken: (token) => this.#calls.start({ type: 'token', ref: 0, token }, PATIENT),
         onLost: () => this.#calls.lost(),
         onEnd: (error, isTold) => this.#ended(error, isTold),
         onError: this.#report,
       },
       environment,
     );
-    this.#calls = new Calls(this.#link, settings, environment, {
-      outboxCode: this.#late,
+    this.#calls = new Calls({
+      wire: this.#link,
+      settings,
+      environment,
+      code: this.#late,
+      decode: (...payload) => this.#payloads.decode(...payload),
+      report: this.#report,
       onDrain: () => this.#listeners.emit('drain'),
     });
   }
@@ -144,7 +149,7 @@ export class Client<Events extends object = DefaultEvents> {
     return this.#calls.bufferedBytes;
   }
 
-  /** `RTCIceServer` values for `new RTCPeerConnection({ iceServers })`; empty before the first connection. */
+  /** `RTCIceServer` values for `new RTCPeerConnection({ iceServers })`, with TURN credentials that are still good; empty before the first connection. */
   get iceServers(): Welcome['iceServers'] {
     return this.#link.welcome?.iceServers ?? [];
   }
@@ -155,7 +160,10 @@ export class Client<Events extends object = DefaultEvents> {
    * `unsupported_version`, `duplicate_client`, … After `close()` it begins a new session.
    */
   connect(options: { signal?: AbortSignal } = {}): Promise<void> {
-    return this.#link.connect(options.signal);
+    const connected = this.#link.connect(options.signal);
+    // Beside the handshake, so that the first call need not wait for it. Where it fails, that call tries again.
+    this.#late.load().catch(() => {});
+    return connected;
   }
 
   /** Ends the session: other calls reject with `closed`, the gateway forgets this session's rooms. Idempotent. */
@@ -206,7 +214,7 @@ export class Client<Events extends object = DefaultEvents> {
     data: DataOf<Events, E>,
     options: CallOptions & { trace?: string } = {},
   ): Promise<void> {
-    return this.#callWith(data, message('broadcast', event, options), nothing, options);
+    return this.#callWith(data, message('broadcast', event, options), options);
   }
 
   /** Calls `handler` for each message of `event` to this client, or of every event for `*`. Returns a function that removes it. */
@@ -230,9 +238,9 @@ export class Client<Events extends object = DefaultEvents> {
       options.timeoutMs ?? this.#settings.requestTimeoutMs,
       REQUEST_TIMEOUT_LIMIT_MS,
     );
-    const frame: Carrier = { ...message('request', event, options), timeoutMs, to };
+    const frame: RequestFrame = { ...message('request', event, options), timeoutMs, to };
     // The other side's application decides what it answers, as with every message.
-    return this.#callWith(data, frame, (answer) => answer as ResultOf<Events, E>, options);
+    return this.#callWith(data, frame, options) as Promise<ResultOf<Events, E>>;
   }
 
   /**
@@ -258,7 +266,7 @@ export class Client<Events extends object = DefaultEvents> {
   /** Leaves every room. */
   leaveAll(options?: CallOptions): Promise<void> {
     for (const room of this.#rooms.values()) room.forget();
-    return this.#calls.start({ type: 'leaveAll', ref: 0 }, nothing, options);
+    return this.#calls.start({ type: 'leaveAll', ref: 0 }, options);
   }
 
   /** One page of the clients that are online and whose ids begin with `prefix`; 100 unless `limit` (at most 1000) says otherwise. */
@@ -266,14 +274,12 @@ export class Client<Events extends object = DefaultEvents> {
     options: CallOptions & { prefix?: string; cursor?: string | null; limit?: number } = {},
   ): Promise<ClientsPage> {
     const { prefix = '', cursor = null, limit = 100 } = options;
-    const parse = later(this.#late, (code) => code.clientsPage);
-    return this.#calls.start({ type: 'clients', ref: 0, prefix, cursor, limit }, parse, options);
+    return this.#calls.start({ type: 'clients', ref: 0, prefix, cursor, limit }, options);
   }
 
   /** Whether a client is online; also false where this one may not know. */
   isOnline(client: string, options?: CallOptions): Promise<boolean> {
-    const parse = later(this.#late, (code) => code.onlineOf);
-    return this.#calls.start({ type: 'online', ref: 0, client: client as ClientId }, parse, options);
+    return this.#calls.start({ type: 'online', ref: 0, client: client as ClientId }, options);
   }
 
   /**
@@ -286,12 +292,12 @@ export class Client<Events extends object = DefaultEvents> {
     configuration?: RTCConfiguration,
     options?: PeerCallOptions,
   ): Promise<RTCSignalingPeer> {
-    return (await this.#peers.load()).peer(to, configuration, options);
+    return (await this.#rtc.load()).peersOf(this).peer(to, configuration, options);
   }
 
   /** Takes the peers that other clients make. Resolves, when calls can come, with a function that removes the handler. */
   async onPeer(...handler: Parameters<Peers['onPeer']>): Promise<() => void> {
-    return (await this.#peers.load()).onPeer(...handler);
+    return (await this.#rtc.load()).peersOf(this).onPeer(...handler);
   }
 
   #sendTo(to: string | string[], event: string, data: unknown, options: SendOptions): Promise<SendResult> {
@@ -313,7 +319,7 @@ export class Client<Events extends object = DefaultEvents> {
           void accepted.then(({ id }) => this.#listeners.emit('expired', { to: String(to), event, id })),
       };
     }
-    const accepted = this.#callWith(data, frame, sendResult, options, receipt);
+    const accepted = this.#callWith(data, frame, options, receipt);
     return accepted;
   }
 
@@ -323,13 +329,12 @@ export class Client<Events extends object = DefaultEvents> {
     return this.#link.open;
   }
 
-  #callWith<Result>(
+  #callWith<Frame extends Carrier>(
     data: unknown,
-    frame: Carrier,
-    parse: Parse<Result>,
+    frame: Frame,
     options?: CallOptions,
     receipt?: Receipt,
-  ): Promise<Result> {
+  ): Promise<AnswerTo<Frame>> {
     let loading: LoadingPayload | undefined;
     try {
       if ('event' in frame && !isEventName(frame.event))
@@ -341,18 +346,16 @@ export class Client<Events extends object = DefaultEvents> {
       // Only errors with a code are thrown above.
       return Promise.reject(error instanceof Error ? error : new GatewayError('bad_payload'));
     }
-    return this.#calls.start(frame, parse, options, { loading, receipt });
+    return this.#calls.start(frame, options, { loading, receipt });
   }
 
   #welcomed(previous: string | null, welcome: Welcome, beginning: Beginning): void {
     const isResumed = beginning === 'resumed';
-    if (!isResumed) this.#calls.sessionLost();
+    this.#calls.flight?.welcomed(isResumed);
     this.#intake.welcomed(welcome);
-    this.#calls.resumed();
     this.#calls.ahead(() => {
       for (const room of this.#rooms.values()) room.restore(isResumed ? welcome.rooms : []);
     });
-    if (isResumed) this.#calls.askAgain();
     if (beginning === 'lost')
       this.#listeners.emit('stateLost', { previous: previous ?? '', current: welcome.session });
   }
@@ -366,7 +369,7 @@ export class Client<Events extends object = DefaultEvents> {
     if (error.code !== 'closed' && !isTold) this.#report(error);
   }
 
-  #receive(frame: GatewayFrame): void {
+  #receive(frame: SessionFrame): void {
     switch (frame.type) {
       case 'message':
         return this.#intake.message(frame, (...message) => emitMessage(this.#messages, ...message));
@@ -380,44 +383,22 @@ export class Client<Events extends object = DefaultEvents> {
       case 'gap':
       case 'position':
         return this.#intake.notice(frame);
-      case 'delivered':
-        return this.#calls.received(frame.by, frame.seq);
-      case 'doubt':
-        return this.#calls.doubt();
-      case 'requested': {
-        const { handle } = frame;
-        if (!this.#handlers.accept(handle)) return;
-        return this.#intake.decode(
-          frame,
-          (...message) => this.#handlers.answer(handle, ...message),
-          (error) => this.#handlers.refuse(handle, error),
-        );
-      }
-      case 'response':
-        return this.#payloads.decode(
-          frame.payload,
-          (data) => this.#calls.succeed(frame.ref, data),
-          (error) => this.#calls.fail(frame.ref, error),
-        );
-      case 'ok':
-        return this.#calls.succeed(frame.ref, frame.result);
-      case 'error': {
-        const error = new GatewayError(frame.code, frame.text);
-        // Of a volatile message, or of no call at all.
-        return frame.ref === 0 ? this.#report(error) : this.#calls.fail(frame.ref, error, frame.expected);
-      }
-      case 'expiring':
-        return void later(
-          this.#late,
-          (code) => () => code.renewToken(this.#link.tokens, this.#port),
-        )(null).catch(this.#report);
-      case 'welcome':
-      case 'ping':
-      case 'goaway':
-        // The link's and the connection's; they do not come this far.
+      case 'iceServers': {
+        const { welcome } = this.#link;
+        if (welcome !== null) welcome.iceServers = frame.servers;
         return;
+      }
+      case 'requested':
+        return this.#handlers.take(frame.handle, (responder) =>
+          this.#intake.decode(
+            frame,
+            (...message) => void responder.answer(frame.handle, ...message),
+            (error) => void responder.refuse(frame.handle, error),
+          ),
+        );
       default:
-        frame satisfies never;
+        // The rest are answers: none comes before the first call.
+        this.#calls.flight?.receive(frame);
     }
   }
 

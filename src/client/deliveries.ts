@@ -10,16 +10,22 @@ const LAST_WAIT_MS = 30_000;
 /** How long a receipt may take beyond the message's time to live, ms. */
 const GRACE_MS = 2_000;
 
+/** How the receipt for a message that asks for one is waited for. */
+export interface Receipt {
+  /** Whether the call waits for it; else it is done with the acceptance, and `onExpired` tells where none came. */
+  readonly isAwaited: boolean;
+  /** Longest wait of the call, ms. */
+  readonly timeoutMs: number | undefined;
+  onExpired(): void;
+}
+
 /** A message that can ask for a receipt. */
 export interface FollowedMessage extends KeptMessage {
   readonly frame: ClientFrame;
-  /** Whether its call waits for the receipt; else it is done with the acceptance. */
-  readonly isAwaited: boolean;
+  readonly receipt: Receipt | undefined;
   /** The receipt may be here before the acceptance is. */
-  isReceived: boolean;
+  isReceived?: boolean;
   readonly settled: boolean;
-  /** No receipt came, or none can come any more. */
-  missed(error: GatewayError): void;
 }
 
 interface Delivery {
@@ -46,8 +52,8 @@ export class Deliveries {
 
   /** Settles the message's call, now or when the receipt comes. */
   accepted(message: FollowedMessage, answer: unknown): void {
-    const { frame, isAwaited, isReceived, settled } = message;
-    if (!isAwaited || isReceived) message.succeed(answer);
+    const { frame, receipt, isReceived, settled } = message;
+    if (!receipt?.isAwaited || isReceived) message.succeed(answer);
     if (settled || isReceived || frame.type !== 'send' || !frame.options.delivered) return;
     const key = `${message.channel} ${message.number}`;
     if (this.#accepted.has(key)) return;
@@ -97,7 +103,9 @@ export class Deliveries {
 
   #miss(delivery: Delivery, error: GatewayError): void {
     this.#forget(delivery);
-    delivery.message.missed(error);
+    const { message } = delivery;
+    if (message.receipt?.isAwaited) message.fail(error);
+    else if (error.code === 'expired') message.receipt?.onExpired();
   }
 
   #arm(delivery: Delivery): void {

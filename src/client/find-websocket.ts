@@ -2,7 +2,7 @@
 import { loadNodeWebSocket } from './node-websocket.js';
 import type { WebSocketClass } from './websocket-class.js';
 
-/** Rejects with `unavailable` where there is none. */
+/** Rejects with a TypeError where there is none. */
 export async function findWebSocket(injected: WebSocketClass | undefined): Promise<WebSocketClass> {
   if (injected !== undefined) return injected;
   return typeof WebSocket === 'function' ? WebSocket : loadNodeWebSocket();

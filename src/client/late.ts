@@ -1,5 +1,4 @@
 // What a page needs only once it sends, asks or answers: one module, so that one file is loaded for all of it.
-export { renewToken } from './token-renewal.js';
-export { Outbox } from './outbox.js';
-export { clientsPage, countOf, membersPage, onlineOf } from './pages.js';
+export { Flight } from './flight.js';
 export { Responder } from './responder.js';
+export { readAnswer } from './results.js';

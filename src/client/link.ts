@@ -17,6 +17,7 @@ import { abortedBy } from './calls.js';
 import { Connection } from './connection.js';
 import type { Environment } from './environment.js';
 import { findWebSocket } from './find-websocket.js';
+import { Lazy } from './lazy.js';
 import { watchNetwork } from './network-hints.js';
 import type { Settings } from './options.js';
 import { canMove, type State, type StateInfo } from './state.js';
@@ -26,13 +27,18 @@ import type { WebSocketLike } from './websocket-class.js';
 /** How a session began: `lost` means that an older one was asked for and is gone. */
 export type Beginning = 'new' | 'resumed' | 'lost';
 
+/** What is for the session, and not for its connection. */
+export type SessionFrame = Exclude<GatewayFrame, { type: 'welcome' | 'ping' | 'goaway' | 'expiring' }>;
+
 export interface LinkPort {
   /** Where a resumed session goes on reading. */
   readonly cursors: Cursor[];
   onState(state: State, info: StateInfo): void;
   /** `previous` is the session that was asked for. */
   onWelcome(previous: string | null, welcome: Welcome, beginning: Beginning): void;
-  onFrame(frame: GatewayFrame): void;
+  onFrame(frame: SessionFrame): void;
+  /** A new token for the session that goes on, to be told to the gateway; resolves with its life time, ms, where that is known. */
+  onToken(token: string): Promise<number | null>;
   /** The connection is gone and another one will be tried. */
   onLost(): void;
   /** For good: `closed` by the application, or the code with which the gateway sent the client away; told to who waits for `connect()`. */
@@ -47,6 +53,8 @@ type Waiter = (error?: GatewayError) => void;
 const STABLE_MS = 10_000;
 /** How long `close()` waits for the gateway to close after bye, ms. */
 const FAREWELL_MS = 1_000;
+/** Until a new token is tried to be had again, ms, while the old one is good. */
+const RENEW_AGAIN_MS = 5_000;
 /** Most bytes that the socket may hold before calls wait in the queue. */
 const SOCKET_BUFFER_LIMIT_BYTES = 1024 * 1024;
 /** Belongs to no call, so that the answer is heard and then ignored. */
@@ -70,18 +78,20 @@ export class Link {
   #goaway: { close: number; retryAfterMs: number } | null = null;
   #cancelDeadline: () => void = () => {};
   #cancelRetry: (() => void) | null = null;
+  #cancelRenewal: () => void = () => {};
   #stopHints: () => void = () => {};
   #offline = false;
   #farewell: Promise<void> = Promise.resolve();
+  readonly #jsonCodec = new Lazy(() => import('../protocol/json-codec.js'));
   readonly #waiters = new Set<Waiter>();
-  readonly tokens: TokenSource;
+  readonly #tokens: TokenSource;
 
   constructor(url: string, settings: Settings, port: LinkPort, environment: Environment) {
     this.#url = url;
     this.#settings = settings;
     this.#port = port;
     this.#environment = environment;
-    this.tokens = new TokenSource(settings.token, () => environment.now());
+    this.#tokens = new TokenSource(settings.token, () => environment.now());
   }
 
   get state(): State {
@@ -175,33 +185,35 @@ export class Link {
     this.#clearTimers();
     const round = ++this.#round;
     this.#cancelDeadline = this.#environment.after(this.#settings.connectTimeoutMs, () => this.#lost(1006));
-    let token: string;
     try {
-      token = await this.tokens.get();
-    } catch (error) {
-      if (round === this.#round) this.#tokenFailed(error);
-      return;
-    }
-    try {
-      const codec = await loadCodec(this.#settings.codec);
+      const codec = await this.#loadCodec();
+      const token = await this.#tokens.get();
       const WebSocketClass = await findWebSocket(this.#settings.WebSocket);
       if (round !== this.#round) return;
       this.#open(new WebSocketClass(this.#url, offerSubprotocols(this.#settings.codec, token)), codec, round);
     } catch (cause) {
-      // The platform forbids this URL (a page of https and a ws: URL), or there is no WebSocket: no try can help.
-      const error =
-        cause instanceof GatewayError ? cause : new GatewayError('unavailable', undefined, { cause });
-      if (round === this.#round) this.#stop(error, { ...NOTHING, code: error.code });
+      if (round === this.#round) this.#dialFailed(cause);
     }
   }
 
-  #tokenFailed(error: unknown): void {
-    if (error instanceof GatewayError && error.code === 'unavailable') {
-      this.#port.onError(error);
+  /** The default is part of the entry; the other is loaded by those who ask for it. */
+  async #loadCodec(): Promise<ClientSideCodec> {
+    return this.#settings.codec === 'msgpack'
+      ? msgpackClientCodec
+      : (await this.#jsonCodec.load()).jsonClientCodec;
+  }
+
+  #dialFailed(cause: unknown): void {
+    if (cause instanceof GatewayError && cause.code === 'unavailable') {
+      // No token, or no codec, for now.
+      this.#port.onError(cause);
       this.#lost(1006);
-    } else {
-      this.#stop(error as GatewayError, { ...NOTHING, code: 'invalid_token' });
+      return;
     }
+    // The platform forbids this URL (a page of https and a ws: URL), or there is no WebSocket, or that is no token: no try can help.
+    const error =
+      cause instanceof GatewayError ? cause : new GatewayError('unavailable', undefined, { cause });
+    this.#stop(error, { ...NOTHING, code: error.code });
   }
 
   #open(socket: WebSocketLike, codec: ClientSideCodec, round: number): void {
@@ -230,7 +242,8 @@ export class Link {
   #receive(frame: GatewayFrame): void {
     if (frame.type === 'welcome') this.#welcomed(frame.info);
     else if (frame.type === 'goaway') this.#goaway = frame;
-    else if (this.open) this.#port.onFrame(frame);
+    else if (frame.type === 'expiring') void this.#renew(this.#environment.now() + frame.inMs);
+    else if (this.open && frame.type !== 'ping') this.#port.onFrame(frame);
   }
 
   #welcomed(welcome: Welcome): void {
@@ -240,7 +253,7 @@ export class Link {
     this.#welcome = welcome;
     this.#connectedAt = this.#environment.now();
     this.#connection?.watch(2 * welcome.pingIntervalMs, welcome.frameLimitBytes);
-    this.tokens.learn(welcome.tokenExpiresInMs);
+    this.#tokens.learn(welcome.tokenExpiresInMs);
     if (!this.#move('connected')) return;
     // Before the event: what waited goes out ahead of what its listeners send.
     this.#port.onWelcome(previous, welcome, previous === null ? 'new' : welcome.resumed ? 'resumed' : 'lost');
@@ -250,15 +263,31 @@ export class Link {
     this.#settleWaiters();
   }
 
+  /** A new token for the connection that goes on. What may pass is tried again until the old one expires. */
+  async #renew(until: number): Promise<void> {
+    const round = this.#round;
+    try {
+      const lifetimeMs = await this.#port.onToken(await this.#tokens.renew());
+      if (lifetimeMs !== null) this.#tokens.learn(lifetimeMs);
+    } catch (error) {
+      // The next connection begins with a new token.
+      if (round !== this.#round) return;
+      this.#port.onError(error);
+      const isPassing = error instanceof GatewayError && error.code === 'unavailable';
+      if (isPassing && this.#environment.now() + RENEW_AGAIN_MS < until)
+        this.#cancelRenewal = this.#environment.after(RENEW_AGAIN_MS, () => void this.#renew(until));
+    }
+  }
+
   /** The connection, or a try to get one, ended without the application's doing. */
   #lost(closeSeen: number): void {
     const wasOpen = this.open;
     const { close, code } = this.#reason(closeSeen);
-    if (!comesBack(close) || (code === 'token_expired' && !this.tokens.renewable)) {
+    if (!comesBack(close) || (code === 'token_expired' && !this.#tokens.renewable)) {
       this.#stop(new GatewayError(code), { code, close, retryInMs: null });
       return;
     }
-    if (code === 'token_expired') this.tokens.forget();
+    if (code === 'token_expired') this.#tokens.forget();
     if (wasOpen && this.#environment.now() - this.#connectedAt >= STABLE_MS) this.#failures = 0;
     const retryInMs = this.#nextDelay();
     this.#goaway = null;
@@ -311,6 +340,7 @@ export class Link {
 
   #clearTimers(): void {
     this.#cancelDeadline();
+    this.#cancelRenewal();
     this.#cancelRetry?.();
     this.#cancelRetry = null;
   }
@@ -324,11 +354,4 @@ export class Link {
     this.#state = state;
     return true;
   }
-}
-
-/** The default is part of the entry; the other is loaded by those who ask for it. */
-async function loadCodec(name: Settings['codec']): Promise<ClientSideCodec> {
-  return name === 'msgpack'
-    ? msgpackClientCodec
-    : (await import('../protocol/json-codec.js')).jsonClientCodec;
 }

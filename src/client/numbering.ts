@@ -12,10 +12,10 @@ export interface KeptMessage {
   seq: number | null;
   /** What is written with it: no number below this one will come; 0 for nothing. */
   first: number;
-  isFlying: boolean;
-  isAccepted: boolean;
+  isFlying?: boolean;
+  isAccepted?: boolean;
   /** It was written, and nobody knows whether it was stored. */
-  isUnsure: boolean;
+  isUnsure?: boolean;
   /** When waiting for its acceptance ends, then when it need not be kept any more. */
   until: number;
   succeed(answer: unknown): void;
@@ -147,7 +147,7 @@ export class Numbering<Message extends KeptMessage> {
 
   /** Whether writing it again could store it twice: it has no number by which the store would know it. */
   isUnrepeatable({ isUnsure }: KeptMessage): boolean {
-    return isUnsure && this.#isNumberless;
+    return isUnsure === true && this.#isNumberless;
   }
 
   #mayWrite(number: number): boolean {

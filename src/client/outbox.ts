@@ -255,7 +255,7 @@ export class Outbox<Message extends FollowedMessage> {
     this.#trim();
     for (const message of this.#open) {
       if (this.#lostAt !== null || message.until > this.#connectedMs) break;
-      message.isUnsure ||= message.isFlying;
+      message.isUnsure ||= message.isFlying === true;
       const numbering = this.#landed(message);
       this.#giveUp(message, new GatewayError('unavailable'));
       if (numbering !== null) this.#settle(numbering);

@@ -3,13 +3,19 @@ import { DEFLATED } from '../protocol/encoding.js';
 import { GatewayError } from '../protocol/errors.js';
 import type { Payload } from '../protocol/frame.js';
 import { decodePayload, encodePayload } from '../protocol/payload.js';
-import type { LoadingPayload } from './calls.js';
 import { Lazy } from './lazy.js';
 
 /** Below this an SDP or a candidate is not worth the dictionary, bytes. */
 const SDP_THRESHOLD_BYTES = 100;
 /** Most bytes that wait for the compression code; what comes beyond is refused with `queue_full`. */
 const WAITING_LIMIT_BYTES = 8 * 1024 * 1024;
+
+/** A payload that waits for the code that compresses it. */
+export interface LoadingPayload {
+  /** Its size before compression. */
+  bytes: number;
+  ready: Promise<Payload>;
+}
 
 export class Payloads {
   readonly #compressAboveBytes: number;

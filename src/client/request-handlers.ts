@@ -1,12 +1,10 @@
 // Who answers requests: handlers by event, each request once; the code that answers is loaded for the first one.
-import { GatewayError } from '../protocol/errors.js';
 import type { Caller } from './caller.js';
 import { PATIENT } from './calls.js';
 import type { RequestHandler } from './events.js';
 import type { LateCode } from './late-code.js';
 import { isNewer } from './reader.js';
 import type { Responder } from './responder.js';
-import { nothing } from './results.js';
 
 /** Handles that are remembered so that a request delivered again is not executed again. */
 const HANDLES_LIMIT = 10_000;
@@ -35,31 +33,17 @@ export class RequestHandlers {
     };
   }
 
-  /** True the first time that a handle is seen. */
-  accept(handle: string): boolean {
-    return isNewer(this.#seen, handle, 1, HANDLES_LIMIT);
-  }
-
-  answer(handle: string, ...message: Parameters<Handler>): void {
-    const handler = this.#handlers.get(message[2].event);
-    this.#respond(handle, (responder) => responder.answer(handler, handle, ...message));
-  }
-
-  refuse(handle: string, error: unknown): void {
-    this.#respond(handle, (responder) => responder.refuse(handle, error));
-  }
-
-  /** In the order of the requests, also while the code is on its way. */
-  #respond(handle: string, run: (responder: Responder) => Promise<void>): void {
+  /** Once for each handle, in the order of the requests, also while the code that answers is on its way. */
+  take(handle: string, run: (responder: Responder) => void): void {
+    if (!isNewer(this.#seen, handle, 1, HANDLES_LIMIT)) return;
     const caller = this.#caller;
     this.#late.use(
-      ({ Responder }) => void run(new Responder(caller, this.#exposeErrors)),
-      (cause) => {
-        caller.report(new GatewayError('unavailable', undefined, { cause }));
-        // Nothing was executed: whoever asked may ask again.
-        caller
-          .call({ type: 'reject', handle, code: 'unavailable', text: '' }, nothing, PATIENT)
-          .catch(caller.report);
+      ({ Responder }) => run(new Responder(caller, this.#handlers, this.#exposeErrors)),
+      (error) => {
+        caller.report(error);
+        // Nothing was executed: whoever asked may ask again. Written at once, because calls wait for the same code.
+        const refusal = { type: 'reject', handle, code: 'unavailable', text: '' } as const;
+        if (!caller.tryWrite(refusal)) caller.call(refusal, PATIENT).catch(caller.report);
       },
     );
   }

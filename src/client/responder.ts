@@ -4,7 +4,6 @@ import { GatewayError, ProtocolError } from '../protocol/errors.js';
 import { type Caller, NO_PAYLOAD } from './caller.js';
 import { PATIENT } from './calls.js';
 import type { RequestHandler } from './events.js';
-import { nothing } from './results.js';
 
 /** Longest text of a rejection, characters; the protocol allows more, nobody reads more. */
 const TEXT_LIMIT_CHARACTERS = 200;
@@ -13,22 +12,21 @@ type Handler = RequestHandler<unknown, unknown>;
 
 export class Responder {
   readonly #caller: Caller;
+  readonly #handlers: ReadonlyMap<string, Handler>;
   readonly #exposeErrors: boolean;
 
-  constructor(caller: Caller, exposeErrors: boolean) {
+  constructor(caller: Caller, handlers: ReadonlyMap<string, Handler>, exposeErrors: boolean) {
     this.#caller = caller;
+    this.#handlers = handlers;
     this.#exposeErrors = exposeErrors;
   }
 
-  async answer(
-    handler: Handler | undefined,
-    handle: string,
-    ...[data, from, info]: Parameters<Handler>
-  ): Promise<void> {
+  async answer(handle: string, ...[data, from, info]: Parameters<Handler>): Promise<void> {
+    const handler = this.#handlers.get(info.event);
     try {
       if (handler === undefined) throw new GatewayError('no_handler');
       const result = await handler(data, from, info);
-      await this.#caller.callWith(result, { type: 'reply', handle, payload: NO_PAYLOAD }, nothing, PATIENT);
+      await this.#caller.callWith(result, { type: 'reply', handle, payload: NO_PAYLOAD }, PATIENT);
     } catch (error) {
       await this.refuse(handle, error);
     }
@@ -39,7 +37,7 @@ export class Responder {
     // What a handler did not mean to throw is for this application's developer.
     if (!isTyped(error)) this.#caller.report(error, `request rejected: ${String(error)}`);
     const frame = { type: 'reject', handle, code, text: text.slice(0, TEXT_LIMIT_CHARACTERS) } as const;
-    await this.#caller.call(frame, nothing, PATIENT).catch((failure: unknown) => {
+    await this.#caller.call(frame, PATIENT).catch((failure: unknown) => {
       // Closed before the answer: the asking side gets its time-out.
       if (!isTyped(failure) || failure.code !== 'closed') this.#caller.report(failure);
     });

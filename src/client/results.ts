@@ -1,6 +1,7 @@
-// What the gateway answers to messages and joins, checked before the application sees it.
+// What the gateway answers to calls, checked before the application sees it.
 import { ProtocolError } from '../protocol/errors.js';
-import { isList, isText, isTextOrNullOrNone, pick } from '../protocol/fields.js';
+import { isBoolean, isList, isText, isTextOrNullOrNone, isUint, pick } from '../protocol/fields.js';
+import type { CallFrame } from './call-queue.js';
 
 export interface ClientsPage {
   /** Ids of clients that are online. */
@@ -32,30 +33,84 @@ export interface SendResult extends Accepted {
   absent: string[];
 }
 
-export function acceptedResult(answer: unknown): Accepted {
-  const { id = null } = pick<Partial<Accepted>>(answer ?? {}, { id: isTextOrNullOrNone }) ?? unusable();
-  return { id };
+/** What calls resolve with, by the frame that asks. */
+export interface Answers {
+  send: SendResult;
+  publish: Accepted;
+  /** Where the room stands; undefined where the gateway does not say. */
+  join: string | null | undefined;
+  clients: ClientsPage;
+  members: MembersPage;
+  count: number;
+  online: boolean;
+  /** New life time of the refreshed token, ms; null from a gateway that does not say. */
+  token: number | null;
+  /** Data of the other side's application, decoded. */
+  request: unknown;
+  broadcast: undefined;
+  leave: undefined;
+  leaveAll: undefined;
+  watch: undefined;
+  reply: undefined;
+  reject: undefined;
 }
 
-export function sendResult(answer: unknown): SendResult {
-  const { id = null, absent = [] } =
-    pick<Partial<SendResult>>(answer ?? {}, { id: isTextOrNullOrNone, absent: isTextsOrNone }) ?? unusable();
-  return { id, absent };
-}
+export type AnswerTo<Frame extends CallFrame> = Answers[Frame['type']];
 
-/** Where a joined room stands; undefined where the gateway does not say. */
-export function positionOf(answer: unknown): string | null | undefined {
-  return pick<{ position?: string | null }>(answer ?? {}, { position: isTextOrNullOrNone })?.position;
+const READ: { [T in keyof Answers]: (answer: unknown) => Answers[T] } = {
+  send(answer) {
+    const shape = { id: isTextOrNullOrNone, absent: isTextsOrNone };
+    const { id = null, absent = [] } = pick<Partial<SendResult>>(answer ?? {}, shape) ?? unusable();
+    return { id, absent };
+  },
+  publish(answer) {
+    const { id = null } = pick<Partial<Accepted>>(answer ?? {}, { id: isTextOrNullOrNone }) ?? unusable();
+    return { id };
+  },
+  join: (answer) =>
+    pick<{ position?: string | null }>(answer ?? {}, { position: isTextOrNullOrNone })?.position,
+  clients: (answer) => pick<ClientsPage>(answer, { clients: isTexts, cursor: isTextOrNull }) ?? unusable(),
+  members: (answer) =>
+    pick<MembersPage>(answer, { members: isMembers, cursor: isTextOrNull, count: isUint }) ?? unusable(),
+  count: (answer) => (isUint(answer) ? answer : unusable()),
+  online: (answer) => (isBoolean(answer) ? answer : unusable()),
+  token: (answer) => pick<{ expiresInMs: number }>(answer, { expiresInMs: isUint })?.expiresInMs ?? null,
+  request: (answer) => answer,
+  broadcast: nothing,
+  leave: nothing,
+  leaveAll: nothing,
+  watch: nothing,
+  reply: nothing,
+  reject: nothing,
+};
+
+/** @throws ProtocolError `bad_frame` where the answer has not the expected shape */
+export function readAnswer<Type extends keyof Answers>(type: Type, answer: unknown): Answers[Type] {
+  return READ[type](answer);
 }
 
 /** Calls that are only done or refused. */
-export function nothing(): void {}
+function nothing(): undefined {}
 
-function isTextsOrNone(value: unknown): value is string[] | undefined {
-  return value === undefined || isList(value, isText);
+function isMembers(value: unknown): value is Member[] {
+  return isList(
+    value,
+    (row): row is Member => pick<Member>(row, { client: isText, sessions: isUint }) !== null,
+  );
 }
 
-/** @throws ProtocolError */
-export function unusable(): never {
+function isTexts(value: unknown): value is string[] {
+  return isList(value, isText);
+}
+
+function isTextsOrNone(value: unknown): value is string[] | undefined {
+  return value === undefined || isTexts(value);
+}
+
+function isTextOrNull(value: unknown): value is string | null {
+  return value === null || isText(value);
+}
+
+function unusable(): never {
   throw new ProtocolError('bad_frame', 'The answer of the gateway has not the expected shape.');
 }

@@ -1,16 +1,14 @@
 // One room as the application sees it: join, publish, listen, and who is in it.
-import type { MessageOptions, Since } from '../protocol/frame.js';
+import type { MessageOptions, PublishFrame, Since } from '../protocol/frame.js';
 import type { ClientId, EventName, RoomName } from '../protocol/ids.js';
-import { type Caller, type Carrier, NO_PAYLOAD } from './caller.js';
+import { type Caller, NO_PAYLOAD } from './caller.js';
 import { type CallOptions, PATIENT } from './calls.js';
 import type { DataOf, EventOf, MessageHandler, MessageInfo, PresenceChange, Sender } from './events.js';
 import { emitMessage, Listeners, type MessageEvents } from './listeners.js';
 import { HISTORY_LIMIT } from '../protocol/limits.js';
 import type { ReadRoom } from './intake.js';
-import { type LateCode, later } from './late-code.js';
 import { Reader } from './reader.js';
-import { type Accepted, acceptedResult, type MembersPage } from './results.js';
-import { nothing, positionOf } from './results.js';
+import type { Accepted, MembersPage } from './results.js';
 
 export interface MessageCallOptions extends CallOptions {
   /** At most once, never stored, and not confirmed: the promise resolves when it is written. Offline it fails by default. */
@@ -32,7 +30,6 @@ export interface JoinOptions extends CallOptions {
 
 /** What a room has of its client. */
 export interface RoomPort extends Caller {
-  readonly late: LateCode;
   /** Rooms that are joined or listened to, or were never left, by name. */
   readonly rooms: Map<string, RoomEvents>;
 }
@@ -90,7 +87,7 @@ export class Room<Events extends object = Record<string, unknown>> implements Ro
   /** Idempotent. */
   leave(options?: CallOptions): Promise<void> {
     this.forget();
-    return this.#port.call(this.#frame('leave'), nothing, options);
+    return this.#port.call(this.#frame('leave'), options);
   }
 
   /** Resolves when the gateway has accepted the message, which is then kept and comes once. Rejects with `not_joined`, `forbidden`, `too_big`, `unknown_outcome`, … */
@@ -100,7 +97,7 @@ export class Room<Events extends object = Record<string, unknown>> implements Ro
     options: PublishOptions = {},
   ): Promise<Accepted> {
     const { except, self } = options;
-    const frame: Carrier = {
+    const frame: PublishFrame = {
       type: 'publish',
       ref: 0,
       seq: options.volatile ? 0 : null,
@@ -111,7 +108,7 @@ export class Room<Events extends object = Record<string, unknown>> implements Ro
     };
     if (except !== undefined) frame.options.except = [...except] as ClientId[];
     if (self !== undefined) frame.options.self = self;
-    return this.#port.callWith(data, frame, acceptedResult, options);
+    return this.#port.callWith(data, frame, options);
   }
 
   /** Calls `handler` for each message of `event`, or of every event for `*`. Returns a function that removes it. */
@@ -129,14 +126,12 @@ export class Room<Events extends object = Record<string, unknown>> implements Ro
   /** One page of the clients in the room, in the order of their ids; 100 unless `limit` (at most 1000) says otherwise. */
   members(options: CallOptions & { cursor?: string | null; limit?: number } = {}): Promise<MembersPage> {
     const { cursor = null, limit = 100 } = options;
-    const parse = later(this.#port.late, (code) => code.membersPage);
-    return this.#port.call({ ...this.#frame('members'), cursor, limit }, parse, options);
+    return this.#port.call({ ...this.#frame('members'), cursor, limit }, options);
   }
 
   /** How many clients are in the room. */
   count(options?: CallOptions): Promise<number> {
-    const parse = later(this.#port.late, (code) => code.countOf);
-    return this.#port.call(this.#frame('count'), parse, options);
+    return this.#port.call(this.#frame('count'), options);
   }
 
   /** @internal */
@@ -180,7 +175,7 @@ export class Room<Events extends object = Record<string, unknown>> implements Ro
 
   async #join(since: Since, options: CallOptions): Promise<void> {
     const { reader } = this;
-    const position = await this.#port.call({ ...this.#frame('join'), since }, positionOf, options);
+    const position = await this.#port.call({ ...this.#frame('join'), since }, options);
     // A message may have come before the answer, and is further on.
     if (reader.cursor === undefined) reader.cursor = position;
   }
@@ -205,7 +200,7 @@ export class Room<Events extends object = Record<string, unknown>> implements Ro
       if (!wanted && this.#messages.empty) this.#port.rooms.delete(this.name);
     } else if (wanted !== this.#watched) {
       this.#watched = wanted;
-      this.#port.call({ ...this.#frame('watch'), on: wanted }, nothing, PATIENT).catch(failed);
+      this.#port.call({ ...this.#frame('watch'), on: wanted }, PATIENT).catch(failed);
     }
   }
 

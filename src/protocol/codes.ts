@@ -81,7 +81,7 @@ export const CODES = {
   },
   unknown_type: { close: null, then: 'call', text: 'The gateway does not know this frame type.' },
   not_joined: { close: null, then: 'call', text: 'The session is not in the room.' },
-  limit: { close: null, then: 'call', text: 'A limit on rooms, requests or members was reached.' },
+  limit: { close: null, then: 'call', text: 'A limit on rooms, requests, members or fan-out was reached.' },
   unavailable: {
     close: null,
     then: 'call',

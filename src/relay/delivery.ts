@@ -26,11 +26,16 @@ export class Delivery {
     return all;
   }
 
-  toMatching(patterns: readonly string[], except: SessionId, body: Uint8Array): void {
+  /** @returns to how many sessions */
+  toMatching(patterns: readonly string[], except: SessionId, body: Uint8Array): number {
     const frame = PreparedFrame.of('message', null, body, this.msgpack);
+    let receivers = 0;
     for (const session of this.matching(compilePatterns(patterns))) {
-      if (session.ref.session !== except) this.count(session.deliver(frame, true), 1);
+      if (session.ref.session === except) continue;
+      this.count(session.deliver(frame, true), 1);
+      receivers++;
     }
+    return receivers;
   }
 
   /** False when the session is not here. */

@@ -1,6 +1,7 @@
 // The envelope: what workers say to each other. A small binary form of its own, so that no client frame can be one.
 import type { Code } from '../protocol/codes.js';
 import type { ClientId, SessionId, WorkerId } from '../protocol/ids.js';
+import { FieldReader, FieldWriter } from './fields.js';
 
 /** A volatile message for sessions of a client that the origin believes to be at the destination. */
 export interface DeliverEnvelope {
@@ -64,80 +65,14 @@ export type Envelope =
 const KINDS = { deliver: 1, missing: 2, request: 3, response: 4, broadcast: 5, letter: 6 } as const;
 const VERSION = 1;
 
-/** Strings are UTF-8 with a two-byte length; lists have a two-byte count; the body is the rest. */
-class Writer {
-  private buffer = Buffer.allocUnsafe(1024);
-  private at = 0;
-
-  start(kind: number): this {
-    this.at = 0;
-    this.buffer[this.at++] = VERSION;
-    this.buffer[this.at++] = kind;
-    return this;
-  }
-  string(value: string): this {
-    this.reserve(2 + value.length * 3);
-    const length = this.buffer.write(value, this.at + 2, 'utf8');
-    this.buffer.writeUInt16LE(length, this.at);
-    this.at += 2 + length;
-    return this;
-  }
-  list(values: readonly string[]): this {
-    this.reserve(2);
-    this.at = this.buffer.writeUInt16LE(values.length, this.at);
-    for (const value of values) this.string(value);
-    return this;
-  }
-  end(body: Uint8Array): Buffer {
-    const bytes = Buffer.allocUnsafe(this.at + body.length);
-    this.buffer.copy(bytes, 0, 0, this.at);
-    bytes.set(body, this.at);
-    return bytes;
-  }
-  private reserve(more: number): void {
-    if (this.at + more <= this.buffer.length) return;
-    const grown = Buffer.allocUnsafe(Math.max(this.buffer.length * 2, this.at + more));
-    this.buffer.copy(grown, 0, 0, this.at);
-    this.buffer = grown;
-  }
-}
-
-class Reader {
-  private at = 2;
-  constructor(private readonly bytes: Buffer) {}
-  string(): string {
-    const length = this.count();
-    const start = this.at;
-    const end = start + length;
-    if (end > this.bytes.length) throw new RangeError('envelope is cut short');
-    this.at = end;
-    return this.bytes.toString('utf8', start, end);
-  }
-  list(): string[] {
-    const count = this.count();
-    const values: string[] = [];
-    for (let i = 0; i < count; i++) values.push(this.string());
-    return values;
-  }
-  rest(): Buffer {
-    return this.bytes.subarray(this.at);
-  }
-  private count(): number {
-    if (this.at + 2 > this.bytes.length) throw new RangeError('envelope is cut short');
-    const count = this.bytes.readUInt16LE(this.at);
-    this.at += 2;
-    return count;
-  }
-}
-
 const NOTHING = new Uint8Array(0);
 
 /** Encodes envelopes of one worker; owns its scratch memory. */
 export class EnvelopeEncoder {
-  private readonly writer = new Writer();
+  private readonly writer = new FieldWriter();
 
   encode(envelope: Envelope): Buffer {
-    const writer = this.writer.start(KINDS[envelope.kind]);
+    const writer = this.writer.start(VERSION, KINDS[envelope.kind]);
     switch (envelope.kind) {
       case 'deliver':
         return writer
@@ -174,7 +109,7 @@ export class EnvelopeEncoder {
     }
   }
 
-  private letter(writer: Writer, { origin, client, session, letter }: LetterEnvelope): Buffer {
+  private letter(writer: FieldWriter, { origin, client, session, letter }: LetterEnvelope): Buffer {
     writer.string(origin).string(client).string(session).string(letter.kind);
     switch (letter.kind) {
       case 'response':
@@ -200,7 +135,7 @@ export class EnvelopeEncoder {
  */
 export function decodeEnvelope(bytes: Buffer): Envelope | null {
   if (bytes.length < 2 || bytes[0] !== VERSION) return null;
-  const reader = new Reader(bytes);
+  const reader = new FieldReader(bytes, 2);
   try {
     switch (bytes[1]) {
       case KINDS.deliver:
@@ -257,7 +192,7 @@ export function decodeEnvelope(bytes: Buffer): Envelope | null {
   }
 }
 
-function readLetter(reader: Reader): LetterEnvelope['letter'] | null {
+function readLetter(reader: FieldReader): LetterEnvelope['letter'] | null {
   const kind = reader.string();
   switch (kind) {
     case 'response':

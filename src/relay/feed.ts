@@ -23,6 +23,8 @@ export class Feed {
   /** The log is to be read once more when the read under way has come to its end. */
   private again = false;
   private reading = false;
+  /** The log has lost the place where the feed stands, and it is not known yet where it begins anew: nobody can be level with it. */
+  private astray = false;
   /** Sessions that read the log by themselves until they are where the feed is. */
   private replays: Map<Session, Replay> | null = null;
   /** Attaches and joins under way. */
@@ -71,7 +73,7 @@ export class Feed {
       this.replay(session, { after: cursor }, keptUntil);
       if (now !== undefined) this.begin(now);
     } else if (this.position !== undefined) {
-      if (cursor !== this.position) this.replay(session, { after: cursor });
+      if (cursor !== this.position || this.astray) this.replay(session, { after: cursor });
     } else {
       // The first reader: what it missed is what the feed has to read.
       this.place(cursor);
@@ -117,7 +119,7 @@ export class Feed {
 
   /** Where a replay that has read up to `cursor` stands to the feed. */
   compare(cursor: Position): 'behind' | 'level' | 'ahead' | 'unclear' {
-    if (this.position === undefined) return 'unclear';
+    if (this.position === undefined || this.astray) return 'unclear';
     if (cursor === this.position) return 'level';
     const place = cursor === null ? null : parseEntryId(cursor);
     if (place === null) return 'behind';
@@ -239,12 +241,14 @@ export class Feed {
         return;
       }
       if (result.status === 'lost') {
+        this.astray = true;
         for (const session of this.live()) this.tellLost(session);
         // What the others have been given may be lost too: they find out by themselves.
         for (const replay of this.replays?.values() ?? []) replay.askAgain();
         from = EVERYTHING;
         continue;
       }
+      this.astray = false;
       for (const session of this.live()) this.tellMissing(session, result, from);
       for (const entry of result.entries) {
         const before = this.position ?? null;

@@ -1,7 +1,8 @@
 // Values on a link between two processes of a node: JSON, and behind it the bytes that are among them.
 
-/** JSON of an object begins with it. */
+/** JSON of an object begins with the one, of an array with the other. */
 const OPENING_BRACE = 0x7b;
+const OPENING_BRACKET = 0x5b;
 /** Begins a value with bytes: this, the length of its JSON, its JSON, the bytes of each place one after the other. */
 const WITH_BYTES = 0x02;
 const HEADER_BYTES = 5;
@@ -36,7 +37,7 @@ export function writeWithBytes(value: object): Uint8Array {
 
 /** @throws where `bytes` are neither form */
 export function readLinkValue(bytes: Buffer): unknown {
-  if (bytes[0] === OPENING_BRACE) return JSON.parse(bytes.toString());
+  if (bytes[0] === OPENING_BRACE || bytes[0] === OPENING_BRACKET) return JSON.parse(bytes.toString());
   if (bytes[0] !== WITH_BYTES) throw new TypeError('no value of a link');
   const end = HEADER_BYTES + bytes.readUInt32LE(1);
   if (end > bytes.length) throw cutShort();

@@ -17,7 +17,9 @@ export interface LinkHandlers {
 
 export class Link {
   private batch: Buffer = Buffer.allocUnsafe(BATCH_BYTES);
+  /** End of what stands in the batch, and of what of it was written. */
   private batched = 0;
+  private written = 0;
   /** Messages in the batch. */
   private batchedMessages = 0;
   /** Messages that the kernel has not taken yet. */
@@ -44,12 +46,16 @@ export class Link {
 
   /** Queues a message; false when it is too large, the link is closed or its queue is full. The bytes are copied or kept unchanged by the caller. */
   send(...parts: Uint8Array[]): boolean {
-    if (this.closed || this.socket.writableLength + this.batched > LINK_QUEUE_LIMIT_BYTES) return false;
+    const waiting = this.socket.writableLength + this.batched - this.written;
+    if (this.closed || waiting > LINK_QUEUE_LIMIT_BYTES) return false;
     let length = 0;
     for (const part of parts) length += part.length;
     if (length > LINK_MESSAGE_LIMIT_BYTES) return false;
     this.unsent++;
-    if (this.batched + HEADER_BYTES + length > BATCH_BYTES) this.flush();
+    if (this.batched + HEADER_BYTES + length > BATCH_BYTES) {
+      this.flush();
+      this.renew();
+    }
     if (HEADER_BYTES + length > BATCH_BYTES) {
       const header = Buffer.allocUnsafe(HEADER_BYTES);
       header.writeUInt32LE(length);
@@ -78,12 +84,19 @@ export class Link {
   }
 
   private flush(): void {
-    if (this.batched === 0 || this.closed) return;
-    this.write(this.batch.subarray(0, this.batched), this.batchedMessages);
-    // The socket keeps a reference until the kernel took the bytes: what follows needs memory of its own.
-    this.batch = Buffer.allocUnsafe(BATCH_BYTES);
-    this.batched = 0;
+    if (this.batched === this.written || this.closed) return;
+    this.write(this.batch.subarray(this.written, this.batched), this.batchedMessages);
     this.batchedMessages = 0;
+    this.written = this.batched;
+    // What the kernel took at once nobody needs any more: a batch of its own for each tick is mostly work for the garbage collector.
+    if (this.socket.writableLength === 0) this.batched = this.written = 0;
+  }
+
+  /** The socket keeps a reference until the kernel took the bytes: what follows needs memory of its own. */
+  private renew(): void {
+    if (this.batched === 0) return;
+    this.batch = Buffer.allocUnsafe(BATCH_BYTES);
+    this.batched = this.written = 0;
   }
 
   private write(bytes: Buffer, messages: number): void {
@@ -93,18 +106,20 @@ export class Link {
   }
 
   private receive(chunk: Buffer): void {
-    let bytes = this.partial === null ? chunk : Buffer.concat([this.partial, chunk]);
-    while (bytes.length >= HEADER_BYTES) {
-      const length = bytes.readUInt32LE(0);
+    const bytes = this.partial === null ? chunk : Buffer.concat([this.partial, chunk]);
+    let at = 0;
+    while (bytes.length - at >= HEADER_BYTES) {
+      const length = bytes.readUInt32LE(at);
       if (length > LINK_MESSAGE_LIMIT_BYTES) {
         this.socket.destroy();
         return;
       }
-      if (bytes.length < HEADER_BYTES + length) break;
-      this.handlers.message(bytes.subarray(HEADER_BYTES, HEADER_BYTES + length));
-      bytes = bytes.subarray(HEADER_BYTES + length);
+      const end = at + HEADER_BYTES + length;
+      if (end > bytes.length) break;
+      this.handlers.message(bytes.subarray(at + HEADER_BYTES, end));
+      at = end;
     }
-    this.partial = bytes.length > 0 ? bytes : null;
+    this.partial = at < bytes.length ? bytes.subarray(at) : null;
   }
 }
 

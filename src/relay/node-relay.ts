@@ -69,6 +69,10 @@ export class NodeRelay implements Relay {
     }
   }
 
+  get width(): number {
+    return 1 + this.siblings.length;
+  }
+
   send(to: WorkerId, envelope: Envelope): boolean {
     if (to === this.options.worker) {
       this.options.count('local', 'sent');

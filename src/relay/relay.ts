@@ -9,6 +9,8 @@ export type RelayPath = 'local' | 'unix' | 'redis';
 export type RelayOutcome = 'sent' | 'failed' | 'bad';
 
 export interface Relay {
+  /** Workers that `sendToAll` reaches, this one included; those of other nodes are not known, and not counted. */
+  readonly width: number;
   /** Hands an envelope over; false when it surely does not arrive (queue full, no connection). Never waits. */
   send(to: WorkerId, envelope: Envelope): boolean;
   /** To every other worker of the deployment. Returns false when some could not be reached. */

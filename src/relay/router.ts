@@ -21,6 +21,7 @@ import {
   NO_OPTIONS,
 } from '../protocol/msgpack-codec.js';
 import { maySend, sendPatterns } from '../session/permissions.js';
+import type { FanOut } from '../session/fan-out.js';
 import type { Refusals } from '../session/refusals.js';
 import type { SessionRegistry } from '../session/registry.js';
 import type { Session } from '../session/session.js';
@@ -42,6 +43,7 @@ export interface RouterOptions {
   delivery: Delivery;
   wheel: TimerWheel;
   refusals: Refusals;
+  fanOut: FanOut;
   requestsPendingLimit: number;
   requestsPendingLimitBytes: number;
   /** Counts volatile messages that could not be handed over, by reason. */
@@ -78,6 +80,7 @@ export class Router {
 
   send(session: Session, frame: SendFrame): void {
     const { to } = frame;
+    if (Array.isArray(to) && !this.mayFanOut(session, frame.ref)) return;
     const body = encodeMessageBody(bodyOf(session, frame));
     if (!Array.isArray(to)) {
       // The hot path: a volatile message to a cached place is on its way without a promise.
@@ -94,8 +97,10 @@ export class Router {
       }
       return;
     }
+    const targets = [...new Set(to)];
+    this.options.fanOut.charge(session, targets.length, body.length);
     Promise.all(
-      [...new Set(to)].map(async (target) => ({
+      targets.map(async (target) => ({
         target,
         result: await this.sendTo(session, frame, target, body),
       })),
@@ -113,6 +118,7 @@ export class Router {
   }
 
   broadcast(session: Session, frame: BroadcastFrame): void {
+    if (!this.mayFanOut(session, frame.ref)) return;
     const envelope: Envelope = {
       kind: 'broadcast',
       origin: this.options.worker,
@@ -120,12 +126,16 @@ export class Router {
       except: session.ref.session,
       body: encodeMessageBody(bodyOf(session, frame)),
     };
-    this.options.delivery.toMatching(envelope.patterns, envelope.except, envelope.body);
-    if (this.options.relay.sendToAll(envelope)) session.ok(frame.ref, null);
+    const { delivery, fanOut, relay } = this.options;
+    const receivers = delivery.toMatching(envelope.patterns, envelope.except, envelope.body);
+    // Connections are spread evenly over the workers of a node.
+    fanOut.charge(session, receivers * relay.width, envelope.body.length);
+    if (relay.sendToAll(envelope)) session.ok(frame.ref, null);
     else this.options.refusals.tell(session, frame.ref, 'unavailable', 'Not every worker could be reached.');
   }
 
   publish(session: Session, frame: PublishFrame): void {
+    if (!this.mayFanOut(session, frame.ref)) return;
     const { room, seq, options } = frame;
     const { client, session: id } = session.ref;
     const skip: string[] = [...(options.except ?? [])];
@@ -147,6 +157,7 @@ export class Router {
       )
       .then(
         (result) => {
+          if (result.status === 'accepted') this.options.fanOut.charge(session, result.readers, body.length);
           this.answerAppend(session, frame, result);
         },
         this.refuseLater(session, frame.ref),
@@ -247,6 +258,18 @@ export class Router {
       default:
         envelope satisfies never;
     }
+  }
+
+  /** Refuses the call where not. */
+  private mayFanOut(session: Session, ref: number): boolean {
+    if (this.options.fanOut.allows(session)) return true;
+    this.options.refusals.tell(
+      session,
+      ref,
+      'limit',
+      'Too many bytes to too many receivers: try again later.',
+    );
+    return false;
   }
 
   private sendTo(

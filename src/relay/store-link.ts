@@ -3,16 +3,33 @@ import type { Server } from 'node:net';
 import type { Code } from '../protocol/codes.js';
 import { GatewayError } from '../protocol/errors.js';
 import type { WorkerId } from '../protocol/ids.js';
-import type { Store, StoreEvent, StoreListener } from '../session/store/store.js';
+import type {
+  AppendRequest,
+  AttachRequest,
+  AttachResult,
+  AppendResult,
+  Store,
+  StoreEvent,
+  StoreListener,
+} from '../session/store/store.js';
 import { connectLink, type Link, type LinkHandlers, listenLinks } from './link.js';
 import { type HoldsBytes, readLinkValue, writeAsJson, writeWithBytes } from './link-value.js';
+import { readStoreMessage, type StoreMessage, StoreMessageWriter } from './store-message.js';
 
 /** Calls of one worker that may wait for the primary at once; past it they are refused at once. */
 const PENDING_CALLS_LIMIT = 50_000;
+/**
+ * Where attaches come more often than this, ms, those of such a time go together: each message by itself wakes the primary
+ * and is answered by waking this worker, which takes more than the attach. One that comes alone goes at once.
+ */
+const GATHER_MS = 3;
+/** Attaches of one message: some 20 KiB, and less than a millisecond of the primary. */
+const GATHER_LIMIT_CALLS = 64;
 /** A call that the primary does not answer by then has failed: the primary is stopped or overloaded, ms. */
 const CALL_TIMEOUT_MS = 5_000;
 
-type Method = Exclude<keyof Store, 'ready' | 'close'>;
+/** Appends have a form of their own. */
+type Method = Exclude<keyof Store, 'ready' | 'close' | 'append'>;
 
 interface Hello {
   hello: WorkerId;
@@ -22,13 +39,18 @@ interface Call {
   method: Method;
   args: unknown[];
 }
-type Answer = { id: number; result: unknown } | { id: number; error: { code: Code; message: string } };
+interface Refusal {
+  id: number;
+  error: { code: Code; message: string };
+}
+type Answer = { id: number; result: unknown } | Refusal;
+type Append = Extract<StoreMessage, { kind: 'append' }>;
 
 /** The primary's side: answers workers' calls on its store. */
 export class StoreServer {
   private readonly workers = new Map<WorkerId, Link>();
   private server: Server | null = null;
-  private last: { event: StoreEvent; bytes: Uint8Array } | null = null;
+  private readonly writer = new StoreMessageWriter();
 
   /**
    * @param count calls that were no calls: a worker must not be able to take the primary down
@@ -47,10 +69,12 @@ export class StoreServer {
   deliver(worker: WorkerId, event: StoreEvent): void {
     const link = this.workers.get(worker);
     if (link === undefined) return;
-    // One event often goes to several workers, one right after the other.
-    if (this.last?.event !== event) this.last = { event, bytes: writeEvent(event) };
+    const sent =
+      event.type === 'entry'
+        ? link.send(this.writer.entry(event), event.entry.body)
+        : link.send(writeAsJson({ event }));
     // A worker that misses an event would go on with a wrong picture: without its link it ends and starts anew.
-    if (!link.send(this.last.bytes)) link.close();
+    if (!sent) link.close();
   }
 
   close(): void {
@@ -65,9 +89,13 @@ export class StoreServer {
         const call = readCall(bytes);
         if (call === null) {
           this.count('bad_call');
+        } else if (Array.isArray(call)) {
+          void this.answerAll(call, link());
         } else if ('hello' in call) {
           worker = call.hello;
           this.workers.set(worker, link());
+        } else if ('request' in call) {
+          this.append(call, link());
         } else {
           void this.answer(call, link());
         }
@@ -82,19 +110,38 @@ export class StoreServer {
   }
 
   private async answer(call: Call, link: Link): Promise<void> {
-    let answer: Answer;
+    if (link.send(write(call.method, await this.perform(call)))) return;
+    // Too large, or the worker does not read: the one is told, the other finds out by itself.
+    const error = { code: 'unknown_outcome', message: 'too large an answer' } as const;
+    link.send(writeAsJson({ id: call.id, error }));
+  }
+
+  private async answerAll(calls: readonly Call[], link: Link): Promise<void> {
+    link.send(writeAsJson(await Promise.all(calls.map((call) => this.perform(call)))));
+  }
+
+  private async perform({ id, method: name, args }: Call): Promise<Answer> {
     try {
       // The method's name was checked; its arguments were written by the same version in a worker of ours.
-      const method = Reflect.get(this.store, call.method) as (...args: unknown[]) => unknown;
-      const result = await Reflect.apply(method, this.store, call.args);
-      answer = { id: call.id, result };
+      const method = Reflect.get(this.store, name) as (...args: unknown[]) => unknown;
+      return { id, result: await Reflect.apply(method, this.store, args) };
     } catch (error) {
-      const known = error instanceof GatewayError;
-      if (!known) this.failed(error);
-      const { code, message } = known ? error : new GatewayError('internal_error');
-      answer = { id: call.id, error: { code, message } };
+      return this.refusal(id, error);
     }
-    link.send(write(call.method, answer));
+  }
+
+  private append({ id, request }: Append, link: Link): void {
+    this.store.append(request).then(
+      (result) => link.send(this.writer.appended(id, result)),
+      (error: unknown) => link.send(writeAsJson(this.refusal(id, error))),
+    );
+  }
+
+  private refusal(id: number, error: unknown): Refusal {
+    const known = error instanceof GatewayError;
+    if (!known) this.failed(error);
+    const { code, message } = known ? error : new GatewayError('internal_error');
+    return { id, error: { code, message } };
   }
 }
 
@@ -110,7 +157,6 @@ const METHODS: { readonly [M in Method]: HoldsBytes<Signature<M>> } = {
   leave: false,
   members: false,
   count: false,
-  append: true,
   read: true,
   acknowledge: false,
   revoke: false,
@@ -126,22 +172,37 @@ function write(method: Method, message: Call | Answer): Uint8Array {
   return METHODS[method] ? writeWithBytes(message) : writeAsJson(message);
 }
 
-function writeEvent(event: StoreEvent): Uint8Array {
-  return event.type === 'entry' ? writeWithBytes({ event }) : writeAsJson({ event });
-}
-
-function readCall(bytes: Buffer): Hello | Call | null {
+function readCall(bytes: Buffer): Hello | Call | Call[] | Append | null {
   try {
-    const call: unknown = readLinkValue(bytes);
-    if (typeof call !== 'object' || call === null) return null;
-    if ('hello' in call && typeof call.hello === 'string') return { hello: call.hello as WorkerId };
-    if (!('id' in call) || !('method' in call) || !('args' in call)) return null;
-    const { id, method, args } = call;
-    if (typeof id !== 'number' || typeof method !== 'string' || !Array.isArray(args)) return null;
-    return Object.hasOwn(METHODS, method) ? { id, method: method as Method, args } : null;
+    const message = readStoreMessage(bytes);
+    if (message !== null) return message.kind === 'append' ? message : null;
+    const value: unknown = readLinkValue(bytes);
+    if (typeof value !== 'object' || value === null) return null;
+    if (Array.isArray(value)) return callsOf(value);
+    if ('hello' in value && typeof value.hello === 'string') return { hello: value.hello as WorkerId };
+    return callOf(value);
   } catch {
     return null;
   }
+}
+
+/** One that is no call, or whose answer holds bytes, spoils the list: no worker of ours sends it. */
+function callsOf(values: readonly unknown[]): Call[] | null {
+  const calls: Call[] = [];
+  for (const value of values) {
+    const call = callOf(value);
+    if (call === null || METHODS[call.method]) return null;
+    calls.push(call);
+  }
+  return calls;
+}
+
+function callOf(value: unknown): Call | null {
+  if (typeof value !== 'object' || value === null) return null;
+  if (!('id' in value) || !('method' in value) || !('args' in value)) return null;
+  const { id, method, args } = value;
+  if (typeof id !== 'number' || typeof method !== 'string' || !Array.isArray(args)) return null;
+  return Object.hasOwn(METHODS, method) ? { id, method: method as Method, args } : null;
 }
 
 interface Pending {
@@ -153,8 +214,13 @@ interface Pending {
 /** A worker's side: the store port, answered by the primary. */
 export class RemoteStore implements Store {
   private readonly pending = new Map<number, Pending>();
+  private readonly writer = new StoreMessageWriter();
   private readonly link: Link;
   private readonly timer: NodeJS.Timeout;
+  /** Calls that go with the next message of several, and when the last one went, monotonic ms. */
+  private gathered: Call[] = [];
+  private gatheredAt = -Infinity;
+  private gathering: NodeJS.Timeout | null = null;
   private closing = false;
   private lastId = 0;
   ready = true;
@@ -163,10 +229,15 @@ export class RemoteStore implements Store {
   constructor(path: string, worker: WorkerId, listener: StoreListener, lost: () => void) {
     this.link = connectLink(path, {
       message: (bytes) => {
-        // The primary is trusted: it is the process that started this one.
-        const answer = readLinkValue(bytes) as Answer | { event: StoreEvent };
-        if ('event' in answer) listener(answer.event);
-        else this.settle(answer);
+        const told = readStoreMessage(bytes);
+        if (told === null) {
+          // The primary is trusted: it is the process that started this one.
+          const answer = readLinkValue(bytes) as Answer | Answer[] | { event: StoreEvent };
+          if (Array.isArray(answer)) for (const one of answer) this.settle(one);
+          else if ('event' in answer) listener(answer.event);
+          else this.settle(answer);
+        } else if (told.kind === 'entry') listener(told.event);
+        else if (told.kind === 'appended') this.settle(told);
       },
       close: () => {
         this.ready = false;
@@ -181,7 +252,6 @@ export class RemoteStore implements Store {
     this.timer.unref();
   }
 
-  attach = this.method('attach');
   detach = this.method('detach');
   end = this.method('end');
   locate = this.method('locate');
@@ -191,7 +261,6 @@ export class RemoteStore implements Store {
   leave = this.method('leave');
   members = this.method('members');
   count = this.method('count');
-  append = this.method('append');
   read = this.method('read');
   acknowledge = this.method('acknowledge');
   revoke = this.method('revoke');
@@ -203,9 +272,22 @@ export class RemoteStore implements Store {
   close(): Promise<void> {
     this.closing = true;
     clearInterval(this.timer);
+    this.sendGathered();
     this.link.close();
     this.failAll('unavailable');
     return Promise.resolve();
+  }
+
+  attach(request: AttachRequest): Promise<AttachResult> {
+    return this.begin((id, now) => {
+      this.gather({ id, method: 'attach', args: [request] }, now);
+    }) as Promise<AttachResult>;
+  }
+
+  append(request: AppendRequest): Promise<AppendResult> {
+    return this.begin((id) => {
+      if (!this.link.send(this.writer.append(id, request), request.body)) this.refuse(id);
+    }) as Promise<AppendResult>;
   }
 
   private method<M extends Method>(method: M): Store[M] {
@@ -214,17 +296,50 @@ export class RemoteStore implements Store {
   }
 
   private call(method: Method, args: unknown[]): Promise<unknown> {
+    return this.begin((id) => {
+      if (!this.link.send(write(method, { id, method, args }))) this.refuse(id);
+    });
+  }
+
+  private begin(send: (id: number, now: number) => void): Promise<unknown> {
     if (!this.ready || this.pending.size >= PENDING_CALLS_LIMIT) {
       return Promise.reject(new GatewayError('unavailable'));
     }
     const id = ++this.lastId;
+    const startedAt = performance.now();
     return new Promise((resolve, reject) => {
-      this.pending.set(id, { resolve, reject, startedAt: performance.now() });
-      if (!this.link.send(write(method, { id, method, args }))) {
-        this.pending.delete(id);
-        reject(new GatewayError('unavailable'));
-      }
+      this.pending.set(id, { resolve, reject, startedAt });
+      send(id, startedAt);
     });
+  }
+
+  private gather(call: Call, now: number): void {
+    this.gathered.push(call);
+    const waitMs = this.gatheredAt + GATHER_MS - now;
+    if (waitMs <= 0 || this.gathered.length >= GATHER_LIMIT_CALLS) {
+      this.gatheredAt = now;
+      this.sendGathered();
+    } else {
+      this.gathering ??= setTimeout(() => {
+        this.gatheredAt = performance.now();
+        this.sendGathered();
+      }, waitMs);
+    }
+  }
+
+  private sendGathered(): void {
+    const { gathered } = this;
+    if (this.gathering !== null) clearTimeout(this.gathering);
+    this.gathering = null;
+    if (gathered.length === 0) return;
+    this.gathered = [];
+    if (!this.link.send(writeAsJson(gathered))) for (const { id } of gathered) this.refuse(id);
+  }
+
+  /** It was never sent. */
+  private refuse(id: number): void {
+    this.pending.get(id)?.reject(new GatewayError('unavailable'));
+    this.pending.delete(id);
   }
 
   private settle(answer: Answer): void {

@@ -1,6 +1,7 @@
 // Tokens and clients that are not welcome any more, as this worker knows them: asked for, so that no lost notice hides one.
 import type { ClientId } from '../protocol/ids.js';
 import type { Identity } from './authenticator.js';
+import { combined } from './store/revocation-list.js';
 import type { Revocation, Store } from './store/store.js';
 
 /** How often the store is asked for new ones, ms: a revoked token ends within this time and one answer of the store. */
@@ -16,21 +17,22 @@ export class Revocations {
     private readonly now: () => number = () => Date.now(),
   ) {}
 
-  /** Asks for those that came since the last time. @returns whether there were any */
+  /**
+   * Asks for those that came since the last time.
+   * @returns whether any are in force: also those who were on their way in when it came must be looked at, the next time
+   */
   async poll(): Promise<boolean> {
-    const { revocations, number } = await this.store.revocations(this.number);
-    // A store that counts from the beginning has lost what it had; what is known here stays.
-    if (number < this.number) {
-      this.number = 0;
-      return this.poll();
-    }
-    this.number = number;
-    for (const revocation of revocations) {
-      if (revocation.kind === 'client') this.clients.set(revocation.id as ClientId, revocation);
-      else this.tokens.set(revocation.id, revocation);
+    for (;;) {
+      const { revocations, number } = await this.store.revocations(this.number);
+      // A store that counts from the beginning has lost what it had; what is known here stays.
+      const isAnew = number < this.number;
+      this.number = isAnew ? 0 : number;
+      if (isAnew) continue;
+      if (revocations.length === 0) break;
+      for (const revocation of revocations) this.add(revocation);
     }
     this.prune();
-    return revocations.length > 0;
+    return this.clients.size + this.tokens.size > 0;
   }
 
   /** A token that does not say when it was issued is as old as it can be. */
@@ -38,6 +40,13 @@ export class Revocations {
     if (tokenId !== null && this.isIn(this.tokens.get(tokenId))) return true;
     const revocation = this.clients.get(client);
     return this.isIn(revocation) && (issuedAtMs ?? 0) <= (revocation?.beforeMs ?? 0);
+  }
+
+  private add(revocation: Revocation): void {
+    const { id } = revocation;
+    if (revocation.kind === 'client')
+      this.clients.set(id as ClientId, combined(this.clients.get(id as ClientId), revocation));
+    else this.tokens.set(id, combined(this.tokens.get(id), revocation));
   }
 
   private isIn(revocation: Revocation | undefined): boolean {

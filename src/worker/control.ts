@@ -2,6 +2,9 @@
 import type { ClientId, WorkerId } from '../protocol/ids.js';
 import type { Revocation, SessionPlace } from '../session/store/store.js';
 
+/** How long senders keep what was accepted, ms: whoever comes later has nothing to send again. */
+export const DOUBT_MS = 30_000;
+
 export type ToWorker =
   /** Who runs on this node now. */
   | { type: 'siblings'; workers: WorkerId[] }
@@ -9,6 +12,8 @@ export type ToWorker =
   | { type: 'drain'; delayMs: number }
   /** A worker of this node is dead: its sessions wait from now on. */
   | { type: 'retire'; worker: WorkerId }
+  /** Another worker found, so long ago, that the store may have lost what it had accepted: this one is too young to know. */
+  | { type: 'doubt'; agoMs: number }
   | { type: 'metrics'; id: number }
   | { type: 'locate'; id: number; client: ClientId }
   | { type: 'revoke'; id: number; revocation: Revocation };
@@ -20,6 +25,8 @@ export type ToPrimary =
   | { type: 'alive' }
   /** The worker's memory is nearly used up: it asks to be replaced. */
   | { type: 'recycle' }
+  /** The store may have lost what it had accepted last. */
+  | { type: 'doubt' }
   /** Answers a question, or, with 0, is what a worker that drained has counted in all. */
   | { type: 'metrics'; id: number; values: object[] }
   | { type: 'located'; id: number; places: SessionPlace[] | null }
@@ -29,6 +36,7 @@ const TO_PRIMARY: Record<ToPrimary['type'], true> = {
   ready: true,
   alive: true,
   recycle: true,
+  doubt: true,
   metrics: true,
   located: true,
   revoked: true,
@@ -41,7 +49,7 @@ export function parseToPrimary(value: unknown): ToPrimary | null {
   if (typeof type !== 'string' || !Object.hasOwn(TO_PRIMARY, type)) return null;
   if (type === 'ready')
     return 'port' in value && typeof value.port === 'number' ? { type, port: value.port } : null;
-  if (type === 'alive' || type === 'recycle') return { type };
+  if (type === 'alive' || type === 'recycle' || type === 'doubt') return { type };
   if (!('id' in value) || typeof value.id !== 'number') return null;
   // Written by the code of this same version in a process that the primary started: the fields are its own.
   return value as ToPrimary;

@@ -1,10 +1,11 @@
 // The sessions of one worker: takes connections in, fences and drains them.
 import { CODES, type CloseCode } from '../protocol/codes.js';
-import type { SessionId } from '../protocol/ids.js';
+import type { RoomName, SessionId } from '../protocol/ids.js';
 import type { Identity } from '../session/authenticator.js';
 import type { Connection, ConnectionHandlers } from '../session/connection.js';
 import { RETRY_SPREAD_MS, type Session } from '../session/session.js';
-import type { AttachRequest, AttachResult, StoreEvent } from '../session/store/store.js';
+import type { AttachRequest, AttachResult, Position, StoreEvent } from '../session/store/store.js';
+import { DOUBT_MS } from './control.js';
 import { Visit, type VisitOptions } from './visit.js';
 
 /** A drain closes connections in steps of this length, ms. */
@@ -12,8 +13,7 @@ const DRAIN_STEP_MS = 50;
 /** The share of its time that a drain may take to send clients away; the rest is theirs to go. */
 const DRAIN_SENDING_SHARE = 0.6;
 
-/** How long senders keep what was accepted, ms: whoever comes later has nothing to send again. */
-const DOUBT_MS = 30_000;
+const NOWHERE: ReadonlyMap<RoomName, Position> = new Map();
 
 type Fence = Extract<StoreEvent, { type: 'fence' }>;
 
@@ -49,8 +49,8 @@ export class Gateway {
   }
 
   /** The store may have lost what it accepted last: those who sent it are told, also those who are away now. */
-  doubt(): void {
-    this.doubtedAt = performance.now();
+  doubt(agoMs = 0): void {
+    this.doubtedAt = Math.max(this.doubtedAt, performance.now() - agoMs);
     for (const session of this.options.registry.all()) session.send({ type: 'doubt' });
   }
 
@@ -58,15 +58,27 @@ export class Gateway {
     return performance.now() - this.doubtedAt < DOUBT_MS;
   }
 
-  /** Attaches a session; `fencedBy` says that a newer connection took it over before the answer was here. */
-  async attach(request: AttachRequest): Promise<{ result: AttachResult; fencedBy: Fence['code'] | null }> {
+  /**
+   * Attaches a session, and looks up where its rooms stand that are not among `known`, null where that fails. `fencedBy` says
+   * that a newer connection took it over before the answers were here.
+   */
+  async attach(
+    request: AttachRequest,
+    known: ReadonlyMap<RoomName | null, Position>,
+  ): Promise<{
+    result: AttachResult;
+    positions: ReadonlyMap<RoomName, Position> | null;
+    fencedBy: Fence['code'] | null;
+  }> {
     this.attaching++;
     try {
       const result = await this.options.store.attach(request);
+      const rooms = result.status === 'attached' ? result.rooms.filter((room) => !known.has(room)) : [];
+      const positions = rooms.length === 0 ? NOWHERE : await this.positionsOf(rooms);
       const fence = result.status === 'attached' ? this.fences.get(result.session) : undefined;
       const isOurs =
         result.status === 'attached' && fence !== undefined && fence.generation >= result.generation;
-      return { result, fencedBy: isOurs ? fence.code : null };
+      return { result, positions, fencedBy: isOurs ? fence.code : null };
     } finally {
       this.attaching--;
       if (this.attaching === 0) this.fences.clear();
@@ -105,6 +117,19 @@ export class Gateway {
       await pause(20);
     }
     for (const session of this.options.registry.all()) session.connection.terminate();
+  }
+
+  private async positionsOf(rooms: readonly RoomName[]): Promise<Map<RoomName, Position> | null> {
+    try {
+      const reads = rooms.map(async (room): Promise<[RoomName, Position]> => {
+        const channel = { kind: 'room', room } as const;
+        const { position } = await this.options.store.read({ channel, from: { last: 0 }, limit: 1 });
+        return [room, position];
+      });
+      return new Map(await Promise.all(reads));
+    } catch {
+      return null;
+    }
   }
 
   private end(session: Session, code: CloseCode): void {

@@ -38,14 +38,19 @@ export class KeepAlive {
     const { store, worker, registry } = this;
     if (this.queue.length === 0) this.queue = [...registry.all()];
     const size = this.urgent ? RENEW_BATCH_SESSIONS : Math.max(1, Math.ceil(registry.size / RENEW_STEPS));
-    const sessions = this.queue.slice(0, size);
-    await store.renew(
-      worker,
-      sessions.map(({ ref }) => ref),
-    );
-    // Taken off only now: a renewal that failed is tried again.
-    const renewed = new Set(sessions);
-    this.queue = this.queue.filter((session) => !renewed.has(session));
-    if (this.queue.length === 0) this.urgent = false;
+    const { queue } = this;
+    const sessions = queue.splice(0, size);
+    try {
+      await store.renew(
+        worker,
+        sessions.map(({ ref }) => ref),
+      );
+    } catch (error) {
+      // Again, but at the end of the line: those that always fail must not keep the others from their turn.
+      queue.push(...sessions);
+      throw error;
+    }
+    // Where all were asked for meanwhile, these too: what was renewed before may have been lost since.
+    if (this.queue === queue && queue.length === 0) this.urgent = false;
   }
 }

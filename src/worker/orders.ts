@@ -3,11 +3,13 @@ import type { Metrics } from '../metrics.js';
 import type { NodeRelay } from '../relay/node-relay.js';
 import type { Store } from '../session/store/store.js';
 import type { ToPrimary, ToWorker } from './control.js';
+import type { Gateway } from './gateway.js';
 
 export interface OrdersOptions {
   store: Store;
   relay: NodeRelay;
   metrics: Metrics;
+  gateway: Pick<Gateway, 'doubt'>;
   tell: (message: ToPrimary) => Promise<void>;
   drain: (delayMs: number) => Promise<void>;
 }
@@ -16,7 +18,7 @@ export class Orders {
   constructor(private readonly options: OrdersOptions) {}
 
   receive(message: ToWorker): void {
-    const { store, relay, metrics, tell, drain } = this.options;
+    const { store, relay, metrics, gateway, tell, drain } = this.options;
     switch (message.type) {
       case 'siblings':
         relay.setSiblings(message.workers);
@@ -28,6 +30,9 @@ export class Orders {
         store.retire(message.worker).catch(() => {
           metrics.storeErrors.inc({ kind: 'retire' });
         });
+        return;
+      case 'doubt':
+        gateway.doubt(message.agoMs);
         return;
       case 'metrics':
         void tellMetrics(message.id, metrics, tell);

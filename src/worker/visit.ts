@@ -17,6 +17,7 @@ import type { SessionRegistry } from '../session/registry.js';
 import type { RandomPool } from '../session/random-pool.js';
 import { RETRY_SPREAD_MS, Session } from '../session/session.js';
 import type { AttachRequest, AttachResult, Position, Store } from '../session/store/store.js';
+import type { TurnBroker } from '../session/turn-broker.js';
 import type { TimerWheel } from '../session/wheel.js';
 import type { Throttle } from '../session/throttle.js';
 import { Arrival } from './arrival.js';
@@ -36,6 +37,7 @@ export interface VisitOptions {
   throttle: Throttle;
   authenticator: Authenticator;
   random: RandomPool;
+  turn: TurnBroker;
   metrics: Metrics;
   log: Logger;
   /** A connection that was accepted is gone. */
@@ -49,7 +51,14 @@ interface Host {
   /** Sessions that go on are told that the store may have lost messages. */
   readonly isInDoubt: boolean;
   pendingHandshakes: number;
-  attach(request: AttachRequest): Promise<{ result: AttachResult; fencedBy: CloseCode | null }>;
+  attach(
+    request: AttachRequest,
+    known: ReadonlyMap<RoomName | null, Position>,
+  ): Promise<{
+    result: AttachResult;
+    positions: ReadonlyMap<RoomName, Position> | null;
+    fencedBy: CloseCode | null;
+  }>;
 }
 
 /** Nobody yet, being attached, a session, gone. */
@@ -177,7 +186,8 @@ export class Visit implements ConnectionHandlers {
     const { client } = identity;
     const { resume } = hello;
     const resumeKey = random.text(32);
-    const { result, fencedBy } = await this.host.attach({
+    const told = new Map(resume?.cursors);
+    const request: AttachRequest = {
       client,
       worker,
       resume: resume === null ? null : { session: resume.session, keyHash: hashOf(resume.key) },
@@ -185,7 +195,8 @@ export class Visit implements ConnectionHandlers {
       keyHash: hashOf(resumeKey),
       duplicates: config.sessions.duplicateClient,
       sessionsLimit: config.sessions.sessionsPerClientLimit,
-    });
+    };
+    const { result, positions, fencedBy } = await this.host.attach(request, told);
     if (result.status === 'refused') {
       this.close(result.code);
       return;
@@ -201,25 +212,31 @@ export class Visit implements ConnectionHandlers {
       this.close('restart');
       return;
     }
+    if (positions === null) {
+      // Nobody can say where its rooms stand; a connection that works can.
+      this.options.endings.tell(ref, false);
+      this.close('overloaded');
+      return;
+    }
     const session = new Session(ref, identity, this.connection, config.limits.outboxLimitBytes, log);
     for (const room of result.rooms) {
       // Permissions are those of the token of now: a room that it no longer permits is left.
       if (mayJoin(identity.permissions, room)) session.enter(room);
       else void store.leave(ref, room).catch(() => undefined);
     }
-    const cursors = new Map(result.resumed ? resume?.cursors : []);
+    const cursors = result.resumed ? new Map([...told, ...positions]) : positions;
     this.open(session, { ...result, resumeKey, agent: hello.agent, feed, cursors });
   }
 
   private open(session: Session, arrived: Arrived): void {
-    const { config, metrics, registry, verbs, version } = this.options;
+    const { config, metrics, registry, turn, verbs, version } = this.options;
     const { resumed, resumeKey, kept, feed, cursors } = arrived;
     this.phase = 'open';
     this.session = session;
     session.lastHeardAt = performance.now();
     const older = registry.get(session.ref.session);
     // What the store kept for the client, or what the session missed, comes after the welcome.
-    const entry = new ChannelEntry(session, feed, this.options);
+    const entry = new ChannelEntry(session, feed, this.options.feeds);
     registry.add(session);
     if (older !== undefined) older.close('superseded', CODES.superseded.close, 0);
     metrics.sessions.set(registry.size);
@@ -241,7 +258,7 @@ export class Visit implements ConnectionHandlers {
         pingIntervalMs: config.sessions.pingIntervalMs,
         tokenExpiresInMs: Math.max(0, session.identity.expiresAtMs - Date.now()),
         frameLimitBytes: config.limits.frameLimitBytes,
-        iceServers: config.iceServers,
+        iceServers: turn.iceServers(session.identity),
       },
     });
     if (resumed && this.host.isInDoubt) session.send({ type: 'doubt' });

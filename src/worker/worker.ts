@@ -18,7 +18,9 @@ import { RouteCache } from '../relay/route-cache.js';
 import { Router } from '../relay/router.js';
 import { type Authenticator, createAuthenticator } from '../session/authenticator.js';
 import { Endings } from '../session/endings.js';
+import { FanOut } from '../session/fan-out.js';
 import { RandomPool } from '../session/random-pool.js';
+import { TurnBroker } from '../session/turn-broker.js';
 import { Refusals } from '../session/refusals.js';
 import { SessionRegistry } from '../session/registry.js';
 import { Revocations, REVOCATIONS_POLL_MS } from '../session/revocations.js';
@@ -42,6 +44,7 @@ import { Playground } from './playground.js';
 import { StaticFiles } from './static-files.js';
 import { Verbs } from './verbs.js';
 import { WebSocketDoor } from './websocket-door.js';
+import { TurnCheck } from './turn-check.js';
 
 export interface WorkerSettings {
   config: Config;
@@ -73,7 +76,7 @@ export async function runWorker(
   const revocations = new Revocations(store);
   const authenticator = checkTokens(base, revocations);
   const service = createService(base, authenticator);
-  const { gateway, door, endings, throttle } = service;
+  const { gateway, door, endings, throttle, fanOut } = service;
   const server = createServer(base, service);
 
   const keepAlive = new KeepAlive(worker, store, registry);
@@ -86,6 +89,7 @@ export async function runWorker(
     metrics.loopLag.observe(wheel.takeWorstLagMs() / 1000);
     memory.look();
     throttle.prune();
+    fanOut.prune();
     door.prune();
     return undefined;
   });
@@ -113,12 +117,13 @@ export async function runWorker(
     await relay.close();
     await store.close();
     authenticator.close();
+    base.turnCheck.close();
     wheel.close();
     await tellMetrics(0, metrics, tell);
     base.log.info('drained');
     process.exit(0);
   };
-  return new Orders({ store, relay, metrics, tell, drain });
+  return new Orders({ store, relay, metrics, gateway, tell, drain });
 }
 
 /** What every part of the worker stands on. */
@@ -133,6 +138,7 @@ interface Base {
   relay: NodeRelay;
   store: Store;
   memory: MemoryGuard;
+  turnCheck: TurnCheck;
 }
 
 async function layBase(settings: WorkerSettings, incoming: Incoming, tell: Tell): Promise<Base> {
@@ -160,11 +166,16 @@ async function layBase(settings: WorkerSettings, incoming: Incoming, tell: Tell)
     log,
     listener: (event) => {
       incoming.event(event);
+      if (event.type !== 'doubt') return;
+      metrics.doubts.inc();
+      // Its younger siblings know only how the store is now.
+      void tell({ type: 'doubt' });
     },
   });
   const [wheel, registry] = [new TimerWheel(), new SessionRegistry()];
   const memory = guardMemory(config, metrics, log, tell);
-  return { config, worker, version, log, metrics, wheel, registry, relay, store, memory };
+  const turnCheck = new TurnCheck(config.turn.servers, config.turn.checkMs);
+  return { config, worker, version, log, metrics, wheel, registry, relay, store, memory, turnCheck };
 }
 
 function guardMemory({ server }: Config, metrics: Metrics, log: Logger, tell: Tell): MemoryGuard {
@@ -199,6 +210,7 @@ interface Service {
   router: Router;
   endings: Endings;
   throttle: Throttle;
+  fanOut: FanOut;
   gateway: Gateway;
   door: WebSocketDoor;
 }
@@ -212,9 +224,14 @@ function createService(base: Base, authenticator: Authenticator): Service {
     metrics.refusals.inc({ code });
   });
   const routes = new RouteCache(store, worker);
-  const router = createRouter(base, routes, refusals);
+  const fanOut = new FanOut(limits.fanOut, () => {
+    metrics.throttled.inc({ scope: 'fan_out' });
+  });
+  const router = createRouter(base, routes, refusals, fanOut);
+  const turn = new TurnBroker(config.iceServers, config.turn, base.turnCheck);
   const verbs = new Verbs({
     ...base,
+    turn,
     router,
     feeds,
     authenticator,
@@ -242,6 +259,7 @@ function createService(base: Base, authenticator: Authenticator): Service {
     throttle,
     authenticator,
     random: new RandomPool(),
+    turn,
     left: ({ address }) => {
       door.exit(address);
     },
@@ -252,7 +270,7 @@ function createService(base: Base, authenticator: Authenticator): Service {
   };
   const door = new WebSocketDoor({ config, gateway, metrics, codecs, isShedding: () => base.memory.sheds });
   const presence = new PresenceFeed(registry, wheel);
-  return { feeds, presence, routes, router, endings, throttle, gateway, door };
+  return { feeds, presence, routes, router, endings, throttle, fanOut, gateway, door };
 }
 
 function createFeeds({ store, registry, metrics }: Base): Feeds {
@@ -272,7 +290,7 @@ function createFeeds({ store, registry, metrics }: Base): Feeds {
   });
 }
 
-function createRouter(base: Base, routes: RouteCache, refusals: Refusals): Router {
+function createRouter(base: Base, routes: RouteCache, refusals: Refusals, fanOut: FanOut): Router {
   const { registry, metrics } = base;
   const { requestsPendingLimit, requestsPendingLimitBytes } = base.config.limits;
   const delivery = new Delivery(registry, msgpackCodec, (outcome, receivers) => {
@@ -283,6 +301,7 @@ function createRouter(base: Base, routes: RouteCache, refusals: Refusals): Route
     routes,
     delivery,
     refusals,
+    fanOut,
     requestsPendingLimit,
     requestsPendingLimitBytes,
     countDropped: (reason) => {

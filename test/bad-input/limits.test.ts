@@ -236,6 +236,59 @@ describe('a limit', () => {
     await honest.destroy();
   });
 
+  describe('FAN_OUT_BYTES_PER_SECOND_LIMIT (E10)', () => {
+    const payload = ['json', 'x'.repeat(4_000)];
+    const list = (ref: number) => [16, ref, null, {}, ['bob', 'nobody', 'noone'], 'e', ...payload];
+    const publish = (ref: number) => [35, ref, null, {}, 'lobby', 'e', ...payload];
+    const broadcast = (ref: number) => [18, ref, {}, 'e', ...payload];
+    const refused = (ref: number) => [6, ref, 'limit'];
+
+    test('refuses lists, broadcasts and publishes of a client that owes too much, nothing else, and nobody else', async () => {
+      await start({ FAN_OUT_BYTES_PER_SECOND_LIMIT: '100' });
+      const bob = await RawWebSocket.enter(gateway.port, tokenOf('bob'));
+      const alice = await RawWebSocket.enter(gateway.port, tokenOf('alice'));
+      // In one piece of less than 64 KiB: over the budget its connection is read no further for a while.
+      alice.write(
+        ...[list(1), list(2), broadcast(3), publish(4), [16, 5, null, {}, 'bob', 'e', 'json', 1]].map(
+          (frame) => wsFrame(OPCODE.text, JSON.stringify(frame)),
+        ),
+      );
+      expect((await alice.answerTo(2)).slice(0, 3)).toEqual(refused(2));
+      expect((await alice.answerTo(3)).slice(0, 3)).toEqual(refused(3));
+      expect((await alice.answerTo(4)).slice(0, 3)).toEqual(refused(4));
+      expect((await alice.answerTo(5)).slice(0, 2)).toEqual([5, 5]);
+      bob.say(broadcast(1));
+      expect((await bob.answerTo(1)).slice(0, 2)).toEqual([5, 1]);
+      expect(await gateway.metric('throttled_total', { scope: 'fan_out' })).toBeGreaterThan(3);
+      await Promise.all([alice.destroy(), bob.destroy()]);
+    });
+
+    test.each([
+      ['a publish by the members of the room on all workers', publish],
+      ['a broadcast by who gets it', broadcast],
+    ])('counts %s', async (_, frame) => {
+      await start({ FAN_OUT_BYTES_PER_SECOND_LIMIT: '100', WORKERS: '2' });
+      const members = await Promise.all(
+        Array.from({ length: 4 }, async (__, i) => {
+          const member = await RawWebSocket.enter(gateway.port, tokenOf(`member-${String(i)}`));
+          member.say([32, 1, 'lobby', null]);
+          await member.answerTo(1);
+          return member;
+        }),
+      );
+      const enter = () => RawWebSocket.enter(gateway.port, tokenOf('alice'));
+      const phone = await enter();
+      phone.say(frame(1));
+      expect((await phone.answerTo(1)).slice(0, 2)).toEqual([5, 1]);
+      // One of the two is at the phone's worker, where it owes for all its connections.
+      const others = [await enter(), await enter()];
+      for (const other of others) other.say(frame(1));
+      const answers = await Promise.all(others.map((other) => other.answerTo(1)));
+      expect(answers.map(([, , result]) => result)).toContain('limit');
+      await Promise.all([phone, ...others, ...members].map((client) => client.destroy()));
+    });
+  });
+
   test('ADDRESS_MESSAGES_PER_SECOND_LIMIT ends a flood of one address with 4014', async () => {
     await start({ ADDRESS_MESSAGES_PER_SECOND_LIMIT: '2' });
     const flood = await RawWebSocket.enter(gateway.port, tokenOf('flood'));

@@ -14,7 +14,9 @@ import { decodePayload } from '../../src/protocol/payload.js';
 import { BOB, ScriptedGateway } from './scripted-gateway.js';
 
 /** Gzip, bytes. What a page must load before it can connect. */
-const ENTRY_LIMIT_BYTES = 12_800;
+const ENTRY_LIMIT_BYTES = 12_060;
+/** Of all late files together; who adds one raises it by what it weighs. */
+const LATE_LIMIT_BYTES = 29_600;
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 let files: Map<string, string>;
@@ -30,7 +32,7 @@ function importsOf(text: string): string[] {
 }
 
 function staticImportsOf(text: string): string[] {
-  return importsOf(text).filter((name) => !text.includes(`import("${name}")`));
+  return importsOf(text).filter((name) => !text.includes(`import("${name}"`));
 }
 
 describe('the browser bundle', () => {
@@ -38,10 +40,14 @@ describe('the browser bundle', () => {
     const sizes = [...files].map(([name, text]) => [name, gzipSync(text, { level: 9 }).length] as const);
     const total = sizes.reduce((sum, [, bytes]) => sum + bytes, 0);
     const report = sizes.map(([name, bytes]) => `${name} ${bytes}`).join(', ');
-    process.stdout.write(`browser bundle, gzip bytes: ${report}, total ${total}\n`);
     const entry = files.get('client.js') ?? '';
+    const entryBytes = gzipSync(entry, { level: 9 }).length;
+    process.stdout.write(
+      `browser bundle, gzip bytes: ${report}, late ${total - entryBytes}, total ${total}\n`,
+    );
     expect(staticImportsOf(entry)).toEqual([]);
-    expect(gzipSync(entry, { level: 9 }).length).toBeLessThanOrEqual(ENTRY_LIMIT_BYTES);
+    expect(entryBytes).toBeLessThanOrEqual(ENTRY_LIMIT_BYTES);
+    expect(total - entryBytes).toBeLessThanOrEqual(LATE_LIMIT_BYTES);
   });
 
   test('holds neither a Node built-in nor ws, and imports only its own files', () => {

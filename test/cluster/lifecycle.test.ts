@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { Redis } from 'ioredis';
 import { Client, type ClientOptions } from '../../src/client/index.js';
 import { type GatewayProcess, startGateway, tokenOf, until } from '../gateway-process.js';
 import { startRedis } from '../redis-server.js';
@@ -225,6 +226,28 @@ describe('workers', () => {
     expect((await gateway.workers()).some((worker) => worker.pid === pid)).toBe(false);
   });
 
+  test('a connection on its way to a worker that dies is taken by another, and nothing of the dead is counted', async () => {
+    const gateway = await gatewayFor();
+    const victim = await connectWhere(gateway, 'victim', QUICK, () => true);
+    cleanups.push(() => victim.client.close());
+    await until(async () => (await gateway.metric('connections')) === 1);
+    const pid = (await gateway.workers()).find(({ id }) => id === victim.place.worker)?.pid ?? 0;
+    process.kill(pid, 'SIGSTOP');
+    // In turn: one of them waits for the worker that stands still, and the others pass it by.
+    let answered = 0;
+    const answers = Array.from({ length: 4 }, async () => {
+      const { status } = await fetch(`http://127.0.0.1:${String(gateway.port)}/healthz`);
+      answered++;
+      return status;
+    });
+    await until(() => answered === 3);
+    process.kill(pid, 'SIGKILL');
+    expect(await Promise.all(answers)).toEqual([200, 200, 200, 200]);
+    await until(() => victim.client.state === 'reconnecting');
+    await until(() => victim.client.state === 'connected');
+    await until(async () => (await gateway.metric('connections')) === 1);
+  });
+
   // A lone worker takes its connections itself, of several each gets them from the primary.
   test.each(['1', '2'])(
     'SIGHUP rolls %s worker(s): new processes, the same sessions, no error',
@@ -432,6 +455,29 @@ describe('Redis trouble', () => {
     await until(() => attempt(alice.send('alice', 'x', 1)).then((code) => code === 'ok'));
     await until(async () => (await alice.room('lobby').count()) === 1);
     expect((await gateway.workers()).map(({ pid }) => pid)).toEqual(pids);
+  });
+
+  test('Redis that throws keys away: what it still has is looked at again, and sessions that are gone begin anew', async () => {
+    const redis = await startRedis();
+    cleanups.push(() => redis.stop());
+    const gateway = await gatewayFor({ REDIS_URL: redis.url });
+    const alice = await connect(gateway, 'alice');
+    const lost = new Promise((resolve) => alice.on('stateLost', resolve));
+    const admin = new Redis(redis.url);
+    cleanups.push(() => admin.quit());
+    // The keys that are thrown away are those that fill it; that those of the gateway are gone as well it is not told.
+    await admin.config('SET', 'maxmemory-policy', 'volatile-ttl');
+    const evicted = (): Promise<number> =>
+      admin.info('stats').then((info) => Number(/evicted_keys:(\d+)/.exec(info)?.[1]));
+    for (const key of await admin.keys('sb:*')) await admin.del(key);
+    const filling = 'x'.repeat(1_000_000);
+    for (let i = 0; i < 10; i++) await admin.set(`filling-${String(i)}`, filling, 'PX', 60_000);
+    const [, used] = /used_memory:(\d+)/.exec(await admin.info('memory')) ?? [];
+    await admin.config('SET', 'maxmemory', String(Number(used) - 2_000_000));
+    await until(async () => (await evicted()) > 0);
+    await lost;
+    await until(() => attempt(alice.send('alice', 'x', 1)).then((code) => code === 'ok'));
+    expect(await gateway.metric('store_errors_total', { kind: 'evicted' })).toBeGreaterThan(0);
   });
 
   test('a Redis outage longer than the lease of a worker ends no session', async () => {

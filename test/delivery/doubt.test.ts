@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { Client } from '../../src/client/index.js';
 import { type GatewayProcess, startGateway, tokenOf, until } from '../gateway-process.js';
-import { type RedisServer, startRedis } from '../redis-server.js';
+import { freePort, type RedisServer, startRedis } from '../redis-server.js';
 import { WireClient } from './wire-client.js';
 
 const DOUBT = 31;
@@ -23,7 +23,8 @@ describe('a Redis that comes back without its last writes', () => {
     redis = await startRedis(undefined, ['--dir', directory]);
     admin = new Redis(redis.url, { retryStrategy: () => 50 });
     admin.on('error', () => {});
-    gateway = await startGateway({ REDIS_URL: redis.url, WORKERS: '1' });
+    // A port that a lone worker's successor has too.
+    gateway = await startGateway({ REDIS_URL: redis.url, WORKERS: '1', PORT: String(await freePort()) });
   });
   afterEach(async () => {
     for (const each of open.splice(0)) await each.close();
@@ -85,6 +86,25 @@ describe('a Redis that comes back without its last writes', () => {
     await untilServed(fresh);
     expect([here, back, fresh].map(doubts)).toEqual([1, 1, 0]);
     expect(back.info.resumed).toBe(true);
+  });
+
+  test('is told to a session that resumes at a worker which has begun since', async () => {
+    const [here, away] = [await connect('alice'), await connect('bob')];
+    await away.cut();
+    await until(async () => (await gateway.locate('bob'))[0]?.connected === false);
+    await admin.save();
+    await restart();
+    await until(() => doubts(here) > 0);
+    expect(await gateway.metric('store_doubts_total')).toBe(1);
+    const [old] = await gateway.workers();
+    process.kill(old?.pid ?? 0, 'SIGKILL');
+    await until(async () => {
+      const [now] = await gateway.workers();
+      return now?.state === 'ready' && now.pid !== old?.pid;
+    });
+    const back = await connect('bob', { from: away });
+    expect(back.info.resumed).toBe(true);
+    await until(() => doubts(back) > 0);
   });
 
   test('is not what an interrupted connection to the same Redis means', async () => {

@@ -232,6 +232,20 @@ const WRONGS: Record<string, { fires: Check[]; may?: Check[]; mutate: Mutate }> 
       return history.toSpliced(down, 1);
     },
   },
+  'two connections that came at once and both live on': {
+    fires: ['C7'],
+    mutate: (history) => [
+      ...history,
+      ...['twin.0', 'twin.1'].map((c): HistoryEvent => ({
+        t: 1,
+        e: 'up',
+        c,
+        s: 'twin',
+        k: 2,
+        resumed: true,
+      })),
+    ],
+  },
   'a client that gets no final marker': {
     fires: ['C5', 'C8'],
     mutate: (history, random) => {

@@ -53,7 +53,7 @@ class Checker {
     this.#sent.learn(event);
     if (event.e === 'up') this.#own(event.s, { k: event.k, client: event.c, up: event.t, down: Infinity });
     if (event.e === 'down') {
-      const owner = this.#owners.get(event.s)?.find(({ k }) => k === event.k);
+      const owner = this.#owners.get(event.s)?.find(({ k, client }) => k === event.k && client === event.c);
       if (owner !== undefined) owner.down = event.t;
     }
   }
@@ -173,12 +173,22 @@ class Checker {
 
   #checkOwners(): void {
     for (const [session, owners] of this.#owners) {
-      for (const { k, client, down } of owners) {
+      for (const [i, owner] of owners.entries()) {
+        const { k, client, down } = owner;
         const fencedAt = this.#fencedAt(session, k);
         if (Math.min(down, this.#lastEventAt) > fencedAt)
           this.#fail('C7', client, '', `connection ${k} of session ${session} outlived a newer one`);
+        const beside = owners.slice(i + 1).find((other) => other.k === k && this.#liveTogether(owner, other));
+        if (beside !== undefined)
+          this.#fail('C7', client, '', `session ${session} has two connections, with ${beside.client}`);
       }
     }
+  }
+
+  /** Of two that came at once one must go, whichever is the newer. */
+  #liveTogether(one: Ownership, other: Ownership): boolean {
+    const until = Math.min(one.down, other.down, this.#lastEventAt);
+    return until - Math.max(one.up, other.up) > (this.options.fencingMs ?? FENCING_MS);
   }
 
   #reader(client: string, channel: string): Reader {

@@ -23,7 +23,7 @@ export type HistoryEvent = { t: number; c: string } & (
   /** From here on, until `unmember`, the client is owed what is accepted into the channel. */
   | { e: 'member'; ch: string }
   | { e: 'unmember'; ch: string }
-  /** A connection of session `s` is there; `k` numbers the connections of a session in the order of their generations. */
+  /** A connection of session `s` is there; `k` numbers the connections of a session in the order of their generations; those that came at once, whose order only the gateway knows, have one number. */
   | { e: 'up'; s: string; k: number; resumed: boolean }
   | { e: 'down'; s: string; k: number; code: string }
   /** The client was sent away for good without having asked. */

@@ -95,6 +95,7 @@ export class Load {
     return {
       resumed: all.reduce((sum, { resumed }) => sum + resumed, 0),
       fresh: all.reduce((sum, { fresh }) => sum + fresh, 0),
+      begunAnew: all.reduce((sum, { begunAnew }) => sum + begunAnew, 0),
       replayed: all.reduce((sum, { replayed }) => sum + replayed, 0),
       replaysMs: all.flatMap(({ replaysMs }) => replaysMs),
     };

@@ -1,9 +1,11 @@
-// The suite's command: which rows, how often, and one line for each; exits with 1 where a promise did not hold.
+// The suite's command: which rows, how often, one line for each and a summary; exits with 1 where a promise did not hold.
 import { parseArgs } from 'node:util';
 import { readdirSync } from 'node:fs';
-import { FAULTS, violationsOf } from './report.js';
+import { violationsOf } from './report.js';
+import { fieldsOf, type Result } from './result.js';
 import type { Outcome, Row } from './row.js';
 import { Scene, type SceneOptions } from './scene.js';
+import { summaryOf } from './summary.js';
 
 const USAGE = `npm run faults -- [options]
   --row F01,F03   only these rows
@@ -15,21 +17,17 @@ const USAGE = `npm run faults -- [options]
   --json          one JSON object a line
   --verbose       what happens when, on stderr
   --keep          leaves the histories where they are
-  --list          the rows there are`;
+  --list          the rows there are
+
+One line for each row and seed, then a summary. Exit code 0: all passed; 1: one did not; 2: options that make no sense.`;
 
 /** Below it refusing would be a way to pass. */
 const ACCEPTED_SHARE_MIN = 0.95;
 
-interface Result {
-  row: string;
-  title: string;
-  seed: number;
-  seconds: number;
-  passed: boolean;
-  outcome: Outcome | null;
-  /** Why it did not pass, in words. */
-  reasons: string[];
-}
+/** Longer than any row at its full size on a slow machine, ms: one that hangs must not keep the others from their turn. */
+const ROW_LIMIT_MS = 10 * 60_000;
+
+class UsageError extends Error {}
 
 async function allRows(): Promise<Row[]> {
   const folder = new URL('./rows/', import.meta.url);
@@ -49,7 +47,7 @@ async function play(row: Row, options: SceneOptions): Promise<Result> {
   let outcome: Outcome | null = null;
   const reasons: string[] = [];
   try {
-    outcome = await row.run(scene);
+    outcome = await inTime(row.run(scene), ROW_LIMIT_MS + options.minutes * 60_000);
     reasons.push(...reasonsOf(outcome));
   } catch (error) {
     reasons.push(...scene.failures, error instanceof Error ? (error.stack ?? error.message) : String(error));
@@ -64,6 +62,18 @@ async function play(row: Row, options: SceneOptions): Promise<Result> {
   return { row: row.id, title: row.title, seed: options.seed, seconds, passed, outcome, reasons };
 }
 
+async function inTime<Value>(work: Promise<Value>, limitMs: number): Promise<Value> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`it was not over after ${limitMs / 1000} s`)), limitMs);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 function reasonsOf({ report, failures }: Outcome): string[] {
   const reasons = [...failures];
   if (report.acceptedShare < ACCEPTED_SHARE_MIN)
@@ -75,23 +85,7 @@ function reasonsOf({ report, failures }: Outcome): string[] {
   return reasons;
 }
 
-function fieldsOf({ row, seed, seconds, passed, outcome }: Result): Record<string, number | string | null> {
-  const { report } = outcome ?? { report: null };
-  return {
-    row,
-    seed,
-    verdict: passed ? 'pass' : 'FAIL',
-    attempted: report?.attempted ?? 0,
-    acceptedShare: report === null ? null : Math.round(report.acceptedShare * 1000) / 1000,
-    ...Object.fromEntries(Object.values(FAULTS).map((name) => [name, report?.[name] ?? null])),
-    gapsTold: report?.gapsTold ?? null,
-    recoveryP99Ms: report?.recoveryP99Ms ?? null,
-    seconds,
-    ...outcome?.figures,
-  };
-}
-
-function printLine(result: Result, isJson: boolean): void {
+function printResult(result: Result, isJson: boolean): void {
   if (isJson) {
     console.log(JSON.stringify({ ...fieldsOf(result), reasons: result.reasons }));
     return;
@@ -101,23 +95,13 @@ function printLine(result: Result, isJson: boolean): void {
   if (!result.passed) for (const reason of result.reasons.slice(0, 30)) console.log(`    ${reason}`);
 }
 
-function printTable(results: readonly Result[]): void {
-  const columns = [
-    'row',
-    'seed',
-    'verdict',
-    'attempted',
-    'acceptedShare',
-    'lostAccepted',
-    'duplicates',
-  ].concat([...['fifoViolations', 'silentGaps', 'gapsTold', 'recoveryP99Ms', 'seconds']]);
-  const rows = results.map((result) => {
-    const fields = fieldsOf(result);
-    return [...columns.map((column) => String(fields[column] ?? '-')), result.title];
-  });
-  const table = [[...columns, 'title'], ...rows];
-  const widths = columns.map((_, i) => Math.max(...table.map((row) => row[i]?.length ?? 0)));
-  for (const row of table) console.log(row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join('  '));
+function numberOf(name: string, text: string, isWhole: boolean): number {
+  const value = Number(text);
+  if (text.trim() === '' || !(value > 0) || (isWhole && !Number.isSafeInteger(value)))
+    throw new UsageError(
+      `--${name} is ${text}, not ${isWhole ? 'a whole number from 1 on' : 'a number above 0'}`,
+    );
+  return value;
 }
 
 async function main(): Promise<number> {
@@ -147,22 +131,32 @@ async function main(): Promise<number> {
   }
   const wanted = values.row?.toUpperCase().split(',');
   const unknown = wanted?.find((id) => !all.some((row) => row.id === id));
-  if (unknown !== undefined) throw new Error(`There is no row ${unknown}.`);
+  if (unknown !== undefined) throw new UsageError(`there is no row ${unknown}: see --list`);
   // A row that is asked for by name is played in its quick form too.
   const rows = all.filter((row) => wanted?.includes(row.id) ?? (row.quick || !values.quick));
   const { quick, verbose, keep } = values;
-  const minutes = Number(values.minutes ?? (quick ? 1 : 30));
+  const minutes = numberOf('minutes', values.minutes ?? (quick ? '1' : '30'), false);
+  const scale = numberOf('scale', values.scale, false);
+  const [first, seeds] = [numberOf('seed', values.seed, true), numberOf('seeds', values.seeds, true)];
   const results: Result[] = [];
   for (const row of rows) {
-    for (let i = 0; i < Number(values.seeds); i++) {
-      const seed = Number(values.seed) + i;
-      const result = await play(row, { seed, quick, verbose, keep, minutes, scale: Number(values.scale) });
+    for (let seed = first; seed < first + seeds; seed++) {
+      const result = await play(row, { seed, quick, verbose, keep, minutes, scale });
       results.push(result);
-      printLine(result, values.json);
+      printResult(result, values.json);
     }
   }
-  if (!values.json) printTable(results);
-  return results.every(({ passed }) => passed) ? 0 : 1;
+  // Where each line is to be read by a program, the summary is for whoever looks on.
+  const print = values.json ? console.error : console.log;
+  for (const line of summaryOf(results)) print(line);
+  return results.length > 0 && results.every(({ passed }) => passed) ? 0 : 1;
 }
 
-process.exit(await main());
+process.exit(
+  await main().catch((error: unknown) => {
+    // parseArgs says what it does not know with a TypeError of its own.
+    const isUsage = error instanceof UsageError || (error instanceof TypeError && 'code' in error);
+    console.error(isUsage ? error.message : error);
+    return isUsage ? 2 : 1;
+  }),
+);

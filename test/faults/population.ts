@@ -46,6 +46,8 @@ export interface Returns {
   resumed: number;
   /** Whose session was lost. */
   fresh: number;
+  /** Clients that lost a session, however often. */
+  begunAnew: number;
   replayed: number;
   /** Of each that resumed: from its hello to the last message that it had missed, ms. */
   replaysMs: number[];
@@ -95,6 +97,7 @@ export class Population {
     return {
       resumed: resumed.length,
       fresh: all.length - resumed.length,
+      begunAnew: this.clients.filter(({ returns }) => returns.some((each) => !each.resumed)).length,
       replayed: resumed.reduce((sum, each) => sum + each.replayed, 0),
       replaysMs: resumed.map(({ helloAt, caughtUpAt }) => caughtUpAt - helloAt),
     };

@@ -9,6 +9,14 @@ export interface Welcome {
   resumed: boolean;
 }
 
+/** What it hears, as it happens. */
+export interface RawListener {
+  welcomed?(welcome: Welcome): void;
+  /** Any frame but welcome and ping. */
+  heard?(frame: readonly unknown[]): void;
+  closed?(code: number): void;
+}
+
 /** Type numbers of docs/protocol.md. */
 const HELLO = 0;
 const WELCOME = 1;
@@ -22,13 +30,19 @@ export class RawSession {
   /** Close code; null while it is open. */
   closed: number | null = null;
   readonly #socket: WebSocket;
+  readonly #listener: RawListener;
 
-  constructor(url: string, client: string, resume: Welcome | null = null, token = tokenOf(client)) {
+  constructor(url: string, client: string, resume: Welcome | null = null, listener: RawListener = {}) {
+    this.#listener = listener;
+    const token = tokenOf(client);
     this.#socket = new WebSocket(`${url}/v1/connect`, ['signalbox.v1.json', `bearer.${token}`]);
     const place = resume === null ? null : [resume.session, resume.resumeKey];
     this.#socket.on('open', () => this.send([HELLO, 1, null, place, 'faults']));
     this.#socket.on('message', (data: Buffer) => this.#receive(JSON.parse(data.toString()) as unknown[]));
-    this.#socket.on('close', (code) => (this.closed = code));
+    this.#socket.on('close', (code) => {
+      this.closed = code;
+      listener.closed?.(code);
+    });
     this.#socket.on('error', () => undefined);
   }
 
@@ -43,14 +57,22 @@ export class RawSession {
     this.#socket.send(JSON.stringify(frame));
   }
 
-  /** Without a word. */
-  cut(): void {
+  /** Without a word; resolves when it is over. */
+  async cut(): Promise<void> {
+    if (this.closed !== null) return;
+    const closed = once(this.#socket, 'close');
     this.#socket.terminate();
+    await closed;
   }
 
   #receive(frame: unknown[]): void {
     if (frame[0] === PING) this.send([PONG]);
-    else if (frame[0] === WELCOME) this.welcome = frame[1] as Welcome;
-    else this.frames.push(frame);
+    else if (frame[0] === WELCOME) {
+      this.welcome = frame[1] as Welcome;
+      this.#listener.welcomed?.(this.welcome);
+    } else {
+      this.frames.push(frame);
+      this.#listener.heard?.(frame);
+    }
   }
 }

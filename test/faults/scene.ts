@@ -138,6 +138,16 @@ export class Scene {
     return Math.round(performance.now() - startedAt);
   }
 
+  /** Until every client has lost its session and has another one. */
+  async begunAnew(timeoutMs = 30_000): Promise<void> {
+    const { clients } = await this.load.counts();
+    await waitFor(
+      'new sessions',
+      async () => (await this.load.returns()).begunAnew === clients,
+      timeoutMs,
+    ).catch((error: unknown) => this.failures.push(String(error)));
+  }
+
   /** Ends the load and judges. */
   async judge(options: Omit<CheckOptions, 'windows'> = {}): Promise<Outcome> {
     const { clients, dead } = await this.load.counts();

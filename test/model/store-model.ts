@@ -199,12 +199,15 @@ export function append(state: State, request: AppendRequest): [State, AppendResu
   const { channel, sender, seq, first, ttlMs, keep, only, skip, body } = request;
   const readers = readersOf(state, channel, only);
   if (readers === null && !(keep && seq !== 0 && only === null)) return [state, { status: 'absent' }];
-  const workers = [...new Set((readers ?? []).filter((r) => r.connected).map((r) => r.worker))].sort();
+  const connected = (readers ?? []).filter((reader) => reader.connected);
+  const workers = [...new Set(connected.map(({ worker }) => worker))].sort();
   const log = logOf(state, channel);
   const known = log.senders[sender.session];
   if (currentOf(state, sender) === undefined) return [state, { status: 'superseded' }];
-  if (seq === 0)
-    return [tell(state, workers, `${channelName(channel)} volatile`), { status: 'accepted', id: null }];
+  if (seq === 0) {
+    const told = tell(state, workers, `${channelName(channel)} volatile`);
+    return [told, { status: 'accepted', id: null, readers: connected.length }];
+  }
   const last = known?.seq ?? 0;
   if (seq !== null) {
     const expected = Math.max(last + 1, first ?? 0);
@@ -237,7 +240,7 @@ export function append(state: State, request: AppendRequest): [State, AppendResu
   const kept = unread ? { after: log.kept?.after ?? log.top, last: top } : log.kept;
   const id = idOf(channel, top);
   const next = withLog(state, channel, { top, entries, senders, kept });
-  return [tell(next, workers, String(id)), { status: 'accepted', id }];
+  return [tell(next, workers, String(id)), { status: 'accepted', id, readers: connected.length }];
 }
 
 function trimmed(entries: readonly EntryState[]): readonly EntryState[] {

@@ -75,6 +75,30 @@ describe('a link', () => {
     expect(got.every((bytes, at) => messages[at]?.equals(bytes))).toBe(true);
   });
 
+  test('keeps what the kernel has not taken yet, tick after tick', async () => {
+    let reader: Socket | null = null;
+    const server = createServer((socket) => {
+      reader = socket.pause();
+    });
+    servers.push(server.listen(path));
+    await once(server, 'listening');
+    const { link } = connect();
+    await until(() => reader !== null);
+    // Far more than a socket's buffer holds.
+    for (let n = 0; n < 3000; n++) {
+      expect(link.send(Buffer.alloc(1000, n % 251))).toBe(true);
+      if (n % 7 === 0) await new Promise(setImmediate);
+    }
+    const got: Buffer[] = [];
+    const socket = reader as unknown as Socket;
+    sockets.push(socket);
+    socket.on('data', (bytes: Buffer) => got.push(bytes)).resume();
+    await until(() => got.reduce((sum, { length }) => sum + length, 0) === 3000 * 1004);
+    const bytes = Buffer.concat(got);
+    for (let n = 0; n < 3000; n++)
+      expect(bytes.subarray(n * 1004 + 4, (n + 1) * 1004).every((byte) => byte === n % 251)).toBe(true);
+  });
+
   test('joins the parts of a message, and copies a small one at once', async () => {
     const { got } = await listen();
     const { link } = connect();

@@ -12,6 +12,7 @@ const RETRY_MS = 2_000;
 export interface GatewayClient {
   readonly id: string | null;
   readonly state: string;
+  /** With credentials that are good now. */
   readonly iceServers: RTCIceServer[];
   connect(): Promise<void>;
   send(to: string, event: string, data: unknown): Promise<unknown>;
@@ -19,7 +20,6 @@ export interface GatewayClient {
   on(event: 'state', listener: (state: string, info: { code: string | null }) => unknown): () => void;
   on(event: 'stateLost', listener: () => unknown): () => void;
   on(event: 'gap', listener: (gap: { room: string | null }) => unknown): () => void;
-  on(event: 'iceServers', listener: (servers: RTCIceServer[]) => unknown): () => void;
 }
 
 interface Sender {
@@ -35,19 +35,39 @@ interface Line {
   remote: string | null;
 }
 
-export interface GatewaySignalingOptions {
-  /** Somebody begins to talk to this client and no peer waits for it; who makes one takes the call. */
-  onStranger?: (from: Sender, name: string) => void;
+/** Signals over a client. Any number of these for one client share it: signals of one are no strangers to the other. */
+export class GatewaySignaling implements SignalingMechanism {
+  readonly #exchange: Exchange;
+
+  constructor(client: GatewayClient) {
+    this.#exchange = Exchange.of(client);
+  }
+
+  connect(info: LineInfo, receiver: LineReceiver): SignalingLine {
+    return this.#exchange.connect(info, receiver);
+  }
+
+  /** Somebody begins to talk to this client and no peer waits for it: who makes one at once takes the call. */
+  onStranger(listener: (from: Sender, name: string) => void): void {
+    this.#exchange.strangers.push(listener);
+  }
 }
 
-export class GatewaySignaling implements SignalingMechanism {
+/** All lines of one client. */
+class Exchange {
+  static readonly #all = new WeakMap<GatewayClient, Exchange>();
+  readonly strangers: ((from: Sender, name: string) => void)[] = [];
   readonly #client: GatewayClient;
-  readonly #onStranger: (from: Sender, name: string) => void;
   readonly #lines = new Set<Line>();
 
-  constructor(client: GatewayClient, options: GatewaySignalingOptions = {}) {
+  static of(client: GatewayClient): Exchange {
+    let exchange = Exchange.#all.get(client);
+    if (exchange === undefined) Exchange.#all.set(client, (exchange = new Exchange(client)));
+    return exchange;
+  }
+
+  private constructor(client: GatewayClient) {
     this.#client = client;
-    this.#onStranger = options.onStranger ?? (() => {});
     client.onMessage(SIGNAL_EVENT, (data, from) => {
       const signal = parseSignal(data);
       if (signal !== null) this.#receive(signal, from);
@@ -98,7 +118,7 @@ export class GatewaySignaling implements SignalingMechanism {
     if (line !== undefined) return this.#pass(line, signal, from);
     // What begins with something later was refused before.
     if (seq > 1 || (signal.type !== 'hello' && signal.type !== 'offer')) return;
-    this.#onStranger(from, signal.name ?? '');
+    for (const tell of this.strangers) tell(from, signal.name ?? '');
     const made = this.#find(signal, from);
     if (made !== undefined) this.#pass(made, signal, from);
   }

@@ -16,12 +16,11 @@ export class Peers {
 
   constructor(client: GatewayClient) {
     this.#client = client;
-    this.#signaling = new GatewaySignaling(client, {
-      onStranger: (from, name) => {
-        if (this.#acceptor === null) return;
-        const { handler, configuration, options } = this.#acceptor;
-        handler(this.#make(from.client, configuration, { ...options, name }), from);
-      },
+    this.#signaling = new GatewaySignaling(client);
+    this.#signaling.onStranger((from, name) => {
+      if (this.#acceptor === null) return;
+      const { handler, configuration, options } = this.#acceptor;
+      handler(this.#make(from.client, configuration, { ...options, name }), from);
     });
     client.on('state', (state) => {
       if (state === 'connected') for (const peer of this.#peers) peer.networkChanged(false);
@@ -55,21 +54,26 @@ export class Peers {
   }
 
   #make(remoteId: string, configuration: RTCConfiguration, options: PeerCallOptions): RTCSignalingPeer {
-    const { iceServers = this.#client.iceServers } = configuration;
-    const own = { ...configuration, iceServers };
-    const peer = new RTCSignalingPeer(this.#client.id ?? '', remoteId, own, {
+    const client = this.#client;
+    const isOwn = configuration.iceServers !== undefined;
+    const servers = isOwn ? configuration : { ...configuration, iceServers: client.iceServers };
+    const peer = new RTCSignalingPeer(client.id ?? '', remoteId, servers, {
       ...options,
       signaling: this.#signaling,
+      ...(isOwn ? {} : { iceServers: () => client.iceServers }),
     });
     this.#peers.add(peer);
-    const stop =
-      configuration.iceServers === undefined
-        ? this.#client.on('iceServers', (servers) => peer.setIceServers(servers))
-        : () => {};
-    peer.on('close', () => {
-      stop();
-      this.#peers.delete(peer);
-    });
+    peer.on('close', () => this.#peers.delete(peer));
     return peer;
   }
+}
+
+// Not a field of the client: that would be part of what every page loads.
+const PEERS = new WeakMap<GatewayClient, Peers>();
+
+/** The one object for the peers of that client. */
+export function peersOf(client: GatewayClient): Peers {
+  let peers = PEERS.get(client);
+  if (peers === undefined) PEERS.set(client, (peers = new Peers(client)));
+  return peers;
 }

@@ -60,6 +60,8 @@ export interface PeerOptions {
   signaling: SignalingMechanism;
   /** Tells several peers between the same two apart; both sides name theirs alike. Default none. */
   name?: string;
+  /** Asked for servers with credentials that are good now, before each ICE restart. */
+  iceServers?: () => RTCIceServer[];
   /** A peer that was connected, or on the way to it, and is not for so long, ms, is closed. Default 60 000. */
   giveUpMs?: number;
   /** The class to use where the platform has none. */
@@ -87,6 +89,7 @@ export class RTCSignalingPeer {
   readonly #waits: Waits;
   readonly #listeners: Listeners<PeerEvents>;
   readonly #outgoing: OutgoingStreams;
+  readonly #iceServers: (() => RTCIceServer[]) | undefined;
   readonly #streams = new WeakSet<MediaStream>();
   /** There is something to negotiate that is no media. */
   #hasChannel = false;
@@ -115,6 +118,7 @@ export class RTCSignalingPeer {
     this.remoteId = remoteId;
     this.name = name;
     this.#environment = environment;
+    this.#iceServers = options.iceServers;
     this.#waits = new Waits(environment);
     this.#listeners = new Listeners((error) => console.error('signalbox:', error));
     this.peer = new Connection({ bundlePolicy: 'max-bundle', ...configuration });
@@ -234,15 +238,16 @@ export class RTCSignalingPeer {
     // Before anything was agreed on there is nothing to restart, and Chromium cannot make an offer of it.
     if (this.#isClosed || this.counts.rounds === 0) return;
     this.#worn = fragmentsOf(this.peer.localDescription);
+    this.#renewServers();
     this.peer.restartIce();
   }
 
-  /** Takes other servers, from the next gathering of candidates on. */
-  setIceServers(iceServers: RTCIceServer[]): void {
-    if (this.#isClosed) return;
+  #renewServers(): void {
+    if (this.#iceServers === undefined) return;
     try {
-      this.peer.setConfiguration({ ...this.peer.getConfiguration(), iceServers });
+      this.peer.setConfiguration({ ...this.peer.getConfiguration(), iceServers: this.#iceServers() });
     } catch (error) {
+      // Older Firefox cannot; the restart has the old ones then.
       this.#collect('negotiation', error);
     }
   }

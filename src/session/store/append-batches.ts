@@ -116,10 +116,10 @@ function wordsOf(tag: string, request: AppendRequest): string {
 }
 
 function resultOf(answer: unknown): AppendResult | GatewayError {
-  const [status, detail] = typeof answer === 'string' ? answer.split(' ') : [];
+  const [status, detail, readers] = typeof answer === 'string' ? answer.split(' ') : [];
   switch (status) {
     case 'accepted':
-      return { status, id: detail ?? null };
+      return { status, id: detail === '-' ? null : (detail ?? null), readers: Number(readers) };
     case 'duplicate':
     case 'superseded':
     case 'absent':

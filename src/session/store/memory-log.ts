@@ -2,14 +2,15 @@
 import { randomBytes } from 'node:crypto';
 import type { SessionId } from '../../protocol/ids.js';
 import { parseEntryId } from './entry-id.js';
-import type {
-  AppendRequest,
-  AppendResult,
-  Entry,
-  Position,
-  ReadQuery,
-  ReadResult,
-  StoreSettings,
+import {
+  type AppendRequest,
+  type AppendResult,
+  type Entry,
+  type Position,
+  READ_LIMIT_BYTES,
+  type ReadQuery,
+  type ReadResult,
+  type StoreSettings,
 } from './store.js';
 
 /** Counted in the budget beside the body of each entry: object, id, array slot. */
@@ -19,7 +20,13 @@ const SENDERS_PER_ENTRY = 2;
 /** Logs without entries, and senders in them, that are kept for who may still ask; about 200 bytes each. */
 const EMPTY_PLACES_LIMIT = 100_000;
 
-type StoredEntry = Entry & { expiresAt: number };
+/** Up to this length a body is kept as a string of a character for each byte, bytes. */
+const TEXT_LIMIT_BYTES = 4096;
+
+/** Small bodies as strings: bytes of their own cost V8 several times as much to make, to hold and to collect. */
+type StoredEntry = Omit<Entry, 'body'> & { body: string | Uint8Array; expiresAt: number };
+
+type Appended = { status: 'accepted'; entry: Omit<Entry, 'kept'> & { after: Position } };
 
 /** Entries that were stored while nobody was there to read them. */
 interface Kept {
@@ -67,7 +74,7 @@ export class MemoryLogs {
     key: string,
     request: AppendRequest,
     unread: boolean,
-  ): AppendResult & { entry?: Entry & { after: Position } } {
+  ): Exclude<AppendResult, { status: 'accepted' }> | Appended {
     const { sender, seq, only, skip, body, ttlMs } = request;
     const log = this.find(key) ?? create();
     const last = log.senders.get(sender.session)?.seq ?? 0;
@@ -86,8 +93,7 @@ export class MemoryLogs {
       only,
       skip,
       kept: unread,
-      // A copy: the bytes came in a larger buffer that must not live as long as the log.
-      body: new Uint8Array(body),
+      body: stored(body),
       expiresAt: ttlMs === null ? Infinity : now + ttlMs,
     };
     if (unread) log.kept = { after: log.kept === null ? log.position : log.kept.after, last: entry.id };
@@ -100,7 +106,7 @@ export class MemoryLogs {
     this.logs.set(key, log);
     this.trim(log);
     this.trimAll(log);
-    return { status: 'accepted', id: entry.id, entry: { ...entry, after } };
+    return { status: 'accepted', entry: { id: entry.id, after, only, skip, body } };
   }
 
   read(key: string, from: ReadQuery['from'], limit: number): ReadResult {
@@ -155,13 +161,18 @@ export class MemoryLogs {
 
   private entriesFrom(log: Log, offset: number, limit: number, missing: number): ReadResult {
     const start = offset - (log.top - log.entries.length + 1);
-    const page = log.entries.slice(start, start + limit);
+    let [end, bytes] = [start, 0];
+    for (; end < Math.min(start + limit, log.entries.length); end++) {
+      bytes += log.entries[end]?.body.length ?? 0;
+      if (end > start && bytes > READ_LIMIT_BYTES) break;
+    }
+    const page = log.entries.slice(start, end);
     const now = this.now();
     return {
       status: 'entries',
       missing,
-      entries: page.filter(({ expiresAt }) => expiresAt > now).map(({ expiresAt: _, ...entry }) => entry),
-      more: start + limit < log.entries.length,
+      entries: page.filter(({ expiresAt }) => expiresAt > now).map(readable),
+      more: end < log.entries.length,
       position: page.at(-1)?.id ?? log.position,
     };
   }
@@ -211,6 +222,16 @@ export class MemoryLogs {
     this.bytes += bytes;
     this.entries += entries;
   }
+}
+
+/** A copy: the bytes came in a larger buffer that must not live as long as the log. */
+function stored(body: Uint8Array): string | Uint8Array {
+  if (body.length > TEXT_LIMIT_BYTES) return new Uint8Array(body);
+  return Buffer.from(body.buffer, body.byteOffset, body.length).toString('latin1');
+}
+
+function readable({ id, only, skip, kept, body }: StoredEntry): Entry {
+  return { id, only, skip, kept, body: typeof body === 'string' ? Buffer.from(body, 'latin1') : body };
 }
 
 /** What a log without entries counts; it does not change until it has entries again. */

@@ -38,6 +38,13 @@ export class MemoryRooms {
     return this.rooms.get(name)?.interest.keys() ?? [];
   }
 
+  /** Connected members. */
+  readers(name: RoomName): number {
+    let readers = 0;
+    for (const members of this.rooms.get(name)?.interest.values() ?? []) readers += members;
+    return readers;
+  }
+
   /** A session comes in, or comes back on another worker. */
   enter(name: RoomName, place: SessionPlace): void {
     let room = this.rooms.get(name);

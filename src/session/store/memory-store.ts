@@ -184,21 +184,24 @@ export class MemoryStore implements Store {
 
   append(request: AppendRequest): Promise<AppendResult> {
     const { channel, sender, seq, only, skip, body } = request;
-    const workers = this.readers(channel, only);
-    const unread = workers === null;
+    const found = this.readers(channel, only);
+    const unread = found === null;
     if (unread && !(request.keep && seq !== 0 && only === null)) return Promise.resolve({ status: 'absent' });
     if (this.current(sender) === null) return Promise.resolve({ status: 'superseded' });
+    const { workers, readers } = found ?? NOBODY;
     if (seq === 0) {
-      this.publish(workers ?? [], {
+      this.publish(workers, {
         type: 'entry',
         channel,
         entry: { id: null, after: null, only, skip, body },
       });
-      return Promise.resolve({ status: 'accepted', id: null });
+      return Promise.resolve({ status: 'accepted', id: null, readers });
     }
-    const { entry, ...result } = this.logs.append(keyOf(channel), request, unread);
-    if (entry !== undefined) this.publish(workers ?? [], { type: 'entry', channel, entry });
-    return Promise.resolve(result);
+    const result = this.logs.append(keyOf(channel), request, unread);
+    if (result.status !== 'accepted') return Promise.resolve(result);
+    const { entry } = result;
+    this.publish(workers, { type: 'entry', channel, entry });
+    return Promise.resolve({ status: 'accepted', id: entry.id, readers });
   }
 
   read({ channel, from, limit }: ReadQuery): Promise<ReadResult> {
@@ -211,8 +214,10 @@ export class MemoryStore implements Store {
   }
 
   revoke(revocation: Revocation): Promise<void> {
-    this.revoked.add(revocation);
-    return DONE;
+    return new Promise((resolve) => {
+      this.revoked.add(revocation);
+      resolve();
+    });
   }
 
   revocations(since: number): Promise<{ revocations: Revocation[]; number: number }> {
@@ -372,16 +377,20 @@ export class MemoryStore implements Store {
     return false;
   }
 
-  /** Workers that hold readers of a channel now; null where the channel has no owner. */
-  private readers(channel: Channel, only: SessionId | null): Iterable<WorkerId> | null {
-    if (channel.kind === 'room') return this.rooms.workers(channel.room);
+  /** Workers that hold readers of a channel now, and how many readers; null where the channel has no owner. */
+  private readers(channel: Channel, only: SessionId | null): Readers | null {
+    if (channel.kind === 'room')
+      return { workers: this.rooms.workers(channel.room), readers: this.rooms.readers(channel.room) };
     const sessions = this.clientSessions.get(channel.client);
     if (sessions === undefined || (only !== null && !sessions.has(only))) return null;
     const workers = new Set<WorkerId>();
+    let readers = 0;
     for (const { session, worker, connected } of sessions.values()) {
-      if (connected && (only === null || session === only)) workers.add(worker);
+      if (!connected || (only !== null && session !== only)) continue;
+      workers.add(worker);
+      readers++;
     }
-    return workers;
+    return { workers, readers };
   }
 
   private publish(workers: Iterable<WorkerId>, event: StoreEvent): void {
@@ -392,6 +401,12 @@ export class MemoryStore implements Store {
     for (const worker of this.watchers.get(client) ?? []) this.deliver(worker, { type: 'route', client });
   }
 }
+
+interface Readers {
+  workers: Iterable<WorkerId>;
+  readers: number;
+}
+const NOBODY: Readers = { workers: [], readers: 0 };
 
 const DONE = Promise.resolve();
 

@@ -1,6 +1,7 @@
 // The masters of one Redis, Sentinel or Cluster as one connection that fails fast and says what it knows of a call.
 import { readFileSync, readdirSync } from 'node:fs';
 import { GatewayError } from '../../protocol/errors.js';
+import { EvictionWatch } from './eviction-watch.js';
 import { SLOTS, slotOf } from './partition.js';
 import { isReply, PROBE_INTERVAL_MS, RedisMaster, type Script, tagOf } from './redis-master.js';
 import { TopologySource, type Topology } from './redis-topology.js';
@@ -10,6 +11,8 @@ import { type Address, nameOf, parseAddress, parseRedisUrl, type RedisTarget } f
 const TOPOLOGY_INTERVAL_MS = 5_000;
 /** In doubt it is asked for this often at most, ms; a random part is added, so that workers do not ask in step. */
 const TOPOLOGY_PAUSE_MS = 200;
+/** Each master is asked this often whether it has thrown keys away, ms; so often at most everything is looked at again. */
+const EVICTIONS_INTERVAL_MS = 5_000;
 /** A call whose slot is on the move waits this long for its new place, ms. */
 const MOVE_TIMEOUT_MS = 2_000;
 /** Calls that may wait so; past it they are refused at once. */
@@ -24,6 +27,8 @@ export interface RedisConnectionOptions {
   count(kind: string): void;
   /** Channels are heard again after an interruption: what was published meanwhile is lost. */
   reconnected(): void;
+  /** A master has thrown keys away, and nobody knows which. */
+  evicted(): void;
   /** Calls go to another server than before, or to another run of it: it may not have what was accepted last. */
   succeeded(): void;
 }
@@ -43,6 +48,7 @@ export class RedisConnection {
   /** Channels that were listened to before: to hear them again means that something was missed. */
   private readonly heardBefore = new Set<string>();
   private readonly poller: NodeJS.Timeout;
+  private readonly evictions: EvictionWatch;
   private refreshing: Promise<void> | null = null;
   private refreshedAt = -Infinity;
   private moving = 0;
@@ -56,6 +62,13 @@ export class RedisConnection {
       if (!isWell || performance.now() - this.refreshedAt >= TOPOLOGY_INTERVAL_MS) void this.refresh();
     }, PROBE_INTERVAL_MS);
     this.poller.unref();
+    this.evictions = new EvictionWatch(EVICTIONS_INTERVAL_MS, {
+      masters: () => this.masters.values(),
+      evicted: () => {
+        options.count('evicted');
+        options.evicted();
+      },
+    });
   }
 
   /** @throws GatewayError `unavailable` where too few masters can be reached at the start */
@@ -64,7 +77,10 @@ export class RedisConnection {
     const topology = await connection.source.resolve([]);
     const starting = topology === null ? [] : connection.apply(topology);
     await Promise.all(starting);
-    if (connection.ready) return connection;
+    if (connection.ready) {
+      await connection.evictions.look();
+      return connection;
+    }
     await connection.close();
     const master = [...connection.masters.values()].find(({ isReady }) => !isReady);
     const reason = master?.problem ?? connection.source.problem;
@@ -166,6 +182,7 @@ export class RedisConnection {
   close(): Promise<void> {
     this.closed = true;
     clearInterval(this.poller);
+    this.evictions.close();
     for (const master of this.masters.values()) master.close();
     return Promise.resolve();
   }

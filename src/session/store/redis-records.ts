@@ -108,7 +108,9 @@ export function keptOf(value: unknown): { after: Position; last: string } | null
 
 /** The reply of read.lua; one entry more than asked for where there are more. */
 export function readEntries(reply: unknown, limit: number): ReadResult {
-  const [status, position, missing, first, rows, epoch] = Array.isArray(reply) ? (reply as unknown[]) : [];
+  const [status, position, missing, first, rows, epoch, cut] = Array.isArray(reply)
+    ? (reply as unknown[])
+    : [];
   const top = positionOf(position);
   if (textOf(status) !== 'entries') return { status: 'lost', position: top };
   const found = Array.isArray(rows) ? (rows as unknown[]) : [];
@@ -116,7 +118,7 @@ export function readEntries(reply: unknown, limit: number): ReadResult {
     status: 'entries' as const,
     missing: Number(missing),
     entries: [] as Entry[],
-    more: found.length > limit,
+    more: found.length > limit || cut === 1,
     position: top,
   };
   // An entry that was edited or taken out is missing like one that was trimmed, and told before what comes after it.

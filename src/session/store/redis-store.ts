@@ -15,24 +15,26 @@ import { parseEntryId } from './entry-id.js';
 import { PARTITIONS, partitionOf, partitionTags } from './partition.js';
 import { RedisConnection } from './redis-connection.js';
 import { keptOf, nameOf, positionOf, readEntries, readEvents, revocationsOf } from './redis-records.js';
-import type {
-  AppendRequest,
-  AppendResult,
-  AttachRequest,
-  AttachResult,
-  JoinRequest,
-  JoinResult,
-  Member,
-  Page,
-  Position,
-  ReadQuery,
-  ReadResult,
-  Revocation,
-  SessionPlace,
-  SessionRef,
-  Store,
-  StoreListener,
-  StoreSettings,
+import { REVOCATIONS_LIMIT, REVOCATIONS_PAGE } from './revocation-list.js';
+import {
+  type AppendRequest,
+  type AppendResult,
+  type AttachRequest,
+  type AttachResult,
+  type JoinRequest,
+  type JoinResult,
+  type Member,
+  type Page,
+  type Position,
+  READ_LIMIT_BYTES,
+  type ReadQuery,
+  type ReadResult,
+  type Revocation,
+  type SessionPlace,
+  type SessionRef,
+  type Store,
+  type StoreListener,
+  type StoreSettings,
 } from './store.js';
 
 export interface RedisStoreOptions {
@@ -90,6 +92,12 @@ export class RedisStore implements Store {
       waitReplicas: options.waitReplicas ?? 0,
       count: options.count,
       reconnected: () => {
+        options.listener({ type: 'reset' });
+      },
+      evicted: () => {
+        options.log.error(
+          'Redis evicts keys: sessions and messages are being lost. Give it more memory, and maxmemory-policy noeviction',
+        );
         options.listener({ type: 'reset' });
       },
       succeeded: () => {
@@ -283,6 +291,7 @@ export class RedisStore implements Store {
       'last' in from ? from.last : '',
       place?.epoch ?? '',
       place === null ? '' : `${String(place.offset)}-${place.tag}`,
+      READ_LIMIT_BYTES,
     );
     return readEntries(reply, limit);
   }
@@ -293,11 +302,22 @@ export class RedisStore implements Store {
 
   async revoke(revocation: Revocation): Promise<void> {
     const text = JSON.stringify(revocation);
-    await this.redis.script('revoke', this.revokedBase, ...this.common(), text, revocation.untilMs);
+    const { untilMs } = revocation;
+    const base = this.revokedBase;
+    const number = await this.redis.script(
+      'revoke',
+      base,
+      ...this.common(),
+      text,
+      untilMs,
+      REVOCATIONS_LIMIT,
+    );
+    if (number === 0) throw new GatewayError('limit');
   }
 
   async revocations(since: number): Promise<{ revocations: Revocation[]; number: number }> {
-    const reply = await this.redis.script('revocations', this.revokedBase, ...this.common(), since);
+    const base = this.revokedBase;
+    const reply = await this.redis.script('revocations', base, ...this.common(), since, REVOCATIONS_PAGE);
     const [number, list] = reply as [unknown, unknown];
     return { number: Number(number), revocations: revocationsOf(list) };
   }
@@ -307,14 +327,17 @@ export class RedisStore implements Store {
   }
 
   async renew(worker: WorkerId, sessions: readonly SessionRef[]): Promise<void> {
-    const alive = (await this.lease('renew', worker)) === 1;
-    if (!alive && this.leased) this.options.listener({ type: 'reset' });
-    this.leased = true;
+    // Each for itself: where one server of a cluster is away, the sessions of the others go on living.
+    const results = await Promise.allSettled([this.renewLease(worker)]);
     for (let at = 0; at < sessions.length; at += SESSIONS_PER_STEP) {
       const step = sessions.slice(at, at + SESSIONS_PER_STEP);
-      const rooms = await Promise.all(step.map((ref) => this.renewSession(worker, ref)));
-      await Promise.all([...new Set(rooms.flat())].map((room) => this.run('keep', room, room)));
+      const renewed = await Promise.allSettled(step.map((ref) => this.renewSession(worker, ref)));
+      const rooms = new Set(renewed.flatMap((result) => (result.status === 'fulfilled' ? result.value : [])));
+      const kept = [...rooms].map((room) => this.run('keep', room, room));
+      for (const result of [...renewed, ...(await Promise.allSettled(kept))])
+        if (result.status === 'rejected') results.push(result);
     }
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 
   async retire(worker: WorkerId): Promise<void> {
@@ -385,6 +408,12 @@ export class RedisStore implements Store {
       `${this.base(partitionOf(ref.client))}due`,
       [kind, ...wordsOf(ref), room].join('|'),
     );
+  }
+
+  private async renewLease(worker: WorkerId): Promise<void> {
+    const alive = (await this.lease('renew', worker)) === 1;
+    if (!alive && this.leased) this.options.listener({ type: 'reset' });
+    this.leased = true;
   }
 
   /** @returns its rooms */

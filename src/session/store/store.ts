@@ -90,8 +90,11 @@ export interface AppendRequest {
   body: Uint8Array;
 }
 export type AppendResult =
-  /** Stored (unless volatile) and published to the workers that hold readers. `id` is null for volatile. */
-  | { status: 'accepted'; id: string | null }
+  /**
+   * Stored (unless volatile) and published to the workers that hold readers. `id` is null for volatile. `readers` is how
+   * many connected sessions that is about, those who skip it included.
+   */
+  | { status: 'accepted'; id: string | null; readers: number }
   | { status: 'duplicate' }
   /** The sender has a newer connection, or its session is over. */
   | { status: 'superseded' }
@@ -109,11 +112,14 @@ export interface Entry {
   kept: boolean;
   body: Uint8Array;
 }
+/** Bodies of one answer, but for a single larger one: a link between processes carries it, and a slow reader takes no more at once. */
+export const READ_LIMIT_BYTES = 1024 * 1024;
+
 export interface ReadQuery {
   channel: Channel;
   /** What comes after a position, or the last so many entries that are still there. */
   from: { after: Position } | { last: number };
-  /** Most entries of one answer. */
+  /** Most entries of one answer; it has fewer where their bodies are more than READ_LIMIT_BYTES. */
   limit: number;
 }
 export type ReadResult =
@@ -229,8 +235,12 @@ export interface Store {
   /** What was kept for the client up to this entry has reached it. */
   acknowledge(ref: SessionRef, id: string): Promise<void>;
 
+  /** Rejects with `limit` where too many are in force: none is forgotten before its time. */
   revoke(revocation: Revocation): Promise<void>;
-  /** Revocations with a number above this one, and the newest number. A number below the asked one: the store has lost some. */
+  /**
+   * Revocations with a number above this one, some at a time, and the number to go on from: there may be more unless there
+   * are none. A number below the asked one: the store has lost some.
+   */
   revocations(since: number): Promise<{ revocations: Revocation[]; number: number }>;
 
   /**

@@ -59,6 +59,8 @@ function restart(aof: boolean) {
       scene.expect((await gateway.readiness()) !== 200, '/readyz said ready without Redis');
       await redis.start();
       await untilReady(gateway);
+      // A gateway is ready before each of its clients has heard that its session is gone: until then others do not find it.
+      if (!aof) await scene.begunAnew();
       scene.figures.backMs = await scene.healed();
     });
     // Senders that have not heard yet that their sessions are gone refill the new logs.
@@ -292,8 +294,7 @@ async function clusterDown(scene: Scene): Promise<Outcome> {
 }
 
 export const rows: readonly Row[] = [
-  // Not among the quick ones: in so short a run its acceptedShare hangs on a few messages (0.94 to 1).
-  { id: 'F07', title: 'Redis kill -9, back empty', quick: false, run: restart(false) },
+  { id: 'F07', title: 'Redis kill -9, back empty', quick: true, run: restart(false) },
   { id: 'F08', title: 'Redis stopped for 10 s', quick: true, run: hang },
   { id: 'F09', title: 'Redis kill -9, back with its append-only file', quick: false, run: restart(true) },
   { id: 'F10', title: 'Sentinel failover, asked for', quick: false, run: sentinelFailover },

@@ -3,6 +3,9 @@ import { pause, waitFor } from '../processes.js';
 import type { Outcome, Row } from '../row.js';
 import type { Scene } from '../scene.js';
 
+/** The SDK's own, ms: an attempt that comes to nothing costs three times what may pass here until a client is back, and cannot hide. */
+const CONNECT_TIMEOUT_MS = 15_000;
+
 /** One node of two workers, and a crowd that talks. */
 async function populated(scene: Scene, store: 'redis' | 'embedded', clients = 200, ratePerSecond = 500) {
   const env = store === 'redis' ? { REDIS_URL: (await scene.redis()).url } : undefined;
@@ -12,6 +15,7 @@ async function populated(scene: Scene, store: 'redis' | 'embedded', clients = 20
     urls: [gateway.url],
     clients: Math.round(clients * share),
     ratePerSecond: Math.round(ratePerSecond * share),
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
   });
   await scene.load.talk();
   await scene.calm(1000);

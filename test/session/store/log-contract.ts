@@ -5,6 +5,7 @@ import type {
   AppendRequest,
   AttachRequest,
   Channel,
+  Position,
   SessionRef,
   Store,
   StoreSettings,
@@ -170,6 +171,56 @@ export function testLogs(name: string, start: (settings: StoreSettings) => Promi
         ).toHaveLength(2);
       });
 
+      test('tells how many connected sessions an entry is for, on all workers', async () => {
+        const readers = async (channel: Channel, more: Partial<AppendRequest> = {}) =>
+          one.append(sending(channel, more));
+        expect(await readers(roomLog('lobby'))).toMatchObject({ status: 'accepted', readers: 0 });
+        expect(await readers(inbox('alice'), { keep: true })).toMatchObject({ readers: 0 });
+        const alice = [];
+        for (const [store, worker] of [
+          [one, W1],
+          [one, W1],
+          [two, W2],
+        ] as const) {
+          const ref = refOf(await attach(store, attachRequest('alice', worker)));
+          await store.join(joining(ref, 'lobby', worker));
+          alice.push(ref);
+        }
+        const [first] = alice;
+        if (first === undefined) throw new Error('nobody attached');
+        for (const seq of [null, 0]) {
+          expect(await readers(roomLog('lobby'), { seq, skip: ['alice'] })).toMatchObject({ readers: 3 });
+          expect(await readers(inbox('alice'), { seq })).toMatchObject({ readers: 3 });
+          expect(await readers(inbox('alice'), { seq, only: first.session })).toMatchObject({ readers: 1 });
+        }
+        await one.detach(first);
+        expect(await readers(roomLog('lobby'))).toMatchObject({ readers: 2 });
+        expect(await readers(inbox('alice'))).toMatchObject({ readers: 2 });
+      });
+
+      test('larger than one answer may be is read in several, one at least in each', async () => {
+        const roomy = { logLimitEntries: 100, logLimitBytes: 2 ** 24, logBudgetBytes: 2 ** 25 };
+        const large = await start({ ...SETTINGS, ...roomy });
+        const store = large.store(W1);
+        try {
+          const sender = refOf(await attach(store, attachRequest('sender', W1)));
+          const sizes = [400_000, 400_000, 400_000, 1_500_000, 10, 20];
+          for (const size of sizes)
+            await append(store, appendRequest(roomLog('large'), { sender, body: Buffer.alloc(size, 1) }));
+          const pages: number[][] = [];
+          for (let after: Position = null, more = true; more;) {
+            const page = await store.read({ channel: roomLog('large'), from: { after }, limit: 64 });
+            if (page.status === 'lost') throw new Error('lost');
+            expect(page.missing).toBe(0);
+            pages.push(page.entries.map(({ body }) => body.length));
+            ({ position: after, more } = page);
+          }
+          expect(pages).toEqual([[400_000, 400_000], [400_000], [1_500_000], [10, 20]]);
+        } finally {
+          await large.close();
+        }
+      });
+
       test('is absent when the client has no session or not the named one', async () => {
         const absent = { status: 'absent' };
         await expect(one.append(sending(inbox('alice')))).resolves.toEqual(absent);
@@ -186,7 +237,7 @@ export function testLogs(name: string, start: (settings: StoreSettings) => Promi
       test('publishes a volatile message without storing it', async () => {
         await attach(one, attachRequest('alice', W1));
         const result = await two.append(sending(inbox('alice'), { seq: 0 }));
-        expect(result).toEqual({ status: 'accepted', id: null });
+        expect(result).toEqual({ status: 'accepted', id: null, readers: 1 });
         await harness.settle();
         expect(ofType(harness.events(W1), 'entry')).toMatchObject([
           { entry: { id: null, skip: [], only: null } },

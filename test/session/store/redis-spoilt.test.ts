@@ -129,3 +129,15 @@ test('rubbish in what a room counts keeps nobody out, and nobody from hearing', 
   await spoil('*:rp:r', RUBBISH);
   expect(await store.count(room('r'))).toBe(2);
 });
+
+test('one session that cannot be renewed keeps neither the others nor their rooms from living on', async () => {
+  const alice = await enter('alice', W2);
+  const bob = await enter('bob', W2);
+  const broken = `*:s:${alice.session}`;
+  await admin.set((await admin.keys(broken))[0] ?? '', RUBBISH);
+  const dying = [...(await admin.keys(`*:s:${bob.session}`)), ...(await admin.keys('*:r:r'))];
+  expect(dying).toHaveLength(2);
+  for (const key of dying) await admin.pexpire(key, 10_000);
+  await expect(harness.store(W2).renew(W2, [alice, bob])).rejects.toThrow();
+  for (const key of dying) expect(await admin.pttl(key)).toBeGreaterThan(10_000);
+});

@@ -1,7 +1,8 @@
 // What every store must do with sessions, rooms and workers, whatever it is made of: one suite, run on each implementation.
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { WorkerId } from '../../../src/protocol/ids.js';
-import type { Store, StoreSettings } from '../../../src/session/store/store.js';
+import { REVOCATIONS_PAGE } from '../../../src/session/store/revocation-list.js';
+import type { Revocation, Store, StoreSettings } from '../../../src/session/store/store.js';
 import {
   append,
   appendRequest,
@@ -501,6 +502,40 @@ export function testStore(name: string, start: (settings: StoreSettings) => Prom
         await attach(one, attachRequest('nobody', W1));
         await expect(routes()).resolves.toHaveLength(3);
         expect(ofType(harness.events(W1), 'route')).toEqual([]);
+      });
+    });
+
+    describe('revocations', () => {
+      const revoked = (id: string, lifeMs = 60_000): Revocation => {
+        const now = Date.now();
+        return { kind: 'token', id, beforeMs: now, untilMs: now + lifeMs };
+      };
+      async function all(
+        store: Store,
+        since: number,
+      ): Promise<{ ids: string[]; number: number; answers: number }> {
+        const ids: string[] = [];
+        for (let number = since, answers = 1; ; answers++) {
+          const found = await store.revocations(number);
+          if (found.revocations.length === 0) return { ids, number: found.number, answers };
+          ids.push(...found.revocations.map(({ id }) => id));
+          number = found.number;
+        }
+      }
+
+      test('are told to every worker in their order, some at a time, and later only the new ones', async () => {
+        const names = Array.from({ length: REVOCATIONS_PAGE + 5 }, (_, i) => `jti-${String(i)}`);
+        for (const id of names) await one.revoke(revoked(id));
+        const first = await all(two, 0);
+        expect(first).toMatchObject({ ids: names, answers: 3 });
+        await two.revoke(revoked('last'));
+        expect((await all(two, first.number)).ids).toEqual(['last']);
+      });
+
+      test('are forgotten when they are over', async () => {
+        await one.revoke(revoked('gone', -1000));
+        await one.revoke(revoked('stays'));
+        expect((await all(two, 0)).ids).toEqual(['stays']);
       });
     });
 

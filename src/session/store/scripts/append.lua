@@ -2,7 +2,7 @@
 -- ARGV: prefix of all keys, most entries, most bytes, log ttl, ttl of what is kept, a fresh epoch; then two for each
 -- entry: its words and its body. Words end with a zero, empty ones say none: tag of the partition, kind, name, sender, its
 -- generation, number, first number that may still come, time to live, keep, only, tag of the entry, who skips it.
--- Returns a text for each entry: `accepted <id>`, `accepted` (volatile), `duplicate`, `superseded`, `absent`,
+-- Returns a text for each entry: `accepted <id> <readers>` (id `-`: volatile), `duplicate`, `superseded`, `absent`,
 -- `out_of_order <expected>` or `failed`: nothing was written for it, and nobody was told.
 local prefix, most_entries, most_bytes = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local log_ttl, kept_ttl, fresh_epoch = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
@@ -23,11 +23,18 @@ end
 
 local function is_worker(text) return text == '' or string.find(text, '^[%w_-]+%.%d+$') end
 
--- Who reads: workers with connected readers, once each; nil where there is nobody at all.
+-- Who reads: workers with connected readers, once each, and how many sessions; nil where there is nobody at all.
 local function readers_of(log, only)
   if log.kind == 'room' then
-    log.readers = log.readers or redis.call('HKEYS', log.base .. 'ri:' .. log.name)
-    return log.readers
+    if not log.readers then
+      local interest = redis.call('HGETALL', log.base .. 'ri:' .. log.name)
+      log.readers, log.sessions = {}, 0
+      for i = 1, #interest, 2 do
+        log.readers[#log.readers + 1] = interest[i]
+        log.sessions = log.sessions + (string.find(interest[i + 1], '^%d+$') and tonumber(interest[i + 1]) or 1)
+      end
+    end
+    return log.readers, log.sessions
   end
   local sessions = log.readers
   if not sessions then
@@ -41,18 +48,19 @@ local function readers_of(log, only)
     end
     log.readers = sessions
   end
-  local workers = nil
+  local workers, count = nil, 0
   for i = 1, #sessions, 2 do
     if only == '' or only == sessions[i] then
       local worker = sessions[i + 1]
       workers = workers or {}
+      if worker ~= '' then count = count + 1 end
       for _, known in ipairs(workers) do
         if known == worker then worker = '' end
       end
       if worker ~= '' then workers[#workers + 1] = worker end
     end
   end
-  return workers
+  return workers, count
 end
 
 -- Nothing is deleted yet: the first write of the script must be one that Redis refuses where it has no memory.
@@ -152,17 +160,17 @@ local function append(number, words, body)
   local key = prefix .. '{' .. tag_of .. '}:l:' .. kind .. ':' .. name
   local log = logs[key]
   if not log then
-    log = { key = key, meta = key .. ':m', base = prefix .. '{' .. tag_of .. '}:', kind = kind, name = name, readers = nil,
+    log = { key = key, meta = key .. ':m', base = prefix .. '{' .. tag_of .. '}:', kind = kind, name = name, readers = nil, sessions = nil,
       epoch = nil, top = nil, tag = nil, total = nil, before = nil, count = nil, touched = nil, kept = nil, senders = nil,
       dirty = nil }
     logs[key] = log
   end
 
-  local workers = readers_of(log, only)
+  local workers, readers = readers_of(log, only)
   local unread = not workers
   if unread and (keep == '' or seq == '0' or only ~= '') then return 'absent' end
 
-  local answer, id, previous = 'accepted', '-', ''
+  local id, previous = '-', ''
   if seq ~= '0' then
     load(log, sender, number)
     local last, offset, newest = parse_sender(log.senders[sender])
@@ -198,7 +206,6 @@ local function append(number, words, body)
     log.senders[sender] = string.format('%s\0%d\0%s\0', seq ~= '' and seq or last, log.top, generation)
     log.dirty[sender], log.moved, changed[key] = true, true, log
     if log.total - log.before > most_bytes then trim(log, place) end
-    answer = 'accepted ' .. id
   end
 
   if workers and #workers > 0 then
@@ -206,7 +213,7 @@ local function append(number, words, body)
       (skip ~= '' and ' ' .. skip or '') .. '\n'
     for i = 1, #workers do add_letter(workers[i], header, body) end
   end
-  return answer
+  return string.format('accepted %s %d', id, readers)
 end
 
 -- Senders whose entries were all trimmed are forgotten.

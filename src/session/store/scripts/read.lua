@@ -1,6 +1,6 @@
--- Entries of a log. ARGV: kind, name, limit, how many of the last or empty, epoch or empty, place
+-- Entries of a log. ARGV: kind, name, limit, how many of the last or empty, epoch or empty, place, most bytes of bodies
 -- Returns status, where the log stands, how many are missing, offset of the first, entries: place and fields, which those
--- whose time is over have not.
+-- whose time is over have not, epoch, and 1 where more were found than may go at once.
 local log, limit, last = base .. 'l:' .. ARGV[3] .. ':' .. ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
 local asked, place = ARGV[7], ARGV[8]
 local epoch, top, tag = parse_state(redis.pcall('HGET', log .. ':m', 'state'))
@@ -33,6 +33,16 @@ else
 end
 local entries = redis.pcall('XRANGE', log, string.format('%d-0', start), ending, 'COUNT', limit + 1)
 if entries.err then entries = {} end
+-- One always goes.
+local bytes, cut = 0, 0
+for i, entry in ipairs(entries) do
+  bytes = bytes + #(entry[2][4] or '')
+  if i > 1 and bytes > tonumber(ARGV[9]) then
+    for last = #entries, i, -1 do entries[last] = nil end
+    cut = 1
+    break
+  end
+end
 local time = nil
 for _, entry in ipairs(entries) do
   for i = 5, #entry[2], 2 do
@@ -45,4 +55,4 @@ for _, entry in ipairs(entries) do
     end
   end
 end
-return { 'entries', position, missing, start, entries, epoch }
+return { 'entries', position, missing, start, entries, epoch, cut }

@@ -1,0 +1,157 @@
+// A page whose late files cannot be had: it went offline, or a deploy took them away. A real browser, because it decides what is asked for again.
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import type { Browser, Page } from 'playwright-core';
+import type { Client, ClientOptions } from '../../src/client/index.js';
+import { TOKEN, until } from '../client/fixture.js';
+import { type Peer, ScriptedGateway, textOf } from '../client/scripted-gateway.js';
+import { launchChromium } from './chromium.js';
+
+/** What the page has for the test. */
+interface Scene {
+  client: Client;
+  errors: unknown[];
+  tokens: number;
+}
+
+let browser: Browser;
+let files: Map<string, string>;
+let server: Server;
+let origin: string;
+/** Asked for, in order. */
+const asked: string[] = [];
+const gone = new Set<string>();
+
+beforeAll(async () => {
+  const { bundleClient } = await import('../../scripts/bundle-client.mjs');
+  ({ files } = await bundleClient());
+  server = createServer((request, response) => {
+    const [name = ''] = (request.url ?? '').slice(1).split('?');
+    asked.push(name);
+    const text = gone.has(name) ? undefined : name === '' ? '<!doctype html>' : files.get(name);
+    const type = name === '' ? 'text/html' : 'text/javascript';
+    response.writeHead(text === undefined ? 404 : 200, { 'content-type': type }).end(text);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  browser = await launchChromium();
+}, 60_000);
+
+afterAll(async () => {
+  await browser.close();
+  await new Promise((resolve) => server.close(resolve));
+});
+
+let gateway: ScriptedGateway;
+let page: Page;
+
+beforeEach(() => {
+  asked.length = 0;
+  gone.clear();
+});
+
+afterEach(async () => {
+  await page.close();
+  await gateway.close();
+});
+
+/** Begins to connect from a page. */
+async function open(options: Partial<ClientOptions> = {}): Promise<void> {
+  gateway = await ScriptedGateway.open(options.codec);
+  page = await browser.newPage();
+  await page.goto(origin);
+  await page.evaluate(
+    async ({ url, token, given }) => {
+      const sdk = (await import(`${location.origin}/client.js`)) as { Client: typeof Client };
+      const scene: Scene = { errors: [], tokens: 0 } as unknown as Scene;
+      scene.client = new sdk.Client(url, { token: () => `${token}${scene.tokens++}`, ...given });
+      scene.client.on('error', (error) => scene.errors.push((error as { code?: string }).code));
+      Object.assign(globalThis, { scene });
+      scene.client.connect().catch(() => {});
+    },
+    { url: gateway.url, token: TOKEN, given: options },
+  );
+}
+
+async function connected(options?: Partial<ClientOptions>): Promise<Peer> {
+  await open(options);
+  const peer = await gateway.accept();
+  await peer.welcome();
+  return peer;
+}
+
+/** Runs in the page. */
+function within<Result>(run: (scene: Scene) => Result): Promise<Awaited<Result>> {
+  return page.evaluate(`(${run.toString()})(scene)`);
+}
+
+const codeOfQuestion = (): Promise<unknown> =>
+  within((scene) =>
+    scene.client.isOnline('bob').catch((error: unknown) => (error as { code?: string }).code),
+  );
+
+describe('a page whose late.js cannot be had', () => {
+  test('gets unavailable for a call, stays connected, and its next call tries again', async () => {
+    gone.add('late.js');
+    const peer = await connected({ acceptTimeoutMs: 1_000 });
+    expect(await codeOfQuestion()).toBe('unavailable');
+    expect(await within((scene) => scene.client.state)).toBe('connected');
+    gone.clear();
+    const answer = codeOfQuestion();
+    peer.ok((await peer.next('online')).ref, true);
+    expect(await answer).toBe(true);
+    expect(gateway.waiting).toBe(0);
+  });
+
+  test('refuses a request with unavailable, and answers the next one when it is there', async () => {
+    gone.add('late.js');
+    const peer = await connected();
+    await within((scene) => void scene.client.onRequest('add', (data) => [data]));
+    peer.requested('first', 'add', 1);
+    expect(await peer.next('reject')).toMatchObject({ handle: 'first', code: 'unavailable' });
+    expect(await within((scene) => scene.errors)).toEqual(['unavailable']);
+    gone.clear();
+    peer.requested('second', 'add', 2);
+    const { handle, payload } = await peer.next('reply');
+    expect([handle, textOf(payload)]).toEqual(['second', [2]]);
+  });
+
+  test('renews its token before the old one expires', async () => {
+    gone.add('late.js');
+    const peer = await connected({ acceptTimeoutMs: 1_000 });
+    peer.send({ type: 'expiring', inMs: 30_000 });
+    await until(() => asked.filter((name) => name === 'late.js').length >= 2);
+    await page.waitForFunction('scene.errors.length > 0');
+    expect(await within((scene) => scene.errors)).toEqual(['unavailable']);
+    gone.clear();
+    const { ref, token } = await peer.next('token');
+    peer.ok(ref, { expiresInMs: 3_600_000 });
+    expect(token).toBe(`${TOKEN}2`);
+    expect(await within((scene) => scene.client.state)).toBe('connected');
+  });
+});
+
+test('a page whose json-codec.js cannot be had tries again until it is there', async () => {
+  gone.add('json-codec.js');
+  await open({ codec: 'json', backoff: { minMs: 1, maxMs: 50 } });
+  await until(() => asked.filter((name) => name === 'json-codec.js').length >= 2);
+  gone.clear();
+  await (await gateway.accept()).welcome();
+  await page.waitForFunction("scene.client.state === 'connected'");
+  expect(await within((scene) => scene.errors)).toContain('unavailable');
+});
+
+test('a page whose compression.js cannot be had sends as it is, and compresses when it is there', async () => {
+  gone.add('compression.js');
+  const peer = await connected();
+  const send = (): Promise<void> => within((scene) => void scene.client.send('bob', 'n', 'x'.repeat(5_000)));
+  await send();
+  const first = await peer.next('send');
+  expect(first.payload.encoding & 0x10).toBe(0);
+  peer.ok(first.ref);
+  gone.clear();
+  await send();
+  expect((await peer.next('send')).payload.encoding & 0x10).toBe(0x10);
+});
