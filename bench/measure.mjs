@@ -23,11 +23,7 @@ export async function measure(scenario, cases, repeat, say) {
 
 async function runOnce(scenario, each, round, { repeat, say, errors }) {
   if (round > (each.rounds ?? repeat)) return null;
-  const missing = each.system?.missing?.() ?? null;
-  if (missing !== null) {
-    if (round === 1) say(`${scenario.name} ${each.label}: ${missing}`);
-    return null;
-  }
+  if ((each.system?.missing?.() ?? null) !== null) return null;
   say(`${scenario.name} [${round}/${repeat}] ${each.label}`);
   const labels = each.parts ?? [each.label];
   try {

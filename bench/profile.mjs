@@ -5,12 +5,18 @@ import { fileURLToPath } from 'node:url';
 
 const FOLDER = fileURLToPath(new URL('profiles/', import.meta.url));
 
+const START = 'start: modules loaded';
+
 /** The first that matches counts; `name` is that of a function without a file: V8's own, or the kernel's door. */
 const PARTS = [
   { part: 'idle', name: /^\(idle\)$/ },
   { part: 'writing to sockets (system calls)', name: /^(writev|writeBuffer|write\w+String)$/ },
   { part: 'reading from sockets, event loop, kernel', name: /^\(program\)$/ },
   { part: 'garbage collection', name: /^\(garbage collector\)$/ },
+  { part: 'protocol: frames decoded and encoded', name: /^RegExp: / },
+  { part: 'Node: streams, sockets, timers', name: /^(utf8|latin1|ascii)(Write|Slice)/ },
+  { part: START, url: /^node:internal\/(modules|bootstrap)|^node:(fs|path|internal\/url)/ },
+  { part: START, name: /^(internalModuleStat|openFileHandle|compileFunction\w*)$/ },
   { part: 'ws: frames in', url: /node_modules\/ws\/lib\/(receiver|buffer-util|validation)/ },
   { part: 'ws: the rest', url: /node_modules\/ws\// },
   { part: 'Node: streams, sockets, timers', url: /^node:/ },
@@ -48,11 +54,12 @@ export function profileFiles() {
 
 const read = (name) => timeByPart(JSON.parse(readFileSync(join(FOLDER, name), 'utf8')));
 
-/** Parts by their share of the time in which the processes were not idle, the largest first. @param times of one process or of several */
+/** Parts by their share of the time in which the processes neither idled nor started, the largest first. @param times of one process or of several */
 export function shares(times) {
   const sums = new Map();
   for (const [part, time] of times.flatMap((each) => [...each])) sums.set(part, (sums.get(part) ?? 0) + time);
-  sums.delete('idle');
+  // Neither is a message's: a process starts once.
+  for (const part of ['idle', START]) sums.delete(part);
   const busy = [...sums.values()].reduce((sum, time) => sum + time, 0);
   const parts = [...sums].sort((a, b) => b[1] - a[1]).map(([part, time]) => ({ part, share: time / busy }));
   return { busySeconds: busy / 1e6, parts };

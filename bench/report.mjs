@@ -13,9 +13,15 @@ const DOCUMENTS = ['README.md', '../docs/performance.md'];
 
 const asCode = (text) => `\`\`\`\n${text}\n\`\`\``;
 
-function runLine() {
-  const { machine, at, repeat, seconds } = readRun('goals');
-  return `${at.slice(0, 10)}: ${machine}; ${repeat} rounds, ${seconds} s in all.`;
+/** Which scenarios ran when, where, and how often. */
+function runLines(scenarios) {
+  const runs = new Map();
+  for (const { name, exact } of scenarios) {
+    const { machine, at, repeat, seconds } = readRun(name);
+    const key = `${at.slice(0, 16).replace('T', ' ')}, ${machine}`;
+    runs.set(key, [...(runs.get(key) ?? []), `${name} (${exact ? '' : `${repeat} rounds, `}${seconds} s)`]);
+  }
+  return [...runs].map(([key, names]) => `- ${key}: ${names.join(', ')}`).join('\n');
 }
 
 function sizing() {
@@ -37,7 +43,7 @@ function sizing() {
 /** Each document with its blocks as the last run has them. @param scenarios those that have a table */
 export function writeReports(scenarios) {
   const blocks = {
-    run: runLine,
+    run: () => runLines(scenarios),
     goals: () => asCode(formatTable(goalTable(readGoals()))),
     sizing,
     profile: () => {

@@ -1,6 +1,7 @@
 // The last run on disk: for each scenario a line on the machine, then a line for each row; and a plot of it.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { judge } from './goals.mjs';
 import { makeRow } from './rows.mjs';
 
 const FOLDER = fileURLToPath(new URL('results/', import.meta.url));
@@ -25,8 +26,15 @@ export function saveResults(scenario, run, rows) {
   savePlot(scenario, rows);
 }
 
-export function saveGoals(run, judged) {
-  save('goals.jsonl', [JSON.stringify(run), ...judged.map((goal) => JSON.stringify(goal, rounded))]);
+/** Every goal by the rows that are saved: a scenario that was run alone renews its own. */
+export function saveGoals(scenarios) {
+  const judged = scenarios.flatMap((scenario) =>
+    scenario.goals.map((goal) => judge(goal, readRows(scenario.name))),
+  );
+  save(
+    'goals.jsonl',
+    judged.map((goal) => JSON.stringify(goal, rounded)),
+  );
 }
 
 /** Draws a picture of the goals of the last run. */
@@ -69,8 +77,7 @@ export function readProfile() {
 }
 
 export function readGoals() {
-  const [, ...goals] = readLines('goals');
-  return goals;
+  return readLines('goals');
 }
 
 /** When and where a scenario's last run was. */

@@ -40,7 +40,7 @@ scenarios: ${SCENARIOS.map((scenario) => scenario.name).join(', ')}
   --repeat N          interleaved repeats, the median counts (default 5)
   --save              save results and plots, as a run of all scenarios does
   --against DIR       another build of signalbox as before/1 and before/2, e.g. dist.before (a copy of dist/ in the project's root)
-  --with NAME=VALUE   signalbox with another setting beside the usual one, as with/1 and with/2
+  --with NAME=VALUE   signalbox with another setting beside the usual one, as with/1 and with/2 (as --against: in relay, latency, fan-out, idle)
   --profile           leave a CPU profile of each process of signalbox in bench/profiles/ (for Chrome's or VS Code's viewer)
   --json              one JSON object a line on stdout (npm run -s bench -- … leaves nothing else there)
   --mode M            relay: volatile, nodes (two, over Redis), kept (stored messages) or all (default where all scenarios run)
@@ -80,7 +80,7 @@ function readOptions() {
     names: all ? SCENARIOS.map((scenario) => scenario.name) : positionals,
     only: values.only?.split(','),
     against: values.against,
-    settings: values.with.map((text) => text.split('=')),
+    settings: values.with.map(setting),
     mode: values.mode ?? (all ? 'all' : 'volatile'),
     json: values.json,
     profile: values.profile,
@@ -89,6 +89,12 @@ function readOptions() {
     repeat: number('repeat', 1, 50),
     load: Object.fromEntries(given.map(([name, range]) => [name, number(name, ...range)])),
   };
+}
+
+function setting(text) {
+  const [, name, value] = /^([A-Z][A-Z0-9_]*)=(.*)$/.exec(text) ?? [];
+  if (name === undefined) throw new Error('--with is NAME=VALUE');
+  return [name, value];
 }
 
 function find(name) {
@@ -107,7 +113,7 @@ async function casesOf(scenario, { load, only, against, settings, mode }) {
   ];
   const cases = [
     ...(await scenario.cases(chosen, { mode })),
-    ...variants.map((system) => ({ label: system.label, system, load: chosen })),
+    ...variants.flatMap((system) => scenario.caseOf?.(system, chosen) ?? []),
   ];
   if (only === undefined) return cases;
   const matches = ({ label, system }, name) => [label, system?.label, system?.name].includes(name);
@@ -119,19 +125,26 @@ async function casesOf(scenario, { load, only, against, settings, mode }) {
 
 async function runScenario(scenario, options) {
   const cases = await casesOf(scenario, options);
-  if (cases.length === 0) return { scenario, rows: [], seconds: 0 };
+  if (cases.length === 0) return { scenario, rows: [], missing: [], seconds: 0 };
   const since = performance.now();
-  const rows = await measure(scenario, cases, scenario.exact ? 1 : options.repeat, (line) =>
-    console.error(line),
-  );
-  return { scenario, rows, seconds: Math.round((performance.now() - since) / 1000) };
+  const missing = cases.flatMap(({ label, system }) => {
+    const reason = system?.missing?.() ?? null;
+    return reason === null ? [] : [`${label} was not measured: ${reason}`];
+  });
+  for (const note of missing) console.error(note);
+  const rounds = scenario.exact ? 1 : options.repeat;
+  const rows = await measure(scenario, cases, rounds, (line) => console.error(line));
+  return { scenario, rows, missing, seconds: Math.round((performance.now() - since) / 1000) };
 }
 
-function report({ scenario, rows, seconds }, { json, save, profile }, run) {
+function report({ scenario, rows, missing, seconds }, { json, save, profile }, run) {
   if (rows.length === 0) return [];
   const judged = scenario.goals.map((goal) => judge(goal, rows));
   if (json) for (const row of rows) console.log(toJson(scenario.name, row));
-  else console.log(`\n${formatTable(scenarioTable(scenario, rows))}`);
+  else {
+    console.log(`\n${formatTable(scenarioTable(scenario, rows))}`);
+    for (const note of missing) console.log(note);
+  }
   // A profile slows down what it looks at.
   if (save && !profile) saveResults(scenario, { ...run, seconds }, rows);
   return judged;
@@ -149,13 +162,10 @@ function reportProfiles(before, { save }, measured) {
   if (save && isOne && names.length > 0) saveProfile(row, sharesOf(names));
 }
 
-/** Where a system failed the documents may lack its figures; the run's own tables are printed all the same. */
-function tryReports(faults) {
-  try {
-    writeReports(SCENARIOS);
-  } catch (error) {
-    faults.push(`documents: ${error.message}`);
-  }
+function saveDocuments() {
+  saveGoals(SCENARIOS);
+  savePlotOfGoals(plotGoals);
+  writeReports(SCENARIOS);
 }
 
 /** An interrupted run ends its servers and generators: see the exit listeners of both. */
@@ -164,8 +174,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.e
 async function main(options) {
   if (options.plots) {
     for (const scenario of SCENARIOS) replot(scenario);
-    savePlotOfGoals(plotGoals);
-    writeReports(SCENARIOS);
+    saveDocuments();
     return 0;
   }
   const scenarios = options.names.map(find);
@@ -194,10 +203,13 @@ async function main(options) {
   const shown = options.all ? judged : judged.filter((goal) => goal.verdict !== 'not measured');
   if (options.json) for (const goal of shown) console.log(JSON.stringify(goal));
   else if (shown.length > 0) console.log(`\n${formatTable(goalTable(shown))}`);
-  if (options.save && options.all) {
-    saveGoals({ ...run, seconds }, judged);
-    savePlotOfGoals(plotGoals);
-    tryReports(faults);
+  if (options.save) {
+    try {
+      saveDocuments();
+    } catch (error) {
+      // Where a system failed the documents lack its figures; what was measured is saved and printed all the same.
+      faults.push(`documents: ${error.message}`);
+    }
   }
   console.error(`\n${seconds} s; ${describeMachine()}`);
   for (const fault of faults) console.error(`FAULT ${fault}`);

@@ -1,6 +1,13 @@
 // Gets what the tests need and npm does not bring: from the distribution's packages where it may, otherwise it says what to install.
 import { spawnSync } from 'node:child_process';
-import { findChromium, findFirefox, findPython, findRedisServer, findTurnServer } from './test-tools.mjs';
+import {
+  findChromium,
+  findFirefox,
+  findPython,
+  findRedisServer,
+  findTurnServer,
+  missingNetworkPackages,
+} from './test-tools.mjs';
 
 /** Debian's name, or Ubuntu's where apt knows only that one. */
 function chromiumPackage() {
@@ -14,6 +21,7 @@ function missingPackages() {
     ...(findChromium() ? [] : [chromiumPackage()]),
     ...(findFirefox() ? [] : ['firefox-esr']),
     ...(findTurnServer() ? [] : ['coturn']),
+    ...missingNetworkPackages(),
     // For examples/python, which proves that docs/protocol.md is enough to write a client from.
     ...(findPython() ? [] : ['python3-msgpack', 'python3-websockets']),
   ];

@@ -1,4 +1,4 @@
-// Where this machine has the programs that the tests use and npm does not bring: redis-server, browsers, a TURN server.
+// Where this machine has the programs that the tests use and npm does not bring: redis-server, browsers, a TURN server, what parts networks.
 import { spawnSync } from 'node:child_process';
 
 const REDIS = ['redis-server'];
@@ -30,6 +30,13 @@ export function findPython() {
   const has = (name) =>
     spawnSync(name, ['-c', 'import msgpack, websockets'], { stdio: 'ignore' }).status === 0;
   return [...named('PYTHON_BIN'), ...PYTHON].find(has) ?? null;
+}
+
+/** Packages without which there are no network namespaces to be parted, as the fault suite does; only root can have any. */
+export function missingNetworkPackages() {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return [];
+  const runs = (name) => spawnSync(name, ['-V'], { stdio: 'ignore' }).status === 0;
+  return [...(runs('ip') ? [] : ['iproute2']), ...(runs('iptables') ? [] : ['iptables'])];
 }
 
 /** Name or path of redis-server; REDIS_SERVER_BIN goes first; null where there is none. */

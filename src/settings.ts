@@ -78,7 +78,7 @@ export const SETTINGS = {
   CONNECTIONS_LIMIT: count(15_000, 1, 1_000_000, 'connections per worker', 'Below the usual limit of file descriptors; over it clients are sent away with a hint.'),
   CONNECTIONS_PER_ADDRESS_LIMIT: count(1000, 0, 1_000_000, 'connections per worker', 'Of one address (IPv6: one /64): an office behind NAT fits. 0: no limit.'),
   HANDSHAKES_PER_SECOND_LIMIT: count(100, 0, 1_000_000, 'handshakes/s per worker', 'Of one address; twice as many at once. 0: no limit.'),
-  PENDING_HANDSHAKES_LIMIT: count(512, 1, 1_000_000, 'handshakes per worker', 'Those whose token and session are being looked up, several times what a busy worker has at once; more means that the store or the key set is slow. Over it newcomers get HTTP 503 with `Retry-After`, those already let in 1013.'),
+  PENDING_HANDSHAKES_LIMIT: count(512, 1, 1_000_000, 'handshakes per worker', 'Those whose token and session are being looked up, several times what a busy worker has at once; more means that the store or the key set is slow. Over it newcomers get HTTP 503 with `Retry-After`; those already let in wait, eight for each place and 1 s at most, or get 1013.'),
   HEADER_LIMIT_BYTES: count(16_384, 8192, 65_536, 'bytes', 'Header block of a request: a token of 4 KiB and cookies fit.'),
   HEADERS_TIMEOUT_MS: count(10_000, 1000, 60_000, 'ms', 'A request must have sent its header by then: slow ones hold sockets.'),
   MESSAGES_PER_SECOND_LIMIT: count(200, 0, 10_000_000, 'frames/s', 'Of one connection: a game at 60 Hz with room to spare. Above it the connection is read more slowly. 0: no limit.'),

@@ -5,11 +5,11 @@ const BAR = 20;
 const STEP = 28;
 const AXIS = 30;
 const GROUP_HEAD = 30;
-const VALUE_SPACE = 90;
+const VALUE_SPACE = 20;
 /** Of a bold character of 13 px, on average. */
 const CHARACTER = 8;
 
-/** @param rows label, value, ours; `limit` draws a line across at that value */
+/** @param rows label, value, ours; `said` in place of the value, `colour` in place of ours or not. `limit` draws a line at that value */
 export function barChart({ title, subtitle, unit, rows, limit }) {
   return groupedBars({ title, subtitle, unit, limit, groups: [{ name: '', rows }] });
 }
@@ -18,7 +18,8 @@ export function barChart({ title, subtitle, unit, rows, limit }) {
 export function groupedBars({ title, subtitle, unit, groups, limit }) {
   const labels = groups.flatMap((group) => group.rows.map((row) => row.label));
   const left = MARGIN + Math.max(60, ...labels.map((label) => label.length * CHARACTER)) + 10;
-  const right = WIDTH - MARGIN - VALUE_SPACE;
+  const said = groups.flatMap((group) => group.rows.map((row) => spoken(row, group.unit ?? unit).length));
+  const right = WIDTH - MARGIN - VALUE_SPACE - Math.max(...said) * CHARACTER * 0.9;
   const parts = [];
   let y = HEADER;
   for (const group of groups) {
@@ -49,10 +50,10 @@ export function groupedBars({ title, subtitle, unit, groups, limit }) {
   return page({ title, subtitle, height: y + 6 }, parts);
 }
 
-function bar({ label, value, ours, note }, { x, y, left, unit }) {
+const spoken = ({ value, said }, unit) => said ?? `${figure(value)} ${unit}`;
+
+function bar({ label, value, ours, colour, said }, { x, y, left, unit }) {
   const middle = y + STEP / 2;
-  const colour = ours ? COLOURS.ours : COLOURS.others;
-  const said = `${figure(value)} ${unit}${note === undefined ? '' : ` ${note}`}`;
   return [
     text(left - 8, middle + 4.5, label, { anchor: 'end', weight: ours ? 600 : 400 }),
     element('rect', {
@@ -61,8 +62,10 @@ function bar({ label, value, ours, note }, { x, y, left, unit }) {
       width: Math.max(1, x(Number.isFinite(value) ? value : 0) - left),
       height: BAR,
       rx: 2,
-      fill: colour,
+      fill: colour ?? (ours ? COLOURS.ours : COLOURS.others),
     }),
-    text(x(Number.isFinite(value) ? value : 0) + 6, middle + 4.5, said, { fill: COLOURS.faint }),
+    text(x(Number.isFinite(value) ? value : 0) + 6, middle + 4.5, spoken({ value, said }, unit), {
+      fill: COLOURS.faint,
+    }),
   ];
 }

@@ -1,10 +1,12 @@
 // All goals in one picture: how far each figure is from what it may be at most.
 import { barChart } from './bars.mjs';
+import { COLOURS } from './svg.mjs';
 
 export function plotGoals(goals) {
   return barChart({
     title: 'Goals: ratio reached ÷ ratio allowed',
-    subtitle: 'left of the dashed line the goal is met; beside each bar: the ratio, and the most it may be',
+    subtitle:
+      'bars that end left of the dashed line are goals that are met; beside each: the ratio, and the most it may be',
     unit: '×',
     limit: 1,
     rows: goals
@@ -12,8 +14,8 @@ export function plotGoals(goals) {
       .map(({ goal, against, ratio, most, verdict }) => ({
         label: `${goal} (${against})`,
         value: ratio / most,
-        note: `(${ratio.toFixed(2)} of ${most})`,
-        ours: verdict === 'met',
+        said: `${ratio.toFixed(2)} of ${most}`,
+        colour: verdict === 'met' ? COLOURS.met : COLOURS.missed,
       })),
   });
 }

@@ -6,7 +6,9 @@ export const COLOURS = {
   ink: '#0f172a',
   faint: '#64748b',
   grid: '#e2e8f0',
-  limit: '#b91c1c',
+  limit: '#0f172a',
+  met: '#15803d',
+  missed: '#b91c1c',
   /** Of lines: ours, and the others'. */
   ourLines: ['#60a5fa', '#1d4ed8', '#1e3a8a'],
   otherLines: ['#b45309', '#64748b', '#7c3aed', '#15803d', '#be185d', '#0f766e'],
@@ -68,5 +70,6 @@ export function figure(value) {
   const digits = value >= 100 ? 0 : value >= 10 ? 1 : value >= 1 ? 2 : 3;
   const [whole, rest] = value.toFixed(digits).split('.');
   const grouped = whole.replace(/\B(?=(\d{3})+$)/g, ' ');
-  return rest === undefined || /^0+$/.test(rest) ? grouped : `${grouped}.${rest}`;
+  const shown = rest?.replace(/0+$/, '') ?? '';
+  return shown === '' ? grouped : `${grouped}.${shown}`;
 }

@@ -110,18 +110,19 @@ const SYSTEMS = [bareWsShared, signalbox(2)];
 /** Beside them once: no goal names them. */
 const OTHERS = [nats, socketIo(2), signalbox(1)];
 
+/** Both sizes over the same connections. */
+function caseOf(system, load) {
+  return { label: system.label, system, load, parts: SIZES.map((size) => caseLabel(system, size)) };
+}
+
 export const fanOut = {
   name: 'fan-out',
   defaults: { seconds: 2, warmup: 1, members: 5000, deliveries: 50_000 },
-  cases: (load) => {
-    const one = (system) => ({
-      label: system.label,
-      system,
-      load,
-      parts: SIZES.map((size) => caseLabel(system, size)),
-    });
-    return [...SYSTEMS.map(one), ...OTHERS.map((system) => ({ ...one(system), rounds: 1 }))];
-  },
+  cases: (load) => [
+    ...SYSTEMS.map((system) => caseOf(system, load)),
+    ...OTHERS.map((system) => ({ ...caseOf(system, load), rounds: 1 })),
+  ],
+  caseOf,
   run: ({ system, load }) => measureRooms(system, { ...load, rooms: 1, payloads: SIZES }),
   describe: (r) =>
     `${r.deliveriesPerSecond.toFixed(0)} deliveries/s, ${r[COST].toFixed(2)} µs each, p99 ${r.p99Ms.toFixed(1)} ms, ` +

@@ -25,9 +25,9 @@ const IN_FLIGHT = 40;
 const PAYLOAD = 64;
 const COST = 'cpuMicros';
 
-const connectionsLabel = (system, count) => `${system.label}, ${count} connections`;
-const roomLabel = (system, members) => `${system.label}, rooms of ${members}`;
-const rateLabel = (rate) => `nodes/2, ${rate} messages/s`;
+const connectionsLabel = (system, count) => `${system.label} at ${count} connections`;
+const roomLabel = (system, members) => `${system.label} in rooms of ${members}`;
+const rateLabel = (rate) => `nodes/2 at ${rate} messages/s`;
 
 const relayed = (result) => ({ ...result, cpuMicros: result.cpuMicrosPerMessage });
 
@@ -182,7 +182,7 @@ export const growth = {
 function fewest(label) {
   if (label.startsWith('nodes/')) return 'nodes/1';
   return label
-    .replace(/, (\d+) connections$/, `, ${FEW} connections`)
+    .replace(/ at \d+ connections$/, ` at ${FEW} connections`)
     .replace(/rooms of \d+$/, `rooms of ${ROOMS[0]}`);
 }
 
@@ -218,9 +218,9 @@ function plotGrowth(rows) {
         series: [{ label: 'signalbox', values: NODES.map((count) => value(`nodes/${count}`)), ours: true }],
       },
       {
-        name: 'Messages/s between two nodes',
+        name: 'Load between two nodes',
         unit: 'Redis commands per message',
-        ticks: names(RATES),
+        ticks: names(RATES).map((rate) => `${rate}/s`),
         series: [
           {
             label: 'signalbox',

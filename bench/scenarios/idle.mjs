@@ -77,13 +77,16 @@ const OTHERS = [nats, peerServer, socketIo(1), socketIo(2)];
 const goal = (what, label, key, most, unit, digits) =>
   atMost({ what, key, label, baseline: BASELINE, most, unit, digits });
 
+const caseOf = (system, load) => ({ label: system.label, system, load });
+
 export const idle = {
   name: 'idle',
   defaults: { connections: 15_000 },
   cases: (load) => [
-    ...SYSTEMS.map((system) => ({ label: system.label, system, load })),
-    ...OTHERS.map((system) => ({ label: system.label, system, load, rounds: 1 })),
+    ...SYSTEMS.map((system) => caseOf(system, load)),
+    ...OTHERS.map((system) => ({ ...caseOf(system, load), rounds: 1 })),
   ],
+  caseOf,
   run,
   describe: (r) =>
     `${r.connections} connections, ${r.kibPerConnection.toFixed(2)} KiB each, ` +
@@ -120,8 +123,7 @@ export const idle = {
   plot: (rows) =>
     groupedBars({
       title: 'An idle connection: memory, and CPU time of its handshake',
-      subtitle:
-        '15,000 connections; signalbox verifies a token for each and keeps a session that can be resumed',
+      subtitle: `${rows[0]?.figures.connections} connections; signalbox verifies a token for each and keeps a session that can be resumed`,
       groups: [
         ['kibPerConnection', 'KiB per connection', 'KiB'],
         ['cpuMicrosPerHandshake', 'CPU µs per handshake', 'µs'],

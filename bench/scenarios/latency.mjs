@@ -64,13 +64,16 @@ const PERCENTILES = [
   ['p99.9', 'p999Ms'],
 ];
 
+const caseOf = (system, load) => ({ label: system.label, system, load });
+
 export const latency = {
   name: 'latency',
   defaults: { seconds: 3, warmup: 0.5, pairs: 100, rate: 4000, payload: 64 },
   cases: (load) => [
-    ...SYSTEMS.map((system) => ({ label: system.label, system, load })),
-    ...OTHERS.map((system) => ({ label: system.label, system, load, rounds: 1 })),
+    ...SYSTEMS.map((system) => caseOf(system, load)),
+    ...OTHERS.map((system) => ({ ...caseOf(system, load), rounds: 1 })),
   ],
+  caseOf,
   run,
   describe: (r) =>
     `${r.messagesPerSecond.toFixed(0)} messages/s, p50 ${r.p50Ms.toFixed(3)} ms, p99 ${r.p99Ms.toFixed(3)} ms, ` +

@@ -86,16 +86,17 @@ const [JSON_BASE, STRICT_BASE] = BASELINES.map((system) => system.label);
 const goal = (what, label, baseline, most) =>
   atMost({ what, key: COST, label, baseline, most, unit: 'µs/message', digits: 2 });
 
+const caseOf = (system, load) => ({ label: system.label, system, load });
+
 export const relay = {
   name: 'relay',
   defaults: { seconds: 2, warmup: 0.5, pairs: 100, window: 8, payload: 64 },
   cases: (load, { mode = 'volatile' }) =>
     systems(mode).map((system) => ({
-      label: system.label,
-      system,
-      load,
+      ...caseOf(system, load),
       ...(mode === 'all' && COMPANY.has(system.label) ? { rounds: COMPANY_ROUNDS } : {}),
     })),
+  caseOf,
   run: ({ system, load }) => measureRelay(system, load),
   describe: (r) =>
     `${r.messagesPerSecond.toFixed(0)} messages/s, ${r.cpuMicrosPerMessage.toFixed(2)} µs each, ` +

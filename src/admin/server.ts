@@ -118,12 +118,14 @@ async function revoke(
 /** Undefined for what is too long or no JSON. */
 async function readJson(request: IncomingMessage): Promise<unknown> {
   try {
-    let text = '';
-    for await (const chunk of request.setEncoding('utf8')) {
-      text += String(chunk);
-      if (text.length > BODY_LIMIT_BYTES) return undefined;
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    // To its end, or the answer would be cut off with it.
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      bytes += chunk.length;
+      if (bytes <= BODY_LIMIT_BYTES) chunks.push(chunk);
     }
-    return JSON.parse(text);
+    return bytes <= BODY_LIMIT_BYTES ? JSON.parse(Buffer.concat(chunks).toString()) : undefined;
   } catch {
     return undefined;
   }

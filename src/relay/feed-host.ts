@@ -12,7 +12,7 @@ export type Found = Extract<ReadResult, { status: 'entries' }>;
 export type LiveEntry = Extract<StoreEvent, { type: 'entry' }>['entry'];
 
 export interface FeedHost {
-  readonly store: Store;
+  readonly store: Pick<Store, 'read'>;
   readonly registry: SessionRegistry;
   readonly msgpack: FrameCodec;
   count(outcome: Outcome, receivers: number): void;

@@ -44,11 +44,20 @@ export class Postman {
     void this.carry(client, session, letter, patient ? performance.now() + WAIT_LIMIT_MS : 0);
   }
 
-  /** A letter from another worker; one that came too late goes on from here. */
-  deliver({ client, session, letter }: LetterEnvelope): void {
-    const here = this.options.registry.get(session);
-    if (here?.ref.client === client) this.options.receive(here, letter);
-    else this.options.countDropped('away');
+  /** A letter from another worker. Where it came too late its sender's route was old; an answer goes on from here. */
+  deliver({ origin, client, session, letter }: LetterEnvelope): void {
+    const { registry, relay, routes, countDropped } = this.options;
+    const here = registry.get(session);
+    if (here?.ref.client === client) {
+      this.options.receive(here, letter);
+      return;
+    }
+    relay.send(origin, { kind: 'missing', client, handle: '' });
+    // Our own route may be as old, and would send it in a circle.
+    routes.forget(client);
+    if (letter.kind === 'response')
+      void this.carry(client, session, letter, performance.now() + WAIT_LIMIT_MS);
+    else countDropped('away');
   }
 
   private async carry(

@@ -1,5 +1,6 @@
 // The sessions of one worker: takes connections in, fences and drains them.
 import { CODES, type CloseCode } from '../protocol/codes.js';
+import { GatewayError } from '../protocol/errors.js';
 import type { RoomName, SessionId } from '../protocol/ids.js';
 import type { Identity } from '../session/authenticator.js';
 import type { Connection, ConnectionHandlers } from '../session/connection.js';
@@ -7,6 +8,7 @@ import { RETRY_SPREAD_MS, type Session } from '../session/session.js';
 import type { AttachRequest, AttachResult, Position, StoreEvent } from '../session/store/store.js';
 import { DOUBT_MS } from './control.js';
 import { Visit, type VisitOptions } from './visit.js';
+import { WaitingLine } from './waiting-line.js';
 
 /** A drain closes connections in steps of this length, ms. */
 const DRAIN_STEP_MS = 50;
@@ -23,21 +25,18 @@ export class Gateway {
   /** Attaches under way, and the fences that came meanwhile: one may overtake the answer that it is about. */
   private attaching = 0;
   private readonly fences = new Map<SessionId, Fence>();
-  /** Hellos whose token or session is being looked up; a connection that says nothing is none of them. */
-  pendingHandshakes = 0;
+  /** Hellos whose token or session is being looked up, and those after them; a connection that says nothing is none of them. */
+  readonly hellos: WaitingLine;
   /** When the store may have lost what it had accepted, monotonic ms. */
   private doubtedAt = -Infinity;
 
-  constructor(private readonly options: VisitOptions) {}
+  constructor(private readonly options: VisitOptions) {
+    this.hellos = new WaitingLine(options.config.limits.pendingHandshakesLimit, options.wheel);
+  }
 
   /** Takes a new connection; `token` is the one that came with the handshake. */
   accept(connection: Connection, token: string | null): ConnectionHandlers {
     return new Visit(connection, token, this.options, this);
-  }
-
-  /** Whether a further hello would be too much for the store or the authenticator. */
-  get isBusy(): boolean {
-    return this.pendingHandshakes >= this.options.config.limits.pendingHandshakesLimit;
   }
 
   /** The store says that a newer connection or session took over. */
@@ -72,7 +71,7 @@ export class Gateway {
   }> {
     this.attaching++;
     try {
-      const result = await this.options.store.attach(request);
+      const result = await this.attachInStore(request);
       const rooms = result.status === 'attached' ? result.rooms.filter((room) => !known.has(room)) : [];
       const positions = rooms.length === 0 ? NOWHERE : await this.positionsOf(rooms);
       const fence = result.status === 'attached' ? this.fences.get(result.session) : undefined;
@@ -117,6 +116,19 @@ export class Gateway {
       await pause(20);
     }
     for (const session of this.options.registry.all()) session.connection.terminate();
+  }
+
+  private async attachInStore(request: AttachRequest): Promise<AttachResult> {
+    try {
+      return await this.options.store.attach(request);
+    } catch (error) {
+      // The store may do it all the same, or have done it: a session that nobody knows of would count as one of the client's.
+      if (error instanceof GatewayError && error.code === 'unknown_outcome') {
+        const { client, fresh: session } = request;
+        this.options.endings.tell({ client, session, generation: 1 }, true);
+      }
+      throw error;
+    }
   }
 
   private async positionsOf(rooms: readonly RoomName[]): Promise<Map<RoomName, Position> | null> {

@@ -23,6 +23,7 @@ import type { Throttle } from '../session/throttle.js';
 import { Arrival } from './arrival.js';
 import { ChannelEntry, type InboxStart } from './channel-entry.js';
 import type { Verbs } from './verbs.js';
+import type { WaitingLine } from './waiting-line.js';
 
 export interface VisitOptions {
   config: Config;
@@ -47,10 +48,9 @@ export interface VisitOptions {
 /** What a visit needs of the gateway that it is part of. */
 interface Host {
   readonly draining: boolean;
-  readonly isBusy: boolean;
   /** Sessions that go on are told that the store may have lost messages. */
   readonly isInDoubt: boolean;
-  pendingHandshakes: number;
+  readonly hellos: WaitingLine;
   attach(
     request: AttachRequest,
     known: ReadonlyMap<RoomName | null, Position>,
@@ -61,7 +61,9 @@ interface Host {
   }>;
 }
 
-/** Nobody yet, being attached, a session, gone. */
+const DONE = Promise.resolve();
+
+/** Nobody yet, being attached (or waiting for it), a session, gone. */
 type Phase = 'greeting' | 'attaching' | 'open' | 'closing' | 'closed';
 
 /** A session that the store has attached, on its way to be served. */
@@ -138,26 +140,30 @@ export class Visit implements ConnectionHandlers {
   }
 
   private greet(hello: HelloFrame): void {
-    if (this.host.isBusy) {
-      this.close('overloaded');
-      return;
-    }
     this.phase = 'attaching';
-    this.host.pendingHandshakes++;
-    const attached = this.attach(hello).finally(() => {
-      this.host.pendingHandshakes--;
-    });
-    attached.catch((error: unknown) => {
-      if (error instanceof ProtocolError && error.code === 'invalid_token') {
-        this.close('invalid_token');
-      } else if (error instanceof GatewayError) {
-        this.options.metrics.storeErrors.inc({ kind: error.code });
+    this.host.hellos.enter({
+      begin: () =>
+        this.isLeaving
+          ? DONE
+          : this.attach(hello).catch((error: unknown) => {
+              this.refuse(error);
+            }),
+      refuse: () => {
         this.close('overloaded');
-      } else {
-        this.options.log.error({ err: error }, 'attach failed');
-        this.close('internal_error');
-      }
+      },
     });
+  }
+
+  private refuse(error: unknown): void {
+    if (error instanceof ProtocolError && error.code === 'invalid_token') {
+      this.close('invalid_token');
+    } else if (error instanceof GatewayError) {
+      this.options.metrics.storeErrors.inc({ kind: error.code });
+      this.close('overloaded');
+    } else {
+      this.options.log.error({ err: error }, 'attach failed');
+      this.close('internal_error');
+    }
   }
 
   private async attach(hello: HelloFrame): Promise<void> {
@@ -206,7 +212,7 @@ export class Visit implements ConnectionHandlers {
       this.close(fencedBy);
       return;
     }
-    if (this.cannotStay()) {
+    if (this.isLeaving || this.host.draining) {
       // The client went away, or the worker is about to, while the store worked: the session waits.
       this.options.endings.tell(ref, false);
       this.close('restart');
@@ -294,8 +300,8 @@ export class Visit implements ConnectionHandlers {
     this.arrival = null;
   }
 
-  private cannotStay(): boolean {
-    return this.phase === 'closing' || this.phase === 'closed' || this.host.draining;
+  private get isLeaving(): boolean {
+    return this.phase === 'closing' || this.phase === 'closed';
   }
 
   private close(code: CloseCode): void {

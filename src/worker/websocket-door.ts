@@ -78,7 +78,7 @@ export class WebSocketDoor {
       return;
     }
     // Not by completing the handshake: that would be the work which there is too much of.
-    if (this.settings.gateway.isBusy) {
+    if (this.settings.gateway.hellos.isFull) {
       this.refuse(socket, 503, 'handshakes_pending', { 'Retry-After': '1' });
       return;
     }

@@ -10,6 +10,7 @@ import type { WorkerId } from '../protocol/ids.js';
 import { createJsonCodec } from '../protocol/json-codec.js';
 import { msgpackCodec } from '../protocol/msgpack-codec.js';
 import { SUBPROTOCOLS } from '../protocol/subprotocol.js';
+import { CountedReads } from '../relay/counted-reads.js';
 import { Delivery } from '../relay/delivery.js';
 import { Feeds } from '../relay/feeds.js';
 import { NodeRelay } from '../relay/node-relay.js';
@@ -42,6 +43,7 @@ import { openStore } from './open-store.js';
 import { Orders, tellMetrics } from './orders.js';
 import { Playground } from './playground.js';
 import { StaticFiles } from './static-files.js';
+import { Turnstile } from './turnstile.js';
 import { Verbs } from './verbs.js';
 import { WebSocketDoor } from './websocket-door.js';
 import { TurnCheck } from './turn-check.js';
@@ -77,7 +79,7 @@ export async function runWorker(
   const authenticator = checkTokens(base, revocations);
   const service = createService(base, authenticator);
   const { gateway, door, endings, throttle, fanOut } = service;
-  const server = createServer(base, service);
+  const { server, turnstile } = createServer(base, service);
 
   const keepAlive = new KeepAlive(worker, store, registry);
   incoming.begin({ ...service, metrics, keepAlive });
@@ -112,6 +114,7 @@ export async function runWorker(
     server.close();
     server.closeIdleConnections();
     await gateway.sendAway((config.server.drainTimeoutMs - delayMs) * DRAIN_CLIENTS_SHARE);
+    turnstile.close();
     chores.close();
     await store.retire(worker).catch(() => undefined);
     await relay.close();
@@ -205,6 +208,7 @@ function checkTokens({ config, metrics, log }: Base, revocations: Revocations): 
 
 interface Service {
   feeds: Feeds;
+  reads: CountedReads;
   presence: PresenceFeed;
   routes: RouteCache;
   router: Router;
@@ -219,7 +223,8 @@ interface Service {
 function createService(base: Base, authenticator: Authenticator): Service {
   const { config, metrics, registry, store, wheel, worker } = base;
   const { limits, sessions, tokens } = config;
-  const feeds = createFeeds(base);
+  const reads = new CountedReads(store);
+  const feeds = createFeeds(base, reads);
   const refusals = new Refusals(limits.errorsPerMinuteLimit, (code) => {
     metrics.refusals.inc({ code });
   });
@@ -270,12 +275,12 @@ function createService(base: Base, authenticator: Authenticator): Service {
   };
   const door = new WebSocketDoor({ config, gateway, metrics, codecs, isShedding: () => base.memory.sheds });
   const presence = new PresenceFeed(registry, wheel);
-  return { feeds, presence, routes, router, endings, throttle, fanOut, gateway, door };
+  return { feeds, reads, presence, routes, router, endings, throttle, fanOut, gateway, door };
 }
 
-function createFeeds({ store, registry, metrics }: Base): Feeds {
+function createFeeds({ registry, metrics }: Base, reads: CountedReads): Feeds {
   return new Feeds({
-    store,
+    store: reads,
     registry,
     msgpack: msgpackCodec,
     count: (outcome, receivers) => {
@@ -310,14 +315,17 @@ function createRouter(base: Base, routes: RouteCache, refusals: Refusals, fanOut
   });
 }
 
-function createServer({ config, metrics, store }: Base, { gateway, door }: Service): Server {
+function createServer(
+  { config, metrics, store }: Base,
+  { gateway, door, reads }: Service,
+): { server: Server; turnstile: Turnstile } {
   const here = fileURLToPath(new URL('..', import.meta.url));
   const { development, tokens } = config;
   const ttlS = Math.min(GUEST_TOKEN_LIFE_S, tokens.maxLifeS);
   const playground = development
     ? new Playground(join(here, 'web'), (client) => signToken(tokens, { sub: client, ttlS, perm: '*' }))
     : null;
-  return createHttpServer({
+  const server = createHttpServer({
     config,
     files: new StaticFiles(join(here, 'browser')),
     playground,
@@ -329,6 +337,13 @@ function createServer({ config, metrics, store }: Base, { gateway, door }: Servi
       metrics.handshakes.add('bad_request');
     },
   });
+  const turnstile = Turnstile.before(server, {
+    owed: () => gateway.hellos.taken + gateway.hellos.length + reads.underWay,
+    overflow: () => {
+      metrics.handshakes.add('waiting_limit');
+    },
+  });
+  return { server, turnstile };
 }
 
 function listen(server: Server, { config, log }: Base, tell: Tell): void {

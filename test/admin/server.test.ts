@@ -24,10 +24,11 @@ describe('the admin port', () => {
     });
     if (server === null) throw new Error('the admin port is off');
     running.push(server);
-    return async (path: string, headers: Record<string, string> = {}) => {
+    const get = async (path: string, headers: Record<string, string> = {}) => {
       const { status, text } = await ask(server.port, path, headers);
       return { status, body: text.startsWith('{') ? (JSON.parse(text) as Record<string, unknown>) : text };
     };
+    return Object.assign(get, { port: server.port });
   }
   const bearer = (key: string) => ({ Authorization: `Bearer ${key}` });
 
@@ -42,6 +43,19 @@ describe('the admin port', () => {
     const get = await start({});
     for (const path of ['/api/v1/workers', '/api/v1/clients/alice'])
       expect((await get(path, bearer(''))).status).toBe(404);
+  });
+
+  test('answers who sends more than it reads', async () => {
+    const { port } = await start();
+    const post = async (body: string) => {
+      const url = `http://127.0.0.1:${String(port)}/api/v1/revocations`;
+      const response = await fetch(url, { method: 'POST', headers: bearer(ADMIN_KEY), body });
+      return [response.status, await response.json()];
+    };
+    const padded = (length: number) => '{ "client": "alice" }'.padEnd(length);
+    expect(await post(padded(4096))).toMatchObject([200, { kind: 'client', id: 'alice' }]);
+    expect(await post(padded(4097))).toEqual([400, { code: 'bad_parameter' }]);
+    expect(await post('x'.repeat(1_000_000))).toEqual([400, { code: 'bad_parameter' }]);
   });
 
   test.each(['/api/v1/workers', '/api/v1/clients/alice'])('refuses %s with a wrong key', async (path) => {

@@ -8,6 +8,7 @@ const { median, mergeSamples, percentile, Samples, shareOut } = await import(joi
 const { makeRow, medianRatio } = await import(join(bench, 'rows.mjs'));
 const { atMost, goalTable, growsAtMost, judge } = await import(join(bench, 'goals.mjs'));
 const { fixed, formatTable, percent, times } = await import(join(bench, 'table.mjs'));
+const { measure } = await import(join(bench, 'measure.mjs'));
 const { pairAcross } = await import(join(bench, 'pairing.mjs'));
 
 describe('statistics', () => {
@@ -126,6 +127,53 @@ describe('goals', () => {
     const { rows: lines } = goalTable([judge(goal, rows([3])), judge(goal, [])]);
     expect(lines[0]).toEqual(['w', 'us', '3.0 µs', 'ws', '4.0', '0.75', '0.75 … 0.75', '≤ 0.75', 'met']);
     expect(lines[1]).toEqual(['w', 'us', '– µs', 'ws', '–', '–', '– … –', '≤ 0.75', 'not measured']);
+  });
+});
+
+describe('measuring', () => {
+  const silent = () => {};
+
+  test('runs all cases in turn, some in fewer rounds, and goes on after one that fails', async () => {
+    const order: string[] = [];
+    const scenario = {
+      name: 's',
+      describe: () => '',
+      async run({ label }: { label: string }) {
+        order.push(label);
+        if (label === 'b' && order.length < 4) throw new Error('did not start');
+        return { cost: order.length, faults: [] };
+      },
+    };
+    const cases = [
+      { label: 'a' },
+      { label: 'b' },
+      { label: 'once', rounds: 1 },
+      { label: 'absent', system: { missing: () => 'not installed' } },
+    ];
+    const rows = await measure(scenario, cases, 2, silent);
+    expect(order).toEqual(['a', 'b', 'once', 'a', 'b']);
+    expect(rows).toMatchObject([
+      { label: 'a', figures: { cost: 2.5 }, faults: [] },
+      { label: 'b', figures: { cost: 5 }, faults: ['did not start'], repeats: [null, { cost: 5 }] },
+      { label: 'once', figures: { cost: 3 }, repeats: [{ cost: 3 }, null] },
+      { label: 'absent', figures: {}, repeats: [null, null] },
+    ]);
+  });
+
+  test('a case of several parts is as many rows', async () => {
+    const scenario = {
+      name: 's',
+      describe: () => '',
+      run: async () => [
+        { cost: 1, faults: [] },
+        { cost: 2, faults: ['lost'] },
+      ],
+    };
+    const rows = await measure(scenario, [{ label: 'x', parts: ['x 1', 'x 2'] }], 1, silent);
+    expect(rows).toMatchObject([
+      { label: 'x 1', figures: { cost: 1 }, faults: [] },
+      { label: 'x 2', figures: { cost: 2 }, faults: ['lost'] },
+    ]);
   });
 });
 

@@ -148,6 +148,7 @@ function requireRoot(): void {
 function ip(...args: string[]): string {
   const { status, stdout, stderr, error } = spawnSync('ip', args, { encoding: 'utf8' });
   if (error !== undefined) return fail(`ip cannot be run (package iproute2): ${error.message}`);
+  if (stderr.includes('exec of "iptables" failed')) return fail('iptables is not there (package iptables)');
   return status === 0 ? stdout : fail(`ip ${args.join(' ')}: ${stderr.trim()}`);
 }
 

@@ -1,4 +1,7 @@
 import { expect, test } from '@jest/globals';
+import { parseConfig } from '../../src/config.js';
+import { GatewayError } from '../../src/protocol/errors.js';
+import { Endings } from '../../src/session/endings.js';
 import { SessionRegistry } from '../../src/session/registry.js';
 import { MemoryStore } from '../../src/session/store/memory-store.js';
 import type { Store } from '../../src/session/store/store.js';
@@ -33,7 +36,13 @@ async function aliceWasHere() {
 
 function gatewayOn(store: Store): Gateway {
   // All that an attach needs.
-  return new Gateway({ store, registry: new SessionRegistry() } as unknown as VisitOptions);
+  const endings = new Endings(store, () => undefined);
+  return new Gateway({
+    store,
+    registry: new SessionRegistry(),
+    endings,
+    config: parseConfig({}),
+  } as unknown as VisitOptions);
 }
 
 test('a session that does not say how far it has read a room goes on from where the room stands at its attach', async () => {
@@ -57,4 +66,17 @@ test('a store that cannot say where a room stands makes the attach fail', async 
   const { result, positions } = await gatewayOn(store).attach(back, new Map());
   expect(result.status).toBe('attached');
   expect(positions).toBeNull();
+});
+
+test('a store that may attach later is told that the session is over', async () => {
+  const { store } = await aliceWasHere();
+  const ended: unknown[] = [];
+  store.end = (ref) => Promise.resolve(void ended.push(ref));
+  const request = attachRequest('bob', W1);
+  for (const code of ['unavailable', 'unknown_outcome'] as const) {
+    store.attach = () => Promise.reject(new GatewayError(code));
+    await expect(gatewayOn(store).attach(request, new Map())).rejects.toMatchObject({ code });
+  }
+  // What was never sent will not be done.
+  expect(ended).toEqual([{ client: client('bob'), session: request.fresh, generation: 1 }]);
 });

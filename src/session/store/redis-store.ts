@@ -150,7 +150,7 @@ export class RedisStore implements Store {
       throw new GatewayError('internal_error');
     const ref = { client, session, generation: Number(generation) };
     const names = rooms.filter(isRoomName);
-    await Promise.all([
+    const changes = Promise.all([
       ...names.map((room) => this.change('enter', room, ref, worker)),
       ...triples(left).map(([other, otherGeneration, room]) =>
         this.settle(
@@ -160,6 +160,11 @@ export class RedisStore implements Store {
         ),
       ),
     ]);
+    // Without its rooms it is not attached: it waits for a connection that works.
+    await changes.catch(async (error: unknown) => {
+      await this.detach(ref).catch(() => undefined);
+      throw error;
+    });
     return {
       status: 'attached',
       session,
