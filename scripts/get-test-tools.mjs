@@ -1,6 +1,12 @@
 // Gets what the tests need and npm does not bring: from the distribution's packages where it may, otherwise it says what to install.
 import { spawnSync } from 'node:child_process';
-import { findChromium, findPython, findRedisServer, missingNetworkPackages } from './test-tools.mjs';
+import {
+  findChromium,
+  findProxy,
+  findPython,
+  findRedisServer,
+  missingNetworkPackages,
+} from './test-tools.mjs';
 
 /** Debian's name, or Ubuntu's where apt knows only that one. */
 function chromiumPackage() {
@@ -12,6 +18,7 @@ function missingPackages() {
   return [
     ...(findRedisServer() ? [] : ['redis-server']),
     ...(findChromium() ? [] : [chromiumPackage()]),
+    ...['nginx', 'haproxy'].filter((name) => findProxy(name) === null),
     ...missingNetworkPackages(),
     // For examples/python, which proves that docs/protocol.md is enough to write a client from.
     ...(findPython() ? [] : ['python3-msgpack', 'python3-websockets']),

@@ -2,6 +2,8 @@
 export function findRedisServer(): string | null;
 /** Name or path of a Chromium or Chrome; CHROMIUM_BIN goes first; null where there is none. */
 export function findChromium(): string | null;
+/** Name or path of a proxy; null where it is not there. */
+export function findProxy(name: 'nginx' | 'haproxy'): string | null;
 /** Packages without which there are no network namespaces to be parted; none where this user could not have any. */
 export function missingNetworkPackages(): string[];
 /** A Python with msgpack and websockets; PYTHON_BIN goes first; null where there is none. */

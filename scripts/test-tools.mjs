@@ -1,4 +1,4 @@
-// Where this machine has the programs that the tests use and npm does not bring: redis-server, a Chromium, what parts networks.
+// Where this machine has the programs that the tests use and npm does not bring: redis-server, a Chromium, proxies, what parts networks.
 import { spawnSync } from 'node:child_process';
 
 const REDIS = ['redis-server'];
@@ -34,6 +34,12 @@ export function missingNetworkPackages() {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return [];
   const runs = (name) => spawnSync(name, ['-V'], { stdio: 'ignore' }).status === 0;
   return [...(runs('ip') ? [] : ['iproute2']), ...(runs('iptables') ? [] : ['iptables'])];
+}
+
+/** Name or path of a proxy that the gateway is tested behind; Debian keeps them where only root looks. Null where it is not there. */
+export function findProxy(name) {
+  const answers = (path) => spawnSync(path, ['-v'], { stdio: 'ignore' }).status === 0;
+  return [name, `/usr/sbin/${name}`].find(answers) ?? null;
 }
 
 /** Name or path of redis-server; REDIS_SERVER_BIN goes first; null where there is none. */

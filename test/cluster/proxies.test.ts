@@ -6,6 +6,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { findProxy } from '../../scripts/test-tools.mjs';
 import { Client, type Transport } from '../../src/client/index.js';
 import { type GatewayProcess, startGateway, tokenOf, until } from '../gateway-process.js';
 import { freePort } from './deployment.js';
@@ -74,9 +75,13 @@ describe.each(Object.entries(SETUPS))('%s', (_, { program, configure, ways }) =>
     mkdirSync(join(folder, 'logs'));
     const file = join(folder, 'proxy.conf');
     writeFileSync(file, configure(port, gateway.port, folder));
-    proxy = spawn(program, program === 'nginx' ? ['-c', file, '-p', folder] : ['-db', '-f', file], {
-      stdio: 'ignore',
-    });
+    proxy = spawn(
+      findProxy(program) ?? program,
+      program === 'nginx' ? ['-c', file, '-p', folder] : ['-db', '-f', file],
+      {
+        stdio: 'ignore',
+      },
+    );
     await until(
       () =>
         new Promise<boolean>((resolve) => {
