@@ -7,6 +7,7 @@ import { REQUEST_TIMEOUT_LIMIT_MS } from '../protocol/limits.js';
 import { type Carrier, NO_PAYLOAD } from './caller.js';
 import { type CallOptions, Calls, PATIENT } from './calls.js';
 import type { Receipt } from './deliveries.js';
+import type { Dialogues } from './dialogues.js';
 import { type Environment, REAL_ENVIRONMENT } from './environment.js';
 import type { DataOf, DefaultEvents, EventOf, MessageHandler, RequestHandler, ResultOf } from './events.js';
 import { Intake } from './intake.js';
@@ -20,6 +21,14 @@ import { RequestHandlers } from './request-handlers.js';
 import type { AnswerTo, ClientsPage, SendResult } from './results.js';
 import { type MessageCallOptions, Room, type RoomPort, wireOptions } from './room.js';
 import type { State, StateInfo } from './state.js';
+import type { Stream } from './streams/stream.js';
+import type { BroadcastStream } from './streams/broadcast.js';
+import type {
+  OnStreamOptions,
+  OpenBroadcastOptions,
+  OpenStreamOptions,
+  StreamHandler,
+} from './streams/streams.js';
 
 /** What `client.on` tells of. */
 export type ClientEvents = {
@@ -72,7 +81,11 @@ export class Client<Events extends object = DefaultEvents> {
   readonly #link: Link;
   readonly #calls: Calls;
   readonly #late: LateCode = new Lazy(() => import('./late.js'));
+  readonly #dialogueCode = new Lazy(() => import('./dialogues.js'));
+  #dialogue: Dialogues | null = null;
+  readonly #environment: Environment;
   readonly #port: RoomPort = {
+    dialogues: () => this.#dialogues(),
     rooms: this.#rooms,
     call: (...call) => this.#calls.start(...call),
     callWith: (...call) => this.#callWith(...call),
@@ -89,6 +102,7 @@ export class Client<Events extends object = DefaultEvents> {
   constructor(url: string, options: ClientOptions, environment: Environment = REAL_ENVIRONMENT) {
     const settings = settingsOf(options);
     this.#settings = settings;
+    this.#environment = environment;
     this.#payloads = new Payloads(settings.compressAboveBytes);
     this.#intake = new Intake(this.#payloads, {
       rooms: this.#rooms,
@@ -107,6 +121,13 @@ export class Client<Events extends object = DefaultEvents> {
         },
         onState: (state, info) => this.#listeners.emit('state', state, info),
         onWelcome: (previous, welcome, beginning) => this.#welcomed(previous, welcome, beginning),
+        codecs: () => this.#dialogue?.codecs,
+        onUnknown: (again) =>
+          this.#dialogue ??
+          this.#dialogueCode.use((code) => {
+            this.#with(code);
+            again();
+          }, this.#report),
         onFrame: (frame) => this.#receive(frame),
         onToken: (token) => this.#calls.start({ type: 'token', ref: 0, token }, PATIENT),
         onLost: () => this.#calls.lost(),
@@ -253,6 +274,30 @@ export class Client<Events extends object = DefaultEvents> {
     return this.#handlers.handle(event, handler);
   }
 
+  /**
+   * Opens a stream to a client (`bob`) or to one of its sessions (`bob#<session id>`), and resolves when its handler has it.
+   * Rejects with `no_handler`, `timeout`, `not_found` (no such target, or none that this client may reach), `limit`, `unavailable`,
+   * `aborted`, `closed`, or a code of the other side.
+   */
+  async openStream(to: string, name: string, options?: OpenStreamOptions): Promise<Stream> {
+    return (await this.#dialogues()).streams.openTo(to, name, options);
+  }
+
+  /** Opens a stream to everybody whom this client may reach; see `Room.openStream`. */
+  async openBroadcast(name: string, options?: OpenBroadcastOptions): Promise<BroadcastStream> {
+    return (await this.#dialogues()).streams.openToAll(null, name, options);
+  }
+
+  /**
+   * Takes streams that others open to this client, or to a room that it is in. What `handler` returns is the other side's `reply`;
+   * where it throws, the stream is aborted. Returns a function that removes the handler: further streams are refused with `no_handler`.
+   */
+  onStream(name: string, handler: StreamHandler, options?: OnStreamOptions): () => void {
+    const listening = this.#dialogues().then(({ streams }) => streams.listen(name, handler, options));
+    listening.catch(this.#report);
+    return () => void listening.then((remove) => remove());
+  }
+
   /** The room of that name; the same object each time. @throws TypeError where it is no name */
   room(name: string): Room<Events> {
     if (!isRoomName(name)) throw new TypeError(`Not a room's name: ${name}`);
@@ -278,6 +323,14 @@ export class Client<Events extends object = DefaultEvents> {
   /** Whether a client is online; also false where this one may not know. */
   isOnline(client: string, options?: CallOptions): Promise<boolean> {
     return this.#calls.start({ type: 'online', ref: 0, client: client as ClientId }, options);
+  }
+
+  async #dialogues(): Promise<Dialogues> {
+    return this.#with(await this.#dialogueCode.load());
+  }
+
+  #with(code: { Dialogues: typeof Dialogues }): Dialogues {
+    return (this.#dialogue ??= new code.Dialogues(this.#link, this.#port, this.#environment));
   }
 
   #sendTo(to: string | string[], event: string, data: unknown, options: SendOptions): Promise<SendResult> {
@@ -336,6 +389,7 @@ export class Client<Events extends object = DefaultEvents> {
     this.#calls.ahead(() => {
       for (const room of this.#rooms.values()) room.restore(isResumed ? welcome.rooms : []);
     });
+    this.#dialogue?.welcomed(isResumed);
     if (beginning === 'lost')
       this.#listeners.emit('stateLost', { previous: previous ?? '', current: welcome.session });
   }
@@ -345,6 +399,7 @@ export class Client<Events extends object = DefaultEvents> {
     // Whoever is sent away does not know what became of the calls in flight; whoever closes does not ask.
     if (error.code !== 'closed') this.#calls.lost();
     this.#calls.end(error);
+    this.#dialogue?.end(error);
     if (error.code === 'unsupported_version') this.#listeners.emit('upgrade', { version: PROTOCOL_VERSION });
     if (error.code !== 'closed' && !isTold) this.#report(error);
   }
@@ -372,6 +427,8 @@ export class Client<Events extends object = DefaultEvents> {
           ),
         );
       default:
+        if ('stream' in frame)
+          return this.#dialogueCode.use((code) => this.#with(code).deliver(frame), this.#report);
         // The rest are answers: none comes before the first call.
         this.#calls.flight?.receive(frame);
     }

@@ -5,6 +5,9 @@ import type { Environment } from './environment.js';
 import type { WebSocketLike } from './websocket-class.js';
 
 export interface ConnectionPort {
+  codec(): ClientSideCodec;
+  /** Perhaps a frame whose code is not loaded yet: `again` reads it again. */
+  onUnknown(again: () => void): unknown;
   /** Every frame but ping, in order. */
   onFrame(frame: GatewayFrame): void;
   /** A frame that could not be used; the connection may go on. */
@@ -29,19 +32,11 @@ export class Connection {
   });
 
   readonly #socket: WebSocketLike;
-  readonly #codec: ClientSideCodec;
   readonly #port: ConnectionPort;
   readonly #environment: Environment;
 
-  constructor(
-    socket: WebSocketLike,
-    codec: ClientSideCodec,
-    hello: HelloFrame,
-    port: ConnectionPort,
-    environment: Environment,
-  ) {
+  constructor(socket: WebSocketLike, hello: HelloFrame, port: ConnectionPort, environment: Environment) {
     this.#socket = socket;
-    this.#codec = codec;
     this.#port = port;
     this.#environment = environment;
     this.#lastHeard = environment.now();
@@ -62,7 +57,7 @@ export class Connection {
 
   /** @throws ProtocolError `too_big`, or what the codec refuses */
   write(frame: ClientFrame): void {
-    const bytes = this.#codec.encodeClient(frame);
+    const bytes = this.#port.codec().encodeClient(frame);
     if (sizeOf(bytes) > this.#frameLimitBytes) {
       throw new ProtocolError('too_big', `Frames may have ${this.#frameLimitBytes} bytes.`);
     }
@@ -126,10 +121,15 @@ export class Connection {
   #decode(data: unknown): GatewayFrame | null {
     try {
       // The codec refuses text where it wants bytes.
-      return this.#codec.decodeGateway(typeof data === 'string' ? data : new Uint8Array(data as ArrayBuffer));
+      return this.#port
+        .codec()
+        .decodeGateway(typeof data === 'string' ? data : new Uint8Array(data as ArrayBuffer));
     } catch (error) {
       // A newer gateway may say things that this version does not know; they are not for it.
-      if (error instanceof ProtocolError && error.code === 'unknown_type') return null;
+      if (error instanceof ProtocolError && error.code === 'unknown_type') {
+        this.#port.onUnknown(() => this.#receive(data));
+        return null;
+      }
       this.#port.onError(error);
       // After bytes that are no frame nothing that follows can be trusted.
       if (error instanceof ProtocolError && error.code === 'bad_frame') this.#lose();

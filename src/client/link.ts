@@ -39,6 +39,10 @@ export interface LinkPort {
   onFrame(frame: SessionFrame): void;
   /** A new token for the session that goes on, to be told to the gateway; resolves with its life time, ms, where that is known. */
   onToken(token: string): Promise<number | null>;
+  /** Codecs that know more frames, once their code is there. */
+  codecs(): Record<Settings['codec'], ClientSideCodec> | undefined;
+  /** A frame of a type that the codec does not know; `again` reads it again. */
+  onUnknown(again: () => void): unknown;
   /** The connection is gone and another one will be tried. */
   onLost(): void;
   /** For good: `closed` by the application, or the code with which the gateway sent the client away; told to who waits for `connect()`. */
@@ -229,9 +233,10 @@ export class Link {
     this.#goaway = null;
     this.#connection = new Connection(
       socket,
-      codec,
       hello,
       {
+        codec: () => this.#port.codecs()?.[this.#settings.codec] ?? codec,
+        onUnknown: (again) => this.#port.onUnknown(() => current() && again()),
         onFrame: (frame) => current() && this.#receive(frame),
         onError: (error) => current() && this.#port.onError(error),
         onClose: (close) => current() && this.#lost(close),

@@ -3,10 +3,13 @@ import type { MessageOptions, PublishFrame, Since } from '../protocol/frame.js';
 import type { ClientId, EventName, RoomName } from '../protocol/ids.js';
 import { type Caller, NO_PAYLOAD } from './caller.js';
 import { type CallOptions, PATIENT } from './calls.js';
+import type { Dialogues } from './dialogues.js';
 import type { DataOf, EventOf, MessageHandler, MessageInfo, PresenceChange, Sender } from './events.js';
 import { emitMessage, Listeners, type MessageEvents } from './listeners.js';
 import { HISTORY_LIMIT } from '../protocol/limits.js';
 import type { ReadRoom } from './intake.js';
+import type { BroadcastStream } from './streams/broadcast.js';
+import type { OpenBroadcastOptions } from './streams/streams.js';
 import { Reader } from './reader.js';
 import type { Accepted, MembersPage } from './results.js';
 
@@ -30,6 +33,7 @@ export interface JoinOptions extends CallOptions {
 
 /** What a room has of its client. */
 export interface RoomPort extends Caller {
+  dialogues(): Promise<Dialogues>;
   /** Rooms that are joined or listened to, or were never left, by name. */
   readonly rooms: Map<string, RoomEvents>;
 }
@@ -109,6 +113,14 @@ export class Room<Events extends object = Record<string, unknown>> implements Ro
     if (except !== undefined) frame.options.except = [...except] as ClientId[];
     if (self !== undefined) frame.options.self = self;
     return this.#port.callWith(data, frame, options);
+  }
+
+  /**
+   * Opens a stream to the sessions in the room, of those whom the token's `streams` covers; resolves after `timeoutMs` with
+   * those who have accepted by then. Rejects with `no_handler` where nobody did, `forbidden`, `limit`, …
+   */
+  async openStream(name: string, options?: OpenBroadcastOptions): Promise<BroadcastStream> {
+    return (await this.#port.dialogues()).streams.openToAll(this.name, name, options);
   }
 
   /** Calls `handler` for each message of `event`, or of every event for `*`. Returns a function that removes it. */

@@ -1,0 +1,12 @@
+// Who is at the other end of a stream, and where.
+import type { ClientId, SessionId, WorkerId } from '../protocol/ids.js';
+
+export interface Peer {
+  readonly client: ClientId;
+  readonly session: SessionId;
+  /** Where it was heard last; null where it has to be looked up. */
+  worker: WorkerId | null;
+  /** It has accepted, or opened, the stream. */
+  isHeard: boolean;
+  isLookedUp: boolean;
+}
