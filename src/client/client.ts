@@ -1,7 +1,14 @@
 // The SDK's front: connects, sends, asks and answers; every verb becomes a call, every frame finds its handler.
 import { GatewayError, ProtocolError } from '../protocol/errors.js';
 import { type MessageOptions, PROTOCOL_VERSION } from '../protocol/frame.js';
-import type { ClientFrame, Payload, RequestFrame, SendFrame, Welcome } from '../protocol/frame.js';
+import type {
+  ClientFrame,
+  GatewayFrame,
+  Payload,
+  RequestFrame,
+  SendFrame,
+  Welcome,
+} from '../protocol/frame.js';
 import { type ClientId, type EventName, isEventName, isRoomName } from '../protocol/ids.js';
 import { REQUEST_TIMEOUT_LIMIT_MS } from '../protocol/limits.js';
 import { type Carrier, NO_PAYLOAD } from './caller.js';
@@ -79,19 +86,19 @@ export class Client<Events extends object = DefaultEvents> {
   readonly #intake: Intake;
   readonly #handlers: RequestHandlers;
   readonly #link: Link;
+  readonly #environment: Environment;
   readonly #calls: Calls;
   readonly #late: LateCode = new Lazy(() => import('./late.js'));
   readonly #dialogueCode = new Lazy(() => import('./dialogues.js'));
-  #dialogue: Dialogues | null = null;
-  readonly #environment: Environment;
   readonly #port: RoomPort = {
-    dialogues: () => this.#dialogues(),
+    dialogues: (run) => this.#dialogues(run),
     rooms: this.#rooms,
     call: (...call) => this.#calls.start(...call),
     callWith: (...call) => this.#callWith(...call),
     tryWrite: (frame) => this.#tryWrite(frame),
     report: this.#report,
   };
+  #dialogue: Dialogues | null = null;
   #reporting = false;
 
   /**
@@ -121,13 +128,7 @@ export class Client<Events extends object = DefaultEvents> {
         },
         onState: (state, info) => this.#listeners.emit('state', state, info),
         onWelcome: (previous, welcome, beginning) => this.#welcomed(previous, welcome, beginning),
-        codecs: () => this.#dialogue?.codecs,
-        onUnknown: (again) =>
-          this.#dialogue ??
-          this.#dialogueCode.use((code) => {
-            this.#with(code);
-            again();
-          }, this.#report),
+        onUnknown: (data) => this.#deliver(data),
         onFrame: (frame) => this.#receive(frame),
         onToken: (token) => this.#calls.start({ type: 'token', ref: 0, token }, PATIENT),
         onLost: () => this.#calls.lost(),
@@ -279,23 +280,23 @@ export class Client<Events extends object = DefaultEvents> {
    * Rejects with `no_handler`, `timeout`, `not_found` (no such target, or none that this client may reach), `limit`, `unavailable`,
    * `aborted`, `closed`, or a code of the other side.
    */
-  async openStream(to: string, name: string, options?: OpenStreamOptions): Promise<Stream> {
-    return (await this.#dialogues()).streams.openTo(to, name, options);
+  openStream(to: string, name: string, options?: OpenStreamOptions): Promise<Stream> {
+    return this.#dialogues(({ streams }) => streams.openTo(to, name, options));
   }
 
   /** Opens a stream to everybody whom this client may reach; see `Room.openStream`. */
-  async openBroadcast(name: string, options?: OpenBroadcastOptions): Promise<BroadcastStream> {
-    return (await this.#dialogues()).streams.openToAll(null, name, options);
+  openBroadcast(name: string, options?: OpenBroadcastOptions): Promise<BroadcastStream> {
+    return this.#dialogues(({ streams }) => streams.openToAll(null, name, options));
   }
 
   /**
    * Takes streams that others open to this client, or to a room that it is in. What `handler` returns is the other side's `reply`;
    * where it throws, the stream is aborted. Returns a function that removes the handler: further streams are refused with `no_handler`.
+   * A name has one handler; a second one changes nothing, and is told as `error`.
    */
   onStream(name: string, handler: StreamHandler, options?: OnStreamOptions): () => void {
-    const listening = this.#dialogues().then(({ streams }) => streams.listen(name, handler, options));
-    listening.catch(this.#report);
-    return () => void listening.then((remove) => remove());
+    this.#dialogues(({ streams }) => streams.listen(name, handler, options)).catch(this.#report);
+    return () => void this.#dialogues(({ streams }) => streams.unlisten(name, handler));
   }
 
   /** The room of that name; the same object each time. @throws TypeError where it is no name */
@@ -325,12 +326,21 @@ export class Client<Events extends object = DefaultEvents> {
     return this.#calls.start({ type: 'online', ref: 0, client: client as ClientId }, options);
   }
 
-  async #dialogues(): Promise<Dialogues> {
-    return this.#with(await this.#dialogueCode.load());
+  async #dialogues<Result>(run: (dialogues: Dialogues) => Result | Promise<Result>): Promise<Result> {
+    const code = await this.#dialogueCode.load();
+    return run(
+      (this.#dialogue ??= new code.Dialogues(
+        this,
+        this.#link,
+        this.#settings,
+        this.#environment,
+        this.#report,
+      )),
+    );
   }
 
-  #with(code: { Dialogues: typeof Dialogues }): Dialogues {
-    return (this.#dialogue ??= new code.Dialogues(this.#link, this.#port, this.#environment));
+  #deliver(unit: GatewayFrame | string | Uint8Array): void {
+    this.#dialogues((dialogues) => dialogues.deliver(unit)).catch(this.#report);
   }
 
   #sendTo(to: string | string[], event: string, data: unknown, options: SendOptions): Promise<SendResult> {
@@ -389,7 +399,6 @@ export class Client<Events extends object = DefaultEvents> {
     this.#calls.ahead(() => {
       for (const room of this.#rooms.values()) room.restore(isResumed ? welcome.rooms : []);
     });
-    this.#dialogue?.welcomed(isResumed);
     if (beginning === 'lost')
       this.#listeners.emit('stateLost', { previous: previous ?? '', current: welcome.session });
   }
@@ -399,7 +408,6 @@ export class Client<Events extends object = DefaultEvents> {
     // Whoever is sent away does not know what became of the calls in flight; whoever closes does not ask.
     if (error.code !== 'closed') this.#calls.lost();
     this.#calls.end(error);
-    this.#dialogue?.end(error);
     if (error.code === 'unsupported_version') this.#listeners.emit('upgrade', { version: PROTOCOL_VERSION });
     if (error.code !== 'closed' && !isTold) this.#report(error);
   }
@@ -427,8 +435,7 @@ export class Client<Events extends object = DefaultEvents> {
           ),
         );
       default:
-        if ('stream' in frame)
-          return this.#dialogueCode.use((code) => this.#with(code).deliver(frame), this.#report);
+        if ('stream' in frame) return this.#deliver(frame);
         // The rest are answers: none comes before the first call.
         this.#calls.flight?.receive(frame);
     }

@@ -1,6 +1,7 @@
 // What dialogues have of their client.
 import type { ClientFrame, Welcome } from '../protocol/frame.js';
 import type { Environment } from './environment.js';
+import type { State, StateInfo } from './state.js';
 
 /** No name of it is one that scripts/internal-names.mjs shortens. */
 export interface DialoguePort {
@@ -16,13 +17,15 @@ export interface DialoguePort {
 }
 
 /** The connection, as far as dialogues look at it. */
-export interface DialogueWire {
+export interface DialogueLink {
   readonly welcome: Welcome | null;
   readonly open: boolean;
   readonly congested: boolean;
+  put(bytes: string | Uint8Array): void;
 }
 
-export interface DialogueCaller {
-  readonly tryWrite: (frame: ClientFrame) => unknown;
-  readonly report: (error: unknown) => void;
+/** The client, as far as dialogues look at it. */
+export interface DialogueClient {
+  readonly sessionId: string | null;
+  on(event: 'state', listener: (state: State, info: StateInfo) => unknown): () => void;
 }

@@ -39,10 +39,8 @@ export interface LinkPort {
   onFrame(frame: SessionFrame): void;
   /** A new token for the session that goes on, to be told to the gateway; resolves with its life time, ms, where that is known. */
   onToken(token: string): Promise<number | null>;
-  /** Codecs that know more frames, once their code is there. */
-  codecs(): Record<Settings['codec'], ClientSideCodec> | undefined;
-  /** A frame of a type that the codec does not know; `again` reads it again. */
-  onUnknown(again: () => void): unknown;
+  /** A frame of a type that the codec does not know. */
+  onUnknown(data: string | Uint8Array): void;
   /** The connection is gone and another one will be tried. */
   onLost(): void;
   /** For good: `closed` by the application, or the code with which the gateway sent the client away; told to who waits for `connect()`. */
@@ -119,6 +117,11 @@ export class Link {
   /** @throws ProtocolError where the frame cannot be written; only while `open` */
   write(frame: ClientFrame): void {
     this.#connection?.write(frame);
+  }
+
+  /** A frame that is written already. @throws ProtocolError `too_big` */
+  put(bytes: string | Uint8Array): void {
+    this.#connection?.put(bytes);
   }
 
   /** See `Client.connect`. */
@@ -233,12 +236,12 @@ export class Link {
     this.#goaway = null;
     this.#connection = new Connection(
       socket,
+      codec,
       hello,
       {
-        codec: () => this.#port.codecs()?.[this.#settings.codec] ?? codec,
-        onUnknown: (again) => this.#port.onUnknown(() => current() && again()),
         onFrame: (frame) => current() && this.#receive(frame),
         onError: (error) => current() && this.#port.onError(error),
+        onUnknown: (data) => current() && this.#port.onUnknown(data),
         onClose: (close) => current() && this.#lost(close),
       },
       this.#environment,

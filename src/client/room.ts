@@ -33,7 +33,7 @@ export interface JoinOptions extends CallOptions {
 
 /** What a room has of its client. */
 export interface RoomPort extends Caller {
-  dialogues(): Promise<Dialogues>;
+  dialogues<Result>(run: (dialogues: Dialogues) => Promise<Result>): Promise<Result>;
   /** Rooms that are joined or listened to, or were never left, by name. */
   readonly rooms: Map<string, RoomEvents>;
 }
@@ -119,8 +119,8 @@ export class Room<Events extends object = Record<string, unknown>> implements Ro
    * Opens a stream to the sessions in the room, of those whom the token's `streams` covers; resolves after `timeoutMs` with
    * those who have accepted by then. Rejects with `no_handler` where nobody did, `forbidden`, `limit`, …
    */
-  async openStream(name: string, options?: OpenBroadcastOptions): Promise<BroadcastStream> {
-    return (await this.#port.dialogues()).streams.openToAll(this.name, name, options);
+  openStream(name: string, options?: OpenBroadcastOptions): Promise<BroadcastStream> {
+    return this.#port.dialogues(({ streams }) => streams.openToAll(this.name, name, options));
   }
 
   /** Calls `handler` for each message of `event`, or of every event for `*`. Returns a function that removes it. */

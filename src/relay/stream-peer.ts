@@ -1,5 +1,6 @@
 // Who is at the other end of a stream, and where.
 import type { ClientId, SessionId, WorkerId } from '../protocol/ids.js';
+import type { StreamStep } from './envelope.js';
 
 export interface Peer {
   readonly client: ClientId;
@@ -9,4 +10,6 @@ export interface Peer {
   /** It has accepted, or opened, the stream. */
   isHeard: boolean;
   isLookedUp: boolean;
+  /** What is for it as soon as it is found, but for chunks: their sender keeps them. */
+  readonly waiting: StreamStep[];
 }

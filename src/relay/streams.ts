@@ -50,6 +50,9 @@ const SETTLING_MS = 5_000;
 /** The store may still name the place that was left: it is not asked again at once, ms. */
 const NUDGE_AFTER_MS = 100;
 
+/** Steps, but for chunks, that wait for one other end to be found. */
+const STEPS_WAITING_LIMIT = 4;
+
 export interface StreamsOptions {
   worker: WorkerId;
   registry: SessionRegistry;
@@ -335,7 +338,8 @@ export class Streams {
 
   private sendTo(end: End, peer: Peer, step: StreamStep): void {
     if (peer.worker === null) {
-      this.lookUp(end, peer, step);
+      if (step.kind !== 'chunk' && peer.waiting.length < STEPS_WAITING_LIMIT) peer.waiting.push(step);
+      this.lookUp(end, peer);
       return;
     }
     if (this.options.relay.send(peer.worker, this.envelope(end, peer, step))) return;
@@ -343,8 +347,8 @@ export class Streams {
     this.lookUp(end, peer);
   }
 
-  /** Asks the store where the other end is; what was for it meanwhile is sent again by who sent it. */
-  private lookUp(end: End, peer: Peer, step: StreamStep | null = null): void {
+  /** Asks the store where the other end is; chunks that were for it meanwhile are sent again by who sent them. */
+  private lookUp(end: End, peer: Peer): void {
     peer.worker = null;
     if (peer.isLookedUp) return;
     peer.isLookedUp = true;
@@ -352,14 +356,18 @@ export class Streams {
     this.options.routes.load(peer.client).then(
       (places) => {
         peer.isLookedUp = false;
-        if (this.ends.get(end.session, end.stream) !== end) return;
+        const steps = peer.waiting.splice(0);
+        const isOver = this.ends.get(end.session, end.stream) !== end;
         const place = places.find(({ session }) => session === peer.session);
-        if (place === undefined) this.gone(end, peer);
-        else if (place.connected && peer.worker === null) {
-          peer.worker = place.worker;
-          if (step !== null) this.options.relay.send(place.worker, this.envelope(end, peer, step));
-          else this.nudgeLater(end);
+        if (place === undefined) {
+          if (!isOver) this.gone(end, peer);
+          return;
         }
+        if (!place.connected) return;
+        peer.worker ??= place.worker;
+        // The last of a stream that is over is for the other end all the same.
+        for (const step of steps) this.options.relay.send(peer.worker, this.envelope(end, peer, step));
+        if (steps.length === 0 && !isOver) this.nudgeLater(end);
       },
       () => {
         peer.isLookedUp = false;
@@ -612,5 +620,5 @@ export class Streams {
 const NO_PAYLOAD: Payload = { encoding: 0, data: new Uint8Array(0) };
 
 function newPeer(client: ClientId, session: SessionId, isHeard: boolean): Peer {
-  return { client, session, worker: null, isHeard, isLookedUp: false };
+  return { client, session, worker: null, isHeard, isLookedUp: false, waiting: [] };
 }

@@ -8,7 +8,7 @@ import { decodePayload, encodePayload } from '../../protocol/payload.js';
 import type { DialoguePort } from '../dialogue-port.js';
 import type { Sender } from '../events.js';
 import { Broadcast, type BroadcastStream, noReaders } from './broadcast.js';
-import { type Stream, StreamEnd, type StreamHost } from './stream.js';
+import { codeOf, type Stream, StreamEnd, type StreamHost } from './stream.js';
 
 export interface OpenStreamOptions {
   /** Data for the other side's handler, at most 32 KiB. */
@@ -58,6 +58,8 @@ const OPEN_TIMEOUT_MS = 10_000;
 const GATHER_READERS_MS = 1_000;
 /** While nobody has accepted, the offer is made again so often: it, or the answer, may be lost, ms. */
 const OFFER_AGAIN_MS = 2_000;
+/** Accepted streams that are remembered when they are over; offers are repeated for some seconds only. */
+const OVER_LIMIT = 256;
 const WATCH_EVERY_MS = 1_000;
 /** `WebSocket` has no event for a socket that drains, ms. */
 const CONGESTION_POLL_MS = 5;
@@ -71,6 +73,8 @@ export class Streams {
   readonly #broadcasts = new Map<string, Broadcast>();
   readonly #opening = new Map<string, Opening>();
   readonly #listeners = new Map<string, Listener>();
+  /** Accepted ones that are over, the newest: their handler has run, and does not run again where the offer is repeated. */
+  readonly #over = new Map<string, Code>();
   #stopWatching: (() => void) | null = null;
   #isPumpingLater = false;
 
@@ -138,8 +142,8 @@ export class Streams {
     return broadcast;
   }
 
-  /** See `Client.onStream`. @throws TypeError where the name has a handler */
-  listen(name: string, handler: StreamHandler, options: OnStreamOptions = {}): () => void {
+  /** See `Client.onStream`. */
+  listen(name: string, handler: StreamHandler, options: OnStreamOptions = {}): void {
     if (this.#listeners.has(name)) throw new TypeError(`There is a handler for streams ${name} already.`);
     const listener: Listener = {
       handler,
@@ -148,9 +152,10 @@ export class Streams {
       open: 0,
     };
     this.#listeners.set(name, listener);
-    return () => {
-      if (this.#listeners.get(name) === listener) this.#listeners.delete(name);
-    };
+  }
+
+  unlisten(name: string, handler: StreamHandler): void {
+    if (this.#listeners.get(name)?.handler === handler) this.#listeners.delete(name);
   }
 
   receive(frame: GatewayFrame): void {
@@ -310,8 +315,9 @@ export class Streams {
       return;
     }
     const listener = this.#listeners.get(name);
-    if (listener === undefined || listener.open >= listener.limit) {
-      const code = listener === undefined ? 'no_handler' : 'limit';
+    const ended = this.#over.get(id);
+    if (ended !== undefined || listener === undefined || listener.open >= listener.limit) {
+      const code = ended ?? (listener === undefined ? 'no_handler' : 'limit');
       this.#put({ type: 'cut', stream: id, to: `${client}#${session}`, code, text: '' });
       return;
     }
@@ -322,10 +328,13 @@ export class Streams {
     this.#watch();
     this.#attach(stream, `${client}#${session}`);
     listener.open++;
-    const over = (): void => {
+    const over = (error?: unknown): void => {
       listener.open--;
+      this.#over.set(id, error === undefined ? 'unknown_outcome' : codeOf(error));
+      const [oldest] = this.#over.keys();
+      if (this.#over.size > OVER_LIMIT && oldest !== undefined) this.#over.delete(oldest);
     };
-    stream.closed.then(over, over);
+    stream.closed.then(() => over(), over);
     void this.#run(listener.handler, stream, peer, () => decodePayload(payload));
   }
 
