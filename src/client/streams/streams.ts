@@ -1,5 +1,5 @@
 // The streams of a client: opens and accepts them, hands each frame to its stream, and brings them all to a new connection.
-import { CODES } from '../../protocol/codes.js';
+import { type Code, CODES } from '../../protocol/codes.js';
 import { GatewayError, ProtocolError } from '../../protocol/errors.js';
 import { ASKS, type ClientFrame, type GatewayFrame, type OpenStreamFrame } from '../../protocol/frame.js';
 import { isEventName, type RoomName, type StreamId } from '../../protocol/ids.js';
