@@ -50,6 +50,7 @@ const SETTLING_MS = 5_000;
 /** The store may still name the place that was left: it is not asked again at once, ms. */
 const NUDGE_AFTER_MS = 100;
 
+const SESSION_OVER = 'The session at the other end is over.';
 /** Steps, but for chunks, that wait for one other end to be found. */
 const STEPS_WAITING_LIMIT = 4;
 
@@ -179,9 +180,12 @@ export class Streams {
     this.options.countCut(code);
   }
 
-  /** The connection is gone: what the session held it says again, on whichever worker it comes back to. */
+  /** The connection is gone: what the session held it says again, on whichever worker it comes back to, unless it said that it is over. */
   leave(session: Session): void {
-    for (const end of [...this.ends.of(session)]) this.ends.remove(end);
+    for (const end of [...this.ends.of(session)]) {
+      if (session.ended) this.pass(end, { kind: 'cut', code: 'unknown_outcome', text: SESSION_OVER });
+      this.ends.remove(end);
+    }
   }
 
   /** The session has another token now: streams that it does not permit end. */
@@ -239,7 +243,13 @@ export class Streams {
   ): End | null {
     const { streamsPerSessionLimit: limit, wheel } = this.options;
     if (this.ends.countOf(session) >= limit) {
-      this.refuse(session, stream, 'limit', `A session may hold ${String(limit)} streams.`);
+      const text = `A session may hold ${String(limit)} streams.`;
+      if (opened) this.refuse(session, stream, 'limit', text);
+      else {
+        // Others opened them: they are told, and nothing is held against who accepts too many.
+        session.send({ type: 'wasCut', stream, code: 'limit', text });
+        if (peer !== null) this.refuseOffer(session, stream, peer, { kind: 'cut', code: 'limit', text });
+      }
       return null;
     }
     const group =
@@ -390,12 +400,7 @@ export class Streams {
       return;
     }
     this.ends.remove(end);
-    this.refuse(
-      end.session,
-      end.stream,
-      code,
-      peer.isHeard ? 'The session at the other end is over.' : undefined,
-    );
+    this.refuse(end.session, end.stream, code, peer.isHeard ? SESSION_OVER : undefined);
   }
 
   // ── what comes for a session ────────────────────────────────────────────────────────────────────

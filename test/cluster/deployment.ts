@@ -31,9 +31,8 @@ export async function deploy(store: StoreKind, env: Record<string, string> = {})
   const settings = url === undefined ? env : { REDIS_URL: url, ...env };
   const gateways = await Promise.all(
     Array.from({ length: url === undefined ? 1 : 2 }, async () => {
-      // A port of the system's choice would be another one after all workers of a node were killed at once.
-      const [port, tcpPort] = [String(await freePort()), String(await freePort())];
-      return startGateway({ PORT: port, ...settings, TCP_PORT: tcpPort });
+      const tcpPort = String(await freePort());
+      return startGateway({ ...settings, TCP_PORT: tcpPort });
     }),
   );
   return {

@@ -262,7 +262,7 @@ describe.each(['embedded', 'redis'] as const)('%s store, connections that die', 
   }, 40_000);
   afterAll(async () => {
     await deployment.stop();
-  });
+  }, 20_000);
 
   /** A client whose connection can be cut, at the gateway of the deployment that is asked for. */
   async function cuttable(at: number): Promise<{ client: Client; id: string; sockets: CuttableSockets }> {
@@ -325,6 +325,8 @@ describe.each(['embedded', 'redis'] as const)('%s store, connections that die', 
       at += slice.length;
       const worker = workers[killed];
       if (worker === undefined || at < (killed + 1) * 1_000_000) continue;
+      // A node without any worker would come back on another port, where the system chose it.
+      await until(() => allReady(deployment.gateways));
       killed++;
       process.kill(worker, 'SIGKILL');
     }
@@ -348,6 +350,11 @@ describe.each(['embedded', 'redis'] as const)('%s store, connections that die', 
     await bob.client.close();
   }, 60_000);
 });
+
+async function allReady(gateways: readonly GatewayProcess[]): Promise<boolean> {
+  const workers = await Promise.all(gateways.map((gateway) => gateway.workers()));
+  return workers.every((of) => of.filter(({ state }) => state === 'ready').length === 2);
+}
 
 /** The process that holds a client's connection. */
 async function workerOf(
