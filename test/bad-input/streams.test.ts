@@ -82,21 +82,20 @@ const chunk = (offset: number, bytes: number, part = 0): unknown[] => [
 
 test('an opener that sends beyond its credit is cut with credit_exceeded, and so is the reader', async () => {
   await start();
-  const bob = await connect('bob');
-  const seen: unknown[] = [];
-  bob.onStream('file', async (stream) => {
-    seen.push(await codeOf(bytesOf(stream)));
-  });
-  await until(async () => (await gateway.locate('bob')).length > 0);
   const alice = await RawWebSocket.enter(gateway.port, tokenOf('alice'));
+  const bob = await RawWebSocket.enter(gateway.port, tokenOf('bob'));
   alice.say(open(ID, 'bob'));
-  const limit = Number((await nextOf(alice, ATTACHED))[5]);
-  // All but the last byte of it are in order, and it says that it begins where it may.
-  alice.say(chunk(limit - LARGEST - 63, LARGEST));
+  const offer = await nextOf(bob, OFFER);
+  bob.say([ATTACH, ID, `alice#${String(offer[3])}`, null, false, 0, 100_000, false]);
+  expect((await nextOf(alice, ATTACHED))[5]).toBe(100_000);
+  alice.say(chunk(0, LARGEST));
+  // All but its last byte would be in order, wherever it says that it begins.
+  alice.say(chunk(100_000 - LARGEST - 63, LARGEST));
   expect((await nextOf(alice, WAS_CUT)).slice(1, 3)).toEqual([ID, 'credit_exceeded']);
-  await until(() => seen.length > 0);
-  expect(seen).toEqual(['credit_exceeded']);
-  await alice.destroy();
+  // The reader got what was allowed, and no more.
+  expect((await nextOf(bob, PIECE)).slice(1, 3)).toEqual([ID, 0]);
+  expect((await bob.next()).slice(0, 3)).toEqual([WAS_CUT, ID, 'credit_exceeded']);
+  await Promise.all([alice.destroy(), bob.destroy()]);
 }, 20_000);
 
 test('a chunk that is too large, half a frame of it, or of no known part is refused, and the stream goes on', async () => {
