@@ -16,7 +16,7 @@ const LAZY = {
   'client/compression.ts': ['deflate', 'inflate'],
   // With codecs that know its frames: those of the entry do not.
   'client/dialogues.ts': ['Dialogues'],
-  'client/late.ts': ['Flight', 'Responder', 'readAnswer'],
+  'client/late.ts': ['CallDesk', 'Responder', 'Verbs'],
   'client/ways.ts': ['choose'],
   'protocol/json-codec.ts': ['jsonClientCodec'],
 };
@@ -26,6 +26,7 @@ const LAZY = {
  * all that is shared into further static chunks: the same code in three gzip streams instead of one, 2 kB more.
  */
 const SHARED = {
+  'client/withdrawal.ts': ['onWithdrawal'],
   'protocol/codes.ts': ['CODES'],
   'protocol/errors.ts': ['ProtocolError', 'GatewayError'],
   'protocol/format-client-frame.ts': ['formatClientFrame'],
