@@ -264,7 +264,8 @@ export class Client<Events extends object = DefaultEvents> {
   /**
    * Takes streams that others open to this client, or to a room that it is in. What `handler` returns is the other side's `reply`;
    * where it throws, the stream is aborted. Returns a function that removes the handler: further streams are refused with `no_handler`.
-   * A name has one handler; a second one changes nothing, and is told as `error`.
+   * A name has one handler; a second one changes nothing, and is told as `error`. So is `unavailable`, where the code for streams
+   * cannot be loaded now: the handler is not there then.
    */
   onStream(name: string, handler: StreamHandler, options?: OnStreamOptions): () => void {
     this.#dialogues(({ streams }) => streams.listen(name, handler, options)).catch(this.#report);
