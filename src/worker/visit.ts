@@ -21,6 +21,7 @@ import type { TimerWheel } from '../session/wheel.js';
 import type { Throttle } from '../session/throttle.js';
 import { Arrival } from './arrival.js';
 import { ChannelEntry, type InboxStart } from './channel-entry.js';
+import type { Newcomers } from './newcomers.js';
 import type { Verbs } from './verbs.js';
 import type { WaitingLine } from './waiting-line.js';
 
@@ -49,6 +50,7 @@ interface Host {
   /** Sessions that go on are told that the store may have lost messages. */
   readonly isInDoubt: boolean;
   readonly hellos: WaitingLine;
+  readonly newcomers: Newcomers;
   attach(
     request: AttachRequest,
     known: ReadonlyMap<RoomName | null, Position>,
@@ -91,6 +93,7 @@ export class Visit implements ConnectionHandlers {
       this.close('auth_timeout');
     });
     this.arrival = new Arrival(credential, deadline);
+    host.newcomers.enter(this);
   }
 
   frame(bytes: Uint8Array | string): void {
@@ -139,6 +142,7 @@ export class Visit implements ConnectionHandlers {
 
   private greet(hello: HelloFrame): void {
     this.phase = 'attaching';
+    this.host.newcomers.leave(this);
     this.host.hellos.enter({
       begin: () =>
         this.isLeaving
@@ -278,6 +282,7 @@ export class Visit implements ConnectionHandlers {
     const { metrics, registry, feeds, left } = this.options;
     const { session } = this;
     this.phase = 'closed';
+    this.host.newcomers.leave(this);
     this.endArrival();
     left(this.connection);
     metrics.connections.dec();

@@ -122,6 +122,7 @@ export async function runWorker(
     tcpServer?.close();
     server.closeIdleConnections();
     await gateway.sendAway((config.server.drainTimeoutMs - delayMs) * DRAIN_CLIENTS_SHARE);
+    service.door.close();
     turnstile.close();
     chores.close();
     await store.retire(worker).catch(() => undefined);
@@ -289,7 +290,7 @@ function createService(base: Base, authenticator: Authenticator): Service {
   const { httpSilenceLimitMs: silenceLimitMs } = sessions;
   const errands = new Errands({ worker, relay, connections, wheel, random, silenceLimitMs });
   const doors = { config, gateway, metrics, codecs, admission };
-  const door = new WebSocketDoor(doors);
+  const door = new WebSocketDoor({ ...doors, reads });
   const tickets = new Tickets({ store, authenticator, random });
   const httpDoor = new HttpDoor({ ...doors, log: base.log, connections, errands, tickets, wheel });
   const tcpDoor = new TcpDoor({ ...doors, authenticator, wheel });
@@ -337,7 +338,7 @@ function createRouter(base: Base, routes: RouteCache, refusals: Refusals, fanOut
 
 function createServer(
   { config, metrics, store }: Base,
-  { gateway, door, httpDoor, reads }: Service,
+  { gateway, door, httpDoor }: Service,
 ): { server: Server; turnstile: Turnstile } {
   const here = fileURLToPath(new URL('..', import.meta.url));
   const { development, tokens } = config;
@@ -359,7 +360,6 @@ function createServer(
     },
   });
   const turnstile = Turnstile.before(server, {
-    owed: () => gateway.hellos.taken + gateway.hellos.length + reads.underWay,
     overflow: () => {
       metrics.handshakes.add('waiting_limit');
     },
