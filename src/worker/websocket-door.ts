@@ -10,6 +10,7 @@ import type { CountedReads } from '../relay/counted-reads.js';
 import { SUBPROTOCOLS, type Subprotocol } from '../protocol/subprotocol.js';
 import { clientAddress } from '../transport/client-address.js';
 import { TickFlusher } from '../transport/tick-flusher.js';
+import { Framer } from '../transport/websocket-frames.js';
 import { checkUpgrade, type UpgradeVerdict } from '../transport/upgrade-check.js';
 import { WebSocketConnection } from '../transport/websocket.js';
 import type { Admission } from './admission.js';
@@ -35,6 +36,7 @@ type Accepted = Extract<UpgradeVerdict, { status: 'accept' }>;
 
 export class WebSocketDoor {
   private readonly flusher = new TickFlusher();
+  private readonly framer = new Framer();
   private readonly server: WebSocketServer;
   private readonly queue: DoorQueue;
 
@@ -136,7 +138,14 @@ export class WebSocketDoor {
     socket.off('error', ignore);
     metrics.handshakes.add('accepted');
     admission.enter(address);
-    const connection = new WebSocketConnection(ws, socket, this.flusher, codecs[subprotocol], address);
+    const connection = new WebSocketConnection(
+      ws,
+      socket,
+      this.flusher,
+      this.framer,
+      codecs[subprotocol],
+      address,
+    );
     connection.open(gateway.accept(connection, token));
   }
 
