@@ -15,8 +15,8 @@ export interface TurnSettings {
   readonly stunUrls: readonly string[];
   readonly servers: readonly TurnServer[];
   readonly region: string | null;
-  /** One, or two while it is changed. */
-  readonly secrets: readonly string[];
+  /** Empty without servers. */
+  readonly secret: string;
   readonly ttlS: number;
   readonly checkMs: number;
 }
@@ -33,18 +33,15 @@ export function readTurn(read: SettingReader): TurnSettings {
     if (!STUN.test(url))
       read.wrong('STUN_URLS', `has ${JSON.stringify(url)}: stun:host or stun:host:port is wanted`);
   const servers = readServers(read);
-  const secrets = (['TURN_SECRET', 'TURN_SECRET_2'] as const).flatMap((name) => {
-    const secret = read.text(name);
-    if (secret !== null && secret.length < SECRET_MIN_CHARACTERS)
-      read.wrong(name, `is shorter than ${String(SECRET_MIN_CHARACTERS)} characters`);
-    return secret === null ? [] : [secret];
-  });
-  if (servers.length > 0 && secrets.length === 0) read.wrong('TURN_URLS', 'is set without TURN_SECRET');
+  const secret = read.text('TURN_SECRET');
+  if (secret !== null && secret.length < SECRET_MIN_CHARACTERS)
+    read.wrong('TURN_SECRET', `is shorter than ${String(SECRET_MIN_CHARACTERS)} characters`);
+  if (servers.length > 0 && secret === null) read.wrong('TURN_URLS', 'is set without TURN_SECRET');
   return {
     stunUrls,
     servers,
     region: read.text('TURN_REGION'),
-    secrets,
+    secret: secret ?? '',
     ttlS: read.number('TURN_TTL_S'),
     checkMs: read.number('TURN_CHECK_MS'),
   };

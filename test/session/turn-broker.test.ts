@@ -54,17 +54,6 @@ describe('iceServers()', () => {
     ]);
   });
 
-  test('has each server with both secrets while there are two', () => {
-    const servers = broker({ ...env, TURN_SECRET_2: 'another-secret-of-coturn' }).iceServers(identity('*'));
-    const credentials = servers.flatMap(({ credential }) => (credential === undefined ? [] : [credential]));
-    expect(new Set(credentials).size).toBe(2);
-    expect(servers.map(({ urls }) => urls)).toEqual([
-      ['stun:s.example'],
-      ['turn:t.example'],
-      ['turn:t.example'],
-    ]);
-  });
-
   test('prefers servers of its region, then others that live, then all', () => {
     const TURN_URLS =
       'eu=turn:e1.example,turn:e2.example,us=turn:u1.example,turns:u1.example:443?transport=tcp';
