@@ -7,35 +7,40 @@ export interface Rate {
   burst: number;
 }
 
-/** A bucket may go into debt: the caller then waits `waitMs()` before it takes more. Monotonic time only. */
-export class TokenBucket {
-  private tokens: number;
-  private refilledAt: number;
+/** Sums of fractions are off by less than this, ms. */
+const ROUNDING_MS = 1e-3;
 
-  constructor(
-    private readonly rate: Rate,
-    now: number,
-  ) {
-    this.tokens = rate.burst;
-    this.refilledAt = now;
-  }
+/**
+ * What a bucket holds, as one number (GCRA, ITU-T I.371): when it is full again, monotonic ms. A bucket that was never
+ * used is full since 0.
+ * @returns the same after `count` tokens were taken
+ */
+export function fullAfterTaking({ perSecond }: Rate, fullAt: number, count: number, now: number): number {
+  return perSecond === 0 ? 0 : Math.max(fullAt, now) + (count * 1000) / perSecond;
+}
+
+/** How long to wait until a bucket's debt is paid, ms; 0 when there is none. */
+export function debtMs({ perSecond, burst }: Rate, fullAt: number, now: number): number {
+  if (perSecond === 0) return 0;
+  const owed = fullAt - now - (burst * 1000) / perSecond;
+  return owed > ROUNDING_MS ? owed : 0;
+}
+
+/** A bucket may go into debt: the caller then waits as long as it is told before it takes more. Monotonic time only. */
+export class TokenBucket {
+  private fullAt = 0;
+
+  constructor(private readonly rate: Rate) {}
 
   /** Takes `count` tokens and returns how long to wait until the debt is paid, ms; 0 when there is none. */
   take(count: number, now: number): number {
-    const { perSecond, burst } = this.rate;
-    if (perSecond === 0) return 0;
-    if (this.tokens < burst) {
-      this.tokens = Math.min(burst, this.tokens + ((now - this.refilledAt) * perSecond) / 1000);
-    }
-    this.refilledAt = now;
-    this.tokens -= count;
-    return this.tokens >= 0 ? 0 : (-this.tokens * 1000) / perSecond;
+    this.fullAt = fullAfterTaking(this.rate, this.fullAt, count, now);
+    return debtMs(this.rate, this.fullAt, now);
   }
 
   /** True when nothing is saved or owed: a bucket in this state can be forgotten. */
   isFull(now: number): boolean {
-    const { perSecond, burst } = this.rate;
-    return perSecond === 0 || this.tokens + ((now - this.refilledAt) * perSecond) / 1000 >= burst;
+    return this.fullAt <= now;
   }
 }
 
@@ -48,7 +53,7 @@ export class BucketMap {
   take(key: string, count: number, now: number): number {
     if (this.rate.perSecond === 0) return 0;
     let bucket = this.buckets.get(key);
-    if (bucket === undefined) this.buckets.set(key, (bucket = new TokenBucket(this.rate, now)));
+    if (bucket === undefined) this.buckets.set(key, (bucket = new TokenBucket(this.rate)));
     return bucket.take(count, now);
   }
 

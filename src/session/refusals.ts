@@ -52,7 +52,7 @@ export class Refusals {
     const known = this.budgets.get(session);
     if (known !== undefined) return known;
     const { errorsPerMinuteLimit: limit } = this;
-    const budget = new TokenBucket({ perSecond: limit / 60, burst: limit }, this.now());
+    const budget = new TokenBucket({ perSecond: limit / 60, burst: limit });
     this.budgets.set(session, budget);
     return budget;
   }

@@ -9,7 +9,7 @@ import { connectionLogger } from '../log.js';
 import type { Connection } from './connection.js';
 import type { PreparedFrame } from './prepared-frame.js';
 import type { SessionRef } from './store/store.js';
-import type { Buckets } from './throttle.js';
+import type { Usages } from './throttle.js';
 import type { Deadline } from './wheel.js';
 
 export type Outcome = 'queued' | 'dropped' | 'cut_off';
@@ -47,8 +47,8 @@ export class Session {
   turnDeadline: Deadline | null = null;
   private roomWork: Promise<void> | null = null;
   private ownLog: Logger | null = null;
-  /** The rate buckets of this connection; the throttle's. */
-  buckets: Buckets | null = null;
+  /** What it has used of its rates; the throttle's. */
+  usages: Usages | null = null;
 
   constructor(
     readonly ref: SessionRef,

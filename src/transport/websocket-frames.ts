@@ -13,8 +13,31 @@ export function frameBytes(message: Message): number {
   return headerBytes(length) + length;
 }
 
-/** Messages as chunks to be written one after the other. */
-export function frameChunks(messages: readonly Message[]): Uint8Array[] {
+/**
+ * Puts the messages of a tick together for one connection after another. The members of a room mostly get the very same
+ * messages in a tick: they share what was put together for the first of them.
+ */
+export class Framer {
+  private messages: readonly Message[] = [];
+  private made: readonly Uint8Array[] = [];
+
+  /** Messages as chunks to be written one after the other, and never changed. */
+  chunks(messages: readonly Message[]): readonly Uint8Array[] {
+    if (!areSame(messages, this.messages)) {
+      this.messages = messages;
+      this.made = frameChunks(messages);
+    }
+    return this.made;
+  }
+}
+
+function areSame(some: readonly Message[], others: readonly Message[]): boolean {
+  if (some.length !== others.length) return false;
+  for (let at = 0; at < some.length; at++) if (some[at] !== others[at]) return false;
+  return true;
+}
+
+function frameChunks(messages: readonly Message[]): Uint8Array[] {
   const chunks: Uint8Array[] = [];
   let from = 0;
   let bytes = 0;

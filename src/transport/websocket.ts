@@ -5,7 +5,7 @@ import { CODES, type CloseCode } from '../protocol/codes.js';
 import type { FrameCodec } from '../protocol/frame.js';
 import type { Connection, ConnectionHandlers } from '../session/connection.js';
 import type { TickFlusher } from './tick-flusher.js';
-import { frameBytes, frameChunks, type Message } from './websocket-frames.js';
+import { frameBytes, type Framer, type Message } from './websocket-frames.js';
 
 export class WebSocketConnection implements Connection {
   /** Messages of this tick; null while there are none. */
@@ -18,6 +18,7 @@ export class WebSocketConnection implements Connection {
     private readonly ws: WebSocket,
     private readonly socket: Duplex,
     private readonly flusher: TickFlusher,
+    private readonly framer: Framer,
     readonly codec: FrameCodec,
     readonly address: string,
   ) {}
@@ -68,7 +69,7 @@ export class WebSocketConnection implements Connection {
     this.pendingBytes = 0;
     // The other side has said goodbye meanwhile.
     if (this.ws.readyState !== this.ws.OPEN) return;
-    const chunks = frameChunks(pending);
+    const chunks = this.framer.chunks(pending);
     if (chunks.length > 1) socket.cork();
     for (const chunk of chunks) socket.write(chunk);
     if (chunks.length > 1) socket.uncork();

@@ -9,6 +9,7 @@ import type { FrameCodec } from '../protocol/frame.js';
 import { SUBPROTOCOLS, type Subprotocol } from '../protocol/subprotocol.js';
 import { clientAddress } from '../transport/client-address.js';
 import { TickFlusher } from '../transport/tick-flusher.js';
+import { Framer } from '../transport/websocket-frames.js';
 import { checkUpgrade } from '../transport/upgrade-check.js';
 import { WebSocketConnection } from '../transport/websocket.js';
 import type { Admission } from './admission.js';
@@ -29,6 +30,7 @@ export interface WebSocketDoorOptions {
 
 export class WebSocketDoor {
   private readonly flusher = new TickFlusher();
+  private readonly framer = new Framer();
   private readonly server: WebSocketServer;
 
   constructor(private readonly settings: WebSocketDoorOptions) {
@@ -90,7 +92,14 @@ export class WebSocketDoor {
     socket.off('error', ignore);
     metrics.handshakes.add('accepted');
     admission.enter(address);
-    const connection = new WebSocketConnection(ws, socket, this.flusher, codecs[subprotocol], address);
+    const connection = new WebSocketConnection(
+      ws,
+      socket,
+      this.flusher,
+      this.framer,
+      codecs[subprotocol],
+      address,
+    );
     connection.open(gateway.accept(connection, token));
   }
 

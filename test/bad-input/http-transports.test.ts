@@ -10,7 +10,7 @@ let gateway: GatewayProcess;
 beforeAll(async () => {
   gateway = await startGateway({
     ORIGINS: ORIGIN,
-    HELLO_TIMEOUT_MS: '1000',
+    HELLO_TIMEOUT_MS: '3000',
     HEADERS_TIMEOUT_MS: '1000',
     FRAME_LIMIT_BYTES: '65536',
     OUTBOX_LIMIT_BYTES: '65536',

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globa
 import { WebSocket, WebSocketServer } from 'ws';
 import { createJsonCodec } from '../../src/protocol/json-codec.js';
 import { TickFlusher } from '../../src/transport/tick-flusher.js';
+import { Framer } from '../../src/transport/websocket-frames.js';
 import { WebSocketConnection } from '../../src/transport/websocket.js';
 
 describe('a connection', () => {
@@ -21,7 +22,14 @@ describe('a connection', () => {
     theirs = new WebSocket(`ws://127.0.0.1:${String((http.address() as AddressInfo).port)}`);
     const [[ws, { socket }]] = await Promise.all([accepted, once(theirs, 'open')]);
     ours = ws;
-    connection = new WebSocketConnection(ws, socket, new TickFlusher(), createJsonCodec(), '127.0.0.1');
+    connection = new WebSocketConnection(
+      ws,
+      socket,
+      new TickFlusher(),
+      new Framer(),
+      createJsonCodec(),
+      '127.0.0.1',
+    );
     connection.open({ frame: () => undefined, closed: () => undefined });
   });
   afterEach(async () => {
