@@ -11,6 +11,10 @@ const PREFERENCES = {
   'media.peerconnection.ice.loopback': true,
   'media.navigator.streams.fake': true,
   'media.navigator.permission.disabled': true,
+  // Two pages are two tabs, of which one is in the background: its timers would count in whole seconds.
+  'dom.min_background_timeout_value': 4,
+  'dom.min_background_timeout_value_without_budget_throttling': 4,
+  'dom.timeout.enable_budget_timer_throttling': false,
   // Calls home that a closed network answers with errors.
   'app.update.enabled': false,
   'media.gmp-manager.updateEnabled': false,

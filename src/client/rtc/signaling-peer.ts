@@ -4,6 +4,7 @@ import { type Environment, REAL_ENVIRONMENT } from '../environment.js';
 import { Listeners } from '../listeners.js';
 import { watchNetwork } from '../network-hints.js';
 import { Dialogue } from './dialogue.js';
+import { withRoleKept } from './dtls-role.js';
 import { isSent, type WaitOptions, Waits } from './flow.js';
 import {
   Negotiation,
@@ -370,7 +371,8 @@ export class RTCSignalingPeer {
       case 'accept':
         return this.#run(async () => {
           try {
-            await this.peer.setRemoteDescription({ type: 'offer', sdp: step.sdp });
+            const sdp = withRoleKept(step.sdp, this.peer);
+            await this.peer.setRemoteDescription({ type: 'offer', sdp });
             this.#outgoing.release();
             return { type: 'answered', sdp: await this.#describe() };
           } catch (error) {

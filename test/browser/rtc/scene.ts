@@ -62,6 +62,12 @@ export const MECHANISMS: readonly Mechanism[] = [
   { name: 'gateway, JSON', loopback: null, codec: 'json' },
 ];
 
+export interface StageOptions {
+  codec?: 'msgpack' | 'json';
+  /** Where a client connects, if not straight to the gateway. */
+  urlOf?: (gateway: GatewayProcess, client: 'alice' | 'bob') => string | Promise<string>;
+}
+
 /** A gateway with a page of each browser, connected as `alice` and `bob`. */
 export class Stage {
   #scenes = 0;
@@ -75,7 +81,7 @@ export class Stage {
   static async open(
     names: [string, string],
     env: Record<string, string> = {},
-    codec: 'msgpack' | 'json' = 'msgpack',
+    { codec = 'msgpack', urlOf = ({ url }) => url }: StageOptions = {},
   ): Promise<Stage> {
     const port = await freePort();
     const origin = `http://127.0.0.1:${String(port)}`;
@@ -97,7 +103,9 @@ export class Stage {
         await page.evaluate(`(() => { ${PAGE} })()`);
         await page.evaluate(`(() => { ${STRATEGIES}; Object.assign(window, strategies); })()`);
         const client = index === 0 ? 'alice' : 'bob';
-        await page.evaluate(`connectClient('${gateway.url}', '${tokenOf(client)}', '${codec}')`);
+        await page.evaluate(
+          `connectClient('${await urlOf(gateway, client)}', '${tokenOf(client)}', '${codec}')`,
+        );
         return page;
       };
       const pages: [BrowserPage, BrowserPage] = [await open(0), await open(1)];

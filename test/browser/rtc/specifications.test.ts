@@ -18,7 +18,7 @@ describe.each(PAIRS)('%s and %s', (...pair) => {
   const stages = new Map<string, Stage>();
   beforeAll(async () => {
     stages.set('msgpack', await Stage.open(pair));
-    if (isFull) stages.set('json', await Stage.open(pair, {}, 'json'));
+    if (isFull) stages.set('json', await Stage.open(pair, {}, { codec: 'json' }));
   }, 120_000);
   afterAll(async () => {
     for (const stage of stages.values()) await stage.close();

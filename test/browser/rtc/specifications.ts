@@ -261,6 +261,25 @@ export const SPECIFICATIONS: readonly Specification[] = [
     },
   },
   {
+    // The DTLS roles of the first round hold: of who answered first an offer must be answered with the other role.
+    name: 'restartIce() works from either side, whichever offered first, and so do the rounds after it',
+    play: async ({ alice, bob }) => {
+      const restart = `const ufrag = () => /ice-ufrag:(\\S+)/.exec(peer.peer.localDescription.sdp)[1];
+        const before = ufrag(); peer.restartIce(); await until(() => ufrag() !== before); await peer.agreed();`;
+      await bob(`keep.channel = await peer.createDataChannel('c')`);
+      for (const end of [alice, bob, alice]) {
+        await end(restart);
+        await end(`await peer.addStream(video()); await peer.agreed();`);
+      }
+      expect(await bob(`return await echo(keep.channel, 'still')`)).toBe('still');
+      const faults = `return [peer.counts.failures, end.errors.filter((text) => !text.startsWith('ice'))]`;
+      expect(await Promise.all([alice(faults), bob(faults)])).toEqual([
+        [0, []],
+        [0, []],
+      ]);
+    },
+  },
+  {
     name: 'restartIce() of both sides at the same moment leaves one connection that works',
     play: async ({ alice, bob }) => {
       await alice(`keep.channel = await peer.createDataChannel('c')`);
