@@ -14,7 +14,7 @@ const out = join(root, 'dist', 'browser');
 /** Loaded by `import()`; each becomes a file of its own, with the names that are taken from it. */
 const LAZY = {
   'client/compression.ts': ['deflate', 'inflate'],
-  'client/late.ts': ['Flight', 'Responder', 'readAnswer'],
+  'client/late.ts': ['CallDesk', 'Responder', 'Verbs'],
   'client/rtc/rtc.ts': [
     'GatewaySignaling',
     'LoopbackSignaling',
@@ -31,6 +31,7 @@ const LAZY = {
  * all that is shared into further static chunks: the same code in three gzip streams instead of one, 2 kB more.
  */
 const SHARED = {
+  'client/withdrawal.ts': ['onWithdrawal'],
   'protocol/codes.ts': ['CODES'],
   'protocol/errors.ts': ['ProtocolError', 'GatewayError'],
   'protocol/format-client-frame.ts': ['formatClientFrame'],

@@ -48,6 +48,11 @@ export const INTERNAL_NAMES = [
     'settings',
     'environment',
     'onToken',
+    'admits',
+    'desk',
+    'isFull',
+    'madeAt',
+    'make',
   ],
   // The connection.
   ...[

@@ -1,23 +1,22 @@
 // What rooms and the responder have of the client: to make calls, and to tell what no promise can.
-import type { ClientFrame, Payload } from '../protocol/frame.js';
-import type { EventName } from '../protocol/ids.js';
-import type { CallFrame } from './call-queue.js';
-import type { CallOptions } from './calls.js';
-import type { AnswerTo } from './results.js';
-
-/** A frame that carries data of the application. */
-export type Carrier = Extract<CallFrame, { payload: Payload; event?: EventName }>;
-
-export const NO_PAYLOAD: Payload = { encoding: 0, data: new Uint8Array() };
+import type { ClientFrame } from '../protocol/frame.js';
+import type { CallOptions, Made, MessageCallOptions } from './call-options.js';
+import type { EncodedPayload } from './payloads.js';
+import type { Verbs } from './verbs.js';
 
 export interface Caller {
-  call<Frame extends CallFrame>(frame: Frame, options?: CallOptions): Promise<AnswerTo<Frame>>;
+  call<Options extends CallOptions, Result>(
+    options: Options | undefined,
+    make: (verbs: Verbs, options: Made<Options>) => Promise<Result>,
+  ): Promise<Result>;
   /** A call that carries data. */
-  callWith<Frame extends Carrier>(
+  callWith<Options extends MessageCallOptions, Result>(
     data: unknown,
-    frame: Frame,
-    options?: CallOptions,
-  ): Promise<AnswerTo<Frame>>;
+    options: Options | undefined,
+    make: (verbs: Verbs, options: Made<Options>, payload: EncodedPayload) => Promise<Result>,
+    /** Longest wait, ms. */
+    timeoutMs?: number,
+  ): Promise<Result>;
   /** False where there is no connection. */
   readonly tryWrite: (frame: ClientFrame) => boolean;
   /** `printed` goes to the console where nobody listens to `error`. */

@@ -1,12 +1,18 @@
 // The SDK's front: connects, sends, asks and answers; every verb becomes a call, every frame finds its handler.
-import { GatewayError, ProtocolError } from '../protocol/errors.js';
-import { type MessageOptions, PROTOCOL_VERSION } from '../protocol/frame.js';
-import type { ClientFrame, Payload, RequestFrame, SendFrame, Welcome } from '../protocol/frame.js';
-import { type ClientId, type EventName, isEventName, isRoomName } from '../protocol/ids.js';
+import type { GatewayError } from '../protocol/errors.js';
+import { type ClientFrame, PROTOCOL_VERSION, type Welcome } from '../protocol/frame.js';
+import { isRoomName } from '../protocol/ids.js';
 import { REQUEST_TIMEOUT_LIMIT_MS } from '../protocol/limits.js';
-import { type Carrier, NO_PAYLOAD } from './caller.js';
-import { type CallOptions, Calls, PATIENT } from './calls.js';
-import type { Receipt } from './deliveries.js';
+import {
+  type BroadcastOptions,
+  type CallOptions,
+  type PageOptions,
+  PATIENT,
+  type RequestOptions,
+  type SendOptions,
+} from './call-options.js';
+import type { Caller } from './caller.js';
+import { Calls } from './calls.js';
 import { type Environment, REAL_ENVIRONMENT } from './environment.js';
 import type { DataOf, DefaultEvents, EventOf, MessageHandler, RequestHandler, ResultOf } from './events.js';
 import { Intake } from './intake.js';
@@ -15,10 +21,10 @@ import { Lazy } from './lazy.js';
 import { type Beginning, Link, type SessionFrame } from './link.js';
 import { emitMessage, Listeners, type MessageEvents } from './listeners.js';
 import { type ClientOptions, connectUrl, type Settings, settingsOf } from './options.js';
-import { type LoadingPayload, Payloads } from './payloads.js';
+import { Payloads } from './payloads.js';
 import { RequestHandlers } from './request-handlers.js';
-import type { AnswerTo, ClientsPage, SendResult } from './results.js';
-import { type MessageCallOptions, Room, type RoomPort, wireOptions } from './room.js';
+import type { ClientsPage, SendResult } from './results.js';
+import { Room, type RoomPort } from './room.js';
 import type { PeerCallOptions, Peers, RTCSignalingPeer } from './rtc/rtc.js';
 import type { State, StateInfo } from './state.js';
 
@@ -43,24 +49,6 @@ export type ClientEvents = {
   error: [error: unknown];
 };
 
-export interface RequestOptions extends CallOptions {
-  /** Longest wait for the answer, ms, its time in the queue included; at most 120 000. */
-  timeoutMs?: number;
-  /** Id that follows the request, for tracing; 1–64 characters of a name. */
-  trace?: string;
-}
-
-export interface SendOptions extends MessageCallOptions {
-  /** Resolve only when a session of the target has handed the message to a handler. */
-  delivered?: boolean;
-  /** With `delivered`: the longest wait, ms; the promise then rejects with `timeout`, and the message may be on its way still. */
-  timeoutMs?: number;
-  /** Who has not got it within this time after its acceptance, ms, does not get it; `expired` tells. At most a day. */
-  ttlMs?: number;
-  /** `keep` keeps it for a client that has no session now, within the gateway's limits; without it `send` rejects with `not_found`. */
-  offline?: 'keep';
-}
-
 export class Client<Events extends object = DefaultEvents> {
   readonly #settings: Settings;
   readonly #report = (error: unknown, printed = error): void => this.#tell(error, printed);
@@ -76,7 +64,7 @@ export class Client<Events extends object = DefaultEvents> {
   readonly #rtc = new Lazy(() => import('./rtc/rtc.js'));
   readonly #port: RoomPort = {
     rooms: this.#rooms,
-    call: (...call) => this.#calls.start(...call),
+    call: (options, make) => this.#calls.run(options, make),
     callWith: (...call) => this.#callWith(...call),
     tryWrite: (frame) => this.#tryWrite(frame),
     report: this.#report,
@@ -110,7 +98,7 @@ export class Client<Events extends object = DefaultEvents> {
         onState: (state, info) => this.#listeners.emit('state', state, info),
         onWelcome: (previous, welcome, beginning) => this.#welcomed(previous, welcome, beginning),
         onFrame: (frame) => this.#receive(frame),
-        onToken: (token) => this.#calls.start({ type: 'token', ref: 0, token }, PATIENT),
+        onToken: (token) => this.#calls.run(PATIENT, (verbs, made) => verbs.token(token, made)),
         onLost: () => this.#calls.lost(),
         onEnd: (error, isTold) => this.#ended(error, isTold),
         onError: this.#report,
@@ -125,6 +113,7 @@ export class Client<Events extends object = DefaultEvents> {
       decode: (...payload) => this.#payloads.decode(...payload),
       report: this.#report,
       onDrain: () => this.#listeners.emit('drain'),
+      onExpired: (message) => this.#listeners.emit('expired', message),
     });
   }
 
@@ -162,7 +151,7 @@ export class Client<Events extends object = DefaultEvents> {
   connect(options: { signal?: AbortSignal } = {}): Promise<void> {
     const connected = this.#link.connect(options.signal);
     // Beside the handshake, so that the first call need not wait for it. Where it fails, that call tries again.
-    this.#late.load().catch(() => {});
+    this.#calls.load();
     return connected;
   }
 
@@ -182,39 +171,28 @@ export class Client<Events extends object = DefaultEvents> {
    * `not_found` (no such target, or none that this client may reach), `bad_parameter`, `bad_payload`, `too_big`,
    * `unavailable`, `unknown_outcome`, `queue_full`, `offline`, `aborted`, `closed`; with `delivered` also `timeout`, `expired`.
    */
-  async send<E extends EventOf<Events>>(
+  send<E extends EventOf<Events>>(
     to: string | readonly string[],
     event: E,
     data: DataOf<Events, E>,
-    options: SendOptions = {},
+    options?: SendOptions,
   ): Promise<SendResult> {
-    if (typeof to === 'string') return this.#sendTo(to, event, data, options);
-    const targets = [...new Set(to)];
-    if (options.volatile) return this.#sendTo(targets, event, data, options);
-    const absent: string[] = [];
-    let refusal: unknown = new ProtocolError('bad_parameter');
-    const failures: unknown[] = [];
-    // Each has a channel of its own, and is told on its own whether the target exists.
-    const sent = targets.map((target) =>
-      this.#sendTo(target, event, data, options).catch((error: unknown) => {
-        if (error instanceof GatewayError && error.code === 'not_found') absent.push(target);
-        else failures.push(error);
-        refusal = error;
-      }),
+    const target = typeof to === 'string' ? to : [...to];
+    return this.#callWith(
+      data,
+      options,
+      (verbs, made, payload) => verbs.send(target, event, payload, made),
+      options?.delivered ? options.timeoutMs : undefined,
     );
-    await Promise.all(sent);
-    if (failures.length > 0) throw failures[0];
-    if (absent.length === targets.length) throw refusal;
-    return { id: null, absent };
   }
 
   /** Sends to every client that this one may reach, at most once each. Resolves when the gateway has passed it on. */
   broadcast<E extends EventOf<Events>>(
     event: E,
     data: DataOf<Events, E>,
-    options: CallOptions & { trace?: string } = {},
+    options?: BroadcastOptions,
   ): Promise<void> {
-    return this.#callWith(data, message('broadcast', event, options), options);
+    return this.#callWith(data, options, (verbs, made, payload) => verbs.broadcast(event, payload, made));
   }
 
   /** Calls `handler` for each message of `event` to this client, or of every event for `*`. Returns a function that removes it. */
@@ -232,15 +210,16 @@ export class Client<Events extends object = DefaultEvents> {
     to: string,
     event: E,
     data: DataOf<Events, E>,
-    options: RequestOptions = {},
+    options?: RequestOptions,
   ): Promise<ResultOf<Events, E>> {
-    const timeoutMs = Math.min(
-      options.timeoutMs ?? this.#settings.requestTimeoutMs,
-      REQUEST_TIMEOUT_LIMIT_MS,
+    const answer = this.#callWith(
+      data,
+      options,
+      (verbs, made, payload) => verbs.request(to, event, payload, made),
+      Math.min(options?.timeoutMs ?? this.#settings.requestTimeoutMs, REQUEST_TIMEOUT_LIMIT_MS),
     );
-    const frame: RequestFrame = { ...message('request', event, options), timeoutMs, to };
     // The other side's application decides what it answers, as with every message.
-    return this.#callWith(data, frame, options) as Promise<ResultOf<Events, E>>;
+    return answer as Promise<ResultOf<Events, E>>;
   }
 
   /**
@@ -266,20 +245,17 @@ export class Client<Events extends object = DefaultEvents> {
   /** Leaves every room. */
   leaveAll(options?: CallOptions): Promise<void> {
     for (const room of this.#rooms.values()) room.forget();
-    return this.#calls.start({ type: 'leaveAll', ref: 0 }, options);
+    return this.#calls.run(options, (verbs, made) => verbs.leaveAll(made));
   }
 
   /** One page of the clients that are online and whose ids begin with `prefix`; 100 unless `limit` (at most 1000) says otherwise. */
-  clients(
-    options: CallOptions & { prefix?: string; cursor?: string | null; limit?: number } = {},
-  ): Promise<ClientsPage> {
-    const { prefix = '', cursor = null, limit = 100 } = options;
-    return this.#calls.start({ type: 'clients', ref: 0, prefix, cursor, limit }, options);
+  clients(options?: PageOptions & { prefix?: string }): Promise<ClientsPage> {
+    return this.#calls.run(options, (verbs, made) => verbs.clients(made));
   }
 
   /** Whether a client is online; also false where this one may not know. */
   isOnline(client: string, options?: CallOptions): Promise<boolean> {
-    return this.#calls.start({ type: 'online', ref: 0, client: client as ClientId }, options);
+    return this.#calls.run(options, (verbs, made) => verbs.online(client, made));
   }
 
   /**
@@ -300,62 +276,26 @@ export class Client<Events extends object = DefaultEvents> {
     return (await this.#rtc.load()).peersOf(this).onPeer(...handler);
   }
 
-  #sendTo(to: string | string[], event: string, data: unknown, options: SendOptions): Promise<SendResult> {
-    const { delivered = false, ttlMs, timeoutMs, offline } = options;
-    const frame: SendFrame = {
-      ...message('send', event, options),
-      seq: options.volatile ? 0 : null,
-      to,
-    };
-    if (ttlMs !== undefined) frame.options.ttlMs = ttlMs;
-    if (offline !== undefined) frame.options.offline = offline;
-    let receipt: Receipt | undefined;
-    if (delivered || ttlMs !== undefined) {
-      frame.options.delivered = true;
-      receipt = {
-        isAwaited: delivered,
-        timeoutMs: delivered ? timeoutMs : undefined,
-        onExpired: () =>
-          void accepted.then(({ id }) => this.#listeners.emit('expired', { to: String(to), event, id })),
-      };
-    }
-    const accepted = this.#callWith(data, frame, options, receipt);
-    return accepted;
-  }
-
   /** Of what can be said again. */
   #tryWrite(frame: ClientFrame): boolean {
     if (this.#link.open) this.#link.write(frame);
     return this.#link.open;
   }
 
-  #callWith<Frame extends Carrier>(
-    data: unknown,
-    frame: Frame,
-    options?: CallOptions,
-    receipt?: Receipt,
-  ): Promise<AnswerTo<Frame>> {
-    let loading: LoadingPayload | undefined;
-    try {
-      if ('event' in frame && !isEventName(frame.event))
-        throw new ProtocolError('bad_parameter', 'Not an event name.');
-      const payload = this.#payloads.encode(data);
-      if ('ready' in payload) loading = payload;
-      else frame.payload = payload;
-    } catch (error) {
-      // Only errors with a code are thrown above.
-      return Promise.reject(error instanceof Error ? error : new GatewayError('bad_payload'));
-    }
-    return this.#calls.start(frame, options, { loading, receipt });
-  }
+  /** The data are encoded at once: the application may change them before the call is made. */
+  #callWith: Caller['callWith'] = async (data, options, make, timeoutMs) =>
+    this.#calls.run(options, make, this.#payloads.encode(data), timeoutMs);
 
   #welcomed(previous: string | null, welcome: Welcome, beginning: Beginning): void {
     const isResumed = beginning === 'resumed';
-    this.#calls.flight?.welcomed(isResumed);
+    const { desk } = this.#calls;
+    desk?.flight.welcomed(isResumed);
     this.#intake.welcomed(welcome);
-    this.#calls.ahead(() => {
+    // Without it no room was joined yet.
+    desk?.ahead(() => {
       for (const room of this.#rooms.values()) room.restore(isResumed ? welcome.rooms : []);
     });
+    this.#calls.load();
     if (beginning === 'lost')
       this.#listeners.emit('stateLost', { previous: previous ?? '', current: welcome.session });
   }
@@ -398,7 +338,7 @@ export class Client<Events extends object = DefaultEvents> {
         );
       default:
         // The rest are answers: none comes before the first call.
-        this.#calls.flight?.receive(frame);
+        this.#calls.desk?.flight.receive(frame);
     }
   }
 
@@ -415,13 +355,4 @@ export class Client<Events extends object = DefaultEvents> {
       this.#reporting = false;
     }
   }
-}
-
-function message<T extends 'send' | 'broadcast' | 'request'>(
-  type: T,
-  event: string,
-  options: { trace?: string },
-): { type: T; ref: number; options: MessageOptions; event: EventName; payload: Payload } {
-  // The name is checked where the call is made, so that a wrong one rejects.
-  return { type, ref: 0, options: wireOptions(options), event: event as EventName, payload: NO_PAYLOAD };
 }

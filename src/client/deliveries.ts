@@ -14,8 +14,6 @@ const GRACE_MS = 2_000;
 export interface Receipt {
   /** Whether the call waits for it; else it is done with the acceptance, and `onExpired` tells where none came. */
   readonly isAwaited: boolean;
-  /** Longest wait of the call, ms. */
-  readonly timeoutMs: number | undefined;
   onExpired(): void;
 }
 

@@ -1,11 +1,12 @@
 // Calls on their way: writes what waits as far as the connection takes it, numbers it, and hands each call its answer.
 import { GatewayError } from '../protocol/errors.js';
 import type { ClientFrame, GatewayFrame } from '../protocol/frame.js';
-import type { CallFrame, CallQueue, PendingCall } from './call-queue.js';
+import type { CallQueue } from './call-queue.js';
 import type { Environment } from './environment.js';
 import type { Settings } from './options.js';
 import { Outbox } from './outbox.js';
 import type { Payloads } from './payloads.js';
+import type { CallFrame, PendingCall } from './pending-call.js';
 
 /** The way to the gateway, as far as calls are written to it. */
 export interface OpenWire {
@@ -46,7 +47,7 @@ const CONGESTION_POLL_MS = 20;
 
 export interface FlightPort {
   readonly wire: OpenWire;
-  readonly queue: CallQueue;
+  readonly queue: CallQueue<PendingCall>;
   readonly settings: Settings;
   readonly environment: Environment;
   readonly decode: Payloads['decode'];

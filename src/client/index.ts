@@ -2,8 +2,16 @@
 export type { Code } from '../protocol/codes.js';
 export { GatewayError, ProtocolError } from '../protocol/errors.js';
 export type { BackoffRange } from './backoff.js';
-export type { CallOptions } from './calls.js';
-export { Client, type ClientEvents, type RequestOptions } from './client.js';
+export type {
+  BroadcastOptions,
+  CallOptions,
+  MessageCallOptions,
+  PageOptions,
+  PublishOptions,
+  RequestOptions,
+  SendOptions,
+} from './call-options.js';
+export { Client, type ClientEvents } from './client.js';
 export type {
   Call,
   DefaultEvents,
@@ -15,6 +23,6 @@ export type {
 } from './events.js';
 export type { ClientOptions, WhenOffline } from './options.js';
 export type { ClientsPage, Member, MembersPage, SendResult } from './results.js';
-export type { MessageCallOptions, PublishOptions, Room } from './room.js';
+export type { Room } from './room.js';
 export type { State, StateInfo } from './state.js';
 export type { Transport, WebSocketClass, WebSocketLike } from './websocket-class.js';

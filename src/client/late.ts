@@ -1,4 +1,4 @@
 // What a page needs only once it sends, asks or answers: one module, so that one file is loaded for all of it.
-export { Flight } from './flight.js';
+export { CallDesk } from './call-desk.js';
 export { Responder } from './responder.js';
-export { readAnswer } from './results.js';
+export { Verbs } from './verbs.js';

@@ -13,7 +13,6 @@ import {
 import { msgpackClientCodec } from '../protocol/msgpack-codec.js';
 import { offerSubprotocols } from '../protocol/subprotocol.js';
 import { backoff } from './backoff.js';
-import { abortedBy } from './calls.js';
 import { Connection } from './connection.js';
 import type { Environment } from './environment.js';
 import { findWebSocket } from './find-websocket.js';
@@ -23,6 +22,7 @@ import type { Settings } from './options.js';
 import { canMove, type State, type StateInfo } from './state.js';
 import { TokenSource } from './token-source.js';
 import type { WebSocketLike } from './websocket-class.js';
+import { abortedBy } from './withdrawal.js';
 
 /** How a session began: `lost` means that an older one was asked for and is gone. */
 export type Beginning = 'new' | 'resumed' | 'lost';

@@ -17,6 +17,8 @@ export interface LoadingPayload {
   ready: Promise<Payload>;
 }
 
+export type EncodedPayload = Payload | LoadingPayload;
+
 export class Payloads {
   readonly #compressAboveBytes: number;
   readonly #code = new Lazy(() => import('./compression.js'));
@@ -29,7 +31,7 @@ export class Payloads {
   }
 
   /** @throws GatewayError `bad_payload` */
-  encode(data: unknown): Payload | LoadingPayload {
+  encode(data: unknown): EncodedPayload {
     const payload = encodePayload(data);
     const bytes = payload.data.length;
     const threshold = this.#compressAboveBytes;

@@ -1,6 +1,6 @@
 // Who answers requests: handlers by event, each request once; the code that answers is loaded for the first one.
+import { PATIENT } from './call-options.js';
 import type { Caller } from './caller.js';
-import { PATIENT } from './calls.js';
 import type { RequestHandler } from './events.js';
 import type { LateCode } from './late-code.js';
 import { isNewer } from './reader.js';
@@ -43,7 +43,8 @@ export class RequestHandlers {
         caller.report(error);
         // Nothing was executed: whoever asked may ask again. Written at once, because calls wait for the same code.
         const refusal = { type: 'reject', handle, code: 'unavailable', text: '' } as const;
-        if (!caller.tryWrite(refusal)) caller.call(refusal, PATIENT).catch(caller.report);
+        if (!caller.tryWrite(refusal))
+          caller.call(PATIENT, (verbs, options) => verbs.call(refusal, options)).catch(caller.report);
       },
     );
   }

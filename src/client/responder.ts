@@ -1,8 +1,8 @@
 // Answers requests of other clients: one handler per event, each request executed at most once.
 import { CODES, type Code } from '../protocol/codes.js';
 import { GatewayError, ProtocolError } from '../protocol/errors.js';
-import { type Caller, NO_PAYLOAD } from './caller.js';
-import { PATIENT } from './calls.js';
+import { PATIENT } from './call-options.js';
+import type { Caller } from './caller.js';
 import type { RequestHandler } from './events.js';
 
 /** Longest text of a rejection, characters; the protocol allows more, nobody reads more. */
@@ -26,7 +26,9 @@ export class Responder {
     try {
       if (handler === undefined) throw new GatewayError('no_handler');
       const result = await handler(data, from, info);
-      await this.#caller.callWith(result, { type: 'reply', handle, payload: NO_PAYLOAD }, PATIENT);
+      await this.#caller.callWith(result, PATIENT, (verbs, options, payload) =>
+        verbs.reply(handle, payload, options),
+      );
     } catch (error) {
       await this.refuse(handle, error);
     }
@@ -37,10 +39,12 @@ export class Responder {
     // What a handler did not mean to throw is for this application's developer.
     if (!isTyped(error)) this.#caller.report(error, `request rejected: ${String(error)}`);
     const frame = { type: 'reject', handle, code, text: text.slice(0, TEXT_LIMIT_CHARACTERS) } as const;
-    await this.#caller.call(frame, PATIENT).catch((failure: unknown) => {
-      // Closed before the answer: the asking side gets its time-out.
-      if (!isTyped(failure) || failure.code !== 'closed') this.#caller.report(failure);
-    });
+    await this.#caller
+      .call(PATIENT, (verbs, options) => verbs.call(frame, options))
+      .catch((failure: unknown) => {
+        // Closed before the answer: the asking side gets its time-out.
+        if (!isTyped(failure) || failure.code !== 'closed') this.#caller.report(failure);
+      });
   }
 
   /** The text of an unforeseen error may tell a stranger about this application's inside: it stays here unless asked for. */

@@ -1,7 +1,7 @@
 // What the gateway answers to calls, checked before the application sees it.
 import { ProtocolError } from '../protocol/errors.js';
 import { isBoolean, isList, isText, isTextOrNullOrNone, isUint, pick } from '../protocol/fields.js';
-import type { CallFrame } from './call-queue.js';
+import type { CallFrame } from './pending-call.js';
 
 export interface ClientsPage {
   /** Ids of clients that are online. */

@@ -1,27 +1,14 @@
 // One room as the application sees it: join, publish, listen, and who is in it.
-import type { MessageOptions, PublishFrame, Since } from '../protocol/frame.js';
-import type { ClientId, EventName, RoomName } from '../protocol/ids.js';
-import { type Caller, NO_PAYLOAD } from './caller.js';
-import { type CallOptions, PATIENT } from './calls.js';
+import type { Since } from '../protocol/frame.js';
+import type { RoomName } from '../protocol/ids.js';
+import { type CallOptions, type PageOptions, PATIENT, type PublishOptions } from './call-options.js';
+import type { Caller } from './caller.js';
 import type { DataOf, EventOf, MessageHandler, MessageInfo, PresenceChange, Sender } from './events.js';
 import { emitMessage, Listeners, type MessageEvents } from './listeners.js';
 import { HISTORY_LIMIT } from '../protocol/limits.js';
 import type { ReadRoom } from './intake.js';
 import { Reader } from './reader.js';
 import type { Accepted, MembersPage } from './results.js';
-
-export interface MessageCallOptions extends CallOptions {
-  /** At most once, never stored, and not confirmed: the promise resolves when it is written. Offline it fails by default. */
-  volatile?: boolean;
-  /** Id that follows the message, for tracing; 1–64 characters of a name. */
-  trace?: string;
-}
-export interface PublishOptions extends MessageCallOptions {
-  /** Client ids that do not get it. */
-  except?: readonly string[];
-  /** Whether this session gets it too; default true. */
-  self?: boolean;
-}
 
 export interface JoinOptions extends CallOptions {
   /** So many of the room's last messages come first, at most 1000; default none. */
@@ -87,28 +74,18 @@ export class Room<Events extends object = Record<string, unknown>> implements Ro
   /** Idempotent. */
   leave(options?: CallOptions): Promise<void> {
     this.forget();
-    return this.#port.call(this.#frame('leave'), options);
+    return this.#port.call(options, (verbs, made) => verbs.leave(this.name, made));
   }
 
   /** Resolves when the gateway has accepted the message, which is then kept and comes once. Rejects with `not_joined`, `forbidden`, `too_big`, `unknown_outcome`, … */
   publish<E extends EventOf<Events>>(
     event: E,
     data: DataOf<Events, E>,
-    options: PublishOptions = {},
+    options?: PublishOptions,
   ): Promise<Accepted> {
-    const { except, self } = options;
-    const frame: PublishFrame = {
-      type: 'publish',
-      ref: 0,
-      seq: options.volatile ? 0 : null,
-      options: wireOptions(options),
-      room: this.name,
-      event: event as string as EventName,
-      payload: NO_PAYLOAD,
-    };
-    if (except !== undefined) frame.options.except = [...except] as ClientId[];
-    if (self !== undefined) frame.options.self = self;
-    return this.#port.callWith(data, frame, options);
+    return this.#port.callWith(data, options, (verbs, made, payload) =>
+      verbs.publish(this.name, event, payload, made),
+    );
   }
 
   /** Calls `handler` for each message of `event`, or of every event for `*`. Returns a function that removes it. */
@@ -124,14 +101,13 @@ export class Room<Events extends object = Record<string, unknown>> implements Ro
   }
 
   /** One page of the clients in the room, in the order of their ids; 100 unless `limit` (at most 1000) says otherwise. */
-  members(options: CallOptions & { cursor?: string | null; limit?: number } = {}): Promise<MembersPage> {
-    const { cursor = null, limit = 100 } = options;
-    return this.#port.call({ ...this.#frame('members'), cursor, limit }, options);
+  members(options?: PageOptions): Promise<MembersPage> {
+    return this.#port.call(options, (verbs, made) => verbs.members(this.name, made));
   }
 
   /** How many clients are in the room. */
   count(options?: CallOptions): Promise<number> {
-    return this.#port.call(this.#frame('count'), options);
+    return this.#port.call(options, (verbs, made) => verbs.count(this.name, made));
   }
 
   /** @internal */
@@ -175,7 +151,7 @@ export class Room<Events extends object = Record<string, unknown>> implements Ro
 
   async #join(since: Since, options: CallOptions): Promise<void> {
     const { reader } = this;
-    const position = await this.#port.call({ ...this.#frame('join'), since }, options);
+    const position = await this.#port.call(options, (verbs, made) => verbs.join(this.name, since, made));
     // A message may have come before the answer, and is further on.
     if (reader.cursor === undefined) reader.cursor = position;
   }
@@ -200,18 +176,7 @@ export class Room<Events extends object = Record<string, unknown>> implements Ro
       if (!wanted && this.#messages.empty) this.#port.rooms.delete(this.name);
     } else if (wanted !== this.#watched) {
       this.#watched = wanted;
-      this.#port.call({ ...this.#frame('watch'), on: wanted }, PATIENT).catch(failed);
+      this.#port.call(PATIENT, (verbs, made) => verbs.watch(this.name, wanted, made)).catch(failed);
     }
   }
-
-  #frame<T extends 'join' | 'leave' | 'count' | 'members' | 'watch'>(
-    type: T,
-  ): { type: T; ref: number; room: RoomName } {
-    return { type, ref: 0, room: this.name };
-  }
-}
-
-/** What every message's frame can carry of its options. */
-export function wireOptions({ trace }: { trace?: string }): MessageOptions {
-  return trace === undefined ? {} : { trace };
 }

@@ -15,6 +15,9 @@ export interface DecodePayloadOptions {
   inflate?: Inflate;
 }
 
+/** Of no data at all. */
+export const NO_PAYLOAD: Payload = { encoding: PAYLOAD_CODECS.none, data: new Uint8Array() };
+
 const DECODE = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
@@ -22,7 +25,7 @@ const DECODE = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
  * @throws GatewayError `bad_payload` where no codec can carry the value
  */
 export function encodePayload(data: unknown, encodeValue = asMsgpack): Payload {
-  if (data === undefined) return { encoding: PAYLOAD_CODECS.none, data: new Uint8Array() };
+  if (data === undefined) return NO_PAYLOAD;
   if (data instanceof Uint8Array) return { encoding: PAYLOAD_CODECS.bytes, data };
   if (data instanceof ArrayBuffer) return { encoding: PAYLOAD_CODECS.bytes, data: new Uint8Array(data) };
   try {

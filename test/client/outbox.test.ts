@@ -1,17 +1,21 @@
 // Kept messages against a store that refuses, fails, forgets and answers late, behind a connection that breaks: a model.
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { Calls, type CallsPort, type Wire } from '../../src/client/calls.js';
+import type { BroadcastOptions, CallOptions, Made } from '../../src/client/call-options.js';
+import { Calls, type Wire } from '../../src/client/calls.js';
+import type { LateCode } from '../../src/client/late-code.js';
 import { Lazy } from '../../src/client/lazy.js';
 import { settingsOf } from '../../src/client/options.js';
+import type { EncodedPayload } from '../../src/client/payloads.js';
 import type { Accepted } from '../../src/client/results.js';
 import type { State } from '../../src/client/state.js';
+import type { Verbs } from '../../src/client/verbs.js';
 import type { Code } from '../../src/protocol/codes.js';
 import { GatewayError } from '../../src/protocol/errors.js';
 import type { ClientFrame, Payload, PublishFrame } from '../../src/protocol/frame.js';
-import type { EventName, RoomName } from '../../src/protocol/ids.js';
+import type { RoomName } from '../../src/protocol/ids.js';
 import { seedsOr } from '../seeds.js';
-import { ManualEnvironment, TOKEN } from './fixture.js';
+import { codeOf, ManualEnvironment, TOKEN } from './fixture.js';
 
 /** What becomes of one frame at the store. */
 const FATES = [
@@ -90,7 +94,7 @@ class World implements Wire {
 
   constructor(
     options: { acceptTimeoutMs?: number; offlineQueueLimitBytes?: number } = {},
-    code: CallsPort['code'] = CODE,
+    code: LateCode = CODE,
   ) {
     const settings = settingsOf({ token: TOKEN, acceptTimeoutMs: 3_000, ...options });
     this.calls = new Calls({
@@ -101,6 +105,7 @@ class World implements Wire {
       decode: () => {},
       report: () => {},
       onDrain: () => this.drains++,
+      onExpired: () => {},
     });
   }
 
@@ -120,16 +125,10 @@ class World implements Wire {
 
   publish(room: string, text: string): void {
     this.sent.push({ room, text });
-    const frame: PublishFrame = {
-      type: 'publish',
-      ref: 0,
-      seq: null,
-      options: {},
-      room: room as RoomName,
-      event: 'e' as EventName,
-      payload: { encoding: 3, data: new TextEncoder().encode(text) },
-    };
-    this.calls.start(frame).then(
+    const payload: Payload = { encoding: 3, data: new TextEncoder().encode(text) };
+    const make = (verbs: Verbs, made: Made<CallOptions>, kept: EncodedPayload): Promise<Accepted> =>
+      verbs.publish(room as RoomName, 'e', kept, made);
+    this.calls.run({}, make, payload).then(
       (result) => this.outcomes.set(text, result),
       (error: unknown) => this.outcomes.set(text, error instanceof GatewayError ? error.code : 'bad_frame'),
     );
@@ -151,8 +150,8 @@ class World implements Wire {
     const [answer] = this.answers.splice(index % Math.max(1, this.answers.length), 1);
     if (answer === undefined || !this.open) return;
     const { ref, code, expected, id } = answer;
-    if (code === null) this.calls.flight?.succeed(ref, { id });
-    else this.calls.flight?.fail(ref, new GatewayError(code), expected);
+    if (code === null) this.calls.desk?.flight.succeed(ref, { id });
+    else this.calls.desk?.flight.fail(ref, new GatewayError(code), expected);
   }
 
   /** Frames that the gateway had not read are gone; answers are gone too, or come on the next connection. */
@@ -167,13 +166,14 @@ class World implements Wire {
   resume(): void {
     if (this.open) return;
     this.state = 'connected';
-    this.calls.flight?.welcomed(true);
-    this.calls.ahead(() => {});
+    this.calls.desk?.flight.welcomed(true);
+    this.calls.desk?.ahead(() => {});
+    this.calls.load();
   }
 
   doubt(): void {
     for (const name of ROOMS) this.log(name).wasDoubted = true;
-    if (this.open) this.calls.flight?.doubt();
+    if (this.open) this.calls.desk?.flight.doubt();
   }
 
   /** All goes well from here on; either something new or a doubt makes senders look at what they sent before. */
@@ -492,7 +492,7 @@ describe('kept messages', () => {
     world.publish('a', '1');
     world.lose(false);
     world.publish('a', '2');
-    world.calls.flight?.sessionLost();
+    world.calls.desk?.flight.sessionLost();
     world.resume();
     await new Promise((resolve) => setImmediate(resolve));
     expect(world.outcomes.get('1')).toBe('unknown_outcome');
@@ -504,8 +504,9 @@ describe('kept messages', () => {
     const world = new World();
     for (const text of ['1!', '2', '3']) world.publish('a', text);
     const refs = world.written.map(({ ref }) => ref);
-    world.calls.flight?.fail(refs[0] ?? 0, new GatewayError('forbidden'));
-    for (const ref of refs.slice(1)) world.calls.flight?.fail(ref, new GatewayError('out_of_order'), null);
+    world.calls.desk?.flight.fail(refs[0] ?? 0, new GatewayError('forbidden'));
+    for (const ref of refs.slice(1))
+      world.calls.desk?.flight.fail(ref, new GatewayError('out_of_order'), null);
     world.environment.advance(5_000);
     expect(world.written.at(-1)).toMatchObject({ seq: null });
     world.lose(false);
@@ -518,7 +519,7 @@ describe('kept messages', () => {
 
 describe('the code for kept messages', () => {
   /** Cannot be loaded the first times. */
-  const failing = (times: number): CallsPort['code'] =>
+  const failing = (times: number): LateCode =>
     new Lazy(async () => {
       if (times-- > 0) throw new Error('404');
       return CODE.load();
@@ -566,6 +567,67 @@ describe('the code for kept messages', () => {
     world.resume();
     await turns();
     expect(world.written).toHaveLength(1);
+  });
+
+  test('is not waited for by calls that were aborted, timed out, want no waiting or are too many', async () => {
+    const world = new World({ offlineQueueLimitBytes: 1_000 }, failing(Infinity));
+    const controller = new AbortController();
+    const never = (): Promise<undefined> => Promise.reject(new Error('made without its code'));
+    const payload: Payload = { encoding: 3, data: new Uint8Array(600) };
+    const outcomes = [
+      world.calls.run({ signal: AbortSignal.abort() }, never),
+      world.calls.run({ signal: controller.signal }, never),
+      world.calls.run({}, never, undefined, 500),
+      world.calls.run({}, never, undefined, 5_000),
+      world.calls.run({}, never, payload),
+      world.calls.run({}, never, payload),
+      world.calls.run({ volatile: true }, never),
+    ].map((call) => codeOf(call));
+    expect(world.calls.bufferedBytes).toBe(600);
+    controller.abort();
+    world.environment.advance(500);
+    world.lose(false);
+    world.calls.end(new GatewayError('closed'));
+    expect(await Promise.all(outcomes)).toEqual([
+      'aborted',
+      'aborted',
+      'timeout',
+      'closed',
+      'closed',
+      'queue_full',
+      'offline',
+    ]);
+    expect([world.calls.bufferedBytes, world.environment.pending]).toEqual([0, 0]);
+  });
+
+  test('tells by drain that less waits when a call was refused before it was there', async () => {
+    const world = new World({ offlineQueueLimitBytes: 10 }, failing(1));
+    world.publish('a', 'x');
+    world.publish('a', 'y'.repeat(10));
+    await turns();
+    expect([world.outcomes.get('y'.repeat(10)), world.drains]).toEqual(['queue_full', 0]);
+    world.environment.advance(1_000);
+    await turns();
+    world.process(1, 'stored');
+    world.answer(0);
+    expect(world.drains).toBe(1);
+  });
+
+  test('makes calls with the options and the bytes that they were given', async () => {
+    const world = new World({}, failing(1));
+    const data = new TextEncoder().encode('before');
+    const options: BroadcastOptions = { trace: 'before' };
+    const make = (verbs: Verbs, made: Made<BroadcastOptions>, payload: EncodedPayload): Promise<Accepted> =>
+      verbs.publish('a' as RoomName, 'e', payload, made);
+    world.calls.run(options, make, { encoding: 3, data }).catch(() => {});
+    data.fill(0);
+    options.trace = 'after';
+    await turns();
+    world.environment.advance(1_000);
+    await turns();
+    expect(world.written.map(({ payload, options: { trace } }) => [read(payload), trace])).toEqual([
+      ['before', 'before'],
+    ]);
   });
 
   test('leaves no timer behind when the client is closed while it cannot be had', async () => {

@@ -86,7 +86,7 @@ export async function run(
 export async function waitFor<Value>(
   what: string,
   probe: () => Value | Promise<Value>,
-  timeoutMs = 20_000,
+  timeoutMs = 45_000,
 ): Promise<NonNullable<Value>> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {

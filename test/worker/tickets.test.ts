@@ -33,7 +33,7 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
     alice = new Client(deployment.gateways[0]?.url ?? '', { token: tokenOf('alice') });
     await alice.connect();
     await alice.room('lobby').join();
-  });
+  }, 60_000);
   afterAll(async () => {
     await alice.close();
     await deployment.stop();

@@ -1,7 +1,7 @@
 // Waiting for what a connection does: a channel that opens, tracks that are agreed on, media that flows.
 import { GatewayError } from '../../protocol/errors.js';
-import { abortedBy } from '../calls.js';
 import type { Environment } from '../environment.js';
+import { onWithdrawal } from '../withdrawal.js';
 
 export interface WaitOptions {
   /** Longest wait, ms; default 30 000. */
@@ -23,12 +23,12 @@ export class Waits {
   /** Resolves when `probe` is true at a look, rejects where it throws. `lastError` explains a time-out. */
   until(probe: () => boolean, options: WaitOptions, lastError: () => unknown): Promise<void> {
     const { timeoutMs = WAIT_DEFAULT_MS, signal } = options;
-    if (signal?.aborted) return Promise.reject(abortedBy(signal));
+    if (signal?.aborted)
+      return Promise.reject(new GatewayError('aborted', undefined, { cause: signal.reason }));
     return new Promise((resolve, reject) => {
       const end = (): void => {
         this.#open.delete(wait);
-        cancel();
-        signal?.removeEventListener('abort', abort);
+        stop();
       };
       const wait = {
         look: (): void => {
@@ -45,11 +45,12 @@ export class Waits {
           reject(error instanceof Error ? error : new GatewayError('rejected', undefined, { cause: error }));
         },
       };
-      const abort = (): void => wait.fail(abortedBy(signal));
-      const cancel = this.#environment.after(timeoutMs, () =>
-        wait.fail(new GatewayError('timeout', undefined, { cause: lastError() })),
+      const patience = { signal, timeoutMs, madeAt: this.#environment.now() };
+      const stop = onWithdrawal(patience, this.#environment, (error) =>
+        wait.fail(
+          error.code === 'timeout' ? new GatewayError('timeout', undefined, { cause: lastError() }) : error,
+        ),
       );
-      signal?.addEventListener('abort', abort);
       this.#open.add(wait);
       wait.look();
     });

@@ -1,0 +1,20 @@
+// A call whose frame is made, until it is settled.
+import type { ClientFrame } from '../protocol/frame.js';
+import type { WaitingCall } from './call-queue.js';
+import type { FollowedMessage } from './deliveries.js';
+
+/** A frame that is numbered when it is written: `ref`, and of a request the time that is left, are set then. */
+export type CallFrame = Exclude<
+  ClientFrame,
+  { type: 'hello' | 'pong' | 'bye' | 'receipt' | 'confirm' | 'ack' }
+>;
+
+export interface PendingCall extends FollowedMessage, WaitingCall {
+  readonly frame: CallFrame;
+  /** Written once and not kept by the gateway: it has no answer, or none that is awaited. */
+  readonly isVolatile: boolean;
+  readonly startedAt: number;
+  /** False while its payload is being compressed. */
+  ready: boolean;
+  settled: boolean;
+}

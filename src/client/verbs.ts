@@ -1,0 +1,198 @@
+// What an application can ask of the gateway, each as a call: its frame from what the application said.
+import { GatewayError, ProtocolError } from '../protocol/errors.js';
+import type {
+  BroadcastFrame,
+  MessageOptions,
+  Payload,
+  PublishFrame,
+  RequestFrame,
+  SendFrame,
+  Since,
+} from '../protocol/frame.js';
+import { type ClientId, type EventName, isEventName, type RoomName } from '../protocol/ids.js';
+import { REQUEST_TIMEOUT_LIMIT_MS } from '../protocol/limits.js';
+import { NO_PAYLOAD } from '../protocol/payload.js';
+import type { CallDesk } from './call-desk.js';
+import type {
+  BroadcastOptions,
+  CallOptions,
+  Made,
+  PageOptions,
+  PublishOptions,
+  RequestOptions,
+  SendOptions,
+} from './call-options.js';
+import type { Receipt } from './deliveries.js';
+import type { EncodedPayload } from './payloads.js';
+import type { CallFrame } from './pending-call.js';
+import type { Accepted, AnswerTo, ClientsPage, MembersPage, SendResult } from './results.js';
+
+/** A frame that carries data of the application. */
+type Carrier = Extract<CallFrame, { payload: Payload }>;
+
+export interface VerbsPort {
+  /** Nobody got a message in time, and no promise tells. */
+  onExpired(message: { to: string; event: string; id: string | null }): void;
+}
+
+export class Verbs {
+  readonly #desk: CallDesk;
+  readonly #port: VerbsPort;
+
+  constructor(desk: CallDesk, port: VerbsPort) {
+    this.#desk = desk;
+    this.#port = port;
+  }
+
+  /** Any call without data of the application. */
+  call<Frame extends CallFrame>(frame: Frame, options: Made<CallOptions>): Promise<AnswerTo<Frame>> {
+    return this.#desk.start(frame, options);
+  }
+
+  async send(
+    to: string | readonly string[],
+    event: string,
+    payload: EncodedPayload,
+    options: Made<SendOptions>,
+  ): Promise<SendResult> {
+    if (typeof to === 'string') return this.#sendTo(to, event, payload, options);
+    const targets = [...new Set(to)];
+    if (options.volatile) return this.#sendTo(targets, event, payload, options);
+    const absent: string[] = [];
+    let refusal: unknown = new ProtocolError('bad_parameter');
+    const failures: unknown[] = [];
+    // Each has a channel of its own, and is told on its own whether the target exists.
+    const sent = targets.map((target) =>
+      this.#sendTo(target, event, payload, options).catch((error: unknown) => {
+        if (error instanceof GatewayError && error.code === 'not_found') absent.push(target);
+        else failures.push(error);
+        refusal = error;
+      }),
+    );
+    await Promise.all(sent);
+    if (failures.length > 0) throw failures[0];
+    if (absent.length === targets.length) throw refusal;
+    return { id: null, absent };
+  }
+
+  #sendTo(
+    to: string | string[],
+    event: string,
+    payload: EncodedPayload,
+    options: Made<SendOptions>,
+  ): Promise<SendResult> {
+    const { delivered = false, ttlMs, offline } = options;
+    const seq = options.volatile ? 0 : null;
+    const frame: SendFrame = { ...message('send', event, options), seq, to };
+    if (ttlMs !== undefined) frame.options.ttlMs = ttlMs;
+    if (offline !== undefined) frame.options.offline = offline;
+    let receipt: Receipt | undefined;
+    if (delivered || ttlMs !== undefined) {
+      frame.options.delivered = true;
+      receipt = {
+        isAwaited: delivered,
+        onExpired: () => void accepted.then(({ id }) => this.#port.onExpired({ to: String(to), event, id })),
+      };
+    }
+    const accepted = this.#carry(frame, payload, options, receipt);
+    return accepted;
+  }
+
+  publish(
+    room: RoomName,
+    event: string,
+    payload: EncodedPayload,
+    options: Made<PublishOptions>,
+  ): Promise<Accepted> {
+    const { except, self } = options;
+    const seq = options.volatile ? 0 : null;
+    const frame: PublishFrame = { ...message('publish', event, options), seq, room };
+    if (except !== undefined) frame.options.except = [...except] as ClientId[];
+    if (self !== undefined) frame.options.self = self;
+    return this.#carry(frame, payload, options);
+  }
+
+  broadcast(event: string, payload: EncodedPayload, options: Made<BroadcastOptions>): Promise<void> {
+    const frame: BroadcastFrame = message('broadcast', event, options);
+    return this.#carry(frame, payload, options);
+  }
+
+  request(
+    to: string,
+    event: string,
+    payload: EncodedPayload,
+    options: Made<RequestOptions>,
+  ): Promise<unknown> {
+    const { timeoutMs = REQUEST_TIMEOUT_LIMIT_MS } = options;
+    const frame: RequestFrame = { ...message('request', event, options), timeoutMs, to };
+    return this.#carry(frame, payload, options);
+  }
+
+  reply(handle: string, payload: EncodedPayload, options: Made<CallOptions>): Promise<void> {
+    return this.#carry({ type: 'reply', handle, payload: NO_PAYLOAD }, payload, options);
+  }
+
+  /** Resolves with where the room stands. */
+  join(room: RoomName, since: Since, options: Made<CallOptions>): Promise<string | null | undefined> {
+    return this.call({ type: 'join', ref: 0, room, since }, options);
+  }
+
+  leave(room: RoomName, options: Made<CallOptions>): Promise<void> {
+    return this.call({ type: 'leave', ref: 0, room }, options);
+  }
+
+  count(room: RoomName, options: Made<CallOptions>): Promise<number> {
+    return this.call({ type: 'count', ref: 0, room }, options);
+  }
+
+  /** Whether presence events of the room are wanted. */
+  watch(room: RoomName, on: boolean, options: Made<CallOptions>): Promise<void> {
+    return this.call({ type: 'watch', ref: 0, room, on }, options);
+  }
+
+  members(room: RoomName, options: Made<PageOptions>): Promise<MembersPage> {
+    const { cursor = null, limit = 100 } = options;
+    return this.call({ type: 'members', ref: 0, room, cursor, limit }, options);
+  }
+
+  clients(options: Made<PageOptions & { prefix?: string }>): Promise<ClientsPage> {
+    const { prefix = '', cursor = null, limit = 100 } = options;
+    return this.call({ type: 'clients', ref: 0, prefix, cursor, limit }, options);
+  }
+
+  leaveAll(options: Made<CallOptions>): Promise<void> {
+    return this.call({ type: 'leaveAll', ref: 0 }, options);
+  }
+
+  online(client: string, options: Made<CallOptions>): Promise<boolean> {
+    return this.call({ type: 'online', ref: 0, client: client as ClientId }, options);
+  }
+
+  /** Resolves with the life time of the refreshed token, ms, where the gateway says it. */
+  token(token: string, options: Made<CallOptions>): Promise<number | null> {
+    return this.call({ type: 'token', ref: 0, token }, options);
+  }
+
+  async #carry<Frame extends Carrier>(
+    frame: Frame,
+    payload: EncodedPayload,
+    options: Made<CallOptions>,
+    receipt?: Receipt,
+  ): Promise<AnswerTo<Frame>> {
+    if ('event' in frame && !isEventName(frame.event))
+      throw new ProtocolError('bad_parameter', 'Not an event name.');
+    if ('ready' in payload) return this.#desk.start(frame, options, { loading: payload, receipt });
+    frame.payload = payload;
+    return this.#desk.start(frame, options, { receipt });
+  }
+}
+
+function message<T extends 'send' | 'publish' | 'broadcast' | 'request'>(
+  type: T,
+  event: string,
+  { trace }: { trace?: string },
+): { type: T; ref: number; options: MessageOptions; event: EventName; payload: Payload } {
+  const options: MessageOptions = trace === undefined ? {} : { trace };
+  // The name is checked before the frame is written, so that a wrong one rejects.
+  return { type, ref: 0, options, event: event as EventName, payload: NO_PAYLOAD };
+}
