@@ -17,6 +17,13 @@ const LAZY = {
   // With codecs that know its frames: those of the entry do not.
   'client/dialogues.ts': ['Dialogues'],
   'client/late.ts': ['CallDesk', 'Responder', 'Verbs'],
+  'client/rtc/rtc.ts': [
+    'GatewaySignaling',
+    'LoopbackSignaling',
+    'RTCSignalingPeer',
+    'peersOf',
+    'simplePeerSignaling',
+  ],
   'client/ways.ts': ['choose'],
   'protocol/json-codec.ts': ['jsonClientCodec'],
 };

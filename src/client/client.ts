@@ -26,6 +26,7 @@ import { Payloads } from './payloads.js';
 import { RequestHandlers } from './request-handlers.js';
 import type { ClientsPage, SendResult } from './results.js';
 import { Room, type RoomPort } from './room.js';
+import type { PeerCallOptions, Peers, RTCSignalingPeer } from './rtc/rtc.js';
 import type { State, StateInfo } from './state.js';
 import type { Stream } from './streams/stream.js';
 import type { BroadcastStream } from './streams/broadcast.js';
@@ -71,6 +72,7 @@ export class Client<Events extends object = DefaultEvents> {
   readonly #calls: Calls;
   readonly #late: LateCode = new Lazy(() => import('./late.js'));
   readonly #dialogueCode = new Lazy(() => import('./dialogues.js'));
+  readonly #rtc = new Lazy(() => import('./rtc/rtc.js'));
   readonly #port: RoomPort = {
     dialogues: (run) => this.#dialogues(run),
     rooms: this.#rooms,
@@ -151,7 +153,7 @@ export class Client<Events extends object = DefaultEvents> {
     return this.#calls.bufferedBytes;
   }
 
-  /** `RTCIceServer` values for `new RTCPeerConnection({ iceServers })`; empty before the first connection. */
+  /** `RTCIceServer` values for `new RTCPeerConnection({ iceServers })`, with TURN credentials that are still good; empty before the first connection. */
   get iceServers(): Welcome['iceServers'] {
     return this.#link.welcome?.iceServers ?? [];
   }
@@ -313,6 +315,24 @@ export class Client<Events extends object = DefaultEvents> {
     this.#dialogues((dialogues) => dialogues.deliver(unit)).catch(this.#report);
   }
 
+  /**
+   * A peer connection with a client, or one session of it: the one that there is, or a new one. Its operations of both sides may
+   * overlap (see `RTCSignalingPeer`). `configuration` is that of `RTCPeerConnection`; its `iceServers` are the gateway's unless given.
+   * The other side calls `peer` too, or has an `onPeer` handler. Resolves when this client is connected.
+   */
+  async peer(
+    to: string,
+    configuration?: RTCConfiguration,
+    options?: PeerCallOptions,
+  ): Promise<RTCSignalingPeer> {
+    return (await this.#rtc.load()).peersOf(this).peer(to, configuration, options);
+  }
+
+  /** Takes the peers that other clients make. Resolves, when calls can come, with a function that removes the handler. */
+  async onPeer(...handler: Parameters<Peers['onPeer']>): Promise<() => void> {
+    return (await this.#rtc.load()).peersOf(this).onPeer(...handler);
+  }
+
   /** Of what can be said again. */
   #tryWrite(frame: ClientFrame): boolean {
     if (this.#link.open) this.#link.write(frame);
@@ -360,6 +380,11 @@ export class Client<Events extends object = DefaultEvents> {
       case 'gap':
       case 'position':
         return this.#intake.notice(frame);
+      case 'iceServers': {
+        const { welcome } = this.#link;
+        if (welcome !== null) welcome.iceServers = frame.servers;
+        return;
+      }
       case 'requested':
         return this.#handlers.take(frame.handle, (responder) =>
           this.#intake.decode(

@@ -66,6 +66,8 @@ export function formatGatewayFrame(frame: GatewayFrame): Outline {
       return outline([type, frame.stream, frame.from, frame.session, frame.code, frame.text], frame.payload);
     case 'presence':
       return outline([type, frame.room, frame.joined, frame.left, frame.count]);
+    case 'iceServers':
+      return outline([type, frame.servers]);
     default:
       return frame satisfies never;
   }

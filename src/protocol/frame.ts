@@ -61,6 +61,8 @@ export const TYPES = {
   cut: 72,
   wasCut: 73,
   readerGone: 75,
+
+  iceServers: 96,
 } as const;
 export type FrameType = keyof typeof TYPES;
 
@@ -497,6 +499,11 @@ export interface PresenceFrame {
   left: string[];
   count: number;
 }
+/** TURN credentials that take the place of those in the welcome, before these expire. */
+export interface IceServersFrame {
+  type: 'iceServers';
+  servers: Welcome['iceServers'];
+}
 
 /** Somebody opens a stream to this session; `channel` is the room that it is for, if it is. */
 export interface OfferFrame {
@@ -572,7 +579,8 @@ export type GatewayFrame =
   | PieceFrame
   | CreditedFrame
   | WasCutFrame
-  | ReaderGoneFrame;
+  | ReaderGoneFrame
+  | IceServersFrame;
 
 /** As `CLIENT_FIELDS`. */
 export const GATEWAY_FIELDS = {
@@ -598,6 +606,7 @@ export const GATEWAY_FIELDS = {
   credited: ['stream', 'upTo', 'limit', 'ask'],
   wasCut: ['stream', 'code', 'text'],
   readerGone: ['stream', 'from', 'session', 'code', 'text', 'payload'],
+  iceServers: ['servers'],
 } as const satisfies FieldsOf<GatewayFrame>;
 
 /** Which fields frames have, by type. */
