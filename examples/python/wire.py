@@ -383,7 +383,7 @@ def _json_array(text: str) -> list[tuple[Any, str]]:
 
 
 def payload_from_json(name: Any, value: Any, text: str) -> Payload | None:
-    """The payload of a JSON frame (section 5), None where it is none. `text` is what `value` was parsed from."""
+    """The payload of a JSON frame (section 6), None where it is none. `text` is what `value` was parsed from."""
     if name == "none":
         return Payload(0, b"") if value is None else None
     if name == "json":

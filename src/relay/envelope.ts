@@ -1,8 +1,8 @@
 // The envelope: what workers say to each other. A small binary form of its own, so that no client frame can be one.
 import type { Code } from '../protocol/codes.js';
-import type { Ask, Part, Payload } from '../protocol/frame.js';
-import type { ClientId, EventName, RoomName, SessionId, StreamId, WorkerId } from '../protocol/ids.js';
+import type { ClientId, SessionId, WorkerId } from '../protocol/ids.js';
 import { FieldReader, FieldWriter } from './fields.js';
+import { readStream, type StreamEnvelope, writeStream } from './stream-envelope.js';
 
 /** A volatile message for sessions of a client that the origin believes to be at the destination. */
 export interface DeliverEnvelope {
@@ -83,37 +83,6 @@ export interface ErrandDoneEnvelope {
   close: number;
   body: Uint8Array;
 }
-/** One step of a stream, to its other end or to all readers of it at the destination. */
-export interface StreamEnvelope {
-  kind: 'stream';
-  origin: WorkerId;
-  /** Null: to whom the offer is for, or to each session that holds the other end of the stream. */
-  to: { client: ClientId; session: SessionId } | null;
-  from: ClientId;
-  sender: SessionId;
-  stream: StreamId;
-  /** Whether the sender opened it: two who say so of themselves, or neither, have no stream. */
-  opened: boolean;
-  step: StreamStep;
-}
-/** How a `missing` notice names the step of a stream that found nobody. */
-export function handleOf({ sender, stream }: StreamEnvelope): string {
-  return `~${sender} ${stream}`;
-}
-export type StreamStep =
-  /** `streams`, `send`: patterns of clients that an offer to several reaches; both have to match. */
-  | {
-      kind: 'offer';
-      room: RoomName | null;
-      name: EventName;
-      streams: string[];
-      send: string[];
-      payload: Payload;
-    }
-  | { kind: 'attach'; upTo: number; limit: number }
-  | { kind: 'chunk'; offset: number; part: Part; payload: Payload }
-  | { kind: 'credit'; upTo: number; limit: number; ask: Ask }
-  | { kind: 'cut'; code: Code; text: string };
 export type Envelope =
   | DeliverEnvelope
   | MissingEnvelope
@@ -193,40 +162,9 @@ export class EnvelopeEncoder {
           .string(String(envelope.close))
           .end(envelope.body);
       case 'stream':
-        return this.stream(writer, envelope);
+        return writeStream(writer, envelope);
       default:
         return envelope satisfies never;
-    }
-  }
-
-  private stream(
-    writer: FieldWriter,
-    { origin, to, from, sender, stream, opened, step }: StreamEnvelope,
-  ): Buffer {
-    writer.string(origin).string(to?.client ?? '');
-    writer.string(to?.session ?? '');
-    writer.string(from).string(sender).string(stream);
-    writer.string(opened ? 'o' : 'a').string(step.kind);
-    switch (step.kind) {
-      case 'offer':
-        writer
-          .string(step.room ?? '')
-          .string(step.name)
-          .list(step.streams)
-          .list(step.send);
-        return writer.string(String(step.payload.encoding)).end(step.payload.data);
-      case 'attach':
-        return writer.string(String(step.upTo)).string(String(step.limit)).end(NOTHING);
-      case 'chunk':
-        writer.string(String(step.offset)).string(String(step.part));
-        return writer.string(String(step.payload.encoding)).end(step.payload.data);
-      case 'credit':
-        writer.string(String(step.upTo)).string(String(step.limit));
-        return writer.string(String(step.ask)).end(NOTHING);
-      case 'cut':
-        return writer.string(step.code).string(step.text).end(NOTHING);
-      default:
-        return step satisfies never;
     }
   }
 
@@ -336,58 +274,6 @@ function readErrand(reader: FieldReader): ErrandEnvelope | null {
   const binary = reader.string() !== '';
   if (work !== 'post' && work !== 'poll') return null;
   return { kind: 'errand', origin, handle, connection, work, number, binary, body: reader.rest() };
-}
-
-function readStream(reader: FieldReader): StreamEnvelope | null {
-  const origin = reader.string() as WorkerId;
-  const client = reader.string() as ClientId;
-  const session = reader.string() as SessionId;
-  const envelope = {
-    kind: 'stream',
-    origin,
-    to: session === '' ? null : { client, session },
-    from: reader.string() as ClientId,
-    sender: reader.string() as SessionId,
-    stream: reader.string() as StreamId,
-    opened: reader.string() === 'o',
-  } as const;
-  const step = readStep(reader);
-  return step === null ? null : { ...envelope, step };
-}
-
-function readStep(reader: FieldReader): StreamStep | null {
-  const kind = reader.string();
-  switch (kind) {
-    case 'offer': {
-      const room = reader.string() as RoomName;
-      const name = reader.string() as EventName;
-      const streams = reader.list();
-      const send = reader.list();
-      return { kind, room: room === '' ? null : room, name, streams, send, payload: readPayload(reader) };
-    }
-    case 'attach':
-      return { kind, upTo: Number(reader.string()), limit: Number(reader.string()) };
-    case 'chunk': {
-      const offset = Number(reader.string());
-      const part = Number(reader.string()) as Part;
-      return { kind, offset, part, payload: readPayload(reader) };
-    }
-    case 'credit':
-      return {
-        kind,
-        upTo: Number(reader.string()),
-        limit: Number(reader.string()),
-        ask: Number(reader.string()) as Ask,
-      };
-    case 'cut':
-      return { kind, code: reader.string() as Code, text: reader.string() };
-    default:
-      return null;
-  }
-}
-
-function readPayload(reader: FieldReader): Payload {
-  return { encoding: Number(reader.string()), data: reader.rest() };
 }
 
 function readLetter(reader: FieldReader): LetterEnvelope['letter'] | null {

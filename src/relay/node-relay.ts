@@ -2,7 +2,8 @@
 import type { Server } from 'node:net';
 import { join } from 'node:path';
 import type { WorkerId } from '../protocol/ids.js';
-import { decodeEnvelope, type Envelope, EnvelopeEncoder, handleOf } from './envelope.js';
+import { decodeEnvelope, type Envelope, EnvelopeEncoder } from './envelope.js';
+import { handleOf } from './stream-envelope.js';
 import { connectLink, type Link, type LinkHandlers, listenLinks } from './link.js';
 import {
   type EnvelopeListener,

@@ -1,6 +1,6 @@
 // Who is at the other end of a stream, and where.
 import type { ClientId, SessionId, WorkerId } from '../protocol/ids.js';
-import type { StreamStep } from './envelope.js';
+import type { StreamStep } from './stream-envelope.js';
 
 export interface Peer {
   readonly client: ClientId;
@@ -12,4 +12,8 @@ export interface Peer {
   isLookedUp: boolean;
   /** What is for it as soon as it is found, but for chunks: their sender keeps them. */
   readonly waiting: StreamStep[];
+}
+
+export function newPeer(client: ClientId, session: SessionId, isHeard: boolean): Peer {
+  return { client, session, worker: null, isHeard, isLookedUp: false, waiting: [] };
 }

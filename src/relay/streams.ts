@@ -6,10 +6,8 @@ import {
   type ChunkFrame,
   type CreditFrame,
   type CutFrame,
-  type GatewayFrame,
   type OpenStreamFrame,
   PARTS,
-  type Payload,
 } from '../protocol/frame.js';
 import {
   type ClientId,
@@ -19,27 +17,24 @@ import {
   type WorkerId,
 } from '../protocol/ids.js';
 import { STREAM_CHUNK_COST_BYTES } from '../protocol/limits.js';
-import {
-  compilePatterns,
-  matches,
-  mayStream,
-  type Permissions,
-  sendPatterns,
-  streamPatterns,
-} from '../session/permissions.js';
+import { msgpackCodec } from '../protocol/msgpack-codec.js';
+import { mayStream, type Permissions, sendPatterns, streamPatterns } from '../session/permissions.js';
+import { PreparedFrame } from '../session/prepared-frame.js';
 import type { Refusals } from '../session/refusals.js';
 import type { SessionRegistry } from '../session/registry.js';
 import type { Session } from '../session/session.js';
-import type { SessionPlace } from '../session/store/store.js';
 import type { TimerWheel } from '../session/wheel.js';
-import type { StreamEnvelope, StreamStep } from './envelope.js';
-import { handleOf } from './envelope.js';
 import { ReaderGroup } from './reader-group.js';
 import type { Relay } from './relay.js';
 import { refusalOf } from './authorize.js';
 import type { RouteCache } from './route-cache.js';
 import { type End, StreamEnds } from './stream-ends.js';
-import type { Peer } from './stream-peer.js';
+import type { ChunkStep, OfferStep, StreamEnvelope } from './stream-envelope.js';
+import { StreamNotices } from './stream-notices.js';
+import { StreamOffers } from './stream-offers.js';
+import { newPeer, type Peer } from './stream-peer.js';
+import { StreamReaders } from './stream-readers.js';
+import { StreamWays } from './stream-ways.js';
 
 /**
  * A session that has just come back may not have said yet which streams it holds: so long after its welcome an unknown stream is
@@ -47,12 +42,7 @@ import type { Peer } from './stream-peer.js';
  */
 const SETTLING_MS = 5_000;
 
-/** The store may still name the place that was left: it is not asked again at once, ms. */
-const NUDGE_AFTER_MS = 100;
-
 const SESSION_OVER = 'The session at the other end is over.';
-/** Steps, but for chunks, that wait for one other end to be found. */
-const STEPS_WAITING_LIMIT = 4;
 
 export interface StreamsOptions {
   worker: WorkerId;
@@ -76,8 +66,28 @@ export interface StreamsOptions {
  */
 export class Streams {
   private readonly ends = new StreamEnds();
+  private readonly notices: StreamNotices;
+  private readonly ways: StreamWays;
+  private readonly offers: StreamOffers;
+  private readonly readers: StreamReaders;
 
-  constructor(private readonly options: StreamsOptions) {}
+  constructor(private readonly options: StreamsOptions) {
+    const { ends } = this;
+    const notices = (this.notices = new StreamNotices(options));
+    const ways = (this.ways = new StreamWays({
+      ...options,
+      ends,
+      notices,
+      receive: (envelope) => {
+        this.receive(envelope);
+      },
+      gone: (end, peer) => {
+        this.gone(end, peer);
+      },
+    }));
+    this.offers = new StreamOffers({ ...options, ends, ways, notices });
+    this.readers = new StreamReaders({ ...options, ways, notices });
+  }
 
   /** Ends that sessions of this worker hold. */
   get size(): number {
@@ -88,13 +98,13 @@ export class Streams {
     const { stream, to, room, drop } = frame;
     const known = this.ends.get(session, stream);
     if (known !== undefined && (!known.opened || (known.group === null) !== (to !== null))) {
-      this.refuse(session, stream, 'bad_parameter', 'The stream is open already.');
+      this.notices.refuse(session, stream, 'bad_parameter', 'The stream is open already.');
       return;
     }
     const address = to === null ? null : parseAddress(to);
     if (address !== null && !mayStream(session.identity.permissions, address.client)) {
       if (known !== undefined) this.ends.remove(known);
-      this.refuse(session, stream, 'not_found');
+      this.notices.refuse(session, stream, 'not_found');
       return;
     }
     const end =
@@ -102,7 +112,7 @@ export class Streams {
       this.take(session, { stream, opened: true, room, peer: null, drop: to === null ? drop : null });
     if (end === null) return;
     const { permissions } = session.identity;
-    const step: StreamStep = {
+    const step: OfferStep = {
       kind: 'offer',
       room,
       name: frame.name,
@@ -110,8 +120,7 @@ export class Streams {
       send: room === null ? sendPatterns(permissions) : ['*'],
       payload: frame.payload,
     };
-    if (address === null) this.offerToAll(end, step);
-    else this.offerTo(end, address, step);
+    this.offers.send(end, address, step);
   }
 
   attach(session: Session, frame: AttachStreamFrame): void {
@@ -120,26 +129,26 @@ export class Streams {
     const peer =
       address === null || address.session === null ? null : newPeer(address.client, address.session, true);
     if (opened && peer !== null && !mayStream(session.identity.permissions, peer.client)) {
-      this.refuse(session, stream, 'not_found');
+      this.notices.refuse(session, stream, 'not_found');
       return;
     }
     const known = this.ends.get(session, stream);
     if (known !== undefined) {
       if (known.opened !== opened || known.peer?.session !== peer?.session) {
-        this.refuse(session, stream, 'bad_parameter', 'The stream is open already.');
+        this.notices.refuse(session, stream, 'bad_parameter', 'The stream is open already.');
         return;
       }
     }
     const end =
       known ??
       this.take(session, { stream, opened, room, peer, drop: peer === null ? drop : null, gathers: true });
-    if (end !== null) this.pass(end, { kind: 'attach', upTo, limit });
+    if (end !== null) this.ways.pass(end, { kind: 'attach', upTo, limit });
   }
 
   chunk(session: Session, { stream, offset, part, payload }: ChunkFrame): void {
     const end = this.ends.get(session, stream);
     if (end === undefined) {
-      this.unknown(session, stream);
+      this.notices.unknown(session, stream);
       return;
     }
     const after = offset + payload.data.length + STREAM_CHUNK_COST_BYTES;
@@ -149,18 +158,19 @@ export class Streams {
       return;
     }
     if (end.group === null && end.peer !== null)
-      this.sendTo(end, end.peer, { kind: 'chunk', offset, part, payload });
+      this.ways.sendTo(end, end.peer, { kind: 'chunk', offset, part, payload });
     else if (end.group !== null) {
       end.group.passed(after);
-      this.pass(end, { kind: 'chunk', offset, part, payload });
+      this.ways.pass(end, { kind: 'chunk', offset, part, payload });
     }
   }
 
   credit(session: Session, { stream, upTo, limit, ask }: CreditFrame): void {
     const end = this.ends.get(session, stream);
-    if (end === undefined) this.unknown(session, stream);
+    if (end === undefined) this.notices.unknown(session, stream);
     // Readers of a stream to several write nothing that the opener could give credit for.
-    else if (end.group === null || ask !== ASKS.nothing) this.pass(end, { kind: 'credit', upTo, limit, ask });
+    else if (end.group === null || ask !== ASKS.nothing)
+      this.ways.pass(end, { kind: 'credit', upTo, limit, ask });
   }
 
   cut(session: Session, { stream, to, code, text }: CutFrame): void {
@@ -168,14 +178,14 @@ export class Streams {
     if (end === undefined) {
       const address = to === null ? null : parseAddress(to);
       if (address?.session !== undefined && address.session !== null)
-        this.refuseOffer(session, stream, newPeer(address.client, address.session, true), {
+        this.ways.refuseOffer(session, stream, newPeer(address.client, address.session, true), {
           kind: 'cut',
           code,
           text,
         });
       return;
     }
-    this.pass(end, { kind: 'cut', code, text });
+    this.ways.pass(end, { kind: 'cut', code, text });
     this.ends.remove(end);
     this.options.countCut(code);
   }
@@ -183,7 +193,7 @@ export class Streams {
   /** The connection is gone: what the session held it says again, on whichever worker it comes back to, unless it said that it is over. */
   leave(session: Session): void {
     for (const end of [...this.ends.of(session)]) {
-      if (session.ended) this.pass(end, { kind: 'cut', code: 'unknown_outcome', text: SESSION_OVER });
+      if (session.ended) this.ways.pass(end, { kind: 'cut', code: 'unknown_outcome', text: SESSION_OVER });
       this.ends.remove(end);
     }
   }
@@ -199,7 +209,11 @@ export class Streams {
   receive(envelope: StreamEnvelope): void {
     const { to, step } = envelope;
     if (step.kind === 'offer') {
-      this.receiveOffer(envelope, step);
+      this.offers.receive(envelope, step);
+      return;
+    }
+    if (to === null && step.kind === 'chunk') {
+      this.copy(envelope, step);
       return;
     }
     if (to === null) {
@@ -209,13 +223,25 @@ export class Streams {
     }
     const session = this.options.registry.get(to.session);
     if (session === undefined || session.ref.client !== to.client) {
-      this.tellMissing(envelope);
+      this.ways.tellMissing(envelope);
       return;
     }
     const end = this.ends.get(session, envelope.stream);
     const peer = end === undefined ? null : this.peerOf(end, envelope);
-    if (end === undefined || peer === null) this.answerUnknown(session, envelope);
-    else this.takeStep(end, peer, envelope);
+    if (end !== undefined && peer !== null) this.takeStep(end, peer, envelope);
+    else if (envelope.step.kind !== 'cut' && performance.now() - session.welcomedAt >= SETTLING_MS)
+      this.ways.answerUnknown(session, envelope);
+  }
+
+  /** A chunk of a stream to several, to those of this worker who read it. */
+  private copy({ from, sender, stream, origin }: StreamEnvelope, { offset, part, payload }: ChunkStep): void {
+    let frame: PreparedFrame | null = null;
+    for (const { peer, session } of this.ends.readersOf(sender, stream)) {
+      if (peer?.client !== from) continue;
+      peer.worker = origin;
+      frame ??= PreparedFrame.whole({ type: 'piece', stream, offset, part, payload }, msgpackCodec);
+      this.notices.giveCopy(session, frame);
+    }
   }
 
   /** A step of this worker's session found nobody where its peer was. */
@@ -223,9 +249,12 @@ export class Streams {
     const [sender = '', stream = ''] = handle.slice(1).split(' ');
     const session = this.options.registry.get(sender as SessionId);
     const end = session === undefined ? undefined : this.ends.get(session, stream as StreamId);
-    if (end === undefined) return;
-    for (const peer of end.group === null ? [end.peer] : end.group.all())
-      if (peer?.client === client) this.lookUp(end, peer);
+    if (end !== undefined) this.ways.missing(end, client);
+  }
+
+  /** Tells that there is, or will be, no such stream. */
+  refuse(session: Session, stream: StreamId, code: Code): void {
+    this.notices.refuse(session, stream, code);
   }
 
   // ── what a session says ─────────────────────────────────────────────────────────────────────────
@@ -244,11 +273,11 @@ export class Streams {
     const { streamsPerSessionLimit: limit, wheel } = this.options;
     if (this.ends.countOf(session) >= limit) {
       const text = `A session may hold ${String(limit)} streams.`;
-      if (opened) this.refuse(session, stream, 'limit', text);
+      if (opened) this.notices.refuse(session, stream, 'limit', text);
       else {
         // Others opened them: they are told, and nothing is held against who accepts too many.
-        session.send({ type: 'wasCut', stream, code: 'limit', text });
-        if (peer !== null) this.refuseOffer(session, stream, peer, { kind: 'cut', code: 'limit', text });
+        this.notices.tooMany(session, stream, text);
+        if (peer !== null) this.ways.refuseOffer(session, stream, peer, { kind: 'cut', code: 'limit', text });
       }
       return null;
     }
@@ -260,10 +289,10 @@ export class Streams {
             gathers,
             wheel,
             changed: () => {
-              this.tellGroup(end, ASKS.nothing);
+              this.readers.tell(end, ASKS.nothing);
             },
             tooSlow: (reader) => {
-              this.dropReader(end, reader, 'slow_reader', CODES.slow_reader.text);
+              this.readers.drop(end, reader, 'slow_reader', CODES.slow_reader.text);
             },
           });
     const end: End = { session, stream, opened, room, peer, group, limit: 0 };
@@ -271,188 +300,25 @@ export class Streams {
     return end;
   }
 
-  private offerTo(
-    end: End,
-    address: { client: ClientId; session: SessionId | null },
-    step: StreamStep,
-  ): void {
-    const { routes } = this.options;
-    const offer = (places: readonly SessionPlace[]): void => {
-      if (this.ends.get(end.session, end.stream) !== end) return;
-      // Whoever accepted is asked again; nobody else.
-      const { peer } = end;
-      const named = places.filter(
-        ({ session }) => session === (peer?.isHeard ? peer.session : (address.session ?? session)),
-      );
-      const place = named.find(({ connected }) => connected);
-      if (place === undefined) {
-        this.ends.remove(end);
-        this.refuse(end.session, end.stream, named.length === 0 ? 'not_found' : 'unavailable');
-        return;
-      }
-      if (peer?.session !== place.session) end.peer = newPeer(place.client, place.session, false);
-      const chosen = end.peer;
-      if (chosen === null) return;
-      chosen.worker = place.worker;
-      this.sendTo(end, chosen, step);
-    };
-    const places = routes.peek(address.client);
-    if (places !== undefined) offer(places);
-    else
-      routes.load(address.client).then(offer, () => {
-        this.ends.remove(end);
-        this.refuse(end.session, end.stream, 'unavailable');
-      });
-  }
-
-  /** Reaches only who has offered this stream to this session. */
-  private refuseOffer(session: Session, stream: StreamId, peer: Peer, step: StreamStep): void {
-    const end: End = { session, stream, opened: false, room: null, peer, group: null, limit: 0 };
-    this.options.routes.load(peer.client).then(
-      (places) => {
-        const place = places.find(({ session: id, connected }) => id === peer.session && connected);
-        if (place !== undefined) this.options.relay.send(place.worker, this.envelope(end, peer, step));
-      },
-      () => undefined,
-    );
-  }
-
-  private offerToAll(end: End, step: StreamStep): void {
-    const envelope = this.envelope(end, null, step);
-    this.receive(envelope);
-    this.options.relay.sendToAll(envelope);
-  }
-
-  /** To the other end, or to all of them. */
-  private pass(end: End, step: StreamStep): void {
-    if (end.peer !== null) this.sendTo(end, end.peer, step);
-    if (end.group === null) return;
-    const envelope = this.envelope(end, null, step);
-    if (end.group.gathers) {
-      // Nobody knows any more where they are: each worker asks those that it has.
-      this.receive(envelope);
-      this.options.relay.sendToAll(envelope);
-      return;
-    }
-    const workers = new Set<WorkerId>();
-    for (const reader of end.group.all()) {
-      if (reader.worker === null) this.lookUp(end, reader);
-      else workers.add(reader.worker);
-    }
-    for (const worker of workers) {
-      if (this.options.relay.send(worker, envelope)) continue;
-      this.options.countDropped('unreachable');
-      for (const reader of end.group.all()) if (reader.worker === worker) this.lookUp(end, reader);
-    }
-  }
-
-  private sendTo(end: End, peer: Peer, step: StreamStep): void {
-    if (peer.worker === null) {
-      if (step.kind !== 'chunk' && peer.waiting.length < STEPS_WAITING_LIMIT) peer.waiting.push(step);
-      this.lookUp(end, peer);
-      return;
-    }
-    if (this.options.relay.send(peer.worker, this.envelope(end, peer, step))) return;
-    this.options.countDropped('unreachable');
-    this.lookUp(end, peer);
-  }
-
-  /** Asks the store where the other end is; chunks that were for it meanwhile are sent again by who sent them. */
-  private lookUp(end: End, peer: Peer): void {
-    peer.worker = null;
-    if (peer.isLookedUp) return;
-    peer.isLookedUp = true;
-    this.options.routes.forget(peer.client);
-    this.options.routes.load(peer.client).then(
-      (places) => {
-        peer.isLookedUp = false;
-        const steps = peer.waiting.splice(0);
-        const isOver = this.ends.get(end.session, end.stream) !== end;
-        const place = places.find(({ session }) => session === peer.session);
-        if (place === undefined) {
-          if (!isOver) this.gone(end, peer);
-          return;
-        }
-        if (!place.connected) return;
-        peer.worker ??= place.worker;
-        // The last of a stream that is over is for the other end all the same.
-        for (const step of steps) this.options.relay.send(peer.worker, this.envelope(end, peer, step));
-        if (steps.length === 0 && !isOver) this.nudgeLater(end);
-      },
-      () => {
-        peer.isLookedUp = false;
-      },
-    );
-  }
-
-  /** What was sent to where the other end was is lost: the session says again where it stands, or offers again. */
-  private nudgeLater(end: End): void {
-    this.options.wheel.in(NUDGE_AFTER_MS, () => {
-      if (this.ends.get(end.session, end.stream) !== end) return;
-      this.tell(end, { type: 'credited', stream: end.stream, upTo: 0, limit: 0, ask: ASKS.tell });
-    });
-  }
-
   private gone(end: End, peer: Peer): void {
     const code = peer.isHeard ? 'unknown_outcome' : 'not_found';
     if (end.group !== null) {
-      this.dropReader(end, peer, code, 'The reader’s session is over.');
+      this.readers.drop(end, peer, code, 'The reader’s session is over.');
       return;
     }
     this.ends.remove(end);
-    this.refuse(end.session, end.stream, code, peer.isHeard ? SESSION_OVER : undefined);
+    this.notices.refuse(end.session, end.stream, code, peer.isHeard ? SESSION_OVER : undefined);
   }
 
   // ── what comes for a session ────────────────────────────────────────────────────────────────────
 
-  private receiveOffer(envelope: StreamEnvelope, step: StreamStep & { kind: 'offer' }): void {
-    const { to, from, sender, stream } = envelope;
-    const { room, name, payload } = step;
-    const frame: GatewayFrame = {
-      type: 'offer',
-      stream,
-      from,
-      session: sender,
-      channel: room,
-      name,
-      payload,
-    };
-    const { registry } = this.options;
-    if (to !== null) {
-      const session = registry.get(to.session);
-      if (session === undefined || session.ref.client !== to.client) this.tellMissing(envelope);
-      else this.give(session, frame);
-      return;
-    }
-    const [streams, send] = [compilePatterns(step.streams), compilePatterns(step.send)];
-    for (const session of room === null ? registry.all() : registry.inRoom(room)) {
-      const { client, session: id } = session.ref;
-      if (id !== sender && matches(streams, client) && matches(send, client)) this.give(session, frame);
-    }
-  }
-
   /** Who sends this, as the end knows it; null where it has no business with this end. */
-  private peerOf(end: End, { from, sender, opened, origin, step }: StreamEnvelope): Peer | null {
+  private peerOf(end: End, envelope: StreamEnvelope): Peer | null {
+    const { from, sender, opened } = envelope;
     if (end.opened === opened) return null;
     const { group, peer } = end;
     if (group === null) return peer?.session === sender && peer.client === from ? peer : null;
-    const reader = group.get(sender);
-    if (reader !== undefined) return reader.client === from ? reader : null;
-    const states = step.kind === 'attach' || (step.kind === 'credit' && group.gathers) ? step : null;
-    if (states === null || !group.takesReaders || !this.mayHear(end, from)) return null;
-    const added = { ...newPeer(from, sender, true), worker: origin, upTo: states.upTo, limit: states.limit };
-    group.add(added);
-    // It was there before: the opener counts it again.
-    if (step.kind === 'credit')
-      this.tell(end, {
-        type: 'attached',
-        stream: end.stream,
-        from,
-        session: sender,
-        upTo: step.upTo,
-        limit: 0,
-      });
-    return added;
+    return this.readers.find(end, group, envelope);
   }
 
   private takeStep(end: End, peer: Peer, { origin, step }: StreamEnvelope): void {
@@ -463,36 +329,49 @@ export class Streams {
       case 'attach': {
         const { upTo, limit } = step;
         this.hear(end, peer, upTo, limit);
-        this.tell(end, { type: 'attached', stream, from: peer.client, session: peer.session, upTo, limit });
+        this.notices.give(end.session, {
+          type: 'attached',
+          stream,
+          from: peer.client,
+          session: peer.session,
+          upTo,
+          limit,
+        });
         return;
       }
       case 'chunk':
         if (end.group === null)
-          this.tell(end, {
+          this.notices.give(end.session, {
             type: 'piece',
             stream,
             offset: step.offset,
             part: step.part,
             payload: step.payload,
           });
-        else if (step.part === PARTS.answer) this.answered(end, peer, step.offset, step.payload);
+        else if (step.part === PARTS.answer) this.readers.answered(end, peer, step.offset, step.payload);
         else if (step.part === PARTS.data)
-          this.dropReader(end, peer, 'bad_parameter', 'Readers of a stream to several write nothing.');
+          this.readers.drop(end, peer, 'bad_parameter', 'Readers of a stream to several write nothing.');
         return;
       case 'credit':
         this.hear(end, peer, step.upTo, step.limit);
         if (end.group === null)
-          this.tell(end, { type: 'credited', stream, upTo: step.upTo, limit: end.limit, ask: step.ask });
+          this.notices.give(end.session, {
+            type: 'credited',
+            stream,
+            upTo: step.upTo,
+            limit: end.limit,
+            ask: step.ask,
+          });
         else if (step.ask !== ASKS.nothing) {
-          this.sendTo(end, peer, { kind: 'credit', upTo: 0, limit: 0, ask: ASKS.nothing });
-          if (step.ask === ASKS.again) this.tellGroup(end, ASKS.again, step.upTo);
+          this.ways.sendTo(end, peer, { kind: 'credit', upTo: 0, limit: 0, ask: ASKS.nothing });
+          if (step.ask === ASKS.again) this.readers.tell(end, ASKS.again, step.upTo);
         }
         return;
       case 'cut':
         if (end.group === null) {
           this.ends.remove(end);
-          this.tell(end, { type: 'wasCut', stream, code: step.code, text: step.text });
-        } else this.readerGone(end, peer, step.code, step.text, NO_PAYLOAD);
+          this.notices.give(end.session, { type: 'wasCut', stream, code: step.code, text: step.text });
+        } else this.readers.gone(end, peer, step);
         return;
       case 'offer':
         return;
@@ -505,46 +384,6 @@ export class Streams {
     const reader = end.group?.get(peer.session);
     if (reader === undefined) end.limit = Math.max(end.limit, limit);
     else end.group?.heard(reader, upTo, limit);
-  }
-
-  private answered(end: End, peer: Peer, offset: number, payload: Payload): void {
-    this.sendTo(end, peer, {
-      kind: 'credit',
-      upTo: offset + payload.data.length + STREAM_CHUNK_COST_BYTES,
-      limit: 0,
-      ask: ASKS.nothing,
-    });
-    this.sendTo(end, peer, { kind: 'cut', code: 'normal', text: '' });
-    this.readerGone(end, peer, 'normal', '', payload);
-  }
-
-  private dropReader(end: End, peer: Peer, code: Code, text: string): void {
-    this.sendTo(end, peer, { kind: 'cut', code, text });
-    this.options.countCut(code);
-    this.readerGone(end, peer, code, text, NO_PAYLOAD);
-  }
-
-  private readerGone(
-    end: End,
-    { client: from, session }: Peer,
-    code: Code,
-    text: string,
-    payload: Payload,
-  ): void {
-    end.group?.remove(session);
-    this.tell(end, { type: 'readerGone', stream: end.stream, from, session, code, text, payload });
-  }
-
-  /** What all readers have, and allow. */
-  private tellGroup(end: End, ask: 0 | 1 | 2, upTo = end.group?.upTo ?? 0): void {
-    if (end.group === null) return;
-    end.limit = Math.max(end.limit, end.group.limit);
-    this.tell(end, { type: 'credited', stream: end.stream, upTo, limit: end.limit, ask });
-  }
-
-  private mayHear(end: End, client: ClientId): boolean {
-    const { permissions } = end.session.identity;
-    return end.room === null ? mayStream(permissions, client) : matches(permissions.streams, client);
   }
 
   private mayGoOn(end: End, permissions: Permissions): boolean {
@@ -563,67 +402,9 @@ export class Streams {
     return refusalOf(asked, permissions) === null;
   }
 
-  private answerUnknown(
-    session: Session,
-    { origin, from, sender, stream, opened, step }: StreamEnvelope,
-  ): void {
-    if (step.kind === 'cut' || performance.now() - session.welcomedAt < SETTLING_MS) return;
-    const { client, session: id } = session.ref;
-    this.options.relay.send(origin, {
-      kind: 'stream',
-      origin: this.options.worker,
-      to: { client: from, session: sender },
-      from: client,
-      sender: id,
-      stream,
-      opened: !opened,
-      step: { kind: 'cut', code: 'not_found', text: 'The other side has no such stream.' },
-    });
-  }
-
-  private tellMissing(envelope: StreamEnvelope): void {
-    const { to, origin, step } = envelope;
-    if (to !== null && step.kind !== 'cut')
-      this.options.relay.send(origin, { kind: 'missing', client: to.client, handle: handleOf(envelope) });
-  }
-
   private cutBoth(end: End, code: Code, text: string): void {
-    this.pass(end, { kind: 'cut', code, text });
+    this.ways.pass(end, { kind: 'cut', code, text });
     this.ends.remove(end);
-    this.refuse(end.session, end.stream, code, text);
+    this.notices.refuse(end.session, end.stream, code, text);
   }
-
-  /** A session acts on a stream that it does not hold: it is over, or was never there. */
-  private unknown(session: Session, stream: StreamId): void {
-    session.send({ type: 'wasCut', stream, code: 'not_found', text: 'There is no such stream.' });
-  }
-
-  /** Tells that there is, or will be, no such stream; counts as a refused call does. */
-  refuse(session: Session, stream: StreamId, code: Code, text: string = CODES[code].text): void {
-    this.options.countCut(code);
-    if (this.options.refusals.charge(session, code)) session.send({ type: 'wasCut', stream, code, text });
-  }
-
-  private tell(end: End, frame: GatewayFrame): void {
-    this.give(end.session, frame);
-  }
-
-  /** What a slow connection has no room for is dropped, and sent again by its sender. */
-  private give(session: Session, frame: GatewayFrame): void {
-    if (session.hasRoom || frame.type === 'wasCut') session.send(frame);
-    else this.options.countDropped('away');
-  }
-
-  private envelope(end: End, peer: Peer | null, step: StreamStep): StreamEnvelope {
-    const { client: from, session: sender } = end.session.ref;
-    const { stream, opened } = end;
-    const to = peer === null ? null : { client: peer.client, session: peer.session };
-    return { kind: 'stream', origin: this.options.worker, to, from, sender, stream, opened, step };
-  }
-}
-
-const NO_PAYLOAD: Payload = { encoding: 0, data: new Uint8Array(0) };
-
-function newPeer(client: ClientId, session: SessionId, isHeard: boolean): Peer {
-  return { client, session, worker: null, isHeard, isLookedUp: false, waiting: [] };
 }
