@@ -2,6 +2,7 @@
 import { connectAll } from './connections.mjs';
 import { DRIVERS } from './peers/drivers.mjs';
 import { PingPong } from './traffic/ping-pong.mjs';
+import { Flows } from './traffic/flows.mjs';
 import { Members, Publishers } from './traffic/rooms.mjs';
 import { Schedule } from './traffic/schedule.mjs';
 
@@ -12,6 +13,7 @@ let driver = null;
 let traffic = null;
 let members = null;
 let publishers = null;
+const flows = new Flows();
 
 function noteFault(text) {
   if (faults.length < 5) faults.push(text);
@@ -52,6 +54,18 @@ const ANSWERS = {
   },
   async stop() {
     return { ...(await traffic.stop()), faults };
+  },
+
+  async flowConnect(ends) {
+    await flows.connect(ends);
+    return {};
+  },
+  async flowWrite(what) {
+    await flows.write(what);
+    return {};
+  },
+  async flowRead(what) {
+    return { missing: await flows.read(what) };
   },
 
   async listen({ members: list, payload }) {

@@ -15,10 +15,11 @@ import { idle } from './scenarios/idle.mjs';
 import { latency } from './scenarios/latency.mjs';
 import { relay } from './scenarios/relay.mjs';
 import { serialization } from './scenarios/serialization.mjs';
+import { streams } from './scenarios/streams.mjs';
 import { wire } from './scenarios/wire.mjs';
 import { formatTable, scenarioTable } from './table.mjs';
 
-const SCENARIOS = [bundle, serialization, wire, relay, latency, fanOut, idle, growth];
+const SCENARIOS = [bundle, serialization, wire, relay, latency, fanOut, streams, idle, growth];
 
 const NUMBERS = {
   seconds: [0.5, 600],
@@ -30,6 +31,8 @@ const NUMBERS = {
   rate: [10, 200_000],
   members: [10, 20_000],
   deliveries: [100, 500_000],
+  megabytes: [1, 10_000],
+  readers: [1, 5000],
 };
 
 const USAGE = `usage: npm run bench                        all scenarios, one table of all goals; saved in bench/results/

@@ -43,6 +43,10 @@ const ROOMS = { rooms: { join: [`${CLIENT_PREFIX}*`], publish: [`${CLIENT_PREFIX
 
 /** What an application gives the SDK. */
 export const sdkOptions = (client) => ({ token: tokenFor(client, SENDS) });
+/** The same for streams, to each other and to rooms. */
+export const streamOptions = (client) => ({
+  token: tokenFor(client, { ...SENDS, ...ROOMS, streams: ['bench-*'] }),
+});
 
 const encode = (frame) => Buffer.from(msgpackCodec.encodeClient(frame));
 const HELLO = encode({ type: 'hello', version: PROTOCOL_VERSION, token: null, resume: null, agent: 'bench' });

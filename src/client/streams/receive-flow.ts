@@ -4,8 +4,10 @@ import { type Part, PARTS } from '../../protocol/frame.js';
 /** `old`: had already. `gap`: something before it is missing. `beyond`: more than was allowed. */
 export type Arrival = 'new' | 'old' | 'gap' | 'beyond';
 
-/** Credit is told when so much of the window has been used since it was told last. */
-const TELL_SHARE = 1 / 4;
+/** Credit is told when so much of the window has been taken since it was told last. */
+const TELL_TAKEN_SHARE = 1 / 4;
+/** The same of what has arrived, and is not taken yet: more, because what is taken in a moment is told with it. */
+const TELL_ARRIVED_SHARE = 1 / 2;
 
 export class ReceiveFlow {
   readonly #window: number;
@@ -30,10 +32,9 @@ export class ReceiveFlow {
 
   /** Whether the other side should be told. */
   get isDue(): boolean {
-    const enough = this.#window * TELL_SHARE;
     return (
-      this.upTo - this.#toldUpTo >= enough ||
-      this.limit - this.#toldLimit >= enough ||
+      this.upTo - this.#toldUpTo >= this.#window * TELL_ARRIVED_SHARE ||
+      this.limit - this.#toldLimit >= this.#window * TELL_TAKEN_SHARE ||
       (this.isEnded && this.upTo > this.#toldUpTo)
     );
   }
