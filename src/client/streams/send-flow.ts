@@ -23,7 +23,10 @@ export class SendFlow {
   #end = 0;
   #upTo = 0;
   #limit = 0;
-  /** How far beyond `upTo` it sends: halved where chunks get lost, for then the way is too narrow for more. */
+  /**
+   * How far beyond `upTo` it sends: halved where chunks get lost, for then the way is too narrow for more, and a chunk more for each
+   * such window that arrives (as TCP does, RFC 5681 §3.1: doubling would lose again at once).
+   */
   #window = Infinity;
   /** Until the other side has said where it stands, on this connection. */
   isPaused = true;
@@ -81,7 +84,7 @@ export class SendFlow {
     }
     this.#chunks.splice(0, gone);
     this.#sent = Math.max(0, this.#sent - gone);
-    this.#window += this.#upTo - had;
+    this.#window += ((this.#upTo - had) / this.#window) * LARGEST_COST;
     return isNews;
   }
 
