@@ -16,6 +16,10 @@ export interface End {
   readonly group: ReaderGroup | null;
   /** Up to where the session may send, as its peer has said through this worker. */
   limit: number;
+  /** What the session has of the other end, as it has said. */
+  upTo: number;
+  /** Chunks for the session were dropped: their sender is about to be told. */
+  hasLost: boolean;
 }
 
 export class StreamEnds {

@@ -17,15 +17,19 @@ export interface StreamNoticesOptions {
 export class StreamNotices {
   constructor(private readonly options: StreamNoticesOptions) {}
 
-  /** What a slow connection has no room for is dropped, and sent again by its sender; but an end is said once. */
-  give(session: Session, frame: GatewayFrame): void {
-    if (session.hasRoom || frame.type === 'wasCut' || frame.type === 'readerGone') session.send(frame);
+  /** What a slow connection has no room for is dropped, and sent again by its sender; but an end is said once. False where it was dropped. */
+  give(session: Session, frame: GatewayFrame): boolean {
+    const fits = session.hasRoom || frame.type === 'wasCut' || frame.type === 'readerGone';
+    if (fits) session.send(frame);
     else this.options.countDropped('away');
+    return fits;
   }
 
   /** The same for several sessions: encoded once for each codec. */
-  giveCopy(session: Session, frame: PreparedFrame): void {
-    if (session.deliver(frame, true) === 'dropped') this.options.countDropped('away');
+  giveCopy(session: Session, frame: PreparedFrame): boolean {
+    const fits = session.deliver(frame, true) !== 'dropped';
+    if (!fits) this.options.countDropped('away');
+    return fits;
   }
 
   /** Tells that there is, or will be, no such stream; counts as a refused call does. */

@@ -12,6 +12,8 @@ import type { Peer } from './stream-peer.js';
 
 /** The store may still name the place that was left: it is not asked again at once, ms. */
 const NUDGE_AFTER_MS = 100;
+/** After a chunk was dropped, until its sender is told; the reader may show the gap itself, where more came. ms */
+const LOST_AFTER_MS = 100;
 /** Steps, but for chunks, that wait for one other end to be found. */
 const STEPS_WAITING_LIMIT = 4;
 
@@ -31,6 +33,19 @@ export interface StreamWaysOptions {
 
 export class StreamWays {
   constructor(private readonly options: StreamWaysOptions) {}
+
+  /** A chunk for the session was dropped: as soon as it reads again the sender goes back to what the session has. */
+  lost(end: End): void {
+    if (end.hasLost) return;
+    end.hasLost = true;
+    this.options.wheel.in(LOST_AFTER_MS, () => {
+      end.hasLost = false;
+      if (!this.isHeld(end) || end.peer === null) return;
+      const step = { kind: 'credit', upTo: end.upTo, limit: 0, ask: ASKS.again } as const;
+      if (end.session.hasRoom) this.sendTo(end, end.peer, step);
+      else this.lost(end);
+    });
+  }
 
   /** To the other end, or to all of them. */
   pass(end: End, step: StreamStep): void {
@@ -73,7 +88,17 @@ export class StreamWays {
 
   /** Reaches only who has offered this stream to this session. */
   refuseOffer(session: Session, stream: StreamId, peer: Peer, step: StreamStep): void {
-    const end: End = { session, stream, opened: false, room: null, peer, group: null, limit: 0 };
+    const end: End = {
+      session,
+      stream,
+      opened: false,
+      room: null,
+      peer,
+      group: null,
+      limit: 0,
+      upTo: 0,
+      hasLost: false,
+    };
     this.options.routes.load(peer.client).then(
       (places) => {
         const place = places.find(({ session: id, connected }) => id === peer.session && connected);

@@ -142,7 +142,9 @@ export class Streams {
     const end =
       known ??
       this.take(session, { stream, opened, room, peer, drop: peer === null ? drop : null, gathers: true });
-    if (end !== null) this.ways.pass(end, { kind: 'attach', upTo, limit });
+    if (end === null) return;
+    end.upTo = upTo;
+    this.ways.pass(end, { kind: 'attach', upTo, limit });
   }
 
   chunk(session: Session, { stream, offset, part, payload }: ChunkFrame): void {
@@ -167,10 +169,13 @@ export class Streams {
 
   credit(session: Session, { stream, upTo, limit, ask }: CreditFrame): void {
     const end = this.ends.get(session, stream);
-    if (end === undefined) this.notices.unknown(session, stream);
+    if (end === undefined) {
+      this.notices.unknown(session, stream);
+      return;
+    }
+    end.upTo = upTo;
     // Readers of a stream to several write nothing that the opener could give credit for.
-    else if (end.group === null || ask !== ASKS.nothing)
-      this.ways.pass(end, { kind: 'credit', upTo, limit, ask });
+    if (end.group === null || ask !== ASKS.nothing) this.ways.pass(end, { kind: 'credit', upTo, limit, ask });
   }
 
   cut(session: Session, { stream, to, code, text }: CutFrame): void {
@@ -236,11 +241,11 @@ export class Streams {
   /** A chunk of a stream to several, to those of this worker who read it. */
   private copy({ from, sender, stream, origin }: StreamEnvelope, { offset, part, payload }: ChunkStep): void {
     let frame: PreparedFrame | null = null;
-    for (const { peer, session } of this.ends.readersOf(sender, stream)) {
-      if (peer?.client !== from) continue;
-      peer.worker = origin;
+    for (const end of this.ends.readersOf(sender, stream)) {
+      if (end.peer?.client !== from) continue;
+      end.peer.worker = origin;
       frame ??= PreparedFrame.whole({ type: 'piece', stream, offset, part, payload }, msgpackCodec);
-      this.notices.giveCopy(session, frame);
+      if (!this.notices.giveCopy(end.session, frame)) this.ways.lost(end);
     }
   }
 
@@ -295,7 +300,7 @@ export class Streams {
               this.readers.drop(end, reader, 'slow_reader', CODES.slow_reader.text);
             },
           });
-    const end: End = { session, stream, opened, room, peer, group, limit: 0 };
+    const end: End = { session, stream, opened, room, peer, group, limit: 0, upTo: 0, hasLost: false };
     this.ends.add(end);
     return end;
   }
@@ -340,15 +345,11 @@ export class Streams {
         return;
       }
       case 'chunk':
-        if (end.group === null)
-          this.notices.give(end.session, {
-            type: 'piece',
-            stream,
-            offset: step.offset,
-            part: step.part,
-            payload: step.payload,
-          });
-        else if (step.part === PARTS.answer) this.readers.answered(end, peer, step.offset, step.payload);
+        if (end.group === null) {
+          const { offset, part, payload } = step;
+          const fits = this.notices.give(end.session, { type: 'piece', stream, offset, part, payload });
+          if (!fits) this.ways.lost(end);
+        } else if (step.part === PARTS.answer) this.readers.answered(end, peer, step.offset, step.payload);
         else if (step.part === PARTS.data)
           this.readers.drop(end, peer, 'bad_parameter', 'Readers of a stream to several write nothing.');
         return;
