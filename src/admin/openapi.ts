@@ -62,10 +62,12 @@ function operation({ method, path, summary, permission, input, output, idempoten
         },
       ]
     : [];
-  const refusals = Object.entries(STATUSES).map(([status, description]) => [
-    status,
-    { description, content: { 'application/json': { schema: REFUSAL } } },
-  ]);
+  const refusals = Object.fromEntries(
+    Object.entries(STATUSES).map(([status, description]): [string, object] => [
+      status,
+      { description, content: { 'application/json': { schema: REFUSAL } } },
+    ]),
+  );
   return {
     summary,
     description: `Needs \`${permission}\` in the \`perm\` of the key.`,
@@ -75,7 +77,7 @@ function operation({ method, path, summary, permission, input, output, idempoten
       : {}),
     responses: {
       200: { description: 'Done.', content: { 'application/json': { schema: output } } },
-      ...Object.fromEntries(refusals),
+      ...refusals,
     },
   };
 }
