@@ -76,6 +76,7 @@ export interface Config {
     handshakesPerSecondLimit: number;
     pendingHandshakesLimit: number;
     roomsPerSessionLimit: number;
+    streamsPerSessionLimit: number;
     requestsPendingLimit: number;
     requestsPendingLimitBytes: number;
     errorsPerMinuteLimit: number;
@@ -376,6 +377,7 @@ function readLimits(read: SettingReader): Config['limits'] {
     handshakesPerSecondLimit: read.number('HANDSHAKES_PER_SECOND_LIMIT'),
     pendingHandshakesLimit: read.number('PENDING_HANDSHAKES_LIMIT'),
     roomsPerSessionLimit: read.number('ROOMS_PER_SESSION_LIMIT'),
+    streamsPerSessionLimit: read.number('STREAMS_PER_SESSION_LIMIT'),
     requestsPendingLimit: read.number('REQUESTS_PENDING_LIMIT'),
     requestsPendingLimitBytes: read.number('REQUESTS_PENDING_LIMIT_BYTES'),
     errorsPerMinuteLimit: read.number('ERRORS_PER_MINUTE_LIMIT'),

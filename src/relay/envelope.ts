@@ -2,6 +2,7 @@
 import { type CloseCode, type Code, codeOfClose, CODES } from '../protocol/codes.js';
 import type { ClientId, SessionId, WorkerId } from '../protocol/ids.js';
 import { FieldReader, FieldWriter } from './fields.js';
+import { readStream, type StreamEnvelope, writeStream } from './stream-envelope.js';
 
 /** A volatile message for sessions of a client that the origin believes to be at the destination. */
 export interface DeliverEnvelope {
@@ -15,7 +16,7 @@ export interface DeliverEnvelope {
 export interface MissingEnvelope {
   kind: 'missing';
   client: ClientId;
-  /** Handle of the request that could not be given, or empty. */
+  /** Handle of the request that could not be given, `~<sender> <stream>` of a stream's step, or empty. */
   handle: string;
 }
 export interface RequestEnvelope {
@@ -92,7 +93,8 @@ export type Envelope =
   | BroadcastEnvelope
   | LetterEnvelope
   | ErrandEnvelope
-  | ErrandDoneEnvelope;
+  | ErrandDoneEnvelope
+  | StreamEnvelope;
 
 const KINDS = {
   deliver: 1,
@@ -103,6 +105,7 @@ const KINDS = {
   letter: 6,
   errand: 7,
   errandDone: 8,
+  stream: 9,
 } as const;
 const VERSION = 1;
 
@@ -160,6 +163,8 @@ export class EnvelopeEncoder {
           .string(envelope.outcome)
           .string(String(envelope.close))
           .end(envelope.body);
+      case 'stream':
+        return writeStream(writer, envelope);
       default:
         return envelope satisfies never;
     }
@@ -251,6 +256,8 @@ export function decodeEnvelope(bytes: Buffer): Envelope | null {
           close: Number(reader.string()),
           body: reader.rest(),
         };
+      case KINDS.stream:
+        return readStream(reader);
       default:
         return null;
     }

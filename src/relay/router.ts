@@ -32,6 +32,7 @@ import type { Relay } from './relay.js';
 import { PendingRequests } from './pending-requests.js';
 import { type Letter, Postman } from './postman.js';
 import type { RouteCache } from './route-cache.js';
+import type { Streams } from './streams.js';
 
 export interface RouterOptions {
   worker: WorkerId;
@@ -40,6 +41,7 @@ export interface RouterOptions {
   relay: Relay;
   routes: RouteCache;
   delivery: Delivery;
+  streams: Streams;
   wheel: TimerWheel;
   refusals: Refusals;
   fanOut: FanOut;
@@ -248,7 +250,8 @@ export class Router {
         return;
       case 'missing':
         this.options.routes.forget(envelope.client);
-        if (envelope.handle !== '') this.retryRequest(envelope.handle);
+        if (envelope.handle.startsWith('~')) this.options.streams.missing(envelope.handle, envelope.client);
+        else if (envelope.handle !== '') this.retryRequest(envelope.handle);
         return;
       case 'response':
         this.pending.settle(envelope);
@@ -258,6 +261,9 @@ export class Router {
         return;
       case 'broadcast':
         this.options.delivery.toMatching(envelope.patterns, envelope.except, envelope.body);
+        return;
+      case 'stream':
+        this.options.streams.receive(envelope);
         return;
       default:
         envelope satisfies never;

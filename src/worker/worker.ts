@@ -18,6 +18,7 @@ import { NodeRelay } from '../relay/node-relay.js';
 import { PresenceFeed } from '../relay/presence-feed.js';
 import { RouteCache } from '../relay/route-cache.js';
 import { Router } from '../relay/router.js';
+import { Streams } from '../relay/streams.js';
 import { type Authenticator, createAuthenticator } from '../session/authenticator.js';
 import { Endings } from '../session/endings.js';
 import { FanOut } from '../session/fan-out.js';
@@ -252,15 +253,17 @@ function createService(base: Base, authenticator: Authenticator): Service {
     metrics.refusals.inc({ code });
   });
   const routes = new RouteCache(store, worker);
+  const streams = createStreams(base, routes, refusals);
   const fanOut = new FanOut(limits.fanOut, () => {
     metrics.throttled.inc({ scope: 'fan_out' });
   });
-  const router = createRouter(base, routes, refusals, fanOut);
+  const router = createRouter(base, { routes, refusals, fanOut, streams });
   const turn = new TurnBroker(config.iceServers, config.turn, base.turnCheck);
   const verbs = new Verbs({
     ...base,
     turn,
     router,
+    streams,
     feeds,
     authenticator,
     refusals,
@@ -289,6 +292,7 @@ function createService(base: Base, authenticator: Authenticator): Service {
     ...base,
     endings,
     feeds,
+    streams,
     verbs,
     throttle,
     authenticator,
@@ -332,7 +336,27 @@ function createFeeds({ registry, metrics }: Base, reads: CountedReads): Feeds {
   });
 }
 
-function createRouter(base: Base, routes: RouteCache, refusals: Refusals, fanOut: FanOut): Router {
+function createStreams({ config, metrics, ...base }: Base, routes: RouteCache, refusals: Refusals): Streams {
+  const streams = new Streams({
+    ...base,
+    routes,
+    refusals,
+    streamsPerSessionLimit: config.limits.streamsPerSessionLimit,
+    countCut: (code) => {
+      metrics.streamCuts.inc({ code });
+    },
+    countDropped: (reason) => {
+      metrics.dropped.inc({ reason });
+    },
+  });
+  metrics.countStreams(() => streams.size);
+  return streams;
+}
+
+function createRouter(
+  base: Base,
+  parts: { routes: RouteCache; refusals: Refusals; fanOut: FanOut; streams: Streams },
+): Router {
   const { registry, metrics } = base;
   const { requestsPendingLimit, requestsPendingLimitBytes } = base.config.limits;
   const delivery = new Delivery(registry, msgpackCodec, (outcome, receivers) => {
@@ -340,10 +364,8 @@ function createRouter(base: Base, routes: RouteCache, refusals: Refusals, fanOut
   });
   return new Router({
     ...base,
-    routes,
+    ...parts,
     delivery,
-    refusals,
-    fanOut,
     requestsPendingLimit,
     requestsPendingLimitBytes,
     countDropped: (reason) => {
