@@ -28,6 +28,8 @@ export const SETTINGS = {
   ADMIN_PORT: count(9090, 0, 65_535, 'port', 'Port of `/metrics` and the admin API; `0` takes any free one, `off` none.'),
   ADMIN_HOST: { default: '127.0.0.1', unit: 'address', text: 'Address of the admin port: not for the public.' },
   ADMIN_KEY: { default: null, unit: 'text', text: 'Bearer key of `/api/v1`, at least 32 characters; without it there is no API.', secret: true },
+  API_KEYS_FILE: { default: null, unit: 'path', text: 'Keys of servers that call `/api/v1`: a JSON object of client ids, which receivers see as the sender, each with `key` and `perm` as in `TCP_KEYS_FILE`. Read again by SIGHUP.' },
+  API_CALLS_PER_SECOND_LIMIT: count(1000, 1, 1_000_000, 'calls/s', 'Calls of one key to `/api/v1` on this node, with bursts of twice as many; beyond it `429`.'),
   TLS_CERT_FILE: { default: null, unit: 'path', text: 'Certificate chain (PEM): makes the public port `wss`. Read again by SIGHUP.' },
   TLS_KEY_FILE: { default: null, unit: 'path', text: 'Private key (PEM) of the certificate.' },
   TCP_PORT: { ...count(1, 1, 65_535, 'port', ''), default: null, text: 'Port for clients that speak the protocol over plain TCP (backends, devices). Default: none.' },

@@ -1,5 +1,5 @@
 // The envelope: what workers say to each other. A small binary form of its own, so that no client frame can be one.
-import type { Code } from '../protocol/codes.js';
+import { type CloseCode, type Code, codeOfClose, CODES } from '../protocol/codes.js';
 import type { ClientId, SessionId, WorkerId } from '../protocol/ids.js';
 import { FieldReader, FieldWriter } from './fields.js';
 import { readStream, type StreamEnvelope, writeStream } from './stream-envelope.js';
@@ -58,7 +58,9 @@ export interface LetterEnvelope {
     /** A session of `by` has handed the message over. */
     | { kind: 'delivered'; by: ClientId; seq: number }
     /** Has the session handed over the message with this number from that session? */
-    | { kind: 'asked'; from: ClientId; sender: SessionId; seq: number };
+    | { kind: 'asked'; from: ClientId; sender: SessionId; seq: number }
+    /** The session's connection ends: for good where the code says `stop`. */
+    | { kind: 'close'; code: CloseCode };
 }
 /** An HTTP request of a connection that the destination holds. */
 export interface ErrandEnvelope {
@@ -182,6 +184,8 @@ export class EnvelopeEncoder {
         return writer.string(letter.by).string(String(letter.seq)).end(NOTHING);
       case 'asked':
         return writer.string(letter.from).string(letter.sender).string(String(letter.seq)).end(NOTHING);
+      case 'close':
+        return writer.string(String(CODES[letter.code].close)).end(NOTHING);
       default:
         return letter satisfies never;
     }
@@ -297,6 +301,10 @@ function readLetter(reader: FieldReader): LetterEnvelope['letter'] | null {
         sender: reader.string() as SessionId,
         seq: Number(reader.string()),
       };
+    case 'close': {
+      const code = codeOfClose(Number(reader.string()));
+      return code === null ? null : { kind, code };
+    }
     default:
       return null;
   }

@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 import type { Config } from '../config.js';
 import { createLog } from '../log.js';
 import { Metrics } from '../metrics.js';
-import type { WorkerId } from '../protocol/ids.js';
+import type { SessionId, WorkerId } from '../protocol/ids.js';
 import { createJsonCodec } from '../protocol/json-codec.js';
 import { msgpackCodec } from '../protocol/msgpack-codec.js';
 import { SUBPROTOCOLS } from '../protocol/subprotocol.js';
@@ -47,6 +47,7 @@ import { KeepAlive } from './keep-alive.js';
 import { MemoryGuard, usedShareOfHeap } from './memory-guard.js';
 import { openStore } from './open-store.js';
 import { Orders, tellMetrics } from './orders.js';
+import { ServerCalls } from './server-calls.js';
 import { Playground } from './playground.js';
 import { StaticFiles } from './static-files.js';
 import { TcpDoor } from './tcp-door.js';
@@ -138,7 +139,13 @@ export async function runWorker(
     base.log.info('drained');
     process.exit(0);
   };
-  return new Orders({ store, relay, metrics, gateway, tell, drain });
+  const calls = new ServerCalls({
+    ...service,
+    store,
+    log: base.log,
+    session: new RandomPool().text(16) as SessionId,
+  });
+  return new Orders({ store, relay, metrics, gateway, calls, tell, drain });
 }
 
 /** What every part of the worker stands on. */
@@ -224,6 +231,7 @@ interface Service {
   presence: PresenceFeed;
   routes: RouteCache;
   router: Router;
+  verbs: Verbs;
   endings: Endings;
   throttle: Throttle;
   fanOut: FanOut;
@@ -307,7 +315,7 @@ function createService(base: Base, authenticator: Authenticator): Service {
   const httpDoor = new HttpDoor({ ...doors, log: base.log, connections, errands, tickets, wheel });
   const tcpDoor = new TcpDoor({ ...doors, authenticator, wheel });
   const presence = new PresenceFeed(registry, wheel);
-  const delivering = { feeds, reads, presence, routes, router, errands, fanOut };
+  const delivering = { feeds, reads, presence, routes, router, verbs, errands, fanOut };
   return { ...delivering, endings, throttle, gateway, admission, door, httpDoor, tcpDoor };
 }
 
