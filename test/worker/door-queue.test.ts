@@ -66,6 +66,15 @@ describe('enter', () => {
     expect(events).toEqual(begun(1, 20));
   });
 
+  test('lets nobody overtake those who wait, when there is room again before they were looked at', async () => {
+    owed = 64;
+    come(2);
+    owed = 0;
+    come(1);
+    await until(() => events.length === 3);
+    expect(events).toEqual(begun(1, 3));
+  });
+
   test('stops in the middle of a turn when what it lets in makes the worker fall behind', async () => {
     owed = 64;
     const names: string[] = [];
