@@ -4,6 +4,7 @@ import { type IncomingMessage, type ServerResponse, createServer } from 'node:ht
 import { isIP } from 'node:net';
 import Router from 'find-my-way';
 import type { Config } from '../config.js';
+import type { Code } from '../protocol/codes.js';
 import { type ClientId, isClientId } from '../protocol/ids.js';
 import type { Revocation, SessionPlace } from '../session/store/store.js';
 import { parseRevocation } from './revocation-request.js';
@@ -14,8 +15,8 @@ export interface AdminSource {
   metrics(): Promise<string>;
   locate(client: ClientId): Promise<SessionPlace[] | null>;
   workers(): { id: string; pid: number; state: string }[];
-  /** False where the store cannot be reached now. */
-  revoke(revocation: Revocation): Promise<boolean>;
+  /** Resolves with why not; null where it is done. */
+  revoke(revocation: Revocation): Promise<Code | null>;
 }
 
 /** Longest body of a request, bytes. */
@@ -110,9 +111,14 @@ async function revoke(
   source: AdminSource,
 ): Promise<void> {
   const revocation = parseRevocation(await readJson(request), maxLifeS, Date.now());
-  if (revocation === null) reply(response, 400, { code: 'bad_parameter' });
-  else if (await source.revoke(revocation)) reply(response, 200, revocation);
-  else reply(response, 503, { code: 'unavailable' });
+  if (revocation === null) {
+    reply(response, 400, { code: 'bad_parameter' });
+    return;
+  }
+  const refusal = await source.revoke(revocation);
+  if (refusal === null) reply(response, 200, revocation);
+  // Full: to come again soon does not help, and is not what 503 should make a program do.
+  else reply(response, refusal === 'limit' ? 507 : 503, { code: refusal });
 }
 
 /** Undefined for what is too long or no JSON. */
