@@ -20,6 +20,7 @@ import { RouteCache } from '../relay/route-cache.js';
 import { Router } from '../relay/router.js';
 import { type Authenticator, createAuthenticator } from '../session/authenticator.js';
 import { Endings } from '../session/endings.js';
+import { Leavings } from '../session/leavings.js';
 import { FanOut } from '../session/fan-out.js';
 import { RandomPool } from '../session/random-pool.js';
 import { Refusals } from '../session/refusals.js';
@@ -83,7 +84,7 @@ export async function runWorker(
   const revocations = new Revocations(store);
   const authenticator = checkTokens(base, revocations);
   const service = createService(base, authenticator);
-  const { gateway, admission, endings, throttle, fanOut } = service;
+  const { gateway, admission, endings, leavings, throttle, fanOut } = service;
   const { server, turnstile } = createServer(base, service);
 
   const keepAlive = new KeepAlive(worker, store, registry);
@@ -102,6 +103,7 @@ export async function runWorker(
   });
   chores.every(1000, () => store.sweep());
   chores.every(1000, () => endings.retry());
+  chores.every(1000, () => leavings.retry());
   chores.every(REVOCATIONS_POLL_MS, async () => {
     if (await revocations.poll()) gateway.endRevoked((identity) => revocations.isRevoked(identity));
   });
@@ -219,6 +221,7 @@ interface Service {
   routes: RouteCache;
   router: Router;
   endings: Endings;
+  leavings: Leavings;
   throttle: Throttle;
   fanOut: FanOut;
   gateway: Gateway;
@@ -243,12 +246,14 @@ function createService(base: Base, authenticator: Authenticator): Service {
     metrics.throttled.inc({ scope: 'fan_out' });
   });
   const router = createRouter(base, routes, refusals, fanOut);
+  const leavings = new Leavings(store, (session) => registry.get(session.ref.session) === session);
   const verbs = new Verbs({
     ...base,
     router,
     feeds,
     authenticator,
     refusals,
+    leavings,
     roomsLimit: limits.roomsPerSessionLimit,
     heartbeat: new Heartbeat({
       wheel,
@@ -296,7 +301,7 @@ function createService(base: Base, authenticator: Authenticator): Service {
   const tcpDoor = new TcpDoor({ ...doors, authenticator, wheel });
   const presence = new PresenceFeed(registry, wheel);
   const delivering = { feeds, reads, presence, routes, router, errands, fanOut };
-  return { ...delivering, endings, throttle, gateway, admission, door, httpDoor, tcpDoor };
+  return { ...delivering, endings, leavings, throttle, gateway, admission, door, httpDoor, tcpDoor };
 }
 
 function createFeeds({ registry, metrics }: Base, reads: CountedReads): Feeds {
