@@ -93,13 +93,13 @@ describe('enter', () => {
     expect(names).toEqual(['a', 'b', 'c', 'd']);
   });
 
-  test('counts four who have not said hello yet as one who is being served', async () => {
+  test('counts two who have not said hello yet as one who is being served', async () => {
     owed = 32;
-    silent = 128;
+    silent = 64;
     come(1);
     await aWhile();
     expect(events).toEqual([]);
-    silent = 127;
+    silent = 63;
     await until(() => events.length === 1);
   });
 
