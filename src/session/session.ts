@@ -43,6 +43,8 @@ export class Session {
   /** Deadlines that end with the connection. */
   expiryDeadline: Deadline | null = null;
   pingDeadline: Deadline | null = null;
+  /** Null where it has no TURN credentials to renew. */
+  turnDeadline: Deadline | null = null;
   private roomWork: Promise<void> | null = null;
   private tokenWork: Promise<void> | null = null;
   private ownLog: Logger | null = null;
@@ -165,6 +167,8 @@ export class Session {
   stopDeadlines(): void {
     this.expiryDeadline?.cancel();
     this.pingDeadline?.cancel();
+    this.turnDeadline?.cancel();
+    this.turnDeadline = null;
     this.expiryDeadline = null;
     this.pingDeadline = null;
   }

@@ -17,6 +17,7 @@ import type { SessionRegistry } from '../session/registry.js';
 import type { RandomPool } from '../session/random-pool.js';
 import { RETRY_SPREAD_MS, Session } from '../session/session.js';
 import type { AttachRequest, AttachResult, Position, Store } from '../session/store/store.js';
+import type { TurnBroker } from '../session/turn-broker.js';
 import type { TimerWheel } from '../session/wheel.js';
 import type { Throttle } from '../session/throttle.js';
 import { Arrival } from './arrival.js';
@@ -38,6 +39,7 @@ export interface VisitOptions {
   throttle: Throttle;
   authenticator: Authenticator;
   random: RandomPool;
+  turn: TurnBroker;
   metrics: Metrics;
   log: Logger;
   /** A connection that was accepted is gone. */
@@ -238,7 +240,7 @@ export class Visit implements ConnectionHandlers {
   }
 
   private open(session: Session, arrived: Arrived): void {
-    const { config, metrics, registry, verbs, version } = this.options;
+    const { config, metrics, registry, turn, verbs, version } = this.options;
     const { resumed, resumeKey, kept, feed, cursors } = arrived;
     this.phase = 'open';
     this.session = session;
@@ -267,7 +269,7 @@ export class Visit implements ConnectionHandlers {
         pingIntervalMs: config.sessions.pingIntervalMs,
         tokenExpiresInMs: Math.max(0, session.identity.expiresAtMs - Date.now()),
         frameLimitBytes: config.limits.frameLimitBytes,
-        iceServers: config.iceServers,
+        iceServers: turn.iceServers(session.identity),
       },
     });
     if (resumed && this.host.isInDoubt) session.send({ type: 'doubt' });

@@ -23,6 +23,7 @@ import { Endings } from '../session/endings.js';
 import { Leavings } from '../session/leavings.js';
 import { FanOut } from '../session/fan-out.js';
 import { RandomPool } from '../session/random-pool.js';
+import { TurnBroker } from '../session/turn-broker.js';
 import { Refusals } from '../session/refusals.js';
 import { SessionRegistry } from '../session/registry.js';
 import { Revocations, REVOCATIONS_POLL_MS } from '../session/revocations.js';
@@ -53,6 +54,7 @@ import { Tickets } from './tickets.js';
 import { Turnstile } from './turnstile.js';
 import { Verbs } from './verbs.js';
 import { WebSocketDoor } from './websocket-door.js';
+import { TurnCheck } from './turn-check.js';
 
 export interface WorkerSettings {
   config: Config;
@@ -131,6 +133,7 @@ export async function runWorker(
     await relay.close();
     await store.close();
     authenticator.close();
+    base.turnCheck.close();
     wheel.close();
     await tellMetrics(0, metrics, tell);
     base.log.info('drained');
@@ -151,6 +154,7 @@ interface Base {
   relay: NodeRelay;
   store: Store;
   memory: MemoryGuard;
+  turnCheck: TurnCheck;
 }
 
 async function layBase(settings: WorkerSettings, incoming: Incoming, tell: Tell): Promise<Base> {
@@ -186,7 +190,8 @@ async function layBase(settings: WorkerSettings, incoming: Incoming, tell: Tell)
   });
   const [wheel, registry] = [new TimerWheel(), new SessionRegistry()];
   const memory = guardMemory(config, metrics, log, tell);
-  return { config, worker, version, log, metrics, wheel, registry, relay, store, memory };
+  const turnCheck = new TurnCheck(config.turn.servers, config.turn.checkMs);
+  return { config, worker, version, log, metrics, wheel, registry, relay, store, memory, turnCheck };
 }
 
 function guardMemory({ server }: Config, metrics: Metrics, log: Logger, tell: Tell): MemoryGuard {
@@ -247,8 +252,10 @@ function createService(base: Base, authenticator: Authenticator): Service {
   });
   const router = createRouter(base, routes, refusals, fanOut);
   const leavings = new Leavings(store, (session) => registry.get(session.ref.session) === session);
+  const turn = new TurnBroker(config.iceServers, config.turn, base.turnCheck);
   const verbs = new Verbs({
     ...base,
+    turn,
     router,
     feeds,
     authenticator,
@@ -283,6 +290,7 @@ function createService(base: Base, authenticator: Authenticator): Service {
     throttle,
     authenticator,
     random,
+    turn,
     left: ({ address }) => {
       admission.exit(address);
     },

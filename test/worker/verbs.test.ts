@@ -74,6 +74,7 @@ beforeEach(() => {
       },
     },
     wheel: { in: () => ({ cancel: ignore }) },
+    turn: { renewalMs: () => null, iceServers: () => [] },
     expiryWarningMs: 0,
     expiryGraceMs: 0,
   } as unknown as VerbsOptions);
