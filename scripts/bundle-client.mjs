@@ -5,7 +5,14 @@ import { basename, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { minify } from 'terser';
 import { INTERNAL_NAMES, refuseQuotedNames } from './internal-names.mjs';
-import { slimCodes, slimFrames, withoutTexts } from './slim-sources.mjs';
+import {
+  lateTables,
+  slimCodes,
+  slimErrors,
+  slimFrames,
+  withoutTexts,
+  withPlainPrivates,
+} from './slim-sources.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const src = join(root, 'src');
@@ -25,10 +32,12 @@ const LAZY = {
  */
 const SHARED = {
   'client/withdrawal.ts': ['onWithdrawal'],
-  'protocol/codes.ts': ['CODES'],
+  'protocol/codes.ts': ['CODES', 'addCodes'],
   'protocol/errors.ts': ['ProtocolError', 'GatewayError'],
+  'protocol/frame.ts': ['addFrames'],
   'protocol/format-client-frame.ts': ['formatClientFrame'],
   'protocol/msgpack-reader.ts': ['decodeMsgpack'],
+  'protocol/msgpack-writer.ts': ['Writer', 'isWritableInteger'],
   'protocol/parse-gateway-frame.ts': ['parseGatewayFrame'],
 };
 const PUBLIC = ['Client', 'ProtocolError', 'GatewayError'];
@@ -58,8 +67,12 @@ const forBrowsers = {
       contents: await slimFrames(path),
       loader: 'ts',
     }));
+    onLoad({ filter: /[\\/]protocol[\\/]errors\.ts$/ }, ({ path }) => ({
+      contents: slimErrors(path),
+      loader: 'ts',
+    }));
     onLoad({ filter: /[\\/]src[\\/](client|protocol)[\\/]/ }, ({ path }) => {
-      const contents = withoutTexts(path);
+      const contents = withPlainPrivates(withoutTexts(path));
       refuseQuotedNames(contents);
       return { contents, loader: 'ts' };
     });
@@ -94,7 +107,7 @@ const options = {
   tsconfigRaw: { compilerOptions: { useDefineForClassFields: false, target: 'es2021' } },
   minify: true,
   metafile: true,
-  mangleProps: new RegExp(`^(${INTERNAL_NAMES.join('|')})$`),
+  mangleProps: new RegExp(`^(private\\$\\d+|${INTERNAL_NAMES.join('|')})$`),
   legalComments: 'none',
   logLevel: 'warning',
   write: false,
@@ -109,6 +122,8 @@ async function buildEntry() {
 /** `mangleCache`: the short names that the entry uses. */
 async function buildLazy(module, mangleCache) {
   const stdin = reexporting({ [module]: LAZY[module] });
+  if (module === 'client/late.ts')
+    stdin.contents += await lateTables(join(src, 'protocol/frame.ts'), join(src, 'protocol/codes.ts'));
   return build({ ...options, stdin, mangleCache, plugins: [fromEntry, forBrowsers] });
 }
 

@@ -53,6 +53,10 @@ export const INTERNAL_NAMES = [
     'isFull',
     'madeAt',
     'make',
+    'big',
+    'field',
+    'integer',
+    'view',
   ],
   // The connection.
   ...[

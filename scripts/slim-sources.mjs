@@ -30,46 +30,105 @@ function replaced(source, declaration, by) {
   return source.replace(declaration, () => by);
 }
 
-/** protocol/codes.ts: names, with a number only where it is not the one after the last. */
+/** What the first file must be able to say and hear; late.js, which makes calls, adds the rest to its tables. */
+const EARLY = {
+  client: ['hello', 'pong', 'bye', 'receipt', 'ack', 'reject', 'online'],
+  gateway: [
+    ...['welcome', 'ping', 'expiring', 'goaway', 'message', 'roomMessage', 'requested', 'asked'],
+    ...['gap', 'position', 'presence'],
+  ],
+};
+
+/** protocol/codes.ts: names, with a number only where it is not the one after the last. Codes that close nothing come late. */
 export async function slimCodes(path) {
   const { CODES } = await exportsOf(path);
   let last = 0;
-  const rows = Object.entries(CODES).map(([code, { close }]) => {
-    const isNext = close === null ? Number.isNaN(last) : close === last + 1;
-    last = close ?? NaN;
-    return isNext ? code : `${code} ${close}`;
+  const rows = Object.entries(CODES).flatMap(([code, { close }]) => {
+    if (close === null) return [];
+    const isNext = close === last + 1;
+    last = close;
+    return [isNext ? code : `${code} ${close}`];
   });
   return replaced(
     withoutTexts(path),
     /export const CODES = [^]*? satisfies Record<string, Row>;/,
-    // Codes without a number come last: Number('null') + 1 is NaN too.
     `export const CODES = {};
     let last;
     for (const row of '${rows}'.split(',')) {
       const [code, close] = row.split(' ');
-      last = close ? Number(close) : last + 1;
-      CODES[code] = { close: last || null, text: code };
+      last = Number(close ?? last + 1);
+      CODES[code] = { close: last };
+    }
+    export function addCodes(codes) {
+      for (const code of codes.split(',')) CODES[code] = { close: null, text: code };
     }`,
   );
 }
 
-/** protocol/frame.ts: number, type and fields of all frames of a family. */
+/** protocol/errors.ts: an error's text is its code. */
+export function slimErrors(path) {
+  return replaced(withoutTexts(path), /CODES\[code\]\.text/g, 'code');
+}
+
+const rowsOf = (fields, types, isEarly) =>
+  Object.entries(fields)
+    .filter(([type]) => isEarly(type))
+    .map(([type, names]) => [types[type], type, ...names].join(' '))
+    .join();
+
+/** protocol/frame.ts: number, type and fields of the frames that come early. */
 export async function slimFrames(path) {
   const { TYPES, CLIENT_FIELDS, GATEWAY_FIELDS } = await exportsOf(path);
-  const textOf = (table) =>
-    Object.entries(table)
-      .map(([type, fields]) => [TYPES[type], type, ...fields].join(' '))
-      .join();
-  const table = `export const TYPES = {};
-    const fieldsOf = (text) => Object.fromEntries(text.split(',').map((row) => {
-      const [number, type, ...fields] = row.split(' ');
-      TYPES[type] = Number(number);
-      return [type, fields];
-    }));`;
-  let source = replaced(withoutTexts(path), /export const TYPES = [^]*?as const;/, table);
-  for (const [name, fields] of Object.entries({ CLIENT_FIELDS, GATEWAY_FIELDS })) {
-    const declaration = new RegExp(`export const ${name} = [^]*?;`);
-    source = replaced(source, declaration, `export const ${name} = fieldsOf('${textOf(fields)}');`);
-  }
-  return source;
+  let source = replaced(
+    withoutTexts(path),
+    /export const TYPES = [^]*?as const;/,
+    'export const TYPES = {};',
+  );
+  for (const name of ['CLIENT_FIELDS', 'GATEWAY_FIELDS'])
+    source = replaced(source, new RegExp(`export const ${name} = [^]*?;`), `export const ${name} = {};`);
+  const client = rowsOf(CLIENT_FIELDS, TYPES, (type) => EARLY.client.includes(type));
+  const gateway = rowsOf(GATEWAY_FIELDS, TYPES, (type) => EARLY.gateway.includes(type));
+  return replaced(
+    source,
+    /export const GATEWAY_TYPES[^]*?;/,
+    `export const GATEWAY_TYPES = new Map();
+    const add = (fields, rows) => {
+      for (const row of rows.split(',')) {
+        const [number, type, ...names] = row.split(' ');
+        TYPES[type] = Number(number);
+        fields[type] = names;
+        if (fields === GATEWAY_FIELDS) GATEWAY_TYPES.set(TYPES[type], type);
+      }
+    };
+    export function addFrames(client, gateway) {
+      add(CLIENT_FIELDS, client);
+      add(GATEWAY_FIELDS, gateway);
+    }
+    addFrames('${client}', '${gateway}');`,
+  );
+}
+
+/** What late.js adds to the tables of the first file. */
+export async function lateTables(frames, codes) {
+  const { TYPES, CLIENT_FIELDS, GATEWAY_FIELDS } = await exportsOf(frames);
+  const { CODES } = await exportsOf(codes);
+  const client = rowsOf(CLIENT_FIELDS, TYPES, (type) => !EARLY.client.includes(type));
+  const gateway = rowsOf(GATEWAY_FIELDS, TYPES, (type) => !EARLY.gateway.includes(type));
+  const names = Object.keys(CODES).filter((code) => CODES[code].close === null);
+  return `import { addFrames } from './protocol/frame.js';
+    import { addCodes } from './protocol/codes.js';
+    addFrames('${client}', '${gateway}');
+    addCodes('${names}');`;
+}
+
+/**
+ * Private names as properties that the bundler shortens, the same few in every class: a browser's page has no use for what
+ * the language does to guard them, and each has to be declared.
+ */
+export function withPlainPrivates(source) {
+  const names = new Map();
+  return source.replace(/(?<![\w'"`$/}])#([a-zA-Z]\w*)/g, (_all, name) => {
+    if (!names.has(name)) names.set(name, `private$${names.size}`);
+    return names.get(name);
+  });
 }

@@ -11,7 +11,6 @@ import {
   type RequestOptions,
   type SendOptions,
 } from './call-options.js';
-import type { Caller } from './caller.js';
 import { Calls } from './calls.js';
 import { type Environment, REAL_ENVIRONMENT } from './environment.js';
 import type { DataOf, DefaultEvents, EventOf, MessageHandler, RequestHandler, ResultOf } from './events.js';
@@ -62,8 +61,7 @@ export class Client<Events extends object = DefaultEvents> {
   readonly #late: LateCode = new Lazy(() => import('./late.js'));
   readonly #port: RoomPort = {
     rooms: this.#rooms,
-    call: (options, make) => this.#calls.run(options, make),
-    callWith: (...call) => this.#callWith(...call),
+    call: (...call) => this.#calls.run(...call),
     tryWrite: (frame) => this.#tryWrite(frame),
     report: this.#report,
   };
@@ -77,7 +75,8 @@ export class Client<Events extends object = DefaultEvents> {
   constructor(url: string, options: ClientOptions, environment: Environment = REAL_ENVIRONMENT) {
     const settings = settingsOf(options);
     this.#settings = settings;
-    this.#payloads = new Payloads(settings.compressAboveBytes);
+    const compression = new Lazy(() => import('./compression.js'));
+    this.#payloads = new Payloads(compression);
     this.#intake = new Intake(this.#payloads, {
       rooms: this.#rooms,
       write: this.#port.tryWrite,
@@ -108,6 +107,7 @@ export class Client<Events extends object = DefaultEvents> {
       settings,
       environment,
       code: this.#late,
+      compression,
       decode: (...payload) => this.#payloads.decode(...payload),
       report: this.#report,
       onDrain: () => this.#listeners.emit('drain'),
@@ -176,10 +176,10 @@ export class Client<Events extends object = DefaultEvents> {
     options?: SendOptions,
   ): Promise<SendResult> {
     const target = typeof to === 'string' ? to : [...to];
-    return this.#callWith(
-      data,
+    return this.#calls.run(
       options,
-      (verbs, made, payload) => verbs.send(target, event, payload, made),
+      (verbs, made, copy) => verbs.send(target, event, copy, made),
+      data,
       options?.delivered ? options.timeoutMs : undefined,
     );
   }
@@ -190,7 +190,7 @@ export class Client<Events extends object = DefaultEvents> {
     data: DataOf<Events, E>,
     options?: BroadcastOptions,
   ): Promise<void> {
-    return this.#callWith(data, options, (verbs, made, payload) => verbs.broadcast(event, payload, made));
+    return this.#calls.run(options, (verbs, made, copy) => verbs.broadcast(event, copy, made), data);
   }
 
   /** Calls `handler` for each message of `event` to this client, or of every event for `*`. Returns a function that removes it. */
@@ -210,10 +210,10 @@ export class Client<Events extends object = DefaultEvents> {
     data: DataOf<Events, E>,
     options?: RequestOptions,
   ): Promise<ResultOf<Events, E>> {
-    const answer = this.#callWith(
-      data,
+    const answer = this.#calls.run(
       options,
-      (verbs, made, payload) => verbs.request(to, event, payload, made),
+      (verbs, made, copy) => verbs.request(to, event, copy, made),
+      data,
       Math.min(options?.timeoutMs ?? this.#settings.requestTimeoutMs, REQUEST_TIMEOUT_LIMIT_MS),
     );
     // The other side's application decides what it answers, as with every message.
@@ -261,10 +261,6 @@ export class Client<Events extends object = DefaultEvents> {
     if (this.#link.open) this.#link.write(frame);
     return this.#link.open;
   }
-
-  /** The data are encoded at once: the application may change them before the call is made. */
-  #callWith: Caller['callWith'] = async (data, options, make, timeoutMs) =>
-    this.#calls.run(options, make, this.#payloads.encode(data), timeoutMs);
 
   #welcomed(previous: string | null, welcome: Welcome, beginning: Beginning): void {
     const isResumed = beginning === 'resumed';

@@ -83,9 +83,7 @@ export class Room<Events extends object = Record<string, unknown>> implements Ro
     data: DataOf<Events, E>,
     options?: PublishOptions,
   ): Promise<Accepted> {
-    return this.#port.callWith(data, options, (verbs, made, payload) =>
-      verbs.publish(this.name, event, payload, made),
-    );
+    return this.#port.call(options, (verbs, made, copy) => verbs.publish(this.name, event, copy, made), data);
   }
 
   /** Calls `handler` for each message of `event`, or of every event for `*`. Returns a function that removes it. */

@@ -5,7 +5,7 @@ import type { Payload } from './frame.js';
 import { isJsonSafe, nestsDeeper } from './json-text.js';
 import { INFLATED_LIMIT_BYTES, PAYLOAD_DEPTH_LIMIT } from './limits.js';
 import { decodeMsgpack } from './msgpack-reader.js';
-import { encodeMsgpack } from './msgpack-writer.js';
+import { encodeMsgpack } from './msgpack-values.js';
 
 /** Inflates one zlib stream that was made with this dictionary; throws `too_big` past the limit, else `bad_payload`. */
 export type Inflate = (data: Uint8Array, dictionary: number, limitBytes: number) => Uint8Array;
