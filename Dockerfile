@@ -20,9 +20,10 @@ COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
 COPY package.json LICENSE ./
 COPY deploy/health-check.mjs deploy/make-secret.mjs ./deploy/
-# An empty volume mounted here takes over this owner, so that make-secret.mjs needs no root.
+# An empty volume mounted at one of these takes over this owner, so that make-secret.mjs needs no root.
 RUN ln -s /app/dist/cli.js /usr/local/bin/signalbox \
- && mkdir -m 0700 /var/lib/signalbox && chown node:node /var/lib/signalbox
+ && mkdir -m 0700 /var/lib/signalbox /var/lib/signalbox-turn \
+ && chown node:node /var/lib/signalbox /var/lib/signalbox-turn
 USER node
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=4s --start-period=30s --retries=3 CMD ["node", "/app/deploy/health-check.mjs"]

@@ -1,15 +1,17 @@
-// node deploy/make-secret.mjs FILE: writes a random JWT secret that only its owner can read, unless the file exists.
+// node deploy/make-secret.mjs FILE…: writes random secrets that only their owner can read, each unless the file exists.
 import { randomBytes } from 'node:crypto';
 import { existsSync, linkSync, unlinkSync, writeFileSync } from 'node:fs';
 
-const [path] = process.argv.slice(2);
-if (path === undefined) {
-  console.error('usage: node deploy/make-secret.mjs FILE');
+const paths = process.argv.slice(2);
+if (paths.length === 0) {
+  console.error('usage: node deploy/make-secret.mjs FILE...');
   process.exit(2);
 }
-if (existsSync(path)) {
-  console.log(`${path} exists and stays.`);
-} else {
+for (const path of paths) {
+  if (existsSync(path)) {
+    console.log(`${path} exists and stays.`);
+    continue;
+  }
   // Complete before it has its name: nobody ever reads half a secret, and of two at once the first wins.
   const draft = `${path}.${process.pid}`;
   writeFileSync(draft, `${randomBytes(48).toString('base64url')}\n`, { flag: 'wx', mode: 0o400 });

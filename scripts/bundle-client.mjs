@@ -22,6 +22,13 @@ const out = join(root, 'dist', 'browser');
 const LAZY = {
   'client/compression.ts': ['deflate', 'inflate'],
   'client/late.ts': ['CallDesk', 'Responder', 'Verbs'],
+  'client/rtc/rtc.ts': [
+    'GatewaySignaling',
+    'LoopbackSignaling',
+    'RTCSignalingPeer',
+    'peersOf',
+    'simplePeerSignaling',
+  ],
   'client/ways.ts': ['choose'],
   'protocol/json-codec.ts': ['jsonClientCodec'],
 };

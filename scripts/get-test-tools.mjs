@@ -2,9 +2,11 @@
 import { spawnSync } from 'node:child_process';
 import {
   findChromium,
+  findFirefox,
   findProxy,
   findPython,
   findRedisServer,
+  findTurnServer,
   missingNetworkPackages,
 } from './test-tools.mjs';
 
@@ -19,6 +21,8 @@ function missingPackages() {
     ...(findRedisServer() ? [] : ['redis-server']),
     ...(findChromium() ? [] : [chromiumPackage()]),
     ...['nginx', 'haproxy'].filter((name) => findProxy(name) === null),
+    ...(findFirefox() ? [] : ['firefox-esr']),
+    ...(findTurnServer() ? [] : ['coturn']),
     ...missingNetworkPackages(),
     // For examples/python, which proves that docs/protocol.md is enough to write a client from.
     ...(findPython() ? [] : ['python3-msgpack', 'python3-websockets']),

@@ -209,6 +209,16 @@ const gatewayFrames = [
     { type: 'error', ref: 1, code: 'out_of_order', text: 'The sequence number skips one.', expected: 7 },
   ],
   ['expiring', { type: 'expiring', inMs: 60000 }],
+  [
+    'iceServers',
+    {
+      type: 'iceServers',
+      servers: [
+        { urls: ['stun:stun.example.org'] },
+        { urls: ['turn:turn.example.org:3478'], username: '1700003600:alice', credential: 'c2VjcmV0' },
+      ],
+    },
+  ],
   ['goaway', { type: 'goaway', close: 1012, retryAfterMs: 1500 }],
   [
     'message: kept',

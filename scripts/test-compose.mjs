@@ -4,13 +4,17 @@ import { execFile, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { build } from 'esbuild';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const project = `signalboxtest${process.pid}`;
 const adminKey = randomBytes(24).toString('hex');
 const WAIT_LIMIT_MS = 60_000;
+/** Others than those of a stack that runs already. */
+const TURN_RELAY_PORTS = [49_300, 49_307];
 
 let steps = 0;
 const startedAt = performance.now();
@@ -108,15 +112,19 @@ class Stack {
   #compose;
   #env;
 
-  constructor(compose, port, subnet) {
+  constructor(compose, { port, turnPort, subnet }) {
     this.#compose = compose;
     this.port = port;
+    this.turnPort = turnPort;
     this.#env = {
       ...process.env,
       PORT: String(port),
       FRONT_SUBNET: subnet,
       ADMIN_KEY: adminKey,
       WORKERS: '2',
+      TURN_PORT: String(turnPort),
+      TURN_RELAY_PORTS: TURN_RELAY_PORTS.join('-'),
+      TURN_URLS: `turn:127.0.0.1:${turnPort}`,
     };
   }
 
@@ -220,6 +228,40 @@ async function talk(alice, bob, topic) {
   }
 }
 
+/** The TURN client of the tests, which is TypeScript. */
+async function loadTurnClient() {
+  const { outputFiles } = await build({
+    entryPoints: [join(root, 'test/turn-client.ts')],
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    write: false,
+  });
+  const { TurnClient } = await import(
+    `data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`
+  );
+  return TurnClient;
+}
+
+/** What the gateway handed to a client is good at the TURN server, which relays to nobody in here. */
+async function relay(stack, client) {
+  const server = client.iceServers.find(({ credential }) => credential !== undefined);
+  expect(server?.urls[0] === `turn:127.0.0.1:${stack.turnPort}`, 'the welcome has no TURN server');
+  const TurnClient = await loadTurnClient();
+  const turn = await TurnClient.connect(stack.turnPort, {
+    username: server.username,
+    password: server.credential,
+  });
+  try {
+    expect((await within('allocation', turn.allocate())) === 0, 'the TURN server refuses the credentials');
+    expect((await within('permission', turn.permit('8.8.8.8'))) === 0, 'no relay to the Internet');
+    for (const address of ['127.0.0.1', '172.17.0.1', '10.0.0.1'])
+      expect((await within('permission', turn.permit(address))) === 403, `a relay to ${address}`);
+  } finally {
+    turn.close();
+  }
+}
+
 // ── the test ────────────────────────────────────────────────────────────────────────────────────
 
 async function test(stack) {
@@ -230,7 +272,7 @@ async function test(stack) {
   const gateways = await stack.gateways();
   expect(gateways.length === 2, `${gateways.length} gateways run, not 2`);
   for (const id of gateways) await until('health of the gateways', () => isHealthy(id));
-  done(`two gateways, HAProxy and Redis are up on port ${stack.port}; the gateways are healthy`);
+  done(`two gateways, HAProxy, Redis and coturn are up on port ${stack.port}; the gateways are healthy`);
 
   const inside = (...args) => command('docker', ['exec', gateways[0], ...args]);
   const [uid, mode] = (await inside('stat', '-c', '%u %a', '/var/lib/signalbox/jwt-secret')).split(' ');
@@ -256,6 +298,9 @@ async function test(stack) {
   await bob.room('lobby').join();
   await talk(alice, bob, 'before');
   done('message, request and room work both ways between the gateways');
+
+  await relay(stack, alice);
+  done('the TURN server takes the credentials of the welcome and relays to no private address');
 
   await killGateway(stack, { alice, bob, alicesPlace, bobsPlace });
   await stopGateway(stack, { alice, bob, bobsPlace });
@@ -318,11 +363,11 @@ async function takeDown(stack) {
 }
 
 const compose = requireEngine();
-const stack = new Stack(
-  compose,
-  process.env.PORT ? Number(process.env.PORT) : await freePort(),
-  await freeSubnet(),
-);
+const stack = new Stack(compose, {
+  port: process.env.PORT ? Number(process.env.PORT) : await freePort(),
+  turnPort: await freePort(),
+  subnet: await freeSubnet(),
+});
 let failure = null;
 try {
   await test(stack);

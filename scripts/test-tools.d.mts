@@ -8,3 +8,7 @@ export function findProxy(name: 'nginx' | 'haproxy'): string | null;
 export function missingNetworkPackages(): string[];
 /** A Python with msgpack and websockets; PYTHON_BIN goes first; null where there is none. */
 export function findPython(): string | null;
+/** Name or path of a Firefox; FIREFOX_BIN goes first; null where there is none. */
+export function findFirefox(): string | null;
+/** Name or path of coturn's turnserver; TURNSERVER_BIN goes first; null where there is none. */
+export function findTurnServer(): string | null;

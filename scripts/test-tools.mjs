@@ -1,4 +1,4 @@
-// Where this machine has the programs that the tests use and npm does not bring: redis-server, a Chromium, proxies, what parts networks.
+// Where this machine has the programs that the tests use and npm does not bring: redis-server, browsers, proxies, a TURN server, what parts networks.
 import { spawnSync } from 'node:child_process';
 
 const REDIS = ['redis-server'];
@@ -9,6 +9,9 @@ const CHROMIUM = [
   'google-chrome-stable',
   '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
 ];
+
+const FIREFOX = ['firefox-esr', 'firefox', '/Applications/Firefox.app/Contents/MacOS/firefox'];
+const TURNSERVER = ['turnserver'];
 
 // Found means that it answers: Ubuntu's chromium-browser without its snap is a script that only says so.
 function firstThatRuns(names) {
@@ -50,4 +53,19 @@ export function findRedisServer() {
 /** Name or path of a Chromium or Chrome; CHROMIUM_BIN goes first; null where there is none. */
 export function findChromium() {
   return firstThatRuns([...named('CHROMIUM_BIN'), ...CHROMIUM]);
+}
+
+/** Name or path of a Firefox; FIREFOX_BIN goes first; null where there is none. */
+export function findFirefox() {
+  return firstThatRuns([...named('FIREFOX_BIN'), ...FIREFOX]);
+}
+
+/** Name or path of coturn's turnserver; TURNSERVER_BIN goes first; null where there is none. */
+export function findTurnServer() {
+  return firstThatExists([...named('TURNSERVER_BIN'), ...TURNSERVER]);
+}
+
+/** For programs whose exit code says nothing. */
+function firstThatExists(names) {
+  return names.find((name) => !spawnSync(name, ['--help'], { stdio: 'ignore' }).error) ?? null;
 }

@@ -11,6 +11,7 @@ import type { StoreSettings } from './session/store/store.js';
 import { parseRedisUrl } from './session/store/redis-url.js';
 import type { OriginRules } from './transport/upgrade-check.js';
 import { type Environment, SettingReader } from './setting-reader.js';
+import { readTurn, type TurnSettings } from './turn-settings.js';
 
 export type { Environment };
 
@@ -88,6 +89,7 @@ export interface Config {
     settings: StoreSettings;
   };
   iceServers: { urls: string[]; username?: string; credential?: string }[];
+  turn: TurnSettings;
 }
 
 /** Addresses whose `X-Forwarded-For` counts; keeps what it was made of, so that it can be handed to a worker. */
@@ -166,6 +168,7 @@ export function parseConfig(env: Environment): Config {
     limits: readLimits(read),
     store: readStore(read),
     iceServers: readIceServers(read),
+    turn: readTurn(read),
   };
   if (read.mistakes.length > 0) throw new ConfigError(read.mistakes);
   return deepFreeze(config);

@@ -24,6 +24,8 @@ import { EXIT_CANNOT_LISTEN, EXIT_EVICTING_REDIS } from './worker/exit-codes.js'
 const START_TIMEOUT_MS = 20_000;
 /** How often the watchdog looks, ms. */
 const WATCH_INTERVAL_MS = 1000;
+/** Pause between two lines on the same lack, ms. */
+const UNDELIVERED_LOG_MS = 10_000;
 /** How long the admin port waits for a worker's answer, ms. */
 const QUESTION_TIMEOUT_MS = 2_000;
 
@@ -73,6 +75,8 @@ class Supervisor implements Primary {
   private watchedAt = performance.now();
   /** When a worker last found that the store may have lost what it had accepted, monotonic ms. */
   private doubtedAt = -Infinity;
+  /** When the log last said that a worker could not receive a connection, monotonic ms. */
+  private undeliveredAt = -Infinity;
   private lastNumber = 0;
   private lastQuestion = 0;
   private fate: Fate = { failures: 0 };
@@ -222,11 +226,26 @@ class Supervisor implements Primary {
       [WORKER_ENV.directory]: this.directory,
       [WORKER_ENV.storePath]: this.storePath,
     });
-    handOnFrom(worker, () => [...this.forked.values()].some(({ state }) => state === 'ready'));
+    handOnFrom(worker, {
+      isAnyoneThere: () => [...this.forked.values()].some(({ state }) => state === 'ready'),
+      undelivered: () => {
+        this.tellUndelivered(id);
+      },
+    });
     const now = performance.now();
     const forked: Forked = { id, process: worker, state: 'starting', startedAt: now, heardAt: now };
     this.forked.set(worker.id, forked);
     return forked;
+  }
+
+  private tellUndelivered(worker: WorkerId): void {
+    const now = performance.now();
+    if (now - this.undeliveredAt < UNDELIVERED_LOG_MS) return;
+    this.undeliveredAt = now;
+    this.log.error(
+      { worker },
+      'a worker has no file descriptor left for a connection: raise its limit (ulimit -n)',
+    );
   }
 
   private receive(worker: Worker, value: unknown): void {

@@ -112,7 +112,13 @@ export const SETTINGS = {
   WORKER_LEASE_MS: count(15_000, 1000, 600_000, 'ms', 'A worker without a sign of life in Redis is dead after this long: how long a lost machine’s clients look present.'),
 
   // WebRTC
-  ICE_SERVERS: { default: '[]', unit: 'JSON', text: 'Array of `RTCIceServer` that the welcome frame hands to clients.' },
+  ICE_SERVERS: { default: '[]', unit: 'JSON', text: 'Array of `RTCIceServer` that the welcome frame hands to every client as it is. For TURN better `TURN_URLS`, whose credentials expire.' },
+  STUN_URLS: { default: null, unit: 'list', text: 'STUN servers for every client, `stun:host:3478`, separated by commas.' },
+  TURN_URLS: { default: null, unit: 'list', text: 'TURN servers for clients with the permission `turn`: `turn:host:3478`, `turns:host:5349?transport=tcp`, separated by commas; URLs of one server next to each other. `eu=turn:…` names the region of this and the following URLs.' },
+  TURN_REGION: { default: null, unit: 'text', text: 'Region whose TURN servers come first; where it has a server that answers, the others are left out.' },
+  TURN_SECRET: { default: null, unit: 'text', text: "The servers' `static-auth-secret`, at least 16 characters. It never leaves the gateway: clients get credentials that are made with it. To change it, give the servers the new one beside the old, then the gateways the new one, and take the old one from the servers after `TURN_TTL_S`.", secret: true },
+  TURN_TTL_S: count(3600, 20, 86_400, 's', 'Life of TURN credentials. They are renewed after three quarters of it; a call that goes on needs none.'),
+  TURN_CHECK_MS: count(15_000, 0, 3_600_000, 'ms', 'How often each worker asks the TURN servers whether they live (a STUN request over UDP to each `turn:` host); one that was silent twice is not handed out while another answers. `0`: never.'),
 } as const satisfies Record<string, Setting>;
 
 export type SettingName = keyof typeof SETTINGS;

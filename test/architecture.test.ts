@@ -34,6 +34,7 @@ const GROUND = [
   'key-settings.ts',
   'setting-reader.ts',
   'settings.ts',
+  'turn-settings.ts',
   'log.ts',
   'log-writer.ts',
   'metrics.ts',

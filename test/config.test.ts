@@ -160,6 +160,7 @@ describe('parseConfig', () => {
       'JWT_SECRET',
       'JWT_PREVIOUS_SECRET',
       'REDIS_URL',
+      'TURN_SECRET',
     ]);
     const env = Object.fromEntries(secrets.map(([name]) => [name, value]));
     const mistakes = mistakesOf({

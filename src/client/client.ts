@@ -24,6 +24,7 @@ import { Payloads } from './payloads.js';
 import { RequestHandlers } from './request-handlers.js';
 import type { ClientsPage, SendResult } from './results.js';
 import { Room, type RoomPort } from './room.js';
+import type { PeerCallOptions, Peers, RTCSignalingPeer } from './rtc/rtc.js';
 import type { State, StateInfo } from './state.js';
 
 /** What `client.on` tells of. */
@@ -59,6 +60,7 @@ export class Client<Events extends object = DefaultEvents> {
   readonly #link: Link;
   readonly #calls: Calls;
   readonly #late: LateCode = new Lazy(() => import('./late.js'));
+  readonly #rtc = new Lazy(() => import('./rtc/rtc.js'));
   readonly #port: RoomPort = {
     rooms: this.#rooms,
     call: (...call) => this.#calls.run(...call),
@@ -136,7 +138,7 @@ export class Client<Events extends object = DefaultEvents> {
     return this.#calls.bufferedBytes;
   }
 
-  /** `RTCIceServer` values for `new RTCPeerConnection({ iceServers })`; empty before the first connection. */
+  /** `RTCIceServer` values for `new RTCPeerConnection({ iceServers })`, with TURN credentials that are still good; empty before the first connection. */
   get iceServers(): Welcome['iceServers'] {
     return this.#link.welcome?.iceServers ?? [];
   }
@@ -256,6 +258,24 @@ export class Client<Events extends object = DefaultEvents> {
     return this.#calls.run(options, (verbs, made) => verbs.online(client, made));
   }
 
+  /**
+   * A peer connection with a client, or one session of it: the one that there is, or a new one. Its operations of both sides may
+   * overlap (see `RTCSignalingPeer`). `configuration` is that of `RTCPeerConnection`; its `iceServers` are the gateway's unless given.
+   * The other side calls `peer` too, or has an `onPeer` handler. Resolves when this client is connected.
+   */
+  async peer(
+    to: string,
+    configuration?: RTCConfiguration,
+    options?: PeerCallOptions,
+  ): Promise<RTCSignalingPeer> {
+    return (await this.#rtc.load()).peersOf(this).peer(to, configuration, options);
+  }
+
+  /** Takes the peers that other clients make. Resolves, when calls can come, with a function that removes the handler. */
+  async onPeer(...handler: Parameters<Peers['onPeer']>): Promise<() => void> {
+    return (await this.#rtc.load()).peersOf(this).onPeer(...handler);
+  }
+
   /** Of what can be said again. */
   #tryWrite(frame: ClientFrame): boolean {
     if (this.#link.open) this.#link.write(frame);
@@ -299,6 +319,11 @@ export class Client<Events extends object = DefaultEvents> {
       case 'gap':
       case 'position':
         return this.#intake.notice(frame);
+      case 'iceServers': {
+        const { welcome } = this.#link;
+        if (welcome !== null) welcome.iceServers = frame.servers;
+        return;
+      }
       case 'requested':
         return this.#handlers.take(frame.handle, (responder) =>
           this.#intake.decode(

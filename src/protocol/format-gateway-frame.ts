@@ -51,6 +51,8 @@ export function formatGatewayFrame(frame: GatewayFrame): Outline {
       return outline([type, frame.channel, frame.id]);
     case 'presence':
       return outline([type, frame.room, frame.joined, frame.left, frame.count]);
+    case 'iceServers':
+      return outline([type, frame.servers]);
     default:
       return frame satisfies never;
   }

@@ -49,6 +49,8 @@ export const TYPES = {
   online: 51,
   watch: 52,
   presence: 53,
+
+  iceServers: 96,
 } as const;
 export type FrameType = keyof typeof TYPES;
 
@@ -414,6 +416,11 @@ export interface PresenceFrame {
   left: string[];
   count: number;
 }
+/** TURN credentials that take the place of those in the welcome, before these expire. */
+export interface IceServersFrame {
+  type: 'iceServers';
+  servers: Welcome['iceServers'];
+}
 
 export type GatewayFrame =
   | WelcomeFrame
@@ -431,7 +438,8 @@ export type GatewayFrame =
   | PositionFrame
   | DoubtFrame
   | RoomMessageFrame
-  | PresenceFrame;
+  | PresenceFrame
+  | IceServersFrame;
 
 /** As `CLIENT_FIELDS`. */
 export const GATEWAY_FIELDS = {
@@ -451,6 +459,7 @@ export const GATEWAY_FIELDS = {
   doubt: [],
   roomMessage: ['id', 'options', 'room', 'from', 'session', 'event', 'payload'],
   presence: ['room', 'joined', 'left', 'count'],
+  iceServers: ['servers'],
 } as const satisfies FieldsOf<GatewayFrame>;
 
 /** The gateway's frames by their numbers. */

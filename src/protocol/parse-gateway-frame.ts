@@ -65,6 +65,7 @@ const READ: { [Name in FieldName]: Read<FieldOf<GatewayFrame, Name>> } = {
   retryAfterMs: uint,
   room: where(isRoomName),
   seq: uint,
+  servers: where(isIceServers),
   session: where(isSessionId),
   text: text(TEXT_LIMIT_CHARACTERS),
 };

@@ -43,6 +43,8 @@ export class Session {
   /** Deadlines that end with the connection. */
   expiryDeadline: Deadline | null = null;
   pingDeadline: Deadline | null = null;
+  /** Null where it has no TURN credentials to renew. */
+  turnDeadline: Deadline | null = null;
   private roomWork: Promise<void> | null = null;
   private ownLog: Logger | null = null;
   /** What it has used of its rates; the throttle's. */
@@ -151,6 +153,8 @@ export class Session {
   stopDeadlines(): void {
     this.expiryDeadline?.cancel();
     this.pingDeadline?.cancel();
+    this.turnDeadline?.cancel();
+    this.turnDeadline = null;
     this.expiryDeadline = null;
     this.pingDeadline = null;
   }

@@ -14,6 +14,7 @@ import type { Refusals } from '../session/refusals.js';
 import type { SessionRegistry } from '../session/registry.js';
 import type { Session } from '../session/session.js';
 import type { Store } from '../session/store/store.js';
+import type { TurnBroker } from '../session/turn-broker.js';
 import type { TimerWheel } from '../session/wheel.js';
 import type { Heartbeat } from './heartbeat.js';
 
@@ -25,6 +26,7 @@ export interface VerbsOptions {
   feeds: Feeds;
   wheel: TimerWheel;
   authenticator: Authenticator;
+  turn: TurnBroker;
   refusals: Refusals;
   roomsLimit: number;
   heartbeat: Heartbeat;
@@ -128,6 +130,20 @@ export class Verbs {
   watchOver(session: Session): void {
     this.options.heartbeat.watch(session);
     this.armExpiry(session);
+    this.armTurn(session);
+  }
+
+  /** Credentials that were handed out a moment ago are renewed in time, as long as the token permits it. */
+  private armTurn(session: Session): void {
+    const { turn, wheel } = this.options;
+    session.turnDeadline?.cancel();
+    session.turnDeadline = null;
+    const ms = turn.renewalMs(session.identity);
+    if (ms === null) return;
+    session.turnDeadline = wheel.in(ms, () => {
+      session.send({ type: 'iceServers', servers: turn.iceServers(session.identity) });
+      this.armTurn(session);
+    });
   }
 
   private armExpiry(session: Session): void {
@@ -152,8 +168,15 @@ export class Verbs {
       }
       // The connection may have ended while the keys were fetched: then there is nothing to watch over.
       if (this.options.registry.get(session.ref.session) !== session) return;
+      const { turn } = this.options;
+      const had = turn.renewalMs(session.identity) !== null;
       session.identity = identity;
       this.armExpiry(session);
+      if (had !== (turn.renewalMs(identity) !== null)) {
+        // The new token gives or takes the permission.
+        session.send({ type: 'iceServers', servers: turn.iceServers(identity) });
+        this.armTurn(session);
+      }
       for (const room of session.watched ?? []) {
         if (!mayPresence(identity.permissions, room)) session.watched?.delete(room);
       }

@@ -17,10 +17,12 @@ import type { SessionRegistry } from '../session/registry.js';
 import type { RandomPool } from '../session/random-pool.js';
 import { RETRY_SPREAD_MS, Session } from '../session/session.js';
 import type { AttachRequest, AttachResult, Position, Store } from '../session/store/store.js';
+import type { TurnBroker } from '../session/turn-broker.js';
 import type { TimerWheel } from '../session/wheel.js';
 import type { Throttle } from '../session/throttle.js';
 import { Arrival } from './arrival.js';
 import { ChannelEntry, type InboxStart } from './channel-entry.js';
+import type { Newcomers } from './newcomers.js';
 import type { Verbs } from './verbs.js';
 import type { WaitingLine } from './waiting-line.js';
 
@@ -37,6 +39,7 @@ export interface VisitOptions {
   throttle: Throttle;
   authenticator: Authenticator;
   random: RandomPool;
+  turn: TurnBroker;
   metrics: Metrics;
   log: Logger;
   /** A connection that was accepted is gone. */
@@ -49,6 +52,7 @@ interface Host {
   /** Sessions that go on are told that the store may have lost messages. */
   readonly isInDoubt: boolean;
   readonly hellos: WaitingLine;
+  readonly newcomers: Newcomers;
   attach(
     request: AttachRequest,
     known: ReadonlyMap<RoomName | null, Position>,
@@ -91,6 +95,7 @@ export class Visit implements ConnectionHandlers {
       this.close('auth_timeout');
     });
     this.arrival = new Arrival(credential, deadline);
+    host.newcomers.enter(this);
   }
 
   frame(bytes: Uint8Array | string): void {
@@ -139,6 +144,7 @@ export class Visit implements ConnectionHandlers {
 
   private greet(hello: HelloFrame): void {
     this.phase = 'attaching';
+    this.host.newcomers.leave(this);
     this.host.hellos.enter({
       begin: () =>
         this.isLeaving
@@ -234,7 +240,7 @@ export class Visit implements ConnectionHandlers {
   }
 
   private open(session: Session, arrived: Arrived): void {
-    const { config, metrics, registry, verbs, version } = this.options;
+    const { config, metrics, registry, turn, verbs, version } = this.options;
     const { resumed, resumeKey, kept, feed, cursors } = arrived;
     this.phase = 'open';
     this.session = session;
@@ -263,7 +269,7 @@ export class Visit implements ConnectionHandlers {
         pingIntervalMs: config.sessions.pingIntervalMs,
         tokenExpiresInMs: Math.max(0, session.identity.expiresAtMs - Date.now()),
         frameLimitBytes: config.limits.frameLimitBytes,
-        iceServers: config.iceServers,
+        iceServers: turn.iceServers(session.identity),
       },
     });
     if (resumed && this.host.isInDoubt) session.send({ type: 'doubt' });
@@ -278,6 +284,7 @@ export class Visit implements ConnectionHandlers {
     const { metrics, registry, feeds, left } = this.options;
     const { session } = this;
     this.phase = 'closed';
+    this.host.newcomers.leave(this);
     this.endArrival();
     left(this.connection);
     metrics.connections.dec();

@@ -22,6 +22,7 @@ import { type Authenticator, createAuthenticator } from '../session/authenticato
 import { Endings } from '../session/endings.js';
 import { FanOut } from '../session/fan-out.js';
 import { RandomPool } from '../session/random-pool.js';
+import { TurnBroker } from '../session/turn-broker.js';
 import { Refusals } from '../session/refusals.js';
 import { SessionRegistry } from '../session/registry.js';
 import { Revocations, REVOCATIONS_POLL_MS } from '../session/revocations.js';
@@ -52,6 +53,7 @@ import { Tickets } from './tickets.js';
 import { Turnstile } from './turnstile.js';
 import { Verbs } from './verbs.js';
 import { WebSocketDoor } from './websocket-door.js';
+import { TurnCheck } from './turn-check.js';
 
 export interface WorkerSettings {
   config: Config;
@@ -122,12 +124,14 @@ export async function runWorker(
     tcpServer?.close();
     server.closeIdleConnections();
     await gateway.sendAway((config.server.drainTimeoutMs - delayMs) * DRAIN_CLIENTS_SHARE);
+    service.door.close();
     turnstile.close();
     chores.close();
     await store.retire(worker).catch(() => undefined);
     await relay.close();
     await store.close();
     authenticator.close();
+    base.turnCheck.close();
     wheel.close();
     await tellMetrics(0, metrics, tell);
     base.log.info('drained');
@@ -148,6 +152,7 @@ interface Base {
   relay: NodeRelay;
   store: Store;
   memory: MemoryGuard;
+  turnCheck: TurnCheck;
 }
 
 async function layBase(settings: WorkerSettings, incoming: Incoming, tell: Tell): Promise<Base> {
@@ -183,7 +188,8 @@ async function layBase(settings: WorkerSettings, incoming: Incoming, tell: Tell)
   });
   const [wheel, registry] = [new TimerWheel(), new SessionRegistry()];
   const memory = guardMemory(config, metrics, log, tell);
-  return { config, worker, version, log, metrics, wheel, registry, relay, store, memory };
+  const turnCheck = new TurnCheck(config.turn.servers, config.turn.checkMs);
+  return { config, worker, version, log, metrics, wheel, registry, relay, store, memory, turnCheck };
 }
 
 function guardMemory({ server }: Config, metrics: Metrics, log: Logger, tell: Tell): MemoryGuard {
@@ -242,8 +248,10 @@ function createService(base: Base, authenticator: Authenticator): Service {
     metrics.throttled.inc({ scope: 'fan_out' });
   });
   const router = createRouter(base, routes, refusals, fanOut);
+  const turn = new TurnBroker(config.iceServers, config.turn, base.turnCheck);
   const verbs = new Verbs({
     ...base,
+    turn,
     router,
     feeds,
     authenticator,
@@ -277,6 +285,7 @@ function createService(base: Base, authenticator: Authenticator): Service {
     throttle,
     authenticator,
     random,
+    turn,
     left: ({ address }) => {
       admission.exit(address);
     },
@@ -289,7 +298,7 @@ function createService(base: Base, authenticator: Authenticator): Service {
   const { httpSilenceLimitMs: silenceLimitMs } = sessions;
   const errands = new Errands({ worker, relay, connections, wheel, random, silenceLimitMs });
   const doors = { config, gateway, metrics, codecs, admission };
-  const door = new WebSocketDoor(doors);
+  const door = new WebSocketDoor({ ...doors, reads });
   const tickets = new Tickets({ store, authenticator, random });
   const httpDoor = new HttpDoor({ ...doors, log: base.log, connections, errands, tickets, wheel });
   const tcpDoor = new TcpDoor({ ...doors, authenticator, wheel });
@@ -337,7 +346,7 @@ function createRouter(base: Base, routes: RouteCache, refusals: Refusals, fanOut
 
 function createServer(
   { config, metrics, store }: Base,
-  { gateway, door, httpDoor, reads }: Service,
+  { gateway, door, httpDoor }: Service,
 ): { server: Server; turnstile: Turnstile } {
   const here = fileURLToPath(new URL('..', import.meta.url));
   const { development, tokens } = config;
@@ -359,7 +368,6 @@ function createServer(
     },
   });
   const turnstile = Turnstile.before(server, {
-    owed: () => gateway.hellos.taken + gateway.hellos.length + reads.underWay,
     overflow: () => {
       metrics.handshakes.add('waiting_limit');
     },

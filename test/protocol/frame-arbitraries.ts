@@ -269,6 +269,7 @@ export function gatewayFrameWith(payloads: fc.Arbitrary<Payload>): fc.Arbitrary<
       expected: fc.option(count, { nil: null }),
     }),
     fc.record({ type: fc.constant('expiring'), inMs: count }),
+    fc.record({ type: fc.constant('iceServers'), servers: fc.array(iceServer, { maxLength: 3 }) }),
     fc.record({
       type: fc.constant('goaway'),
       close: fc.integer({ min: 1000, max: 4999 }),

@@ -1,0 +1,234 @@
+// The talk of two ends of a peer over a line: they find each other, and each signal is handed over once and in order.
+import type { Environment } from '../environment.js';
+import type { Signal, SignalBody } from './signal.js';
+import type { LineInfo, LineReceiver, SignalingLine, SignalingMechanism } from './signaling.js';
+
+/** Most signals that are not acknowledged, or that came too early: a negotiation with its candidates has some ten. */
+const WINDOW_SIGNALS = 512;
+/** After so many signals without one to send, an acknowledgement goes alone; over an unreliable line after `ACK_DELAY_MS`. */
+const ACK_EVERY_SIGNALS = 32;
+const ACK_DELAY_MS = 20;
+/** Without an acknowledgement over an unreliable line, ms: the first wait, and the longest. */
+const RESEND_MIN_MS = 200;
+const RESEND_MAX_MS = 2_000;
+/** An end that spoke first and may not have heard of this one: how long its acknowledgement may take, ms. */
+const FIRST_CONTACT_MS = 300;
+/** How long an end that was closed goes on until its farewell is acknowledged, ms; over an unreliable line only. */
+const LINGER_MS = 3_000;
+
+export interface DialoguePort {
+  onSignal(signal: SignalBody): void;
+  /** The other end was closed. */
+  onBye(): void;
+  onFailed(error: unknown): void;
+  /** More is under way than can be: the other end does not take it. */
+  onOverflow(): void;
+  onEnded(): void;
+}
+
+export class Dialogue implements LineReceiver {
+  /** Random: who knows it has been told it by this end. */
+  readonly id: string;
+  readonly #info: LineInfo;
+  readonly #line: SignalingLine;
+  readonly #port: DialoguePort;
+  readonly #environment: Environment;
+  #remote: string | null = null;
+  #address: string | null = null;
+  #seq = 0;
+  /** The last one that was handed over. */
+  #received = 0;
+  #unacknowledged: { seq: number; body: SignalBody }[] = [];
+  readonly #early = new Map<number, SignalBody>();
+  #silently = 0;
+  #attempts = 0;
+  #cancelResend: (() => void) | null = null;
+  #cancelAck: (() => void) | null = null;
+  #cancelLinger: (() => void) | null = null;
+  #isClosing = false;
+  #isClosed = false;
+
+  constructor(mechanism: SignalingMechanism, info: LineInfo, port: DialoguePort, environment: Environment) {
+    this.id = randomId();
+    this.#info = info;
+    this.#port = port;
+    this.#environment = environment;
+    this.#line = mechanism.connect(info, this);
+  }
+
+  get ready(): Promise<void> {
+    return this.#line.ready;
+  }
+
+  /** The other end's identity; null until something was heard of it. */
+  get remote(): string | null {
+    return this.#remote;
+  }
+
+  /** For an end that has nothing to offer yet: makes itself heard of. */
+  greet(): void {
+    if (this.#remote !== null || this.#seq > 0 || this.#isClosing) return;
+    this.#write(0, { type: 'hello' });
+    this.#scheduleResend();
+  }
+
+  send(body: SignalBody): void {
+    if (this.#isClosing) return;
+    this.#push(body);
+  }
+
+  #push(body: SignalBody): void {
+    if (this.#unacknowledged.length >= WINDOW_SIGNALS) return this.#port.onOverflow();
+    const seq = ++this.#seq;
+    this.#unacknowledged.push({ seq, body });
+    this.#write(seq, body);
+    this.#scheduleResend();
+  }
+
+  /** Tells the other end. Over an unreliable line it lingers until that is heard. */
+  close(): void {
+    if (this.#isClosing) return;
+    if (this.#remote !== null || this.#seq > 0) this.#push({ type: 'bye' });
+    this.#isClosing = true;
+    this.#attempts = 0;
+    this.#cancelResend?.();
+    this.#cancelResend = null;
+    if (this.#line.isReliable || this.#unacknowledged.length === 0) return this.#end();
+    this.#scheduleResend();
+    this.#cancelLinger = this.#environment.after(LINGER_MS, () => this.#end());
+  }
+
+  onSignal(signal: Signal, from: string): void {
+    if (this.#isClosed) return;
+    const [sender, to, seq, ack] = signal.route;
+    if (to !== null && to !== this.id) return;
+    const isFirst = this.#remote === null;
+    if (!isFirst && sender !== this.#remote) return;
+    // What says `gone` of an end that was never heard of is about an older one.
+    if (isFirst && signal.type === 'gone') return;
+    this.#remote = sender;
+    this.#address = from;
+    if (to !== null) this.#acknowledged(ack);
+    // It spoke without knowing of this end, which had said something already: that may have gone to nobody.
+    else if (isFirst && this.#seq > 0) this.#meet(signal.type === 'hello');
+    this.#take(signal, seq);
+  }
+
+  onResync(): void {
+    if (this.#isClosed || this.#remote === null) return this.#again();
+    this.#write(0, { type: 'sync' });
+    this.#again();
+  }
+
+  onFailed(error: unknown): void {
+    if (!this.#isClosing) this.#port.onFailed(error);
+  }
+
+  onEnded(): void {
+    if (!this.#isClosing) this.#port.onEnded();
+  }
+
+  /** Everything that is not acknowledged, once more. */
+  #again(): void {
+    if (this.#isClosed) return;
+    for (const { seq, body } of this.#unacknowledged) this.#write(seq, body);
+    if (this.#seq === 0 && this.#remote === null && !this.#isClosing) this.#write(0, { type: 'hello' });
+  }
+
+  #meet(isNew: boolean): void {
+    if (isNew) return this.#again();
+    if (!this.#line.isReliable) return;
+    // Usually both spoke at the same time, and its acknowledgement is on the way.
+    this.#cancelResend ??= this.#environment.after(FIRST_CONTACT_MS, () => {
+      this.#cancelResend = null;
+      this.#again();
+    });
+  }
+
+  #acknowledged(ack: number): void {
+    const before = this.#unacknowledged.length;
+    this.#unacknowledged = this.#unacknowledged.filter(({ seq }) => seq > ack);
+    if (this.#unacknowledged.length === before) return;
+    this.#attempts = 0;
+    if (this.#unacknowledged.length > 0) return;
+    this.#cancelResend?.();
+    this.#cancelResend = null;
+    if (this.#isClosing) this.#end();
+  }
+
+  #take(signal: Signal, seq: number): void {
+    if (seq === 0) return this.#takeNotice(signal);
+    if (seq > this.#received + WINDOW_SIGNALS) return;
+    if (seq <= this.#received) return this.#confirm(true);
+    if (seq > this.#received + 1 && this.#early.size === 0 && this.#line.isReliable) {
+      // What came before went to nobody.
+      this.#write(0, { type: 'sync' });
+    }
+    this.#early.set(seq, signal);
+    for (;;) {
+      const next = this.#early.get(this.#received + 1);
+      if (next === undefined) break;
+      this.#early.delete(++this.#received);
+      this.#silently++;
+      if (next.type === 'bye') this.#port.onBye();
+      else if (!this.#isClosing) this.#port.onSignal(next);
+    }
+    this.#confirm(false);
+  }
+
+  #takeNotice({ type }: Signal): void {
+    if (type === 'sync') {
+      this.#again();
+      this.#write(0, { type: 'ack' });
+    } else if (type === 'gone') this.#port.onBye();
+  }
+
+  #confirm(isRepeated: boolean): void {
+    if (this.#isClosed) return;
+    if (this.#line.isReliable && !isRepeated) {
+      if (this.#silently >= ACK_EVERY_SIGNALS) this.#write(0, { type: 'ack' });
+      return;
+    }
+    this.#cancelAck ??= this.#environment.after(ACK_DELAY_MS, () => {
+      this.#cancelAck = null;
+      this.#write(0, { type: 'ack' });
+    });
+  }
+
+  #scheduleResend(): void {
+    if (this.#line.isReliable || this.#cancelResend !== null) return;
+    // A farewell has little time.
+    const factor = this.#isClosing ? 1 : 2 ** this.#attempts++;
+    const ms = Math.min(RESEND_MIN_MS * factor, RESEND_MAX_MS);
+    this.#cancelResend = this.#environment.after(ms, () => {
+      this.#cancelResend = null;
+      this.#again();
+      if (this.#unacknowledged.length > 0 || this.#remote === null) this.#scheduleResend();
+    });
+  }
+
+  #write(seq: number, body: SignalBody): void {
+    this.#silently = 0;
+    this.#cancelAck?.();
+    this.#cancelAck = null;
+    const { name } = this.#info;
+    this.#line.send(
+      { ...body, route: [this.id, this.#remote, seq, this.#received], ...(name === '' ? {} : { name }) },
+      this.#address,
+    );
+  }
+
+  #end(): void {
+    this.#isClosed = true;
+    this.#cancelResend?.();
+    this.#cancelAck?.();
+    this.#cancelLinger?.();
+    this.#line.close();
+  }
+}
+
+/** 72 random bits: two ends of one pair must differ, and a third must not guess. */
+function randomId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(9));
+  return btoa(String.fromCharCode(...bytes));
+}

@@ -1,0 +1,152 @@
+// Signaling over a client's gateway: kept messages to a session, which come once and in order, also after a resume.
+import { GatewayError } from '../../protocol/errors.js';
+import { parseSignal, type Signal } from './signal.js';
+import type { LineInfo, LineReceiver, SignalingLine, SignalingMechanism } from './signaling.js';
+
+/** The event that carries signals; names that begin with `~` are the SDK's own. */
+export const SIGNAL_EVENT = '~rtc';
+/** After a refusal that may pass, ms. */
+const RETRY_MS = 2_000;
+
+/** As much of a `Client` as signaling needs. */
+export interface GatewayClient {
+  readonly id: string | null;
+  readonly state: string;
+  /** With credentials that are good now. */
+  readonly iceServers: RTCIceServer[];
+  connect(): Promise<void>;
+  send(to: string, event: string, data: unknown): Promise<unknown>;
+  onMessage(event: string, handler: (data: unknown, from: Sender) => unknown): () => void;
+  on(event: 'state', listener: (state: string, info: { code: string | null }) => unknown): () => void;
+  on(event: 'stateLost', listener: () => unknown): () => void;
+  on(event: 'gap', listener: (gap: { room: string | null }) => unknown): () => void;
+}
+
+interface Sender {
+  client: string;
+  session: string;
+}
+
+interface Line {
+  readonly info: LineInfo;
+  readonly receiver: LineReceiver;
+  /** Identities of the two ends, as far as they were seen. */
+  local: string | null;
+  remote: string | null;
+}
+
+/** Signals over a client. Any number of these for one client share it: signals of one are no strangers to the other. */
+export class GatewaySignaling implements SignalingMechanism {
+  readonly #exchange: Exchange;
+
+  constructor(client: GatewayClient) {
+    this.#exchange = Exchange.of(client);
+  }
+
+  connect(info: LineInfo, receiver: LineReceiver): SignalingLine {
+    return this.#exchange.connect(info, receiver);
+  }
+
+  /** Somebody begins to talk to this client and no peer waits for it: who makes one at once takes the call. */
+  onStranger(listener: (from: Sender, name: string) => void): void {
+    this.#exchange.strangers.push(listener);
+  }
+}
+
+/** All lines of one client. */
+class Exchange {
+  static readonly #all = new WeakMap<GatewayClient, Exchange>();
+  readonly strangers: ((from: Sender, name: string) => void)[] = [];
+  readonly #client: GatewayClient;
+  readonly #lines = new Set<Line>();
+
+  static of(client: GatewayClient): Exchange {
+    let exchange = Exchange.#all.get(client);
+    if (exchange === undefined) Exchange.#all.set(client, (exchange = new Exchange(client)));
+    return exchange;
+  }
+
+  private constructor(client: GatewayClient) {
+    this.#client = client;
+    client.onMessage(SIGNAL_EVENT, (data, from) => {
+      const signal = parseSignal(data);
+      if (signal !== null) this.#receive(signal, from);
+    });
+    client.on('stateLost', () => this.#lost());
+    client.on('gap', ({ room }) => room === null && this.#lost());
+    client.on('state', (state, { code }) => {
+      // Sent away by the gateway, a call goes on as long as it can.
+      if (state === 'closed' && code === 'closed') for (const { receiver } of this.#lines) receiver.onEnded();
+    });
+  }
+
+  connect(info: LineInfo, receiver: LineReceiver): SignalingLine {
+    const line: Line = { info, receiver, local: null, remote: null };
+    this.#lines.add(line);
+    return {
+      isReliable: true,
+      ready: this.#client.connect(),
+      send: (signal, to) => {
+        line.local = signal.route[0];
+        this.#send(line, signal, to ?? info.remoteId);
+      },
+      close: () => this.#lines.delete(line),
+    };
+  }
+
+  #send({ receiver }: Line, signal: Signal, to: string): void {
+    this.#client.send(to, SIGNAL_EVENT, signal).catch((error: unknown) => {
+      receiver.onFailed(error);
+      const code = error instanceof GatewayError ? error.code : null;
+      // Who is not there will ask for it when it comes; what may pass is tried again.
+      if (code === 'unavailable' || code === 'unknown_outcome' || code === 'queue_full' || code === 'offline')
+        setTimeout(() => receiver.onResync(), RETRY_MS);
+    });
+  }
+
+  #receive(signal: Signal, from: Sender): void {
+    const [sender, to, seq] = signal.route;
+    if (to !== null) {
+      const line = [...this.#lines].find(({ local }) => local === to);
+      if (line !== undefined && !isFrom(from, line.info)) return;
+      // Another session took the call, or this end is over.
+      if (line === undefined || (line.remote ?? sender) !== sender) this.#dismiss(signal, from);
+      else this.#pass(line, signal, from);
+      return;
+    }
+    const line = this.#find(signal, from);
+    if (line !== undefined) return this.#pass(line, signal, from);
+    // What begins with something later was refused before.
+    if (seq > 1 || (signal.type !== 'hello' && signal.type !== 'offer')) return;
+    for (const tell of this.strangers) tell(from, signal.name ?? '');
+    const made = this.#find(signal, from);
+    if (made !== undefined) this.#pass(made, signal, from);
+  }
+
+  /** The line that this end talks to, or one that waits for whoever it is. */
+  #find({ route: [sender], name = '' }: Signal, from: Sender): Line | undefined {
+    const lines = [...this.#lines].filter(({ info }) => isFrom(from, info) && info.name === name);
+    return lines.find(({ remote }) => remote === sender) ?? lines.find(({ remote }) => remote === null);
+  }
+
+  #pass(line: Line, signal: Signal, from: Sender): void {
+    line.remote = signal.route[0];
+    line.receiver.onSignal(signal, `${from.client}#${from.session}`);
+  }
+
+  #dismiss({ type, route: [sender, to] }: Signal, from: Sender): void {
+    if (to === null || type === 'gone' || type === 'bye') return;
+    const gone: Signal = { type: 'gone', route: [to, sender, 0, 0] };
+    // Nobody waits for it.
+    this.#client.send(`${from.client}#${from.session}`, SIGNAL_EVENT, gone).catch(() => {});
+  }
+
+  #lost(): void {
+    for (const { receiver } of this.#lines) receiver.onResync();
+  }
+}
+
+/** Whether the remote id of a line, `bob` or `bob#<session>`, means this one. */
+function isFrom({ client, session }: Sender, { remoteId }: LineInfo): boolean {
+  return remoteId === client || remoteId === `${client}#${session}`;
+}

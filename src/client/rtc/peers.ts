@@ -1,0 +1,79 @@
+// All peers of one client: those that it calls, those that call it, and what of the client they share.
+import { type GatewayClient, GatewaySignaling } from './gateway-signaling.js';
+import { type PeerOptions, RTCSignalingPeer } from './signaling-peer.js';
+
+export type PeerCallOptions = Omit<PeerOptions, 'signaling'>;
+
+/** Called for each peer that another client makes; what it adds at once goes with the first answer. */
+export type PeerHandler = (peer: RTCSignalingPeer, from: { client: string; session: string }) => unknown;
+
+export class Peers {
+  readonly #client: GatewayClient;
+  readonly #signaling: GatewaySignaling;
+  readonly #peers = new Set<RTCSignalingPeer>();
+  #acceptor: { handler: PeerHandler; configuration: RTCConfiguration; options: PeerCallOptions } | null =
+    null;
+
+  constructor(client: GatewayClient) {
+    this.#client = client;
+    this.#signaling = new GatewaySignaling(client);
+    this.#signaling.onStranger((from, name) => {
+      if (this.#acceptor === null) return;
+      const { handler, configuration, options } = this.#acceptor;
+      handler(this.#make(from.client, configuration, { ...options, name }), from);
+    });
+    client.on('state', (state) => {
+      if (state === 'connected') for (const peer of this.#peers) peer.networkChanged(false);
+    });
+  }
+
+  /** See `Client.peer`. */
+  async peer(
+    remoteId: string,
+    configuration: RTCConfiguration = {},
+    options: PeerCallOptions = {},
+  ): Promise<RTCSignalingPeer> {
+    await this.#client.connect();
+    const { name = '' } = options;
+    for (const peer of this.#peers) if (peer.remoteId === remoteId && peer.name === name) return peer;
+    return this.#make(remoteId, configuration, options);
+  }
+
+  /** See `Client.onPeer`. */
+  onPeer(
+    handler: PeerHandler,
+    configuration: RTCConfiguration = {},
+    options: PeerCallOptions = {},
+  ): () => void {
+    if (this.#acceptor !== null) throw new TypeError('There is a handler for peers already.');
+    const acceptor = { handler, configuration, options };
+    this.#acceptor = acceptor;
+    return () => {
+      if (this.#acceptor === acceptor) this.#acceptor = null;
+    };
+  }
+
+  #make(remoteId: string, configuration: RTCConfiguration, options: PeerCallOptions): RTCSignalingPeer {
+    const client = this.#client;
+    const isOwn = configuration.iceServers !== undefined;
+    const servers = isOwn ? configuration : { ...configuration, iceServers: client.iceServers };
+    const peer = new RTCSignalingPeer(client.id ?? '', remoteId, servers, {
+      ...options,
+      signaling: this.#signaling,
+      ...(isOwn ? {} : { iceServers: () => client.iceServers }),
+    });
+    this.#peers.add(peer);
+    peer.on('close', () => this.#peers.delete(peer));
+    return peer;
+  }
+}
+
+// Not a field of the client: that would be part of what every page loads.
+const PEERS = new WeakMap<GatewayClient, Peers>();
+
+/** The one object for the peers of that client. */
+export function peersOf(client: GatewayClient): Peers {
+  let peers = PEERS.get(client);
+  if (peers === undefined) PEERS.set(client, (peers = new Peers(client)));
+  return peers;
+}

@@ -1,0 +1,118 @@
+// What a connection's health is, and when to restart ICE: a state machine over what browsers tell, and over what they do not.
+import type { Environment } from '../environment.js';
+
+/** `failed` may still recover, until `closed`. */
+export type PeerState = 'new' | 'connecting' | 'connected' | 'disconnected' | 'failed' | 'closed';
+
+/** How long `disconnected` may heal by itself before ICE is restarted, ms; the follower waits twice as long, so that one offers. */
+const HEAL_MS = 2_000;
+/** A connection that is set up but not connected after this time counts as failed, ms: some browsers never say so. */
+const CHECKING_LIMIT_MS = 15_000;
+/** Between restarts that did not help, ms. */
+const RETRY_MS = { first: 3_000, most: 15_000 };
+/** How often the state is looked at without an event, ms. */
+const LOOK_MS = 1_000;
+
+export interface RecoveryPort {
+  readonly isLeader: boolean;
+  /** The connection's own word. */
+  readonly connectionState: RTCPeerConnectionState;
+  restartIce(): void;
+  onState(state: PeerState): void;
+  /** It was not connected for `giveUpMs`. */
+  onGiveUp(): void;
+}
+
+export class Recovery {
+  readonly #port: RecoveryPort;
+  readonly #environment: Environment;
+  readonly #giveUpMs: number;
+  #state: PeerState = 'new';
+  /** Since when it is not connected though it should be; null while it is, or while nothing was tried. */
+  #downSince: number | null = null;
+  #restartAt: number | null = null;
+  #restarts = 0;
+  #cancelLook: (() => void) | null = null;
+
+  constructor(port: RecoveryPort, environment: Environment, giveUpMs: number) {
+    this.#port = port;
+    this.#environment = environment;
+    this.#giveUpMs = giveUpMs;
+  }
+
+  get state(): PeerState {
+    return this.#state;
+  }
+
+  /** The network is another one, or back: what is not connected is not worth waiting for. */
+  networkChanged(isOtherNetwork: boolean): void {
+    if (this.#state === 'new' || this.#state === 'closed') return;
+    if (isOtherNetwork || this.#state !== 'connected') this.#restart();
+  }
+
+  /** Looks at the connection: at each event, and each second while it is in use. */
+  look(): void {
+    if (this.#state === 'closed') return;
+    const now = this.#environment.now();
+    const { connectionState } = this.#port;
+    if (connectionState === 'connected') {
+      this.#downSince = this.#restartAt = null;
+      this.#restarts = 0;
+      this.#move('connected');
+    } else if (connectionState !== 'new' || this.#downSince !== null) {
+      this.#downSince ??= now;
+      this.#watch(connectionState, now);
+    }
+    this.#schedule();
+  }
+
+  close(): void {
+    this.#cancelLook?.();
+    this.#cancelLook = null;
+    this.#move('closed');
+  }
+
+  #watch(connectionState: RTCPeerConnectionState, now: number): void {
+    const downMs = now - (this.#downSince ?? now);
+    if (connectionState === 'closed' || downMs >= this.#giveUpMs) return this.#port.onGiveUp();
+    const isFailed = connectionState === 'failed' || downMs >= CHECKING_LIMIT_MS;
+    const isFirst = this.#restarts === 0;
+    if (isFailed) this.#plan(isFirst ? now : now + this.#retryMs);
+    else if (connectionState === 'disconnected')
+      this.#plan(now + (isFirst ? (this.#port.isLeader ? 1 : 2) * HEAL_MS : this.#retryMs));
+    if (isFailed || this.#state === 'failed') this.#move('failed');
+    else if (connectionState === 'disconnected') this.#move('disconnected');
+    else if (this.#state === 'new') this.#move('connecting');
+    // A restart that is under way looks like a first connect; until it succeeds the application has what it was told.
+    if (this.#restartAt !== null && this.#restartAt <= now) this.#restart();
+  }
+
+  get #retryMs(): number {
+    return Math.min(RETRY_MS.first * 2 ** (this.#restarts - 1), RETRY_MS.most);
+  }
+
+  #plan(at: number): void {
+    this.#restartAt = Math.min(this.#restartAt ?? Infinity, at);
+  }
+
+  #restart(): void {
+    this.#restarts++;
+    this.#restartAt = null;
+    this.#port.restartIce();
+  }
+
+  #schedule(): void {
+    if (this.#state === 'new' || this.#state === 'closed') return;
+    this.#cancelLook?.();
+    this.#cancelLook = this.#environment.after(LOOK_MS, () => {
+      this.#cancelLook = null;
+      this.look();
+    });
+  }
+
+  #move(state: PeerState): void {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#port.onState(state);
+  }
+}

@@ -1,0 +1,239 @@
+// Runs in the pages of the specifications: ends of peers by name, media without a camera, and one side of a random schedule.
+/* global window, document, navigator, MediaStream, client, clientErrors, seeded, loopbacks, audio, video, echo, receiving, schedules */
+const ends = (window.ends = new Map());
+
+/** Numbers from a seed, the same in every browser. */
+window.seeded = (seed) => () => {
+  seed = (seed + 0x6d2b79f5) | 0;
+  let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+  t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+  return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+};
+
+/** A mechanism whose signals take a random time each way, in order. */
+window.delayed = (mechanism, [min, max], random) => ({
+  connect(info, receiver) {
+    const later = () => {
+      const queue = [];
+      let at = 0;
+      return (run) => {
+        at = Math.max(at, performance.now() + min + random() * (max - min));
+        queue.push(run);
+        setTimeout(() => queue.shift()(), at - performance.now());
+      };
+    };
+    const [out, back] = [later(), later()];
+    let isClosed = false;
+    const line = mechanism.connect(info, {
+      onSignal: (...signal) => back(() => isClosed || receiver.onSignal(...signal)),
+      onResync: () => receiver.onResync(),
+      onFailed: (error) => receiver.onFailed(error),
+      onEnded: () => receiver.onEnded(),
+    });
+    return {
+      isReliable: line.isReliable,
+      ready: line.ready,
+      send: (...signal) => out(() => line.send(...signal)),
+      close: () => {
+        isClosed = true;
+        out(() => line.close());
+      },
+    };
+  },
+});
+
+window.connectClient = async (url, token, codec) => {
+  const { Client } = await import('/client.js');
+  const { GatewaySignaling } = await import('/rtc.js');
+  window.client = new Client(url, { token, codec });
+  window.clientErrors = [];
+  client.on('error', (error) => clientErrors.push(String(error.code ?? error)));
+  await client.connect();
+  window.gatewaySignaling = new GatewaySignaling(client);
+  return client.sessionId;
+};
+
+window.makeLoopback = async (key, options, seed) => {
+  const { LoopbackSignaling } = await import('/rtc.js');
+  const random = seeded(seed);
+  const after = (ms, run) => {
+    const timer = setTimeout(run, ms);
+    return () => clearTimeout(timer);
+  };
+  window.loopbacks ??= new Map();
+  loopbacks.set(key, new LoopbackSignaling(options, { now: Date.now, random, after }));
+};
+
+/** An end with everything that it heard of. */
+window.makeEnd = async (key, localId, remoteId, mechanism, options = {}, configuration = {}) => {
+  const { RTCSignalingPeer } = await import('/rtc.js');
+  const signaling = typeof mechanism === 'string' ? loopbacks.get(mechanism) : mechanism;
+  const peer = new RTCSignalingPeer(localId, remoteId, configuration, { ...options, signaling });
+  const end = {
+    peer,
+    mechanism: signaling,
+    channels: new Map(),
+    streams: new Map(),
+    states: [],
+    errors: [],
+    closes: [],
+    keep: {},
+  };
+  peer.on('datachannel', (channel) => {
+    end.channels.set(channel.label, channel);
+    channel.binaryType = 'arraybuffer';
+    channel.addEventListener('message', ({ data }) => channel.send(data));
+  });
+  peer.on('stream', (stream) => end.streams.set(stream.id, stream));
+  peer.on('state', (state) => end.states.push(state));
+  peer.on('error', (error) => end.errors.push(`${error.kind} ${error.code ?? ''} ${error.text}`));
+  peer.on('close', (reason) => end.closes.push(reason.code ?? reason));
+  ends.set(key, end);
+};
+
+window.dropEnd = (key) => {
+  ends.get(key)?.peer.close();
+  ends.delete(key);
+};
+
+window.until = async (probe, ms = 20_000) => {
+  for (const end = performance.now() + ms; ;) {
+    const value = await probe();
+    if (value) return value;
+    if (performance.now() > end) throw new Error(`never: ${probe}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+};
+
+/** What comes back over a channel whose other side sends everything back. */
+window.echo = (channel, text) =>
+  new Promise((resolve) => {
+    channel.addEventListener('message', ({ data }) => resolve(data), { once: true });
+    channel.send(text);
+  });
+
+let canvasTrack;
+/** A moving picture, drawn here. */
+window.video = () => {
+  if (canvasTrack === undefined) {
+    const canvas = document.createElement('canvas');
+    canvas.width = canvas.height = 32;
+    const context = canvas.getContext('2d');
+    let frame = 0;
+    setInterval(() => {
+      context.fillStyle = `hsl(${(frame += 40)} 90% 50%)`;
+      context.fillRect(0, 0, 32, 32);
+    }, 100);
+    canvasTrack = canvas.captureStream(10).getVideoTracks()[0];
+  }
+  return new MediaStream([canvasTrack.clone()]);
+};
+
+let micTrack;
+/** The browser's fake microphone. */
+window.audio = async () => {
+  micTrack ??= navigator.mediaDevices
+    .getUserMedia({ audio: true })
+    .then((stream) => stream.getAudioTracks()[0]);
+  return new MediaStream([(await micTrack).clone()]);
+};
+
+/** Remote tracks that deliver now. */
+window.receiving = (peer) =>
+  peer.peer
+    .getTransceivers()
+    .filter(
+      ({ currentDirection, receiver }) =>
+        /recv/.test(currentDirection ?? '') && receiver.track.readyState === 'live',
+    )
+    .map(({ receiver }) => receiver.track.kind)
+    .sort();
+
+/** One side's part of a schedule: operations that overlap each other and the other side's. */
+window.playSide = async (key, seed, count, spreadMs) => {
+  const { peer } = ends.get(key);
+  const random = seeded(seed);
+  await audio();
+  const streams = [];
+  const running = [];
+  const outcome = { opened: [], sent: { audio: 0, video: 0 }, failed: [], operations: [] };
+  const fail = (operation) => (error) =>
+    outcome.failed.push(`${operation}: ${error.code ?? error.message ?? error}`);
+  const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+  for (let step = 0; step < count; step++) {
+    await pause(random() < 0.4 ? 0 : random() * spreadMs);
+    const roll = random();
+    if (roll < 0.4) {
+      const label = `${key} ${step}`;
+      outcome.operations.push('channel');
+      running.push(
+        peer
+          .createDataChannel(label)
+          .then(async (channel) => {
+            const heard = await echo(channel, label);
+            if (heard !== label) throw new Error(`channel ${channel.id} ${label} heard ${heard}`);
+            outcome.opened.push(label);
+          })
+          .catch(fail('channel')),
+      );
+    } else if (roll < 0.7) {
+      const kind = random() < 0.5 ? 'audio' : 'video';
+      const stream = kind === 'audio' ? await audio() : video();
+      const entry = { stream, kind, isRemoved: false };
+      streams.push(entry);
+      outcome.operations.push(`add ${kind}`);
+      running.push(
+        peer
+          .addStream(stream)
+          .catch((error) => (entry.isRemoved && error.code === 'aborted' ? null : fail('add')(error))),
+      );
+    } else if (roll < 0.82) {
+      const entry = streams.find(({ isRemoved }) => !isRemoved);
+      if (entry === undefined) continue;
+      entry.isRemoved = true;
+      outcome.operations.push(`remove ${entry.kind}`);
+      running.push(peer.removeStream(entry.stream).catch(fail('remove')));
+    } else if (roll < 0.92) {
+      const entry = streams.find(({ isRemoved, kind }) => !isRemoved && kind === 'video');
+      if (entry === undefined) continue;
+      const [previous] = entry.stream.getTracks();
+      const [next] = video().getTracks();
+      outcome.operations.push('replace');
+      running.push(
+        peer
+          .replaceTrack(previous, next)
+          .then(() => {
+            entry.stream.removeTrack(previous);
+            entry.stream.addTrack(next);
+          })
+          .catch(fail('replace')),
+      );
+    } else {
+      outcome.operations.push('restart');
+      peer.restartIce();
+    }
+  }
+  await Promise.all(running);
+  for (const { kind, isRemoved } of streams) if (!isRemoved) outcome.sent[kind]++;
+  window.schedules ??= new Map();
+  schedules.set(key, { streams });
+  return outcome;
+};
+
+/** What this side ended with; `heard` are the channels that the other side made. */
+window.sideResult = async (key) => {
+  const { peer, channels, errors } = ends.get(key);
+  await peer.agreed();
+  const kinds = receiving(peer);
+  return {
+    heard: [...channels.keys()].sort(),
+    received: {
+      audio: kinds.filter((kind) => kind === 'audio').length,
+      video: kinds.filter((kind) => kind === 'video').length,
+    },
+    signalingState: peer.peer.signalingState,
+    state: peer.state,
+    counts: { ...peer.counts },
+    errors: errors.filter((text) => !text.startsWith('ice')),
+  };
+};

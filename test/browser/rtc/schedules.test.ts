@@ -1,0 +1,57 @@
+// Schedules of overlapping operations over the gateway with random delay; a few here, hundreds by npm run test:browser.
+import { describe, expect, test } from '@jest/globals';
+import { Stage, type Strategy } from './scene.js';
+import { playSchedule } from './schedules.js';
+
+const isFull = process.env.TEST_BROWSER === 'full';
+const COUNT = Number(process.env.SCHEDULES ?? (isFull ? 300 : 6));
+const FIRST_SEED = Number(process.env.SEED ?? 1);
+const PAIRS: [string, string][] = isFull
+  ? [
+      ['Chromium', 'Chromium'],
+      ['Firefox', 'Firefox'],
+      ['Chromium', 'Firefox'],
+    ]
+  : [['Chromium', 'Chromium']];
+const STRATEGY = process.env.STRATEGY ? { strategy: process.env.STRATEGY as Strategy } : {};
+/** Of each signal, ms, so that offers cross. */
+const DELAYS: [number, number][] = [
+  [0, 20],
+  [0, 150],
+  [50, 80],
+];
+
+describe.each(PAIRS)('%s and %s', (...pair) => {
+  test(
+    `${String(COUNT)} schedules end with both sides agreeing, none hangs, no step fails`,
+    async () => {
+      const stage = await Stage.open(pair);
+      const sum = { operations: 0, rounds: 0, collisions: 0, ms: 0 };
+      const faults: string[] = [];
+      try {
+        for (let seed = FIRST_SEED; seed < FIRST_SEED + COUNT; seed++) {
+          const delayMs = DELAYS[seed % DELAYS.length] ?? [0, 0];
+          const outcome = await playSchedule(
+            stage,
+            { name: 'gateway', loopback: null, delayMs },
+            seed,
+            STRATEGY,
+          );
+          faults.push(...outcome.faults.map((fault) => `seed ${String(seed)}: ${fault}`));
+          for (const name of ['operations', 'rounds', 'collisions', 'ms'] as const)
+            sum[name] += outcome[name];
+        }
+      } finally {
+        await stage.close();
+      }
+      process.stdout.write(
+        `${pair.join('–')}: ${String(COUNT)} schedules, ${String(sum.operations)} operations, ${String(sum.rounds)} rounds, ` +
+          `${String(sum.collisions)} collisions, ${(sum.ms / COUNT).toFixed(0)} ms each, ${String(faults.length)} faults\n`,
+      );
+      expect(faults).toEqual([]);
+      // Schedules without a crossing would prove little.
+      expect(sum.collisions).toBeGreaterThan(0);
+    },
+    COUNT * 65_000 + 120_000,
+  );
+});

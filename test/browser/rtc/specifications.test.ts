@@ -1,0 +1,50 @@
+// Every specification of a peer, over every mechanism, in real browsers. The whole matrix: npm run test:browser.
+import { afterAll, beforeAll, describe, test } from '@jest/globals';
+import { MECHANISMS, Stage } from './scene.js';
+import { SPECIFICATIONS } from './specifications.js';
+
+const isFull = process.env.TEST_BROWSER === 'full';
+const PAIRS: [string, string][] = isFull
+  ? [
+      ['Chromium', 'Chromium'],
+      ['Firefox', 'Firefox'],
+      ['Chromium', 'Firefox'],
+    ]
+  : [['Chromium', 'Chromium']];
+/** In the short form each specification is played over the worst line and over the gateway. */
+const SHORT = ['loopback with loss, duplication and reordering', 'gateway, MessagePack'];
+
+describe.each(PAIRS)('%s and %s', (...pair) => {
+  const stages = new Map<string, Stage>();
+  beforeAll(async () => {
+    stages.set('msgpack', await Stage.open(pair));
+    if (isFull) stages.set('json', await Stage.open(pair, {}, { codec: 'json' }));
+  }, 120_000);
+  afterAll(async () => {
+    for (const stage of stages.values()) await stage.close();
+  }, 60_000);
+
+  // Both ends of a loopback are in one page: a mixed pair has none.
+  const mechanisms = MECHANISMS.filter(
+    ({ name, loopback }) => (isFull || SHORT.includes(name)) && (loopback === null || pair[0] === pair[1]),
+  );
+  describe.each(mechanisms.map((mechanism) => [mechanism.name, mechanism] as const))(
+    'over %s',
+    (_name, mechanism) => {
+      test.each(SPECIFICATIONS.map((specification) => [specification.name, specification] as const))(
+        '%s',
+        async (_title, { options, play }) => {
+          const stage = stages.get(mechanism.codec ?? 'msgpack');
+          if (stage === undefined) throw new Error('no stage');
+          const scene = await stage.scene(mechanism, options);
+          try {
+            await play(scene);
+          } finally {
+            await scene.close();
+          }
+        },
+        60_000,
+      );
+    },
+  );
+});

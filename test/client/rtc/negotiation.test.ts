@@ -1,0 +1,219 @@
+// The negotiation against a model of RTCPeerConnection: any order of both sides' operations, steps and signals ends in agreement.
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { FAILURES_LIMIT, Negotiation, type NegotiationMachine } from '../../../src/client/rtc/negotiation.js';
+import type { NegotiationSignal } from '../../../src/client/rtc/signal.js';
+import { ModelEnd } from './model-connection.js';
+import { LockedNegotiation } from './strategies/locked-negotiation.js';
+import { ProposingNegotiation } from './strategies/proposing-negotiation.js';
+import { PerfectNegotiation } from './strategies/perfect-negotiation.js';
+
+type Strategy = (isLeader: boolean) => NegotiationMachine;
+
+const STRATEGIES: Record<string, Strategy> = {
+  'a turn after proposals': (isLeader) => new Negotiation(() => isLeader),
+  // So that what the ADR compares with is right, too.
+  proposals: (isLeader) => new ProposingNegotiation(() => isLeader),
+  'perfect negotiation': (isLeader) => new PerfectNegotiation(() => !isLeader),
+  'a lock': (isLeader) => new LockedNegotiation(isLeader, 'lock'),
+  'a turn': (isLeader) => new LockedNegotiation(isLeader, 'turn'),
+};
+
+interface Operation {
+  side: 0 | 1;
+  /** How many other things happen before it. */
+  after: number;
+}
+
+const operations = fc.array(fc.record({ side: fc.constantFrom<0 | 1>(0, 1), after: fc.nat(12) }), {
+  minLength: 1,
+  maxLength: 12,
+});
+
+interface Outcome {
+  ends: [ModelEnd, ModelEnd];
+  signals: number;
+}
+
+async function play(scheduler: fc.Scheduler, strategy: Strategy, plan: Operation[]): Promise<Outcome> {
+  let signals = 0;
+  // Each side's operations end in their order, each way's signals arrive in theirs; the scheduler decides between these.
+  const chain = (): ((label: string) => Promise<unknown>) => {
+    let last: Promise<unknown> = Promise.resolve();
+    return (label) => (last = last.then(() => scheduler.schedule(Promise.resolve(), label)));
+  };
+  const ways = [chain(), chain()];
+  const post = (to: 0 | 1) => (signal: NegotiationSignal) => {
+    signals++;
+    void ways[to]?.(`${signal.type} to ${to}`).then(() => ends[to].handle({ type: 'received', signal }));
+  };
+  const ends: [ModelEnd, ModelEnd] = [
+    new ModelEnd('alice', strategy(true), chain(), post(1)),
+    new ModelEnd('bob', strategy(false), chain(), post(0)),
+  ];
+  let thing = 0;
+  const todo = plan.map(({ side, after }) => ({ side, after }));
+  let steps = 0;
+  for (;;) {
+    for (const operation of todo.splice(0)) {
+      if (operation.after > 0) todo.push({ ...operation, after: operation.after - 1 });
+      else ends[operation.side].connection.add(`thing ${thing++}`);
+    }
+    // Promises between two scheduled moments run out.
+    await new Promise((resolve) => setImmediate(resolve));
+    if (scheduler.count() === 0 && todo.length === 0) break;
+    if (scheduler.count() > 0) await scheduler.waitNext(1);
+    if (++steps > 2_000) throw new Error('it never comes to rest');
+  }
+  return { ends, signals };
+}
+
+describe.each(Object.entries(STRATEGIES))('%s', (_name, strategy) => {
+  test('agrees on everything, in any order of operations, steps and signals', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.scheduler(), operations, async (scheduler, plan) => {
+        const { ends } = await play(scheduler, strategy, plan);
+        for (const { connection, errors, machine, hasFailed } of ends) {
+          expect(errors).toEqual([]);
+          expect(hasFailed).toBe(false);
+          expect(connection.state).toBe('stable');
+          expect(connection.isComplete).toBe(true);
+          expect(machine.isSettled).toBe(true);
+        }
+        expect(ends[0].connection.agreed).toEqual(ends[1].connection.agreed);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe('Negotiation', () => {
+  test('needs two signals for each round, one for a proposal that was forgotten, and two for each turn that was asked for', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.scheduler(), operations, async (scheduler, plan) => {
+        const { ends, signals } = await play(scheduler, (isLeader) => new Negotiation(() => isLeader), plan);
+        const [{ counts }, { counts: others }] = [ends[0].machine, ends[1].machine];
+        expect(counts.rounds).toBe(others.rounds);
+        expect(counts.collisions).toBeLessThanOrEqual(1);
+        expect(signals).toBeLessThanOrEqual(5 * counts.rounds + counts.collisions);
+        expect(counts.rounds).toBeLessThanOrEqual(plan.length + counts.collisions);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test('asks for the turn when something was agreed on, offers with it, and gives it back with its round', () => {
+    const follower = new Negotiation(() => false);
+    follower.handle({ type: 'received', signal: { type: 'offer', round: 1, sdp: 'theirs' } });
+    follower.handle({ type: 'answered', sdp: 'yes' });
+    expect(follower.handle({ type: 'needed' })).toEqual([{ do: 'send', signal: { type: 'want' } }]);
+    expect(follower.handle({ type: 'received', signal: { type: 'grant' } })).toEqual([
+      { do: 'offer', isProposal: false },
+    ]);
+    follower.handle({ type: 'offered', sdp: 'own' });
+    const answer = { type: 'answer', round: 1, sdp: 'yes' } as const;
+    expect(follower.handle({ type: 'received', signal: answer })).toEqual([
+      { do: 'apply', own: null, sdp: 'yes' },
+    ]);
+    follower.handle({ type: 'applied' });
+    expect(follower.handle({ type: 'needed' })).toEqual([{ do: 'send', signal: { type: 'want' } }]);
+  });
+
+  test('passes a turn that it does not need any more', () => {
+    const follower = new Negotiation(() => false);
+    follower.handle({ type: 'received', signal: { type: 'offer', round: 1, sdp: 'theirs' } });
+    follower.handle({ type: 'answered', sdp: 'yes' });
+    expect(follower.handle({ type: 'received', signal: { type: 'grant' } })).toEqual([
+      { do: 'send', signal: { type: 'pass' } },
+    ]);
+  });
+
+  test('lends the turn before it takes a second round of its own', () => {
+    const leader = new Negotiation(() => true);
+    leader.handle({ type: 'needed' });
+    leader.handle({ type: 'offered', sdp: 'own' });
+    leader.handle({ type: 'received', signal: { type: 'want' } });
+    leader.handle({ type: 'received', signal: { type: 'answer', round: 1, sdp: 'yes' } });
+    leader.handle({ type: 'needed' });
+    expect(leader.handle({ type: 'applied' })).toEqual([{ do: 'send', signal: { type: 'grant' } }]);
+    expect(leader.handle({ type: 'received', signal: { type: 'pass' } })).toEqual([
+      { do: 'offer', isProposal: false },
+    ]);
+  });
+
+  test('ignores the crossing proposal on one side and forgets it on the other, which had set nothing', () => {
+    const [leader, follower] = [new Negotiation(() => true), new Negotiation(() => false)];
+    for (const [machine, isProposal] of [
+      [leader, false],
+      [follower, true],
+    ] as const) {
+      expect(machine.handle({ type: 'needed' })).toEqual([{ do: 'offer', isProposal }]);
+      expect(machine.handle({ type: 'offered', sdp: 'own' })).toMatchObject([{ do: 'send' }]);
+    }
+    const signal = { type: 'offer', round: 1, sdp: 'theirs' } as const;
+    expect(leader.handle({ type: 'received', signal })).toEqual([]);
+    expect(follower.handle({ type: 'received', signal })).toEqual([{ do: 'accept', sdp: 'theirs' }]);
+    expect(follower.handle({ type: 'answered', sdp: 'yes' })).toEqual([
+      { do: 'send', signal: { type: 'answer', round: 1, sdp: 'yes' } },
+    ]);
+    const answer = { type: 'answer', round: 1, sdp: 'yes' } as const;
+    expect(leader.handle({ type: 'received', signal: answer })).toEqual([
+      { do: 'apply', own: null, sdp: 'yes' },
+    ]);
+    expect(leader.handle({ type: 'applied' })).toEqual([]);
+    expect([leader.isSettled, follower.isSettled]).toEqual([true, true]);
+    expect([leader.counts, follower.counts]).toMatchObject([{ collisions: 1 }, { collisions: 1 }]);
+  });
+
+  test('sets a proposal together with its answer', () => {
+    const follower = new Negotiation(() => false);
+    follower.handle({ type: 'needed' });
+    follower.handle({ type: 'offered', sdp: 'own' });
+    const signal = { type: 'answer', round: 1, sdp: 'yes' } as const;
+    expect(follower.handle({ type: 'received', signal })).toEqual([{ do: 'apply', own: 'own', sdp: 'yes' }]);
+  });
+
+  test('does not send a proposal that it would forget at once', () => {
+    const follower = new Negotiation(() => false);
+    follower.handle({ type: 'needed' });
+    follower.handle({ type: 'received', signal: { type: 'offer', round: 1, sdp: 'theirs' } });
+    expect(follower.handle({ type: 'offered', sdp: 'own' })).toEqual([{ do: 'accept', sdp: 'theirs' }]);
+  });
+
+  test('drops an answer to a proposal that was forgotten', () => {
+    const machine = new Negotiation(() => false);
+    machine.handle({ type: 'needed' });
+    machine.handle({ type: 'offered', sdp: 'own' });
+    expect(machine.handle({ type: 'received', signal: { type: 'answer', round: 7, sdp: 'x' } })).toEqual([]);
+  });
+
+  test.each([true, false])(
+    'tries again when the other side refuses its offer (as the leader: %s)',
+    (leads) => {
+      const [offering, refusing] = [new Negotiation(() => leads), new Negotiation(() => !leads)];
+      offering.handle({ type: 'needed' });
+      offering.handle({ type: 'offered', sdp: 'bad' });
+      refusing.handle({ type: 'received', signal: { type: 'offer', round: 1, sdp: 'bad' } });
+      expect(refusing.handle({ type: 'failed' })).toEqual([
+        { do: 'send', signal: { type: 'refuse', round: 1 } },
+      ]);
+      let steps = offering.handle({ type: 'received', signal: { type: 'refuse', round: 1 } });
+      if (leads) {
+        expect(steps).toEqual([{ do: 'undo' }]);
+        steps = offering.handle({ type: 'undone' });
+      }
+      expect(steps).toEqual([{ do: 'offer', isProposal: !leads }]);
+    },
+  );
+
+  test(`fails for good when ${FAILURES_LIMIT} steps in a row fail`, () => {
+    const machine = new Negotiation(() => false);
+    let steps = machine.handle({ type: 'needed' });
+    for (let failures = 0; failures < FAILURES_LIMIT; failures++) {
+      expect(steps).toEqual([{ do: 'offer', isProposal: true }]);
+      steps = machine.handle({ type: 'failed' });
+    }
+    expect(steps).toEqual([{ do: 'fail' }]);
+    expect(machine.handle({ type: 'needed' })).toEqual([]);
+  });
+});

@@ -1,0 +1,124 @@
+// As much of a TURN client (RFC 8656) as asks a server for what it must refuse: an allocation, and permissions for peers.
+import { createHash, createHmac, randomBytes } from 'node:crypto';
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+
+const MAGIC_COOKIE = 0x2112a442;
+const METHOD = { allocate: 0x003, createPermission: 0x008 } as const;
+const ATTRIBUTE = {
+  username: 0x0006,
+  messageIntegrity: 0x0008,
+  errorCode: 0x0009,
+  realm: 0x0014,
+  nonce: 0x0015,
+  xorPeerAddress: 0x0012,
+  requestedTransport: 0x0019,
+} as const;
+
+type Attributes = [type: number, value: Buffer][];
+
+function attribute(type: number, value: Buffer): Buffer {
+  const head = Buffer.alloc(4);
+  head.writeUInt16BE(type, 0);
+  head.writeUInt16BE(value.length, 2);
+  return Buffer.concat([head, value, Buffer.alloc((4 - (value.length % 4)) % 4)]);
+}
+
+function message(method: number, transaction: Buffer, body: Buffer, extraLength = 0): Buffer {
+  const head = Buffer.alloc(8);
+  head.writeUInt16BE(method, 0);
+  head.writeUInt16BE(body.length + extraLength, 2);
+  head.writeUInt32BE(MAGIC_COOKIE, 4);
+  return Buffer.concat([head, transaction, body]);
+}
+
+function readAttributes(bytes: Buffer): Map<number, Buffer> {
+  const found = new Map<number, Buffer>();
+  for (let at = 20; at + 4 <= bytes.length;) {
+    const length = bytes.readUInt16BE(at + 2);
+    found.set(bytes.readUInt16BE(at), bytes.subarray(at + 4, at + 4 + length));
+    at += 4 + length + ((4 - (length % 4)) % 4);
+  }
+  return found;
+}
+
+/** 0 for success. */
+function codeOf(attributes: Map<number, Buffer>): number {
+  const error = attributes.get(ATTRIBUTE.errorCode);
+  return error === undefined ? 0 : error.readUInt8(2) * 100 + error.readUInt8(3);
+}
+
+interface Credentials {
+  username: string;
+  password: string;
+}
+
+export class TurnClient {
+  #nonce = Buffer.alloc(0);
+  #realm = '';
+
+  private constructor(
+    private readonly socket: Socket,
+    private readonly credentials: Credentials,
+  ) {}
+
+  /** @param credentials of one client, or the secret of the TURN REST scheme to make some with */
+  static async connect(port: number, credentials: Credentials | string): Promise<TurnClient> {
+    const socket = createSocket('udp4');
+    socket.connect(port, '127.0.0.1');
+    await once(socket, 'connect');
+    if (typeof credentials !== 'string') return new TurnClient(socket, credentials);
+    const username = `${String(Math.floor(Date.now() / 1000) + 600)}:alice`;
+    const password = createHmac('sha1', credentials).update(username).digest('base64');
+    return new TurnClient(socket, { username, password });
+  }
+
+  /** STUN error code of the answer, 0 for success. */
+  async allocate(): Promise<number> {
+    const transport: Attributes = [[ATTRIBUTE.requestedTransport, Buffer.from([17, 0, 0, 0])]];
+    const first = await this.#ask(METHOD.allocate, transport, false);
+    this.#realm = first.get(ATTRIBUTE.realm)?.toString() ?? '';
+    this.#nonce = Buffer.from(first.get(ATTRIBUTE.nonce) ?? []);
+    return codeOf(await this.#ask(METHOD.allocate, transport, true));
+  }
+
+  /** The same for a permission to send to an IPv4 address. */
+  async permit(address: string): Promise<number> {
+    const value = Buffer.alloc(8);
+    value.writeUInt8(1, 1);
+    value.writeUInt16BE(9 ^ (MAGIC_COOKIE >>> 16), 2);
+    const bytes = Buffer.from(address.split('.').map(Number)).readUInt32BE(0);
+    value.writeUInt32BE((bytes ^ MAGIC_COOKIE) >>> 0, 4);
+    return codeOf(await this.#ask(METHOD.createPermission, [[ATTRIBUTE.xorPeerAddress, value]], true));
+  }
+
+  close(): void {
+    this.socket.close();
+  }
+
+  async #ask(method: number, attributes: Attributes, isSigned: boolean): Promise<Map<number, Buffer>> {
+    const transaction = randomBytes(12);
+    const own: Attributes = isSigned
+      ? [
+          [ATTRIBUTE.username, Buffer.from(this.credentials.username)],
+          [ATTRIBUTE.realm, Buffer.from(this.#realm)],
+          [ATTRIBUTE.nonce, this.#nonce],
+        ]
+      : [];
+    const body = Buffer.concat([...attributes, ...own].map(([type, value]) => attribute(type, value)));
+    this.socket.send(isSigned ? this.#sign(method, transaction, body) : message(method, transaction, body));
+    for (;;) {
+      const [bytes] = (await once(this.socket, 'message')) as [Buffer];
+      if (bytes.subarray(8, 20).equals(transaction)) return readAttributes(bytes);
+    }
+  }
+
+  #sign(method: number, transaction: Buffer, body: Buffer): Buffer {
+    const { username, password } = this.credentials;
+    const key = createHash('md5').update(`${username}:${this.#realm}:${password}`).digest();
+    // The length counts the signature before it is there.
+    const unsigned = message(method, transaction, body, 24);
+    const digest = createHmac('sha1', key).update(unsigned).digest();
+    return Buffer.concat([unsigned, attribute(ATTRIBUTE.messageIntegrity, digest)]);
+  }
+}
