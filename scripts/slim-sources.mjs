@@ -30,14 +30,11 @@ function replaced(source, declaration, by) {
   return source.replace(declaration, () => by);
 }
 
-/** What the first file must be able to say and hear; late.js, which makes calls, adds the rest to its tables. */
-const EARLY = {
-  client: ['hello', 'pong', 'bye', 'receipt', 'ack', 'reject', 'online'],
-  gateway: [
-    ...['welcome', 'ping', 'expiring', 'goaway', 'message', 'roomMessage', 'requested', 'asked'],
-    ...['gap', 'position', 'presence'],
-  ],
-};
+/** Frames that only calls write and get: their rows come with late.js, which makes calls. */
+const OF_CALLS = [
+  ...['token', 'send', 'broadcast', 'request', 'reply', 'confirm', 'join', 'leave', 'leaveAll', 'publish'],
+  ...['members', 'count', 'clients', 'watch', 'ok', 'error', 'response', 'delivered', 'doubt'],
+];
 
 /** protocol/codes.ts: names, with a number only where it is not the one after the last. Codes that close nothing come late. */
 export async function slimCodes(path) {
@@ -70,9 +67,12 @@ export function slimErrors(path) {
   return replaced(withoutTexts(path), /CODES\[code\]\.text/g, 'code');
 }
 
-const rowsOf = (fields, types, isEarly) =>
+const isLate = (type) => OF_CALLS.includes(type);
+const isEarly = (type) => !isLate(type);
+
+const rowsOf = (fields, types, isWanted) =>
   Object.entries(fields)
-    .filter(([type]) => isEarly(type))
+    .filter(([type]) => isWanted(type))
     .map(([type, names]) => [types[type], type, ...names].join(' '))
     .join();
 
@@ -86,8 +86,8 @@ export async function slimFrames(path) {
   );
   for (const name of ['CLIENT_FIELDS', 'GATEWAY_FIELDS'])
     source = replaced(source, new RegExp(`export const ${name} = [^]*?;`), `export const ${name} = {};`);
-  const client = rowsOf(CLIENT_FIELDS, TYPES, (type) => EARLY.client.includes(type));
-  const gateway = rowsOf(GATEWAY_FIELDS, TYPES, (type) => EARLY.gateway.includes(type));
+  const client = rowsOf(CLIENT_FIELDS, TYPES, isEarly);
+  const gateway = rowsOf(GATEWAY_FIELDS, TYPES, isEarly);
   return replaced(
     source,
     /export const GATEWAY_TYPES[^]*?;/,
@@ -112,8 +112,8 @@ export async function slimFrames(path) {
 export async function lateTables(frames, codes) {
   const { TYPES, CLIENT_FIELDS, GATEWAY_FIELDS } = await exportsOf(frames);
   const { CODES } = await exportsOf(codes);
-  const client = rowsOf(CLIENT_FIELDS, TYPES, (type) => !EARLY.client.includes(type));
-  const gateway = rowsOf(GATEWAY_FIELDS, TYPES, (type) => !EARLY.gateway.includes(type));
+  const client = rowsOf(CLIENT_FIELDS, TYPES, isLate);
+  const gateway = rowsOf(GATEWAY_FIELDS, TYPES, isLate);
   const names = Object.keys(CODES).filter((code) => CODES[code].close === null);
   return `import { addFrames } from './protocol/frame.js';
     import { addCodes } from './protocol/codes.js';
