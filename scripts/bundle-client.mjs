@@ -10,6 +10,7 @@ import {
   slimCodes,
   slimErrors,
   slimFrames,
+  slimMsgpack,
   withoutTexts,
   withPlainPrivates,
 } from './slim-sources.mjs';
@@ -43,7 +44,7 @@ const SHARED = {
   'protocol/errors.ts': ['ProtocolError', 'GatewayError'],
   'protocol/frame.ts': ['addFrames'],
   'protocol/format-client-frame.ts': ['formatClientFrame'],
-  'protocol/msgpack-reader.ts': ['decodeMsgpack'],
+  'protocol/msgpack-reader.ts': ['decodeMsgpack', 'UTF8'],
   'protocol/msgpack-writer.ts': ['Writer', 'isWritableInteger'],
   'protocol/parse-gateway-frame.ts': ['parseGatewayFrame'],
 };
@@ -76,6 +77,10 @@ const forBrowsers = {
     }));
     onLoad({ filter: /[\\/]protocol[\\/]errors\.ts$/ }, ({ path }) => ({
       contents: slimErrors(path),
+      loader: 'ts',
+    }));
+    onLoad({ filter: /[\\/]protocol[\\/]msgpack-(reader|writer)\.ts$/ }, ({ path }) => ({
+      contents: withPlainPrivates(slimMsgpack(path)),
       loader: 'ts',
     }));
     onLoad({ filter: /[\\/]src[\\/](client|protocol)[\\/]/ }, ({ path }) => {

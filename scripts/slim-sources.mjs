@@ -122,6 +122,21 @@ export async function lateTables(frames, codes) {
 }
 
 /**
+ * protocol/msgpack-*.ts without what pays at a gateway's rates only: short strings character by character, some 200 ns
+ * faster than the platform's coder.
+ */
+export function slimMsgpack(path) {
+  const source = withoutTexts(path);
+  if (path.endsWith('writer.ts'))
+    return replaced(
+      replaced(source, /if \(length <= SHORT_STRING &&.*\n/, ''),
+      /  #ascii\([^]*?\n  \}\n/,
+      '',
+    );
+  return replaced(source, /if \(length <= LOOP_LIMIT_BYTES\) \{[^]*?\n    \}\n/, '');
+}
+
+/**
  * Private names as properties that the bundler shortens, the same few in every class: a browser's page has no use for what
  * the language does to guard them, and each has to be declared.
  */

@@ -244,8 +244,10 @@ export class Client<Events extends object = DefaultEvents> {
 
   /** Leaves every room. */
   leaveAll(options?: CallOptions): Promise<void> {
-    for (const room of this.#rooms.values()) room.forget();
-    return this.#calls.run(options, (verbs, made) => verbs.leaveAll(made));
+    return this.#calls.run(options, (verbs, made) => {
+      this.#forgetRooms();
+      return verbs.leaveAll(made);
+    });
   }
 
   /** One page of the clients that are online and whose ids begin with `prefix`; 100 unless `limit` (at most 1000) says otherwise. */
@@ -296,8 +298,12 @@ export class Client<Events extends object = DefaultEvents> {
       this.#listeners.emit('stateLost', { previous: previous ?? '', current: welcome.session });
   }
 
-  #ended(error: GatewayError, isTold: boolean): void {
+  #forgetRooms(): void {
     for (const room of this.#rooms.values()) room.forget();
+  }
+
+  #ended(error: GatewayError, isTold: boolean): void {
+    this.#forgetRooms();
     // Whoever is sent away does not know what became of the calls in flight; whoever closes does not ask.
     if (error.code !== 'closed') this.#calls.lost();
     this.#calls.end(error);

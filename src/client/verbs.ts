@@ -23,6 +23,8 @@ import type {
   SendOptions,
 } from './call-options.js';
 import type { Receipt } from './deliveries.js';
+import type { Environment } from './environment.js';
+import { type MemberRoom, Membership, type MembershipCalls } from './membership.js';
 import type { Settings } from './options.js';
 import { encode, type EncodedPayload } from './payload-encoder.js';
 import type { CompressionCode } from './payloads.js';
@@ -34,12 +36,13 @@ type Carrier = Extract<CallFrame, { payload: Payload }>;
 
 export interface VerbsPort {
   readonly settings: Settings;
+  readonly environment: Environment;
   readonly compression: CompressionCode;
   /** Nobody got a message in time, and no promise tells. */
   onExpired(message: { to: string; event: string; id: string | null }): void;
 }
 
-export class Verbs {
+export class Verbs implements MembershipCalls {
   readonly #desk: CallDesk;
   readonly #port: VerbsPort;
 
@@ -135,6 +138,15 @@ export class Verbs {
   /** Resolves with where the room stands. */
   join(room: RoomName, since: Since, options: Made<CallOptions>): Promise<string | null | undefined> {
     return this.call({ type: 'join', ref: 0, room, since }, options);
+  }
+
+  /** Of a room that is joined for the first time. */
+  membershipOf(room: MemberRoom, report: (error: unknown) => void): Membership {
+    return new Membership(room, this, report);
+  }
+
+  patiently(): Made<CallOptions> {
+    return { madeAt: this.#port.environment.now(), timeoutMs: undefined, patient: true };
   }
 
   leave(room: RoomName, options: Made<CallOptions>): Promise<void> {
