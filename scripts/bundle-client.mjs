@@ -22,7 +22,7 @@ const out = join(root, 'dist', 'browser');
 /** Loaded by `import()`; each becomes a file of its own, with the names that are taken from it. */
 const LAZY = {
   'client/compression.ts': ['deflate', 'inflate'],
-  'client/late.ts': ['CallDesk', 'Responder', 'Verbs'],
+  'client/late.ts': ['CallDesk', 'Responder', 'Verbs', 'watchNetwork'],
   'client/rtc/rtc.ts': [
     'GatewaySignaling',
     'LoopbackSignaling',
@@ -126,7 +126,7 @@ const options = {
 };
 
 async function buildEntry() {
-  const exports = { 'client/index.ts': ['Client'], ...SHARED };
+  const exports = { ...SHARED, 'client/index.ts': ['Client'] };
   const stdin = reexporting(exports, exportedAs);
   return build({ ...options, mangleCache: {}, stdin, plugins: [forBrowsers] });
 }

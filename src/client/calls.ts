@@ -20,6 +20,8 @@ export type Wire = CallDeskPort['wire'] & QueuePort['wire'];
 export interface CallsPort extends Omit<CallDeskPort, 'queue'>, VerbsPort {
   readonly wire: Wire;
   readonly code: LateCode;
+  /** Once, when it is there. */
+  onCode(code: typeof late): void;
 }
 
 /** A call whose code is on its way. */
@@ -111,15 +113,17 @@ export class Calls {
     this.#early.isFull = this.#isLoading = false;
   }
 
-  #open({ CallDesk, Verbs }: typeof late): void {
+  #open(code: typeof late): void {
     // A client that was closed meanwhile may have asked twice.
     if (this.desk !== null) return;
+    const { CallDesk, Verbs } = code;
     const queue = new CallQueue<PendingCall>(this.#port);
     const desk = (this.desk = new CallDesk({ ...this.#port, queue }));
     const verbs = (this.#verbs = new Verbs(desk, this.#port));
     for (const call of this.#early.takeAll()) call.make(verbs);
     queue.isFull ||= this.#early.isFull;
     desk.flush();
+    this.#port.onCode(code);
   }
 
   /** Without a connection it is tried again with the next one. */

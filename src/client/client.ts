@@ -109,6 +109,7 @@ export class Client<Events extends object = DefaultEvents> {
       settings,
       environment,
       code: this.#late,
+      onCode: ({ watchNetwork }) => this.#link.useHints(watchNetwork),
       compression,
       decode: (...payload) => this.#payloads.decode(...payload),
       report: this.#report,

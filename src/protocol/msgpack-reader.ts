@@ -79,8 +79,8 @@ export class Reader {
     }
     const value = this.value();
     if (value === null) return null;
-    const isInteger = head !== undefined && head >= 0xcc && head <= 0xd3;
-    return isInteger && typeof value === 'number' && value >= 0 ? value : -1;
+    const isFloat = head === 0xca || head === 0xcb;
+    return !isFloat && typeof value === 'number' && value >= 0 ? value : -1;
   }
 
   /** Bytes of a bin as a view; null (and the value is passed over) for anything else. */

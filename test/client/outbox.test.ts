@@ -111,6 +111,7 @@ class World implements Wire {
       report: () => {},
       onDrain: () => this.drains++,
       onExpired: () => {},
+      onCode: () => {},
       compression: new Lazy(() => import('../../src/client/compression.js')),
     });
   }
