@@ -38,8 +38,10 @@ const OF_CALLS = [
   ...['members', 'count', 'clients', 'watch', 'ok', 'error', 'response', 'delivered', 'doubt'],
 ];
 
-/** protocol/codes.ts: names, with a number only where it is not the one after the last. Codes that close nothing come late. */
-export async function slimCodes(path) {
+const refusalsOf = (codes) => Object.keys(codes).filter((code) => codes[code].close === null);
+
+/** protocol/codes.ts: names, with a number only where it is not the one after the last. Codes that close nothing come late, unless those of dialogues are wanted too. */
+export async function slimCodes(path, { withDialogues }) {
   const { CODES } = await exportsOf(path);
   let last = 0;
   const rows = Object.entries(CODES).flatMap(([code, { close }]) => {
@@ -60,7 +62,8 @@ export async function slimCodes(path) {
     }
     export function addCodes(codes) {
       for (const code of codes.split(',')) CODES[code] = { close: null, text: code };
-    }`,
+    }
+    ${withDialogues ? `addCodes('${refusalsOf(CODES)}');` : ''}`,
   );
 }
 
@@ -69,8 +72,10 @@ export function slimErrors(path) {
   return replaced(withoutTexts(path), /CODES\[code\]\.text/g, 'code');
 }
 
+/** Frames from this number to the next one belong to dialogues (docs/protocol.md, type numbers). */
+const DIALOGUES = [64, 96];
+
 const isLate = (type) => OF_CALLS.includes(type);
-const isEarly = (type) => !isLate(type);
 
 const rowsOf = (fields, types, isWanted) =>
   Object.entries(fields)
@@ -78,8 +83,9 @@ const rowsOf = (fields, types, isWanted) =>
     .map(([type, names]) => [types[type], type, ...names].join(' '))
     .join();
 
-/** protocol/frame.ts: number, type and fields of the frames that come early. */
-export async function slimFrames(path) {
+/** protocol/frame.ts: number, type and fields of the frames that come early; of all where those of dialogues are wanted. */
+export async function slimFrames(path, { withDialogues }) {
+  const [first, after] = DIALOGUES;
   const { TYPES, CLIENT_FIELDS, GATEWAY_FIELDS } = await exportsOf(path);
   let source = replaced(
     withoutTexts(path),
@@ -88,6 +94,7 @@ export async function slimFrames(path) {
   );
   for (const name of ['CLIENT_FIELDS', 'GATEWAY_FIELDS'])
     source = replaced(source, new RegExp(`export const ${name} = [^]*?;`), `export const ${name} = {};`);
+  const isEarly = (type) => withDialogues || (!isLate(type) && (TYPES[type] < first || TYPES[type] >= after));
   const client = rowsOf(CLIENT_FIELDS, TYPES, isEarly);
   const gateway = rowsOf(GATEWAY_FIELDS, TYPES, isEarly);
   return replaced(
@@ -116,11 +123,10 @@ export async function lateTables(frames, codes) {
   const { CODES } = await exportsOf(codes);
   const client = rowsOf(CLIENT_FIELDS, TYPES, isLate);
   const gateway = rowsOf(GATEWAY_FIELDS, TYPES, isLate);
-  const names = Object.keys(CODES).filter((code) => CODES[code].close === null);
   return `import { addFrames } from './protocol/frame.js';
     import { addCodes } from './protocol/codes.js';
     addFrames('${client}', '${gateway}');
-    addCodes('${names}');`;
+    addCodes('${refusalsOf(CODES)}');`;
 }
 
 /**

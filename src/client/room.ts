@@ -2,15 +2,19 @@
 import type { RoomName } from '../protocol/ids.js';
 import type { CallOptions, JoinOptions, PageOptions, PublishOptions } from './call-options.js';
 import type { Caller } from './caller.js';
+import type { Dialogues } from './dialogues.js';
 import type { DataOf, EventOf, MessageHandler, MessageInfo, PresenceChange, Sender } from './events.js';
 import { emitMessage, Listeners, type MessageEvents } from './listeners.js';
 import type { ReadRoom } from './intake.js';
 import type { Membership, MemberRoom } from './membership.js';
+import type { BroadcastStream } from './streams/broadcast.js';
+import type { OpenBroadcastOptions } from './streams/streams.js';
 import { Reader } from './reader.js';
 import type { Accepted, MembersPage } from './results.js';
 
 /** What a room has of its client. */
 export interface RoomPort extends Caller {
+  dialogues<Result>(run: (dialogues: Dialogues) => Promise<Result>): Promise<Result>;
   /** Rooms that are joined or listened to, or were never left, by name. */
   readonly rooms: Map<string, RoomEvents>;
 }
@@ -69,6 +73,14 @@ export class Room<Events extends object = Record<string, unknown>> implements Ro
     options?: PublishOptions,
   ): Promise<Accepted> {
     return this.#port.call(options, (verbs, made, copy) => verbs.publish(this.name, event, copy, made), data);
+  }
+
+  /**
+   * Opens a stream to the sessions in the room, of those whom the token's `streams` covers; resolves after `timeoutMs` with
+   * those who have accepted by then. Rejects with `no_handler` where nobody did, `forbidden`, `limit`, …
+   */
+  openStream(name: string, options?: OpenBroadcastOptions): Promise<BroadcastStream> {
+    return this.#port.dialogues(({ streams }) => streams.openToAll(this.name, name, options));
   }
 
   /** Calls `handler` for each message of `event`, or of every event for `*`. Returns a function that removes it. */
