@@ -6,11 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { NodeMetrics } from './admin/node-metrics.js';
-import { startAdminServer } from './admin/server.js';
+import { type AdminServer, startAdminServer } from './admin/server.js';
 import { type Config, serializeConfig, WORKER_ENV } from './config.js';
 import { handOnFrom } from './handovers.js';
 import { createLog } from './log.js';
-import { type Code, isCode } from './protocol/codes.js';
+import { type Code, CODES, isCode } from './protocol/codes.js';
 import type { ClientId, WorkerId } from './protocol/ids.js';
 import { StoreServer } from './relay/store-link.js';
 import { MemoryStore } from './session/store/memory-store.js';
@@ -20,6 +20,7 @@ import { backoffMs, type Fate, nextFate } from './supervision.js';
 import { VERSION } from './version.js';
 import { DOUBT_MS, parseToPrimary, type ToWorker } from './worker/control.js';
 import { EXIT_CANNOT_LISTEN, EXIT_EVICTING_REDIS } from './worker/exit-codes.js';
+import type { ServerAnswer, ServerCall } from './worker/server-calls.js';
 
 /** How long a worker may take from fork to listening, ms. */
 const START_TIMEOUT_MS = 20_000;
@@ -70,7 +71,7 @@ class Supervisor implements Primary {
   private readonly nodeMetrics = new NodeMetrics();
   private readonly store: { memory: MemoryStore; server: StoreServer } | null;
   private readonly timers = new Set<NodeJS.Timeout>();
-  private admin: { port: number; close(): void } | null = null;
+  private admin: AdminServer | null = null;
   /** The worker whose successor a roll has forked already. */
   private replacing: Forked | null = null;
   private watchedAt = performance.now();
@@ -110,6 +111,7 @@ class Supervisor implements Primary {
       locate: (client) => this.locate(client),
       revoke: (revocation) => this.revoke(revocation),
       workers: () => this.workers(),
+      call: (calls) => this.call(calls),
     });
     this.adminPort = this.admin?.port ?? null;
     this.directory = mkdtempSync(join(tmpdir(), 'signalbox-'));
@@ -135,6 +137,7 @@ class Supervisor implements Primary {
     process.on('SIGTERM', () => void this.drainAndExit());
     process.on('SIGINT', () => void this.drainAndExit());
     process.on('SIGHUP', () => {
+      this.readKeysAgain();
       this.rolling = this.rolling.then(() => this.roll());
     });
     this.watchedAt = performance.now();
@@ -161,6 +164,17 @@ class Supervisor implements Primary {
       { port: this.port, adminPort: this.adminPort, workers: server.workers },
       'signalbox is ready',
     );
+  }
+
+  private readKeysAgain(): void {
+    try {
+      this.admin?.reload();
+    } catch (error) {
+      this.log.error(
+        { reason: error instanceof Error ? error.message : '' },
+        'API_KEYS_FILE cannot be read: the keys stay',
+      );
+    }
   }
 
   /** Replaces the workers one by one. */
@@ -280,6 +294,9 @@ class Supervisor implements Primary {
         return;
       case 'located':
         this.answer(message.id, message.places);
+        return;
+      case 'called':
+        this.answer(message.id, message.answers);
         return;
       default:
         message satisfies never;
@@ -430,6 +447,18 @@ class Supervisor implements Primary {
     if (forked === undefined) return null;
     const answer = await this.ask(forked, (id) => ({ type: 'locate', id, client }));
     return Array.isArray(answer) ? (answer as SessionPlace[]) : null;
+  }
+
+  /** The workers take turns: each has the whole store behind it. */
+  private async call(calls: ServerCall[]): Promise<ServerAnswer[]> {
+    const ready = [...this.forked.values()].filter(({ state }) => state === 'ready');
+    const forked = ready[this.lastQuestion % ready.length];
+    const answers =
+      forked === undefined ? null : await this.ask(forked, (id) => ({ type: 'call', id, calls }));
+    if (Array.isArray(answers)) return answers as ServerAnswer[];
+    // Without a worker surely nothing has happened.
+    const code = forked === undefined ? 'unavailable' : 'unknown_outcome';
+    return calls.map(() => ({ status: 'refused', code, text: CODES[code].text }));
   }
 
   private async revoke(revocation: Revocation): Promise<Code | null> {

@@ -2,6 +2,7 @@
 import type { Code } from '../protocol/codes.js';
 import type { ClientId, WorkerId } from '../protocol/ids.js';
 import type { Revocation, SessionPlace } from '../session/store/store.js';
+import type { ServerAnswer, ServerCall } from './server-calls.js';
 
 /** How long senders keep what was accepted, ms: whoever comes later has nothing to send again. */
 export const DOUBT_MS = 30_000;
@@ -17,7 +18,8 @@ export type ToWorker =
   | { type: 'doubt'; agoMs: number }
   | { type: 'metrics'; id: number }
   | { type: 'locate'; id: number; client: ClientId }
-  | { type: 'revoke'; id: number; revocation: Revocation };
+  | { type: 'revoke'; id: number; revocation: Revocation }
+  | { type: 'call'; id: number; calls: ServerCall[] };
 
 export type ToPrimary =
   /** The worker accepts connections on this port. */
@@ -32,7 +34,8 @@ export type ToPrimary =
   | { type: 'metrics'; id: number; values: object[] }
   | { type: 'located'; id: number; places: SessionPlace[] | null }
   /** Null: done. */
-  | { type: 'revoked'; id: number; refusal: Code | null };
+  | { type: 'revoked'; id: number; refusal: Code | null }
+  | { type: 'called'; id: number; answers: ServerAnswer[] };
 
 const TO_PRIMARY: Record<ToPrimary['type'], true> = {
   ready: true,
@@ -42,6 +45,7 @@ const TO_PRIMARY: Record<ToPrimary['type'], true> = {
   metrics: true,
   located: true,
   revoked: true,
+  called: true,
 };
 
 /** A message from a worker, or null for anything else: a worker must not be able to confuse the primary. */

@@ -5,12 +5,14 @@ import type { NodeRelay } from '../relay/node-relay.js';
 import type { Store } from '../session/store/store.js';
 import type { ToPrimary, ToWorker } from './control.js';
 import type { Gateway } from './gateway.js';
+import type { ServerCalls } from './server-calls.js';
 
 export interface OrdersOptions {
   store: Store;
   relay: NodeRelay;
   metrics: Metrics;
   gateway: Pick<Gateway, 'doubt'>;
+  calls: ServerCalls;
   tell: (message: ToPrimary) => Promise<void>;
   drain: (delayMs: number) => Promise<void>;
 }
@@ -19,7 +21,7 @@ export class Orders {
   constructor(private readonly options: OrdersOptions) {}
 
   receive(message: ToWorker): void {
-    const { store, relay, metrics, gateway, tell, drain } = this.options;
+    const { store, relay, metrics, gateway, calls, tell, drain } = this.options;
     switch (message.type) {
       case 'siblings':
         relay.setSiblings(message.workers);
@@ -52,6 +54,11 @@ export class Orders {
             (error: unknown) => (error instanceof GatewayError ? error.code : 'internal_error'),
           )
           .then((refusal) => tell({ type: 'revoked', id: message.id, refusal }));
+        return;
+      case 'call':
+        void Promise.all(message.calls.map((call) => calls.make(call))).then((answers) =>
+          tell({ type: 'called', id: message.id, answers }),
+        );
         return;
       default:
         message satisfies never;

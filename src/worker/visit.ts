@@ -9,6 +9,7 @@ import { type ClientFrame, type HelloFrame, PROTOCOL_VERSION } from '../protocol
 import type { RoomName, SessionId, WorkerId } from '../protocol/ids.js';
 import type { Feed } from '../relay/feed.js';
 import type { Feeds } from '../relay/feeds.js';
+import type { Streams } from '../relay/streams.js';
 import type { Authenticator, Identity } from '../session/authenticator.js';
 import type { Connection, ConnectionHandlers } from '../session/connection.js';
 import type { Endings } from '../session/endings.js';
@@ -34,6 +35,7 @@ export interface VisitOptions {
   endings: Endings;
   registry: SessionRegistry;
   feeds: Feeds;
+  streams: Streams;
   verbs: Verbs;
   wheel: TimerWheel;
   throttle: Throttle;
@@ -244,7 +246,7 @@ export class Visit implements ConnectionHandlers {
     const { resumed, resumeKey, kept, feed, cursors } = arrived;
     this.phase = 'open';
     this.session = session;
-    session.lastHeardAt = performance.now();
+    session.lastHeardAt = session.welcomedAt = performance.now();
     const older = registry.get(session.ref.session);
     // What the store kept for the client, or what the session missed, comes after the welcome.
     const entry = new ChannelEntry(session, feed, this.options.feeds);
@@ -294,6 +296,7 @@ export class Visit implements ConnectionHandlers {
     session.stopDeadlines();
     const isNewest = registry.remove(session);
     feeds.leaveAll(session);
+    this.options.streams.leave(session);
     if (!isNewest) return;
     metrics.sessions.set(registry.size);
     if (session.logs('debug')) session.log.debug({ code: number }, 'connection closed');

@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 import type { Config } from '../config.js';
 import { createLog } from '../log.js';
 import { Metrics } from '../metrics.js';
-import type { WorkerId } from '../protocol/ids.js';
+import type { SessionId, WorkerId } from '../protocol/ids.js';
 import { createJsonCodec } from '../protocol/json-codec.js';
 import { msgpackCodec } from '../protocol/msgpack-codec.js';
 import { SUBPROTOCOLS } from '../protocol/subprotocol.js';
@@ -18,6 +18,7 @@ import { NodeRelay } from '../relay/node-relay.js';
 import { PresenceFeed } from '../relay/presence-feed.js';
 import { RouteCache } from '../relay/route-cache.js';
 import { Router } from '../relay/router.js';
+import { Streams } from '../relay/streams.js';
 import { type Authenticator, createAuthenticator } from '../session/authenticator.js';
 import { Endings } from '../session/endings.js';
 import { Leavings } from '../session/leavings.js';
@@ -47,6 +48,7 @@ import { KeepAlive } from './keep-alive.js';
 import { MemoryGuard, usedShareOfHeap } from './memory-guard.js';
 import { openStore } from './open-store.js';
 import { Orders, tellMetrics } from './orders.js';
+import { ServerCalls } from './server-calls.js';
 import { Playground } from './playground.js';
 import { StaticFiles } from './static-files.js';
 import { TcpDoor } from './tcp-door.js';
@@ -139,7 +141,13 @@ export async function runWorker(
     base.log.info('drained');
     process.exit(0);
   };
-  return new Orders({ store, relay, metrics, gateway, tell, drain });
+  const calls = new ServerCalls({
+    ...service,
+    store,
+    log: base.log,
+    session: new RandomPool().text(16) as SessionId,
+  });
+  return new Orders({ store, relay, metrics, gateway, calls, tell, drain });
 }
 
 /** What every part of the worker stands on. */
@@ -225,6 +233,7 @@ interface Service {
   presence: PresenceFeed;
   routes: RouteCache;
   router: Router;
+  verbs: Verbs;
   endings: Endings;
   leavings: Leavings;
   throttle: Throttle;
@@ -247,16 +256,18 @@ function createService(base: Base, authenticator: Authenticator): Service {
     metrics.refusals.inc({ code });
   });
   const routes = new RouteCache(store, worker);
+  const streams = createStreams(base, routes, refusals);
   const fanOut = new FanOut(limits.fanOut, () => {
     metrics.throttled.inc({ scope: 'fan_out' });
   });
-  const router = createRouter(base, routes, refusals, fanOut);
+  const router = createRouter(base, { routes, refusals, fanOut, streams });
   const leavings = new Leavings(store, (session) => registry.get(session.ref.session) === session);
   const turn = new TurnBroker(config.iceServers, config.turn, base.turnCheck);
   const verbs = new Verbs({
     ...base,
     turn,
     router,
+    streams,
     feeds,
     authenticator,
     refusals,
@@ -286,6 +297,7 @@ function createService(base: Base, authenticator: Authenticator): Service {
     ...base,
     endings,
     feeds,
+    streams,
     verbs,
     throttle,
     authenticator,
@@ -308,7 +320,7 @@ function createService(base: Base, authenticator: Authenticator): Service {
   const httpDoor = new HttpDoor({ ...doors, log: base.log, connections, errands, tickets, wheel });
   const tcpDoor = new TcpDoor({ ...doors, authenticator, wheel });
   const presence = new PresenceFeed(registry, wheel);
-  const delivering = { feeds, reads, presence, routes, router, errands, fanOut };
+  const delivering = { feeds, reads, presence, routes, router, verbs, errands, fanOut };
   return { ...delivering, endings, leavings, throttle, gateway, admission, door, httpDoor, tcpDoor };
 }
 
@@ -329,7 +341,27 @@ function createFeeds({ registry, metrics }: Base, reads: CountedReads): Feeds {
   });
 }
 
-function createRouter(base: Base, routes: RouteCache, refusals: Refusals, fanOut: FanOut): Router {
+function createStreams({ config, metrics, ...base }: Base, routes: RouteCache, refusals: Refusals): Streams {
+  const streams = new Streams({
+    ...base,
+    routes,
+    refusals,
+    streamsPerSessionLimit: config.limits.streamsPerSessionLimit,
+    countCut: (code) => {
+      metrics.streamCuts.inc({ code });
+    },
+    countDropped: (reason) => {
+      metrics.dropped.inc({ reason });
+    },
+  });
+  metrics.countStreams(() => streams.size);
+  return streams;
+}
+
+function createRouter(
+  base: Base,
+  parts: { routes: RouteCache; refusals: Refusals; fanOut: FanOut; streams: Streams },
+): Router {
   const { registry, metrics } = base;
   const { requestsPendingLimit, requestsPendingLimitBytes } = base.config.limits;
   const delivery = new Delivery(registry, msgpackCodec, (outcome, receivers) => {
@@ -337,10 +369,8 @@ function createRouter(base: Base, routes: RouteCache, refusals: Refusals, fanOut
   });
   return new Router({
     ...base,
-    routes,
+    ...parts,
     delivery,
-    refusals,
-    fanOut,
     requestsPendingLimit,
     requestsPendingLimitBytes,
     countDropped: (reason) => {
