@@ -41,7 +41,8 @@ export async function openStore(options: OpenStoreOptions): Promise<Store> {
 async function connectRedis(url: string, options: OpenStoreOptions): Promise<RedisStore> {
   const { config, worker, listener, metrics, log } = options;
   // Loaded only where it is used: without Redis a worker saves the client library's memory.
-  const { EvictionError, RedisStore } = await import('../session/store/redis-store.js');
+  const { EvictionError } = await import('../session/store/eviction-policy.js');
+  const { RedisStore } = await import('../session/store/redis-store.js');
   return RedisStore.connect({
     url,
     prefix: config.store.redisPrefix,

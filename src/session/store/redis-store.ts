@@ -11,11 +11,14 @@ import {
   type WorkerId,
 } from '../../protocol/ids.js';
 import { AppendBatches } from './append-batches.js';
+import { refuseEviction } from './eviction-policy.js';
 import { parseEntryId } from './entry-id.js';
-import { PARTITIONS, partitionOf, partitionTags } from './partition.js';
+import { partitionOf, partitionTags } from './partition.js';
 import { RedisConnection } from './redis-connection.js';
-import { keptOf, nameOf, positionOf, readEntries, readEvents, revocationsOf } from './redis-records.js';
-import { REVOCATIONS_LIMIT, REVOCATIONS_PAGE } from './revocation-list.js';
+import { keptOf, nameOf, positionOf, readEntries, readEvents } from './redis-records.js';
+import { RedisLease } from './redis-lease.js';
+import { RedisPresences } from './redis-presences.js';
+import { RedisRevocations } from './redis-revocations.js';
 import {
   type AppendRequest,
   type AppendResult,
@@ -63,23 +66,35 @@ const TASKS_PER_SWEEP = 200;
 const SESSIONS_PER_STEP = 200;
 /** An id that no log gave out. */
 const NOWHERE = { epoch: '-', offset: 0, tag: '0' };
-/** Partitions that a page of clients asks at once. */
-const PARTITIONS_PER_STEP = 32;
 
 type RoomChange = 'enter' | 'disconnect' | 'away' | 'leave';
 
 export class RedisStore implements Store {
   private readonly tags = partitionTags();
-  /** Whether this worker has said that it lives. */
-  private leased = false;
   private readonly ttl: number;
   private readonly appends: AppendBatches;
+  private readonly presences: RedisPresences;
+  private readonly revoked: RedisRevocations;
+  private readonly lease: RedisLease;
 
   private constructor(
     private readonly options: RedisStoreOptions,
     private readonly redis: RedisConnection,
   ) {
     this.ttl = Math.max(KEY_TTL_MS, options.settings.resumeWindowMs * 2);
+    this.presences = new RedisPresences(redis, (partition) => this.base(partition));
+    this.revoked = new RedisRevocations((script, ...args) =>
+      redis.script(script, `${options.prefix}:{revoked}:`, ...this.common(), ...args),
+    );
+    this.lease = new RedisLease(options.worker, (...args) =>
+      redis.script(
+        'lease',
+        `${options.prefix}:{workers}:`,
+        ...this.common(),
+        ...args,
+        options.settings.workerLeaseMs,
+      ),
+    );
     this.appends = new AppendBatches(options.settings, options.prefix, (tag, args) =>
       redis.script('append', `${options.prefix}:{${tag}}:`, ...this.common(), ...args),
     );
@@ -105,7 +120,7 @@ export class RedisStore implements Store {
       },
     });
     try {
-      await checkEviction(redis, options);
+      await refuseEviction(redis, options);
     } catch (error) {
       await redis.close();
       throw error;
@@ -208,34 +223,11 @@ export class RedisStore implements Store {
   }
 
   online(client: ClientId): Promise<boolean> {
-    return this.redis.hasMember(`${this.base(partitionOf(client))}online`, client);
+    return this.presences.has(client);
   }
 
-  /** Partition by partition, in each by id; the cursor is `<partition>:<last id>`. */
-  async clients(query: { prefix: string; cursor: string | null; limit: number }): Promise<Page<ClientId>> {
-    const { prefix, cursor, limit } = query;
-    const rows: { partition: number; client: ClientId }[] = [];
-    let [partition, after] = parseCursor(cursor);
-    while (partition < PARTITIONS && rows.length <= limit) {
-      const step = Math.min(PARTITIONS_PER_STEP, PARTITIONS - partition);
-      const pages = await Promise.all(
-        Array.from({ length: step }, (_, i) =>
-          this.onlineIn(partition + i, prefix, i === 0 ? after : null, limit + 1),
-        ),
-      );
-      for (const [i, clients] of pages.entries()) {
-        for (const client of clients) rows.push({ partition: partition + i, client });
-      }
-      partition += step;
-      after = null;
-    }
-    const page = rows.slice(0, limit);
-    const last = page.at(-1);
-    const more = rows.length > limit && last !== undefined;
-    return {
-      rows: page.map(({ client }) => client),
-      cursor: more ? `${String(last.partition)}:${last.client}` : null,
-    };
+  clients(query: { prefix: string; cursor: string | null; limit: number }): Promise<Page<ClientId>> {
+    return this.presences.page(query);
   }
 
   async join(request: JoinRequest): Promise<JoinResult> {
@@ -318,30 +310,12 @@ export class RedisStore implements Store {
     return `${this.options.prefix}:{ticket}:`;
   }
 
-  async revoke(revocation: Revocation): Promise<void> {
-    const text = JSON.stringify(revocation);
-    const { untilMs } = revocation;
-    const base = this.revokedBase;
-    const number = await this.redis.script(
-      'revoke',
-      base,
-      ...this.common(),
-      text,
-      untilMs,
-      REVOCATIONS_LIMIT,
-    );
-    if (number === 0) throw new GatewayError('limit');
+  revoke(revocation: Revocation): Promise<void> {
+    return this.revoked.add(revocation);
   }
 
-  async revocations(since: number): Promise<{ revocations: Revocation[]; number: number }> {
-    const base = this.revokedBase;
-    const reply = await this.redis.script('revocations', base, ...this.common(), since, REVOCATIONS_PAGE);
-    const [number, list] = reply as [unknown, unknown];
-    return { number: Number(number), revocations: revocationsOf(list) };
-  }
-
-  private get revokedBase(): string {
-    return `${this.options.prefix}:{revoked}:`;
+  revocations(since: number): Promise<{ revocations: Revocation[]; number: number }> {
+    return this.revoked.since(since);
   }
 
   async renew(worker: WorkerId, sessions: readonly SessionRef[]): Promise<void> {
@@ -360,7 +334,7 @@ export class RedisStore implements Store {
 
   async retire(worker: WorkerId): Promise<void> {
     const { resumeWindowMs, presenceGraceMs } = this.options.settings;
-    if (worker === this.options.worker) this.leased = false;
+    this.lease.retired(worker);
     await this.everywhere(async (base) => {
       const found = await this.redis.script(
         'retire',
@@ -375,14 +349,14 @@ export class RedisStore implements Store {
         await Promise.all(roomsOf(rooms).map((room) => this.change('disconnect', room, ref)));
       }
     });
-    await this.lease('drop', worker);
+    await this.lease.drop(worker);
   }
 
   async sweep(): Promise<void> {
     if (!(await this.redis.lock(`${this.options.prefix}:{workers}:sweep`, SWEEP_EVERY_MS))) return;
-    const dead = await this.lease('expired', this.options.worker);
+    const dead = await this.lease.expired();
     await settleAll([
-      ...(dead as WorkerId[]).map((worker) => this.retire(worker)),
+      ...dead.map((worker) => this.retire(worker)),
       this.everywhere(async (base) => {
         const tasks = await this.redis.script('due', base, ...this.common(), TASKS_PER_SWEEP);
         await settleAll(
@@ -429,9 +403,7 @@ export class RedisStore implements Store {
   }
 
   private async renewLease(worker: WorkerId): Promise<void> {
-    const alive = (await this.lease('renew', worker)) === 1;
-    if (!alive && this.leased) this.options.listener({ type: 'reset' });
-    this.leased = true;
+    if ((await this.lease.renew(worker)) === 'lost') this.options.listener({ type: 'reset' });
   }
 
   /** @returns its rooms */
@@ -459,26 +431,6 @@ export class RedisStore implements Store {
     return { known: known === 1, count: Number(count), position: positionOf(position) };
   }
 
-  private async onlineIn(
-    partition: number,
-    prefix: string,
-    after: string | null,
-    limit: number,
-  ): Promise<ClientId[]> {
-    // Names are ASCII: nothing sorts behind the prefix followed by 0xff, and nothing before it has the prefix.
-    // A cursor made up by a client may lie before the prefix: names there must not even count.
-    const from = after !== null && after >= prefix ? `(${after}` : prefix === '' ? '-' : `[${prefix}`;
-    const to = prefix === '' ? '+' : `[${prefix}\u{7f}`;
-    const names = await this.redis.lexRange(`${this.base(partition)}online`, from, to, limit);
-    return names.filter(isClientId).filter((name) => name.startsWith(prefix));
-  }
-
-  private lease(what: 'renew' | 'expired' | 'drop', worker: WorkerId): Promise<unknown> {
-    const base = `${this.options.prefix}:{workers}:`;
-    const { workerLeaseMs } = this.options.settings;
-    return this.redis.script('lease', base, ...this.common(), what, worker, workerLeaseMs);
-  }
-
   /** Runs a script on the partition of a client or room. */
   private run(script: string, name: string, ...args: (string | number | Buffer)[]): Promise<unknown> {
     return this.redis.script(script, this.base(partitionOf(name)), ...this.common(), ...args);
@@ -493,24 +445,6 @@ export class RedisStore implements Store {
   }
 }
 
-/** @throws EvictionError where it is refused */
-async function checkEviction(redis: RedisConnection, options: RedisStoreOptions): Promise<void> {
-  const policies = await redis.evictionPolicies();
-  const evicting = policies.filter((policy) => policy !== 'noeviction' && policy !== 'unknown');
-  const text =
-    'Redis may evict accepted messages and sessions when its memory is full: ' +
-    'CONFIG SET maxmemory-policy noeviction on every node, and in its configuration file';
-  if (evicting.length > 0 && options.requireNoEviction === true) throw new EvictionError(text);
-  if (evicting.length > 0) options.log.error({ policies: evicting }, text);
-  else if (policies.includes('unknown'))
-    options.log.warn({ policies }, 'Redis does not tell its maxmemory-policy, which must be noeviction');
-}
-
-/** REDIS_REQUIRE_NOEVICTION forbids to start with this Redis. */
-export class EvictionError extends Error {
-  override readonly name = 'EvictionError';
-}
-
 function wordsOf({ client, session, generation }: SessionRef): [string, string, string] {
   return [client, session, String(generation)];
 }
@@ -523,14 +457,6 @@ function triples(values: unknown[]): [unknown, unknown, unknown][] {
   const found: [unknown, unknown, unknown][] = [];
   for (let i = 0; i + 2 < values.length; i += 3) found.push([values[i], values[i + 1], values[i + 2]]);
   return found;
-}
-
-/** A cursor of ours; anything else begins at the beginning. */
-function parseCursor(cursor: string | null): [number, string | null] {
-  const match = /^(\d{1,3}):(.+)$/.exec(cursor ?? '');
-  const partition = Number(match?.[1] ?? 0);
-  const after = match?.[2];
-  return partition < PARTITIONS && isClientId(after) ? [partition, after] : [0, null];
 }
 
 /** Waits for all, then rejects with the first failure. */
