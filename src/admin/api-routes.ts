@@ -301,7 +301,8 @@ const revocations = route({
     };
     const refusal = await source.revoke(revocation);
     if (refusal === null) return { status: 200, body: revocation };
-    return refusal === 'limit' ? refused(refusal, 'The list of revocations is full.') : refused(refusal);
+    // Full: to come again soon does not help, and is not what 429 should make a program do.
+    return refusal === 'limit' ? { ...refused('limit'), status: 507 } : refused(refusal);
   },
 });
 

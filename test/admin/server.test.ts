@@ -48,7 +48,7 @@ describe('the admin port', () => {
 
   test('says why a revocation was not taken', async () => {
     for (const [refusal, status] of [
-      ['limit', 429],
+      ['limit', 507],
       ['unavailable', 503],
       ['unknown_outcome', 504],
     ] as const) {
