@@ -302,8 +302,7 @@ const revocations = route({
     const refusal = await source.revoke(revocation);
     if (refusal === null) return { status: 200, body: revocation };
     // Full: to come again soon does not help, and is not what 429 should make a program do.
-    if (refusal === 'limit') return { ...refused(refusal, 'The list of revocations is full.'), status: 507 };
-    return refused(refusal);
+    return refusal === 'limit' ? { ...refused('limit'), status: 507 } : refused(refusal);
   },
 });
 
