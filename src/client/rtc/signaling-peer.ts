@@ -92,7 +92,7 @@ export class RTCSignalingPeer {
   readonly #outgoing: OutgoingStreams;
   readonly #iceServers: (() => RTCIceServer[]) | undefined;
   readonly #streams = new WeakSet<MediaStream>();
-  /** There is something to negotiate that is no media. */
+  /** The first offer has a data section. */
   #hasChannel = false;
   readonly #stopped = new AbortController();
   #candidates: Candidate[] = [];
@@ -200,7 +200,7 @@ export class RTCSignalingPeer {
     this.#assertOpen();
     if (stream.getTracks().length === 0) throw new GatewayError('bad_parameter', 'The stream has no tracks.');
     const outgoing = this.#outgoing.add(stream);
-    this.#beginWithoutMedia();
+    if (this.#outgoing.areWaiting) this.#beginWithData();
     const { senders } = outgoing;
     await this.#until(() => {
       if (this.#outgoing.get(stream) !== outgoing)
@@ -412,6 +412,7 @@ export class RTCSignalingPeer {
   }
 
   async #offer(isProposal: boolean): Promise<string> {
+    this.#beginWithData();
     return isProposal ? ((await this.peer.createOffer()).sdp ?? '') : await this.#describe();
   }
 
@@ -504,11 +505,13 @@ export class RTCSignalingPeer {
   }
 
   /**
-   * What a follower proposes may be forgotten, and Chromium 150 keeps the header extension numbers of an offer that was made and never
-   * set, against which later ones collide. So its first proposal is of a channel only, and asks for the turn to add the media.
+   * The first offer has a data section whether the application has channels or not, for two reasons. A first one that came later
+   * along with an ICE restart would be dead in about every second call from Chromium 150 to Firefox 140: SCTP never connects. And
+   * what a follower proposes may be forgotten, but Chromium keeps the header extension numbers of an offer that was made and never
+   * set, against which later ones collide: so a proposal is of data only, and asks for the turn to add the media.
    */
-  #beginWithoutMedia(): void {
-    if (this.#hasChannel || !this.#outgoing.areWaiting) return;
+  #beginWithData(): void {
+    if (this.#hasChannel || this.counts.rounds > 0) return;
     this.#hasChannel = true;
     // Agreed on in advance by one side only, it is never seen by the other.
     this.peer.createDataChannel('', { negotiated: true, id: SILENT_CHANNEL });
