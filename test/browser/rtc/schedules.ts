@@ -59,7 +59,7 @@ export async function playSchedule(
 
   async function describeEnds(): Promise<void> {
     const look = `const stats = [...(await peer.peer.getStats()).values()].filter(({ type }) => type === 'transport' || type === 'candidate-pair');
-      return { ...peer.counts, state: peer.state, signaling: peer.peer.signalingState, ice: peer.peer.iceConnectionState,
+      return { pending: [...end.pending], ...peer.counts, state: peer.state, signaling: peer.peer.signalingState, ice: peer.peer.iceConnectionState,
       connection: peer.peer.connectionState, channels: [...end.channels.keys()], errors: end.errors, closes: end.closes, states: end.states,
       sctp: peer.peer.sctp?.state, dtls: peer.peer.sctp?.transport.state, pairs: stats.map((one) => [one.state ?? one.dtlsState, one.dtlsRole, one.nominated]),
       descriptions: [peer.peer.localDescription, peer.peer.remoteDescription].map((one) => [one?.type, ...(one?.sdp.match(/m=\\w+ \\d+|setup:\\w+|a=(send|recv|inact)\\w+|a=mid.*|ice-ufrag:.*/g) ?? [])].join(' ')),
