@@ -14,6 +14,8 @@ const out = join(root, 'dist', 'browser');
 /** Loaded by `import()`; each becomes a file of its own, with the names that are taken from it. */
 const LAZY = {
   'client/compression.ts': ['deflate', 'inflate'],
+  // With codecs that know its frames: those of the entry do not.
+  'client/dialogues.ts': ['Dialogues'],
   'client/late.ts': ['CallDesk', 'Responder', 'Verbs'],
   'client/rtc/rtc.ts': [
     'GatewaySignaling',
@@ -45,7 +47,7 @@ const fileOf = (name) => `./${name}.js`;
 const nameOf = (module) => basename(module, '.ts');
 const sourceOf = ({ path, resolveDir }) => resolve(resolveDir, path).replace(/\.js$/, '.ts');
 
-const forBrowsers = {
+const forBrowsers = (withDialogues) => ({
   name: 'for-browsers',
   setup({ onLoad, onResolve }) {
     onResolve({ filter: /\.js$/ }, (args) => {
@@ -61,8 +63,12 @@ const forBrowsers = {
       contents: await slimCodes(path),
       loader: 'ts',
     }));
+    if (!withDialogues)
+      onLoad({ filter: /[\\/]protocol[\\/]dialogue-fields\.ts$/ }, () => ({
+        contents: 'export const DIALOGUE_FIELDS = {};',
+      }));
     onLoad({ filter: /[\\/]protocol[\\/]frame\.ts$/ }, async ({ path }) => ({
-      contents: await slimFrames(path),
+      contents: await slimFrames(path, { withDialogues }),
       loader: 'ts',
     }));
     onLoad({ filter: /[\\/]src[\\/](client|protocol)[\\/]/ }, ({ path }) => {
@@ -71,20 +77,30 @@ const forBrowsers = {
       return { contents, loader: 'ts' };
     });
   },
-};
+});
 
-const fromEntry = {
+/** Modules that a file with its own table of frames takes from the entry all the same. */
+const WITHOUT_FRAMES = ['protocol/errors.ts'];
+
+const fromEntry = (withDialogues) => ({
   name: 'from-entry',
   setup({ onResolve }) {
     onResolve({ filter: /\.js$/ }, (args) => {
-      const shared = Object.keys(SHARED).some((module) => join(src, module) === sourceOf(args));
+      const shared = (withDialogues ? WITHOUT_FRAMES : Object.keys(SHARED)).some(
+        (module) => join(src, module) === sourceOf(args),
+      );
       if (shared) return { path: fileOf('client'), external: true };
       // The entry's tables, filled by statements, are of no use to the others.
       if (args.kind === 'import-statement' && args.importer !== '')
         return { path: sourceOf(args), sideEffects: false };
     });
   },
-};
+});
+
+/** Of the shortened names, those that streams share with the platform, or that stand in their frames. */
+const NOT_IN_DIALOGUES = ['drop', 'start', 'write'];
+
+const shortened = (names) => new RegExp(`^(${names.join('|')})$`);
 
 /** What is for the lazy files alone has a short name in client.js. */
 function exportedAs(name) {
@@ -101,7 +117,7 @@ const options = {
   tsconfigRaw: { compilerOptions: { useDefineForClassFields: false, target: 'es2021' } },
   minify: true,
   metafile: true,
-  mangleProps: new RegExp(`^(${INTERNAL_NAMES.join('|')})$`),
+  mangleProps: shortened(INTERNAL_NAMES),
   legalComments: 'none',
   logLevel: 'warning',
   write: false,
@@ -110,13 +126,16 @@ const options = {
 async function buildEntry() {
   const exports = { 'client/index.ts': ['Client'], ...SHARED };
   const stdin = reexporting(exports, exportedAs);
-  return build({ ...options, mangleCache: {}, stdin, plugins: [forBrowsers] });
+  return build({ ...options, mangleCache: {}, stdin, plugins: [forBrowsers(false)] });
 }
 
 /** `mangleCache`: the short names that the entry uses. */
 async function buildLazy(module, mangleCache) {
   const stdin = reexporting({ [module]: LAZY[module] });
-  return build({ ...options, stdin, mangleCache, plugins: [fromEntry, forBrowsers] });
+  const withDialogues = module === 'client/dialogues.ts';
+  const names = INTERNAL_NAMES.filter((name) => !withDialogues || !NOT_IN_DIALOGUES.includes(name));
+  const plugins = [fromEntry(withDialogues), forBrowsers(withDialogues)];
+  return build({ ...options, mangleProps: shortened(names), stdin, mangleCache, plugins });
 }
 
 /** Takes from client.js what it exports, under the names that it has there. */

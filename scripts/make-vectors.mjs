@@ -21,6 +21,7 @@ const bytes = (text) => new Uint8Array(Buffer.from(text.replaceAll(' ', ''), 'he
 const text = (value) => new TextEncoder().encode(value);
 
 const SESSION = 'AbCdEfGhIjKlMnOpQrStUv';
+const STREAM = 'StReAmStReAmStReAmStRe';
 const OTHER = '0123456789-_abcdefghij';
 const hi = { encoding: 1, data: encodeMsgpack({ hi: 1 }) };
 const hiJson = { encoding: 2, data: text('{"hi": 1}') };
@@ -150,6 +151,55 @@ const clientFrames = [
   ['clients', { type: 'clients', ref: 15, prefix: 'a', cursor: null, limit: 100 }],
   ['online', { type: 'online', ref: 16, client: 'bob' }],
   ['watch', { type: 'watch', ref: 17, room: 'lobby', on: true }],
+  [
+    'openStream: to a client',
+    { type: 'openStream', stream: STREAM, to: 'bob', room: null, name: 'file', drop: false, payload: hi },
+  ],
+  [
+    'openStream: to a room, without its slow readers',
+    {
+      type: 'openStream',
+      stream: STREAM,
+      to: null,
+      room: 'lobby',
+      name: 'file',
+      drop: true,
+      payload: nothing,
+    },
+  ],
+  [
+    'attachStream: accepted',
+    {
+      type: 'attachStream',
+      stream: STREAM,
+      to: `alice#${OTHER}`,
+      room: null,
+      opened: false,
+      upTo: 0,
+      limit: 262144,
+      drop: false,
+    },
+  ],
+  [
+    'attachStream: the opener is there again',
+    {
+      type: 'attachStream',
+      stream: STREAM,
+      to: `bob#${OTHER}`,
+      room: null,
+      opened: true,
+      upTo: 67,
+      limit: 262211,
+      drop: false,
+    },
+  ],
+  ['chunk: bytes', { type: 'chunk', stream: STREAM, offset: 0, part: 0, payload: raw }],
+  ['chunk: the end', { type: 'chunk', stream: STREAM, offset: 67, part: 1, payload: nothing }],
+  ['chunk: the answer', { type: 'chunk', stream: STREAM, offset: 0, part: 2, payload: hi }],
+  ['credit', { type: 'credit', stream: STREAM, upTo: 67, limit: 262211, ask: 0 }],
+  ['credit: send again', { type: 'credit', stream: STREAM, upTo: 67, limit: 262211, ask: 2 }],
+  ['cut: done', { type: 'cut', stream: STREAM, to: null, code: 'normal', text: '' }],
+  ['cut: refused', { type: 'cut', stream: STREAM, to: `alice#${OTHER}`, code: 'no_handler', text: '' }],
 ];
 
 const welcome = {
@@ -261,6 +311,15 @@ const gatewayFrames = [
   ],
   ['presence', { type: 'presence', room: 'lobby', joined: ['bob'], left: [], count: 2 }],
   ['presence: a large room', { type: 'presence', room: 'lobby', joined: [], left: [], count: 1001 }],
+  ['offer', { type: 'offer', stream: STREAM, ...from, channel: null, name: 'file', payload: hiJson }],
+  ['attached', { type: 'attached', stream: STREAM, ...from, upTo: 0, limit: 262144 }],
+  ['piece', { type: 'piece', stream: STREAM, offset: 0, part: 0, payload: raw }],
+  ['credited', { type: 'credited', stream: STREAM, upTo: 67, limit: 262211, ask: 0 }],
+  [
+    'wasCut',
+    { type: 'wasCut', stream: STREAM, code: 'no_handler', text: 'The target has no handler for this event.' },
+  ],
+  ['readerGone', { type: 'readerGone', stream: STREAM, ...from, code: 'normal', text: '', payload: hiJson }],
 ];
 
 const readable = (frame) =>

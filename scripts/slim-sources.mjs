@@ -53,11 +53,16 @@ export async function slimCodes(path) {
   );
 }
 
-/** protocol/frame.ts: number, type and fields of all frames of a family. */
-export async function slimFrames(path) {
+/** Frames from this number to the next one belong to dialogues (docs/protocol.md, type numbers). */
+const DIALOGUES = [64, 96];
+
+/** protocol/frame.ts: number, type and fields of all frames of a family, without those of dialogues unless they are wanted. */
+export async function slimFrames(path, { withDialogues }) {
+  const [first, after] = DIALOGUES;
   const { TYPES, CLIENT_FIELDS, GATEWAY_FIELDS } = await exportsOf(path);
   const textOf = (table) =>
     Object.entries(table)
+      .filter(([type]) => withDialogues || TYPES[type] < first || TYPES[type] >= after)
       .map(([type, fields]) => [TYPES[type], type, ...fields].join(' '))
       .join();
   const table = `export const TYPES = {};

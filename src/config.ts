@@ -35,6 +35,8 @@ export interface Config {
     adminPort: number | null;
     adminHost: string;
     adminKey: string | null;
+    apiKeysFile: string | null;
+    apiCallsPerSecondLimit: number;
     workers: number;
     scheduling: 'rr' | 'none' | 'reuseport';
     workerMaxOldSpaceMb: number | null;
@@ -74,6 +76,7 @@ export interface Config {
     handshakesPerSecondLimit: number;
     pendingHandshakesLimit: number;
     roomsPerSessionLimit: number;
+    streamsPerSessionLimit: number;
     requestsPendingLimit: number;
     requestsPendingLimitBytes: number;
     errorsPerMinuteLimit: number;
@@ -214,6 +217,8 @@ function readServer(read: SettingReader, development: boolean): Config['server']
     adminPort,
     adminHost,
     adminKey,
+    apiKeysFile: readKeysFile(read, 'API_KEYS_FILE'),
+    apiCallsPerSecondLimit: read.number('API_CALLS_PER_SECOND_LIMIT'),
     workers,
     scheduling: readScheduling(read, port),
     workerMaxOldSpaceMb: read.optionalNumber('WORKER_MAX_OLD_SPACE_MB'),
@@ -294,20 +299,26 @@ function readTls(read: SettingReader): Config['tls'] {
 function readTcp(read: SettingReader): Config['tcp'] {
   const port = read.optionalNumber('TCP_PORT');
   const tls = read.choice('TCP_TLS', ['0', '1']) === '1';
-  const keysFile = read.text('TCP_KEYS_FILE');
+  const keysFile = readKeysFile(read, 'TCP_KEYS_FILE');
   if (tls && read.text('TLS_CERT_FILE') === null)
     read.wrong('TCP_TLS', 'is 1, which needs TLS_CERT_FILE and TLS_KEY_FILE');
   if (port !== null && [read.text('PORT'), read.text('ADMIN_PORT')].includes(String(port)))
     read.wrong('TCP_PORT', `is ${String(port)}, like another port: different ports are wanted`);
-  const keys = keysFile === null ? null : read.file('TCP_KEYS_FILE', keysFile);
+  return port === null ? null : { port, tls, keysFile };
+}
+
+/** Path of a file of pre-shared keys; what it holds is looked at, so that mistakes are told at the start. */
+function readKeysFile(read: SettingReader, name: 'TCP_KEYS_FILE' | 'API_KEYS_FILE'): string | null {
+  const path = read.text(name);
+  const keys = path === null ? null : read.file(name, path);
   if (keys !== null) {
     try {
       parseKeys(keys);
     } catch (error) {
-      read.wrong('TCP_KEYS_FILE', error instanceof Error ? error.message : 'cannot be read');
+      read.wrong(name, error instanceof Error ? error.message : 'cannot be read');
     }
   }
-  return port === null ? null : { port, tls, keysFile };
+  return path;
 }
 
 function readOrigins(read: SettingReader, development: boolean): OriginRules {
@@ -366,6 +377,7 @@ function readLimits(read: SettingReader): Config['limits'] {
     handshakesPerSecondLimit: read.number('HANDSHAKES_PER_SECOND_LIMIT'),
     pendingHandshakesLimit: read.number('PENDING_HANDSHAKES_LIMIT'),
     roomsPerSessionLimit: read.number('ROOMS_PER_SESSION_LIMIT'),
+    streamsPerSessionLimit: read.number('STREAMS_PER_SESSION_LIMIT'),
     requestsPendingLimit: read.number('REQUESTS_PENDING_LIMIT'),
     requestsPendingLimitBytes: read.number('REQUESTS_PENDING_LIMIT_BYTES'),
     errorsPerMinuteLimit: read.number('ERRORS_PER_MINUTE_LIMIT'),

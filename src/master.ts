@@ -6,10 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { NodeMetrics } from './admin/node-metrics.js';
-import { startAdminServer } from './admin/server.js';
+import { type AdminServer, startAdminServer } from './admin/server.js';
 import { type Config, serializeConfig, WORKER_ENV } from './config.js';
 import { handOnFrom } from './handovers.js';
 import { createLog } from './log.js';
+import { CODES } from './protocol/codes.js';
 import type { ClientId, WorkerId } from './protocol/ids.js';
 import { StoreServer } from './relay/store-link.js';
 import { MemoryStore } from './session/store/memory-store.js';
@@ -19,11 +20,14 @@ import { backoffMs, type Fate, nextFate } from './supervision.js';
 import { VERSION } from './version.js';
 import { DOUBT_MS, parseToPrimary, type ToWorker } from './worker/control.js';
 import { EXIT_CANNOT_LISTEN, EXIT_EVICTING_REDIS } from './worker/exit-codes.js';
+import type { ServerAnswer, ServerCall } from './worker/server-calls.js';
 
 /** How long a worker may take from fork to listening, ms. */
 const START_TIMEOUT_MS = 20_000;
 /** How often the watchdog looks, ms. */
 const WATCH_INTERVAL_MS = 1000;
+/** Pause between two lines on the same lack, ms. */
+const UNDELIVERED_LOG_MS = 10_000;
 /** How long the admin port waits for a worker's answer, ms. */
 const QUESTION_TIMEOUT_MS = 2_000;
 
@@ -67,12 +71,14 @@ class Supervisor implements Primary {
   private readonly nodeMetrics = new NodeMetrics();
   private readonly store: { memory: MemoryStore; server: StoreServer } | null;
   private readonly timers = new Set<NodeJS.Timeout>();
-  private admin: { port: number; close(): void } | null = null;
+  private admin: AdminServer | null = null;
   /** The worker whose successor a roll has forked already. */
   private replacing: Forked | null = null;
   private watchedAt = performance.now();
   /** When a worker last found that the store may have lost what it had accepted, monotonic ms. */
   private doubtedAt = -Infinity;
+  /** When the log last said that a worker could not receive a connection, monotonic ms. */
+  private undeliveredAt = -Infinity;
   private lastNumber = 0;
   private lastQuestion = 0;
   private fate: Fate = { failures: 0 };
@@ -105,6 +111,7 @@ class Supervisor implements Primary {
       locate: (client) => this.locate(client),
       revoke: (revocation) => this.revoke(revocation),
       workers: () => this.workers(),
+      call: (calls) => this.call(calls),
     });
     this.adminPort = this.admin?.port ?? null;
     this.directory = mkdtempSync(join(tmpdir(), 'signalbox-'));
@@ -130,6 +137,7 @@ class Supervisor implements Primary {
     process.on('SIGTERM', () => void this.drainAndExit());
     process.on('SIGINT', () => void this.drainAndExit());
     process.on('SIGHUP', () => {
+      this.readKeysAgain();
       this.rolling = this.rolling.then(() => this.roll());
     });
     this.watchedAt = performance.now();
@@ -156,6 +164,17 @@ class Supervisor implements Primary {
       { port: this.port, adminPort: this.adminPort, workers: server.workers },
       'signalbox is ready',
     );
+  }
+
+  private readKeysAgain(): void {
+    try {
+      this.admin?.reload();
+    } catch (error) {
+      this.log.error(
+        { reason: error instanceof Error ? error.message : '' },
+        'API_KEYS_FILE cannot be read: the keys stay',
+      );
+    }
   }
 
   /** Replaces the workers one by one. */
@@ -222,11 +241,26 @@ class Supervisor implements Primary {
       [WORKER_ENV.directory]: this.directory,
       [WORKER_ENV.storePath]: this.storePath,
     });
-    handOnFrom(worker, () => [...this.forked.values()].some(({ state }) => state === 'ready'));
+    handOnFrom(worker, {
+      isAnyoneThere: () => [...this.forked.values()].some(({ state }) => state === 'ready'),
+      undelivered: () => {
+        this.tellUndelivered(id);
+      },
+    });
     const now = performance.now();
     const forked: Forked = { id, process: worker, state: 'starting', startedAt: now, heardAt: now };
     this.forked.set(worker.id, forked);
     return forked;
+  }
+
+  private tellUndelivered(worker: WorkerId): void {
+    const now = performance.now();
+    if (now - this.undeliveredAt < UNDELIVERED_LOG_MS) return;
+    this.undeliveredAt = now;
+    this.log.error(
+      { worker },
+      'a worker has no file descriptor left for a connection: raise its limit (ulimit -n)',
+    );
   }
 
   private receive(worker: Worker, value: unknown): void {
@@ -260,6 +294,9 @@ class Supervisor implements Primary {
         return;
       case 'located':
         this.answer(message.id, message.places);
+        return;
+      case 'called':
+        this.answer(message.id, message.answers);
         return;
       default:
         message satisfies never;
@@ -410,6 +447,18 @@ class Supervisor implements Primary {
     if (forked === undefined) return null;
     const answer = await this.ask(forked, (id) => ({ type: 'locate', id, client }));
     return Array.isArray(answer) ? (answer as SessionPlace[]) : null;
+  }
+
+  /** The workers take turns: each has the whole store behind it. */
+  private async call(calls: ServerCall[]): Promise<ServerAnswer[]> {
+    const ready = [...this.forked.values()].filter(({ state }) => state === 'ready');
+    const forked = ready[this.lastQuestion % ready.length];
+    const answers =
+      forked === undefined ? null : await this.ask(forked, (id) => ({ type: 'call', id, calls }));
+    if (Array.isArray(answers)) return answers as ServerAnswer[];
+    // Without a worker surely nothing has happened.
+    const code = forked === undefined ? 'unavailable' : 'unknown_outcome';
+    return calls.map(() => ({ status: 'refused', code, text: CODES[code].text }));
   }
 
   private async revoke(revocation: Revocation): Promise<boolean> {

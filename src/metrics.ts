@@ -98,12 +98,27 @@ export class Metrics {
     'Workers that asked to be replaced because their heap was nearly used up.',
     [],
   );
+  readonly streamCuts = this.counter('stream_ends_total', 'Ends of streams, by code; `normal` were done.', [
+    'code',
+  ]);
   readonly loopLag = new Histogram({
     name: 'signalbox_event_loop_lag_seconds',
     help: "How late the latest of a second's clock ticks of the worker came.",
     buckets: [0.005, 0.02, 0.1, 0.5, 1, 2],
     registers: [this.registry],
   });
+
+  /** @param count how many ends of streams are held now */
+  countStreams(count: () => number): void {
+    new Gauge({
+      name: 'signalbox_streams',
+      help: 'Ends of streams that sessions of a worker hold.',
+      registers: [this.registry],
+      collect() {
+        this.set(count());
+      },
+    });
+  }
 
   private tally<Key extends string>(name: string, help: string, labelNames: string[]): Tally<Key> {
     return new Tally(this.registry, name, help, labelNames);

@@ -1,6 +1,10 @@
 // Every example runs, as its first line says.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test } from '@jest/globals';
 import { findPython } from '../scripts/test-tools.mjs';
@@ -57,6 +61,30 @@ test('chat.mjs carries lines between two terminals', async () => {
   await until(() => alice.output().includes('* bob left'));
   alice.child.stdin?.write('\n');
   expect([await alice.ended, await bob.ended]).toEqual([0, 0]);
+});
+
+test('send-file.mjs sends a file between two terminals, and nothing over a file that is there', async () => {
+  const PORT = String(await freePort());
+  const folder = await mkdtemp(join(tmpdir(), 'signalbox-file-'));
+  try {
+    const sent = randomBytes(3_000_000);
+    await writeFile(join(folder, 'original'), sent);
+    const inbox = join(folder, 'inbox');
+    const bob = run(process.execPath, ['examples/send-file.mjs', 'receive', 'bob', inbox], { PORT });
+    await until(() => bob.output().includes('bob takes files'));
+    const send = ['examples/send-file.mjs', 'send', 'bob', join(folder, 'original')];
+    const alice = run(process.execPath, send, { PORT });
+    expect(await alice.ended).toBe(0);
+    expect(alice.output()).toContain('bob has the same bytes');
+    expect(await readFile(join(inbox, 'original'))).toEqual(sent);
+    await until(() => bob.output().includes(createHash('sha256').update(sent).digest('hex')));
+    const again = run(process.execPath, send, { PORT });
+    expect(await again.ended).toBe(1);
+    expect(again.output()).toContain('rejected');
+    expect(await readdir(inbox)).toEqual(['original']);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 test('call.mjs connects the cameras of two tabs', async () => {

@@ -32,12 +32,12 @@ class FrameError(Exception):
 
 CALL_CODES = set(
     "not_found bad_parameter unknown_type not_joined limit unavailable unknown_outcome out_of_order expired timeout rejected "
-    "no_handler aborted closed offline queue_full bad_payload".split()
+    "no_handler credit_exceeded slow_reader aborted closed offline queue_full bad_payload".split()
 )
 
 
 def comes_back(close: int) -> bool:
-    """Whether a client resumes by itself after this close code (section 7)."""
+    """Whether a client resumes by itself after this close code (section 8)."""
     return not (close in (1000, 1002, 1003, 1007, 1008, 1009) or 4500 <= close <= 4999)
 
 
@@ -222,6 +222,10 @@ KINDS: dict[str, Callable[[Any], bool]] = {
     "text": _str(0, 1024),
     "code": _str(1, 1024),
     "callcode": lambda v: isinstance(v, str) and v in CALL_CODES,
+    "endcode": lambda v: isinstance(v, str) and (v == "normal" or v in CALL_CODES),
+    "three": _int(0, 2),
+    "whole": lambda v: _is_address(v) and "#" in v,
+    "list": lambda v: isinstance(v, list),
     "bool": lambda v: isinstance(v, bool),
     "names": _is_names,
     "options": _is_options,
@@ -275,6 +279,11 @@ CLIENT_FRAMES = _table("""
     50 clients ref prefix cursor:text? limit
     51 online ref client:name
     52 watch ref room:name on:bool
+    64 openStream stream:session to:address? room:name? name drop:bool payload
+    66 attachStream stream:session to:whole? room:name? opened:bool upTo:uint limit:uint drop:bool
+    68 chunk stream:session offset:uint part:three payload
+    70 credit stream:session upTo:uint limit:uint ask:three
+    72 cut stream:session to:address? code:endcode text
 """)
 GATEWAY_FRAMES = _table("""
     1 welcome info:map
@@ -293,6 +302,13 @@ GATEWAY_FRAMES = _table("""
     31 doubt
     36 roomMessage id:opaque? options room:name from:name session event:name payload
     53 presence room:name joined:names left:names count:uint
+    65 offer stream:session from:name session channel:name? name payload
+    67 attached stream:session from:name session upTo:uint limit:uint
+    69 piece stream:session offset:uint part:three payload
+    71 credited stream:session upTo:uint limit:uint ask:three
+    73 wasCut stream:session code text
+    75 readerGone stream:session from:name session code text payload
+    96 iceServers servers:list
 """)
 _BY_NAME = {row.name: row for row in [*CLIENT_FRAMES.values(), *GATEWAY_FRAMES.values()]}
 
@@ -367,7 +383,7 @@ def _json_array(text: str) -> list[tuple[Any, str]]:
 
 
 def payload_from_json(name: Any, value: Any, text: str) -> Payload | None:
-    """The payload of a JSON frame (section 5), None where it is none. `text` is what `value` was parsed from."""
+    """The payload of a JSON frame (section 6), None where it is none. `text` is what `value` was parsed from."""
     if name == "none":
         return Payload(0, b"") if value is None else None
     if name == "json":

@@ -1,35 +1,34 @@
-// The admin port: metrics of the node, and where a client is.
-import { createHash, timingSafeEqual } from 'node:crypto';
-import { type IncomingMessage, type ServerResponse, createServer } from 'node:http';
+// The admin port: metrics of the node, and the API for servers.
+import { type IncomingMessage, createServer } from 'node:http';
 import { isIP } from 'node:net';
 import Router from 'find-my-way';
 import type { Config } from '../config.js';
-import { type ClientId, isClientId } from '../protocol/ids.js';
-import type { Revocation, SessionPlace } from '../session/store/store.js';
-import { parseRevocation } from './revocation-request.js';
 import { StartError } from '../start-error.js';
+import { Api } from './api.js';
+import type { ApiSource } from './api-routes.js';
+import { reply } from './reply.js';
 
-export interface AdminSource {
+export interface AdminSource extends Omit<ApiSource, 'tokensLiveS'> {
   /** In Prometheus' text format. */
   metrics(): Promise<string>;
-  locate(client: ClientId): Promise<SessionPlace[] | null>;
-  workers(): { id: string; pid: number; state: string }[];
-  /** False where the store cannot be reached now. */
-  revoke(revocation: Revocation): Promise<boolean>;
 }
 
-/** Longest body of a request, bytes. */
-const BODY_LIMIT_BYTES = 4096;
+export interface AdminServer {
+  readonly port: number;
+  /** Reads the keys of servers again. @throws Error that says what is wrong with the file; the old keys stay then */
+  reload(): void;
+  close(): void;
+}
+
+/** How often callers that have been quiet are forgotten, ms. */
+const PRUNE_INTERVAL_MS = 10_000;
 
 /**
  * Null where the admin port is off.
  * @throws StartError where it cannot be listened on
  */
-export async function startAdminServer(
-  config: Config,
-  source: AdminSource,
-): Promise<{ port: number; close(): void } | null> {
-  const { adminPort, adminHost, adminKey } = config.server;
+export async function startAdminServer(config: Config, source: AdminSource): Promise<AdminServer | null> {
+  const { adminPort, adminHost } = config.server;
   if (adminPort === null) return null;
   const router = Router({
     // Longer than any id with every character escaped; the router's own limit is shorter than an id.
@@ -52,34 +51,11 @@ export async function startAdminServer(
       },
     );
   });
-  // Without a key the API does not exist: there is no default password.
-  if (adminKey !== null) {
-    router.on('GET', '/api/v1/workers', (request, response) => {
-      if (isAdmin(request.headers.authorization, adminKey))
-        reply(response, 200, { workers: source.workers() });
-      else refuse(response);
-    });
-    router.on('POST', '/api/v1/revocations', (request, response) => {
-      if (isAdmin(request.headers.authorization, adminKey))
-        void revoke(request, response, config.tokens.maxLifeS, source);
-      else refuse(response);
-    });
-    router.on('GET', '/api/v1/clients/:client', (request, response, { client }) => {
-      if (!isAdmin(request.headers.authorization, adminKey)) {
-        refuse(response);
-        return;
-      }
-      const id = client ?? '';
-      if (!isClientId(id)) {
-        reply(response, 400, { code: 'bad_parameter' });
-        return;
-      }
-      void source.locate(id).then((places) => {
-        if (places === null) reply(response, 503, { code: 'unavailable' });
-        else reply(response, 200, { client: id, sessions: places });
-      });
-    });
-  }
+  const api = new Api(config, { ...source, tokensLiveS: config.tokens.maxLifeS });
+  api.mount(router);
+  const pruning = setInterval(() => {
+    api.prune();
+  }, PRUNE_INTERVAL_MS).unref();
   const server = createServer(
     { maxHeaderSize: 8192, headersTimeout: 5000, requestTimeout: 10_000 },
     (request, response) => {
@@ -96,39 +72,15 @@ export async function startAdminServer(
   const address = server.address();
   return {
     port: typeof address === 'object' && address !== null ? address.port : adminPort,
+    reload: () => {
+      api.reload();
+    },
     close: () => {
+      clearInterval(pruning);
       server.close();
       server.closeAllConnections();
     },
   };
-}
-
-async function revoke(
-  request: IncomingMessage,
-  response: ServerResponse,
-  maxLifeS: number,
-  source: AdminSource,
-): Promise<void> {
-  const revocation = parseRevocation(await readJson(request), maxLifeS, Date.now());
-  if (revocation === null) reply(response, 400, { code: 'bad_parameter' });
-  else if (await source.revoke(revocation)) reply(response, 200, revocation);
-  else reply(response, 503, { code: 'unavailable' });
-}
-
-/** Undefined for what is too long or no JSON. */
-async function readJson(request: IncomingMessage): Promise<unknown> {
-  try {
-    const chunks: Buffer[] = [];
-    let bytes = 0;
-    // To its end, or the answer would be cut off with it.
-    for await (const chunk of request as AsyncIterable<Buffer>) {
-      bytes += chunk.length;
-      if (bytes <= BODY_LIMIT_BYTES) chunks.push(chunk);
-    }
-    return bytes <= BODY_LIMIT_BYTES ? JSON.parse(Buffer.concat(chunks).toString()) : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /**
@@ -142,24 +94,4 @@ function isMeant({ headers: { host } }: IncomingMessage, adminHost: string): boo
     .replace(/^\[(.*)\]$/, '$1')
     .toLowerCase();
   return isIP(name) !== 0 || name === 'localhost' || name === adminHost.toLowerCase();
-}
-
-/** Compares digests, so that neither time nor length tells anything about the key. */
-function isAdmin(authorization: string | undefined, key: string): boolean {
-  const given = authorization?.startsWith('Bearer ') === true ? authorization.slice(7) : '';
-  return timingSafeEqual(digest(given), digest(key));
-}
-
-function digest(value: string): Buffer {
-  return createHash('sha256').update(value).digest();
-}
-
-function refuse(response: ServerResponse): void {
-  response.setHeader('WWW-Authenticate', 'Bearer');
-  reply(response, 401, { code: 'invalid_token' });
-}
-
-function reply(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' });
-  response.end(JSON.stringify(body));
 }

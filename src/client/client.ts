@@ -1,6 +1,6 @@
 // The SDK's front: connects, sends, asks and answers; every verb becomes a call, every frame finds its handler.
 import type { GatewayError } from '../protocol/errors.js';
-import { type ClientFrame, PROTOCOL_VERSION, type Welcome } from '../protocol/frame.js';
+import { type ClientFrame, type GatewayFrame, PROTOCOL_VERSION, type Welcome } from '../protocol/frame.js';
 import { isRoomName } from '../protocol/ids.js';
 import { REQUEST_TIMEOUT_LIMIT_MS } from '../protocol/limits.js';
 import {
@@ -13,6 +13,7 @@ import {
 } from './call-options.js';
 import type { Caller } from './caller.js';
 import { Calls } from './calls.js';
+import type { Dialogues } from './dialogues.js';
 import { type Environment, REAL_ENVIRONMENT } from './environment.js';
 import type { DataOf, DefaultEvents, EventOf, MessageHandler, RequestHandler, ResultOf } from './events.js';
 import { Intake } from './intake.js';
@@ -27,6 +28,14 @@ import type { ClientsPage, SendResult } from './results.js';
 import { Room, type RoomPort } from './room.js';
 import type { PeerCallOptions, Peers, RTCSignalingPeer } from './rtc/rtc.js';
 import type { State, StateInfo } from './state.js';
+import type { Stream } from './streams/stream.js';
+import type { BroadcastStream } from './streams/broadcast.js';
+import type {
+  OnStreamOptions,
+  OpenBroadcastOptions,
+  OpenStreamOptions,
+  StreamHandler,
+} from './streams/streams.js';
 
 /** What `client.on` tells of. */
 export type ClientEvents = {
@@ -59,16 +68,20 @@ export class Client<Events extends object = DefaultEvents> {
   readonly #intake: Intake;
   readonly #handlers: RequestHandlers;
   readonly #link: Link;
+  readonly #environment: Environment;
   readonly #calls: Calls;
   readonly #late: LateCode = new Lazy(() => import('./late.js'));
+  readonly #dialogueCode = new Lazy(() => import('./dialogues.js'));
   readonly #rtc = new Lazy(() => import('./rtc/rtc.js'));
   readonly #port: RoomPort = {
+    dialogues: (run) => this.#dialogues(run),
     rooms: this.#rooms,
     call: (options, make) => this.#calls.run(options, make),
     callWith: (...call) => this.#callWith(...call),
     tryWrite: (frame) => this.#tryWrite(frame),
     report: this.#report,
   };
+  #dialogue: Dialogues | null = null;
   #reporting = false;
 
   /**
@@ -79,6 +92,7 @@ export class Client<Events extends object = DefaultEvents> {
   constructor(url: string, options: ClientOptions, environment: Environment = REAL_ENVIRONMENT) {
     const settings = settingsOf(options);
     this.#settings = settings;
+    this.#environment = environment;
     this.#payloads = new Payloads(settings.compressAboveBytes);
     this.#intake = new Intake(this.#payloads, {
       rooms: this.#rooms,
@@ -97,6 +111,7 @@ export class Client<Events extends object = DefaultEvents> {
         },
         onState: (state, info) => this.#listeners.emit('state', state, info),
         onWelcome: (previous, welcome, beginning) => this.#welcomed(previous, welcome, beginning),
+        onUnknown: (data) => this.#deliver(data),
         onFrame: (frame) => this.#receive(frame),
         onToken: (token) => this.#calls.run(PATIENT, (verbs, made) => verbs.token(token, made)),
         onLost: () => this.#calls.lost(),
@@ -234,6 +249,31 @@ export class Client<Events extends object = DefaultEvents> {
     return this.#handlers.handle(event, handler);
   }
 
+  /**
+   * Opens a stream to a client (`bob`) or to one of its sessions (`bob#<session id>`), and resolves when its handler has it.
+   * Rejects with `no_handler`, `timeout`, `not_found` (no such target, or none that this client may reach), `limit`, `unavailable`,
+   * `aborted`, `closed`, or a code of the other side.
+   */
+  openStream(to: string, name: string, options?: OpenStreamOptions): Promise<Stream> {
+    return this.#dialogues(({ streams }) => streams.openTo(to, name, options));
+  }
+
+  /** Opens a stream to everybody whom this client may reach; see `Room.openStream`. */
+  openBroadcast(name: string, options?: OpenBroadcastOptions): Promise<BroadcastStream> {
+    return this.#dialogues(({ streams }) => streams.openToAll(null, name, options));
+  }
+
+  /**
+   * Takes streams that others open to this client, or to a room that it is in. What `handler` returns is the other side's `reply`;
+   * where it throws, the stream is aborted. Returns a function that removes the handler: further streams are refused with `no_handler`.
+   * A name has one handler; a second one changes nothing, and is told as `error`. So is `unavailable`, where the code for streams
+   * cannot be loaded now: the handler is not there then.
+   */
+  onStream(name: string, handler: StreamHandler, options?: OnStreamOptions): () => void {
+    this.#dialogues(({ streams }) => streams.listen(name, handler, options)).catch(this.#report);
+    return () => void this.#dialogues(({ streams }) => streams.unlisten(name, handler));
+  }
+
   /** The room of that name; the same object each time. @throws TypeError where it is no name */
   room(name: string): Room<Events> {
     if (!isRoomName(name)) throw new TypeError(`Not a room's name: ${name}`);
@@ -256,6 +296,23 @@ export class Client<Events extends object = DefaultEvents> {
   /** Whether a client is online; also false where this one may not know. */
   isOnline(client: string, options?: CallOptions): Promise<boolean> {
     return this.#calls.run(options, (verbs, made) => verbs.online(client, made));
+  }
+
+  async #dialogues<Result>(run: (dialogues: Dialogues) => Result | Promise<Result>): Promise<Result> {
+    const code = await this.#dialogueCode.load();
+    return run(
+      (this.#dialogue ??= new code.Dialogues(
+        this,
+        this.#link,
+        this.#settings,
+        this.#environment,
+        this.#report,
+      )),
+    );
+  }
+
+  #deliver(unit: GatewayFrame | string | Uint8Array): void {
+    this.#dialogues((dialogues) => dialogues.deliver(unit)).catch(this.#report);
   }
 
   /**
@@ -337,6 +394,7 @@ export class Client<Events extends object = DefaultEvents> {
           ),
         );
       default:
+        if ('stream' in frame) return this.#deliver(frame);
         // The rest are answers: none comes before the first call.
         this.#calls.desk?.flight.receive(frame);
     }

@@ -5,6 +5,8 @@ import type { Environment } from './environment.js';
 import type { WebSocketLike } from './websocket-class.js';
 
 export interface ConnectionPort {
+  /** What the codec has no name for: of a newer gateway, or for code that is loaded when first needed. */
+  onUnknown(data: string | Uint8Array): void;
   /** Every frame but ping, in order. */
   onFrame(frame: GatewayFrame): void;
   /** A frame that could not be used; the connection may go on. */
@@ -62,7 +64,11 @@ export class Connection {
 
   /** @throws ProtocolError `too_big`, or what the codec refuses */
   write(frame: ClientFrame): void {
-    const bytes = this.#codec.encodeClient(frame);
+    this.put(this.#codec.encodeClient(frame));
+  }
+
+  /** A frame that is written already. @throws ProtocolError `too_big` */
+  put(bytes: string | Uint8Array): void {
     if (sizeOf(bytes) > this.#frameLimitBytes) {
       throw new ProtocolError('too_big', `Frames may have ${this.#frameLimitBytes} bytes.`);
     }
@@ -117,22 +123,22 @@ export class Connection {
   #receive(data: unknown): void {
     this.#lastHeard = this.#environment.now();
     this.#stopProbing();
-    const frame = this.#decode(data);
+    // The codec refuses text where it wants bytes.
+    const frame = this.#decode(typeof data === 'string' ? data : new Uint8Array(data as ArrayBuffer));
     if (frame === null) return;
     if (frame.type === 'ping') this.write({ type: 'pong' });
     else this.#port.onFrame(frame);
   }
 
-  #decode(data: unknown): GatewayFrame | null {
+  #decode(data: string | Uint8Array): GatewayFrame | null {
     try {
-      // The codec refuses text where it wants bytes.
-      return this.#codec.decodeGateway(typeof data === 'string' ? data : new Uint8Array(data as ArrayBuffer));
+      return this.#codec.decodeGateway(data);
     } catch (error) {
-      // A newer gateway may say things that this version does not know; they are not for it.
-      if (error instanceof ProtocolError && error.code === 'unknown_type') return null;
-      this.#port.onError(error);
+      const code = error instanceof ProtocolError && error.code;
+      if (code === 'unknown_type') this.#port.onUnknown(data);
+      else this.#port.onError(error);
       // After bytes that are no frame nothing that follows can be trusted.
-      if (error instanceof ProtocolError && error.code === 'bad_frame') this.#lose();
+      if (code === 'bad_frame') this.#lose();
       return null;
     }
   }

@@ -24,5 +24,13 @@ export type {
 export type { ClientOptions, WhenOffline } from './options.js';
 export type { ClientsPage, Member, MembersPage, SendResult } from './results.js';
 export type { Room } from './room.js';
+export type { BroadcastStream, ReaderResult } from './streams/broadcast.js';
+export type { Stream } from './streams/stream.js';
+export type {
+  OnStreamOptions,
+  OpenBroadcastOptions,
+  OpenStreamOptions,
+  StreamHandler,
+} from './streams/streams.js';
 export type { State, StateInfo } from './state.js';
 export type { Transport, WebSocketClass, WebSocketLike } from './websocket-class.js';

@@ -39,6 +39,8 @@ export interface LinkPort {
   onFrame(frame: SessionFrame): void;
   /** A new token for the session that goes on, to be told to the gateway; resolves with its life time, ms, where that is known. */
   onToken(token: string): Promise<number | null>;
+  /** A frame of a type that the codec does not know. */
+  onUnknown(data: string | Uint8Array): void;
   /** The connection is gone and another one will be tried. */
   onLost(): void;
   /** For good: `closed` by the application, or the code with which the gateway sent the client away; told to who waits for `connect()`. */
@@ -115,6 +117,11 @@ export class Link {
   /** @throws ProtocolError where the frame cannot be written; only while `open` */
   write(frame: ClientFrame): void {
     this.#connection?.write(frame);
+  }
+
+  /** A frame that is written already. @throws ProtocolError `too_big` */
+  put(bytes: string | Uint8Array): void {
+    this.#connection?.put(bytes);
   }
 
   /** See `Client.connect`. */
@@ -234,6 +241,7 @@ export class Link {
       {
         onFrame: (frame) => current() && this.#receive(frame),
         onError: (error) => current() && this.#port.onError(error),
+        onUnknown: (data) => current() && this.#port.onUnknown(data),
         onClose: (close) => current() && this.#lost(close),
       },
       this.#environment,

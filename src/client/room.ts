@@ -3,10 +3,13 @@ import type { Since } from '../protocol/frame.js';
 import type { RoomName } from '../protocol/ids.js';
 import { type CallOptions, type PageOptions, PATIENT, type PublishOptions } from './call-options.js';
 import type { Caller } from './caller.js';
+import type { Dialogues } from './dialogues.js';
 import type { DataOf, EventOf, MessageHandler, MessageInfo, PresenceChange, Sender } from './events.js';
 import { emitMessage, Listeners, type MessageEvents } from './listeners.js';
 import { HISTORY_LIMIT } from '../protocol/limits.js';
 import type { ReadRoom } from './intake.js';
+import type { BroadcastStream } from './streams/broadcast.js';
+import type { OpenBroadcastOptions } from './streams/streams.js';
 import { Reader } from './reader.js';
 import type { Accepted, MembersPage } from './results.js';
 
@@ -17,6 +20,7 @@ export interface JoinOptions extends CallOptions {
 
 /** What a room has of its client. */
 export interface RoomPort extends Caller {
+  dialogues<Result>(run: (dialogues: Dialogues) => Promise<Result>): Promise<Result>;
   /** Rooms that are joined or listened to, or were never left, by name. */
   readonly rooms: Map<string, RoomEvents>;
 }
@@ -86,6 +90,14 @@ export class Room<Events extends object = Record<string, unknown>> implements Ro
     return this.#port.callWith(data, options, (verbs, made, payload) =>
       verbs.publish(this.name, event, payload, made),
     );
+  }
+
+  /**
+   * Opens a stream to the sessions in the room, of those whom the token's `streams` covers; resolves after `timeoutMs` with
+   * those who have accepted by then. Rejects with `no_handler` where nobody did, `forbidden`, `limit`, …
+   */
+  openStream(name: string, options?: OpenBroadcastOptions): Promise<BroadcastStream> {
+    return this.#port.dialogues(({ streams }) => streams.openToAll(this.name, name, options));
   }
 
   /** Calls `handler` for each message of `event`, or of every event for `*`. Returns a function that removes it. */

@@ -97,6 +97,12 @@ export const CODES = {
   timeout: { close: null, then: 'call', text: 'No answer in time.' },
   rejected: { close: null, then: 'call', text: 'The handler of a request failed.' },
   no_handler: { close: null, then: 'call', text: 'The target has no handler for this event.' },
+  credit_exceeded: {
+    close: null,
+    then: 'call',
+    text: 'More was sent on a stream than its reader had allowed.',
+  },
+  slow_reader: { close: null, then: 'call', text: 'The stream went on without a reader that was too slow.' },
 
   // Raised by the SDK without the gateway.
   aborted: { close: null, then: 'call', text: 'The caller aborted the call.' },

@@ -49,6 +49,21 @@ export function formatGatewayFrame(frame: GatewayFrame): Outline {
       return outline([type, frame.channel, frame.reason, frame.missing, frame.id]);
     case 'position':
       return outline([type, frame.channel, frame.id]);
+    case 'piece':
+      return outline([type, frame.stream, frame.offset, frame.part], frame.payload);
+    case 'credited':
+      return outline([type, frame.stream, frame.upTo, frame.limit, frame.ask]);
+    case 'offer':
+      return outline(
+        [type, frame.stream, frame.from, frame.session, frame.channel, frame.name],
+        frame.payload,
+      );
+    case 'attached':
+      return outline([type, frame.stream, frame.from, frame.session, frame.upTo, frame.limit]);
+    case 'wasCut':
+      return outline([type, frame.stream, frame.code, frame.text]);
+    case 'readerGone':
+      return outline([type, frame.stream, frame.from, frame.session, frame.code, frame.text], frame.payload);
     case 'presence':
       return outline([type, frame.room, frame.joined, frame.left, frame.count]);
     case 'iceServers':

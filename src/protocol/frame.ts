@@ -1,6 +1,6 @@
 // Every frame of protocol version 1, in two families that cannot be mixed: client → gateway and gateway → client.
 import type { Code } from './codes.js';
-import type { ClientId, EventName, RoomName, SessionId } from './ids.js';
+import type { ClientId, EventName, RoomName, SessionId, StreamId } from './ids.js';
 
 export const PROTOCOL_VERSION = 1;
 
@@ -49,6 +49,18 @@ export const TYPES = {
   online: 51,
   watch: 52,
   presence: 53,
+
+  openStream: 64,
+  offer: 65,
+  attachStream: 66,
+  attached: 67,
+  chunk: 68,
+  piece: 69,
+  credit: 70,
+  credited: 71,
+  cut: 72,
+  wasCut: 73,
+  readerGone: 75,
 
   iceServers: 96,
 } as const;
@@ -229,6 +241,67 @@ export interface WatchFrame {
   on: boolean;
 }
 
+/** What a chunk is: data, the end of what its side writes, or the acceptor's answer, which ends its side too. */
+export type Part = (typeof PARTS)[keyof typeof PARTS];
+export const PARTS = { data: 0, end: 1, answer: 2 } as const;
+
+/** What the other side should do: nothing, tell where it stands, or send again all after `upTo`. */
+export type Ask = (typeof ASKS)[keyof typeof ASKS];
+export const ASKS = { nothing: 0, tell: 1, again: 2 } as const;
+
+/**
+ * Offers a stream to a session of a client (`to`), to those in a room, or to everybody whom this client may reach. Repeated
+ * where the acceptance may have got lost: whoever knows the stream answers with where it stands.
+ */
+export interface OpenStreamFrame {
+  type: 'openStream';
+  stream: StreamId;
+  to: string | null;
+  room: RoomName | null;
+  name: EventName;
+  /** Of several readers: go on without those that are slow, rather than wait for them. */
+  drop: boolean;
+  payload: Payload;
+}
+/** This session is an end of the stream: it accepts it, or goes on with it on a new connection. */
+export interface AttachStreamFrame {
+  type: 'attachStream';
+  stream: StreamId;
+  /** The other end, `bob#<session>`; null where the opener of a stream to several goes on with it. */
+  to: string | null;
+  room: RoomName | null;
+  /** Whether this session opened it. */
+  opened: boolean;
+  upTo: number;
+  limit: number;
+  drop: boolean;
+}
+export interface ChunkFrame {
+  type: 'chunk';
+  stream: StreamId;
+  /** Where it stands in what its side writes: the sum of all chunks before it, each its payload and 64 bytes. */
+  offset: number;
+  part: Part;
+  payload: Payload;
+}
+/** This side has everything up to `upTo`, and takes what comes before `limit`. */
+export interface CreditFrame {
+  type: 'credit';
+  stream: StreamId;
+  upTo: number;
+  limit: number;
+  ask: Ask;
+}
+/** The stream is over: `normal` where both sides are done. */
+export interface CutFrame {
+  type: 'cut';
+  stream: StreamId;
+  /** Who opened it, where this session refuses it; null where it is an end of it. */
+  to: string | null;
+  code: Code;
+  text: string;
+}
+
 export type ClientFrame =
   | HelloFrame
   | PongFrame
@@ -250,7 +323,12 @@ export type ClientFrame =
   | CountFrame
   | ClientsFrame
   | OnlineFrame
-  | WatchFrame;
+  | WatchFrame
+  | OpenStreamFrame
+  | AttachStreamFrame
+  | ChunkFrame
+  | CreditFrame
+  | CutFrame;
 
 /** Fields of each frame in their order on the wire, after the type number; a `payload` comes last, as two elements. */
 export const CLIENT_FIELDS = {
@@ -275,6 +353,11 @@ export const CLIENT_FIELDS = {
   clients: ['ref', 'prefix', 'cursor', 'limit'],
   online: ['ref', 'client'],
   watch: ['ref', 'room', 'on'],
+  openStream: ['stream', 'to', 'room', 'name', 'drop', 'payload'],
+  attachStream: ['stream', 'to', 'room', 'opened', 'upTo', 'limit', 'drop'],
+  chunk: ['stream', 'offset', 'part', 'payload'],
+  credit: ['stream', 'upTo', 'limit', 'ask'],
+  cut: ['stream', 'to', 'code', 'text'],
 } as const satisfies FieldsOf<ClientFrame>;
 
 // ── gateway → client ────────────────────────────────────────────────────────────────────────────
@@ -422,6 +505,58 @@ export interface IceServersFrame {
   servers: Welcome['iceServers'];
 }
 
+/** Somebody opens a stream to this session; `channel` is the room that it is for, if it is. */
+export interface OfferFrame {
+  type: 'offer';
+  stream: StreamId;
+  from: ClientId;
+  session: SessionId;
+  channel: RoomName | null;
+  name: EventName;
+  payload: Payload;
+}
+/** The other end accepted, or is there again: it has `upTo`, and wants to know where this one stands. */
+export interface AttachedFrame {
+  type: 'attached';
+  stream: StreamId;
+  from: ClientId;
+  session: SessionId;
+  upTo: number;
+  limit: number;
+}
+/** A chunk of the other side. */
+export interface PieceFrame {
+  type: 'piece';
+  stream: StreamId;
+  offset: number;
+  part: Part;
+  payload: Payload;
+}
+export interface CreditedFrame {
+  type: 'credited';
+  stream: StreamId;
+  upTo: number;
+  limit: number;
+  ask: Ask;
+}
+export interface WasCutFrame {
+  type: 'wasCut';
+  stream: StreamId;
+  code: Code;
+  text: string;
+}
+
+/** One of several readers of a stream is done (`normal`, with its answer), or will not read on. */
+export interface ReaderGoneFrame {
+  type: 'readerGone';
+  stream: StreamId;
+  from: ClientId;
+  session: SessionId;
+  code: Code;
+  text: string;
+  payload: Payload;
+}
+
 export type GatewayFrame =
   | WelcomeFrame
   | PingFrame
@@ -439,6 +574,12 @@ export type GatewayFrame =
   | DoubtFrame
   | RoomMessageFrame
   | PresenceFrame
+  | OfferFrame
+  | AttachedFrame
+  | PieceFrame
+  | CreditedFrame
+  | WasCutFrame
+  | ReaderGoneFrame
   | IceServersFrame;
 
 /** As `CLIENT_FIELDS`. */
@@ -459,6 +600,12 @@ export const GATEWAY_FIELDS = {
   doubt: [],
   roomMessage: ['id', 'options', 'room', 'from', 'session', 'event', 'payload'],
   presence: ['room', 'joined', 'left', 'count'],
+  offer: ['stream', 'from', 'session', 'channel', 'name', 'payload'],
+  attached: ['stream', 'from', 'session', 'upTo', 'limit'],
+  piece: ['stream', 'offset', 'part', 'payload'],
+  credited: ['stream', 'upTo', 'limit', 'ask'],
+  wasCut: ['stream', 'code', 'text'],
+  readerGone: ['stream', 'from', 'session', 'code', 'text', 'payload'],
   iceServers: ['servers'],
 } as const satisfies FieldsOf<GatewayFrame>;
 

@@ -4,6 +4,7 @@ export type ClientId = string & { readonly __brand: 'ClientId' };
 export type SessionId = string & { readonly __brand: 'SessionId' };
 export type RoomName = string & { readonly __brand: 'RoomName' };
 export type EventName = string & { readonly __brand: 'EventName' };
+export type StreamId = string & { readonly __brand: 'StreamId' };
 export type WorkerId = string & { readonly __brand: 'WorkerId' };
 export type NodeId = string & { readonly __brand: 'NodeId' };
 
@@ -27,6 +28,11 @@ export function isEventName(value: unknown): value is EventName {
 }
 /** A session id is 128 random bits in base64url. */
 export function isSessionId(value: unknown): value is SessionId {
+  return typeof value === 'string' && SESSION.test(value);
+}
+
+/** A stream id is 128 random bits in base64url, chosen by whoever opens the stream. */
+export function isStreamId(value: unknown): value is StreamId {
   return typeof value === 'string' && SESSION.test(value);
 }
 

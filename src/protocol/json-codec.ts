@@ -194,7 +194,7 @@ function encode({ fields, payload }: Outline, writePayload: WritePayload): strin
 export const jsonClientCodec: ClientSideCodec = {
   subprotocol: JSON_SUBPROTOCOL,
   binary: false,
-  encodeClient: (frame) => encode(formatClientFrame(frame), readable(undefined)),
+  encodeClient: (frame) => encode(formatClientFrame(frame), 'offset' in frame ? asSent : readable(undefined)),
   decodeGateway: (bytes) => decode(bytes, parseGatewayFrame),
 };
 
@@ -205,7 +205,8 @@ export function createJsonCodec(options: JsonCodecOptions = {}): FrameCodec {
     subprotocol: JSON_SUBPROTOCOL,
     binary: false,
     encodeClient: (frame) => encode(formatClientFrame(frame), asSent),
-    encodeGateway: (frame) => encode(formatGatewayFrame(frame), forReading),
+    // Both ends of a stream count the bytes of its chunks: they stay as they are.
+    encodeGateway: (frame) => encode(formatGatewayFrame(frame), 'offset' in frame ? asSent : forReading),
     decodeClient: (bytes) => decode(bytes, parseClientFrame),
     decodeGateway: (bytes) => decode(bytes, parseGatewayFrame),
   };

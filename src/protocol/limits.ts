@@ -28,6 +28,12 @@ export const REQUEST_TIMEOUT_LIMIT_MS = 120_000;
 export const CURSORS_LIMIT = 257;
 /** Most messages of a room that a joining session may ask for. */
 export const HISTORY_LIMIT = 1000;
+/** Largest payload of one chunk of a stream, bytes: what a sender writes at most before others get their turn. */
+export const STREAM_CHUNK_LIMIT_BYTES = 32 * 1024;
+/** What a chunk counts in its stream beside its payload, bytes: a million empty chunks cost memory too. */
+export const STREAM_CHUNK_COST_BYTES = 64;
+/** Most that a reader of a stream may allow beyond what it has, bytes: what its sender has to keep. */
+export const STREAM_WINDOW_LIMIT_BYTES = 16 * 1024 * 1024;
 /** Longest time to live of a message, ms: a day. */
 export const TTL_LIMIT_MS = 86_400_000;
 /** Above this many members a room tells counts only, not each join and leave. */

@@ -2,14 +2,17 @@
 import { CODES, isCode, type Code } from './codes.js';
 import { Fields, isBoolean, isList, isRecord, isText, isUint, own, type Elements } from './fields.js';
 import { PROTOCOL_VERSION, TYPES } from './frame.js';
-import type { ClientFrame, Cursor, HelloFrame, MessageOptions, SendFrame, Sequence, Since } from './frame.js';
-import { isClientId, isName, isRoomName, isSessionId, parseAddress } from './ids.js';
+import type { Ask, ClientFrame, Cursor, HelloFrame, MessageOptions } from './frame.js';
+import type { Part, Payload, SendFrame, Sequence, Since } from './frame.js';
+import type { RoomName } from './ids.js';
+import { isClientId, isName, isRoomName, isSessionId, isStreamId, parseAddress } from './ids.js';
 import {
   CURSORS_LIMIT,
   HISTORY_LIMIT,
   OPAQUE_LIMIT_CHARACTERS,
   PAGE_LIMIT,
   REQUEST_TIMEOUT_LIMIT_MS,
+  STREAM_CHUNK_LIMIT_BYTES,
   TARGETS_LIMIT,
   TEXT_LIMIT_CHARACTERS,
   TOKEN_LIMIT_BYTES,
@@ -139,6 +142,56 @@ function isRefusal(value: unknown): value is Code {
   return isCode(value) && CODES[value].close === null;
 }
 
+function isAddressOrNull(value: unknown): value is string | null {
+  return value === null || isAddress(value);
+}
+
+function isRoomOrNull(value: unknown): value is RoomName | null {
+  return value === null || isRoomName(value);
+}
+
+/** Both enumerations of streams are 0, 1 and 2. */
+function isUpToTwo(value: unknown): value is Part & Ask {
+  return value === 0 || value === 1 || value === 2;
+}
+
+function isEnd(value: unknown): value is Code {
+  return value === 'normal' || isRefusal(value);
+}
+
+function openStream(fields: Fields): ClientFrame {
+  const frame: ClientFrame = {
+    type: 'openStream',
+    stream: fields.value('stream', isStreamId),
+    to: fields.value('to', isAddressOrNull),
+    room: fields.value('room', isRoomOrNull),
+    name: fields.event(),
+    drop: fields.value('drop', isBoolean),
+    payload: chunkPayload(fields),
+  };
+  return frame.to !== null && frame.room !== null ? fields.refuse('room') : frame;
+}
+
+function attachStream(fields: Fields): ClientFrame {
+  const frame: ClientFrame = {
+    type: 'attachStream',
+    stream: fields.value('stream', isStreamId),
+    to: fields.value('to', isAddressOrNull),
+    room: fields.value('room', isRoomOrNull),
+    opened: fields.value('opened', isBoolean),
+    upTo: fields.uint('upTo'),
+    limit: fields.uint('limit'),
+    drop: fields.value('drop', isBoolean),
+  };
+  if (frame.to === null ? !frame.opened : frame.room !== null) return fields.refuse('room');
+  return frame.to !== null && parseAddress(frame.to)?.session === null ? fields.refuse('to') : frame;
+}
+
+function chunkPayload(fields: Fields): Payload {
+  const payload = fields.payload();
+  return payload.data.length <= STREAM_CHUNK_LIMIT_BYTES ? payload : fields.refuse('payload');
+}
+
 /** @throws ProtocolError `unknown_type` or `bad_parameter`, with the ref of the call */
 export function parseClientFrame(type: number, elements: Elements): ClientFrame {
   const fields = new Fields(elements);
@@ -187,6 +240,34 @@ export function parseClientFrame(type: number, elements: Elements): ClientFrame 
         type: type === TYPES.receipt ? 'receipt' : 'confirm',
         to: fields.value('to', isAddress),
         seq: fields.uint('seq', 1),
+      };
+    case TYPES.chunk:
+      return {
+        type: 'chunk',
+        stream: fields.value('stream', isStreamId),
+        offset: fields.uint('offset'),
+        part: fields.value('part', isUpToTwo),
+        payload: chunkPayload(fields),
+      };
+    case TYPES.credit:
+      return {
+        type: 'credit',
+        stream: fields.value('stream', isStreamId),
+        upTo: fields.uint('upTo'),
+        limit: fields.uint('limit'),
+        ask: fields.value('ask', isUpToTwo),
+      };
+    case TYPES.openStream:
+      return openStream(fields);
+    case TYPES.attachStream:
+      return attachStream(fields);
+    case TYPES.cut:
+      return {
+        type: 'cut',
+        stream: fields.value('stream', isStreamId),
+        to: fields.value('to', isAddressOrNull),
+        code: fields.value('code', isEnd),
+        text: fields.string('text', TEXT_LIMIT_CHARACTERS),
       };
     case TYPES.ack:
       return { type: 'ack', id: fields.value('id', isId) };

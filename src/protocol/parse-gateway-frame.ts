@@ -16,13 +16,17 @@ import {
 import { GATEWAY_FIELDS, TYPES } from './frame.js';
 import type { GapReason, GatewayFrame, MessageOptions, Payload, Welcome } from './frame.js';
 import { isClientId, isEventName, isName, isRoomName, isSessionId, type RoomName } from './ids.js';
+import { DIALOGUE_FIELDS } from './dialogue-fields.js';
 import { OPAQUE_LIMIT_CHARACTERS, TEXT_LIMIT_CHARACTERS } from './limits.js';
 
 type FieldOf<Frame, Name> = Frame extends unknown ? (Name extends keyof Frame ? Frame[Name] : never) : never;
-type FieldName = (typeof GATEWAY_FIELDS)[keyof typeof GATEWAY_FIELDS][number];
+type FieldName = Exclude<
+  (typeof GATEWAY_FIELDS)[keyof typeof GATEWAY_FIELDS][number],
+  keyof typeof DIALOGUE_FIELDS
+>;
 
 /** Undefined where the element is not what the field should be. */
-type Read<Value> = (element: unknown) => Value | undefined;
+export type Read<Value> = (element: unknown) => Value | undefined;
 
 function where<Value>(isRight: (element: unknown) => element is Value): Read<Value> {
   return (element) => (isRight(element) ? element : undefined);
@@ -69,6 +73,8 @@ const READ: { [Name in FieldName]: Read<FieldOf<GatewayFrame, Name>> } = {
   session: where(isSessionId),
   text: text(TEXT_LIMIT_CHARACTERS),
 };
+
+const ALL = { ...READ, ...DIALOGUE_FIELDS };
 
 const BY_NUMBER = new Map<number, GatewayFrame['type']>(
   (Object.keys(GATEWAY_FIELDS) as GatewayFrame['type'][]).map((name) => [TYPES[name], name]),
@@ -147,7 +153,7 @@ export function parseGatewayFrame(type: number, elements: Elements): GatewayFram
   if (name === undefined) throw new ProtocolError('unknown_type', `unknown frame type ${type}`);
   const frame: Record<string, unknown> = { type: name };
   for (const field of GATEWAY_FIELDS[name]) {
-    frame[field] = READ[field](field === 'payload' ? elements.payload() : elements.value());
+    frame[field] = ALL[field](field === 'payload' ? elements.payload() : elements.value());
     if (frame[field] === undefined) throw new ProtocolError('bad_parameter', `bad ${field}`);
   }
   // The two tables' types say that these are the fields of that frame.

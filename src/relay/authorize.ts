@@ -1,6 +1,7 @@
 // The one place where a frame meets the permissions of its sender's token.
 import type { Code } from '../protocol/codes.js';
 import type { ClientFrame } from '../protocol/frame.js';
+import type { RoomName } from '../protocol/ids.js';
 import {
   type Permissions,
   mayBroadcast,
@@ -8,12 +9,13 @@ import {
   mayListAnybody,
   mayPresence,
   mayPublish,
+  mayStreamToAnybody,
 } from '../session/permissions.js';
 
 /**
  * Null when the frame may go on. Targets of `send`, `request` and `confirm` are checked one by one by the router with
  * `maySend`, because a target that may not be reached must look like one that does not exist. A receipt reaches only a session
- * that awaits it.
+ * that awaits it, and a frame of a stream only the session that holds its other end: see streams.ts.
  */
 export function refusalOf(frame: ClientFrame, permissions: Permissions): Code | null {
   switch (frame.type) {
@@ -30,6 +32,10 @@ export function refusalOf(frame: ClientFrame, permissions: Permissions): Code | 
       return mayListAnybody(permissions) ? null : 'forbidden';
     case 'broadcast':
       return mayBroadcast(permissions) ? null : 'forbidden';
+    case 'openStream':
+      return refusalOfStream(frame, permissions);
+    case 'attachStream':
+      return frame.opened ? refusalOfStream(frame, permissions) : null;
     case 'hello':
     case 'pong':
     case 'token':
@@ -43,8 +49,21 @@ export function refusalOf(frame: ClientFrame, permissions: Permissions): Code | 
     case 'ack':
     case 'leave':
     case 'leaveAll':
+    case 'chunk':
+    case 'credit':
+    case 'cut':
       return null;
     default:
       return frame satisfies never;
   }
+}
+
+/** Of a stream to several; a single target is checked like that of a message. */
+function refusalOfStream(
+  { to, room }: { to: string | null; room: RoomName | null },
+  permissions: Permissions,
+): Code | null {
+  if (to !== null) return null;
+  const mayHear = room === null ? mayBroadcast(permissions) : mayPublish(permissions, room);
+  return mayHear && mayStreamToAnybody(permissions) ? null : 'forbidden';
 }

@@ -1,7 +1,8 @@
 // The envelope: what workers say to each other. A small binary form of its own, so that no client frame can be one.
-import type { Code } from '../protocol/codes.js';
+import { type CloseCode, type Code, codeOfClose, CODES } from '../protocol/codes.js';
 import type { ClientId, SessionId, WorkerId } from '../protocol/ids.js';
 import { FieldReader, FieldWriter } from './fields.js';
+import { readStream, type StreamEnvelope, writeStream } from './stream-envelope.js';
 
 /** A volatile message for sessions of a client that the origin believes to be at the destination. */
 export interface DeliverEnvelope {
@@ -15,7 +16,7 @@ export interface DeliverEnvelope {
 export interface MissingEnvelope {
   kind: 'missing';
   client: ClientId;
-  /** Handle of the request that could not be given, or empty. */
+  /** Handle of the request that could not be given, `~<sender> <stream>` of a stream's step, or empty. */
   handle: string;
 }
 export interface RequestEnvelope {
@@ -57,7 +58,9 @@ export interface LetterEnvelope {
     /** A session of `by` has handed the message over. */
     | { kind: 'delivered'; by: ClientId; seq: number }
     /** Has the session handed over the message with this number from that session? */
-    | { kind: 'asked'; from: ClientId; sender: SessionId; seq: number };
+    | { kind: 'asked'; from: ClientId; sender: SessionId; seq: number }
+    /** The session's connection ends: for good where the code says `stop`. */
+    | { kind: 'close'; code: CloseCode };
 }
 /** An HTTP request of a connection that the destination holds. */
 export interface ErrandEnvelope {
@@ -90,7 +93,8 @@ export type Envelope =
   | BroadcastEnvelope
   | LetterEnvelope
   | ErrandEnvelope
-  | ErrandDoneEnvelope;
+  | ErrandDoneEnvelope
+  | StreamEnvelope;
 
 const KINDS = {
   deliver: 1,
@@ -101,6 +105,7 @@ const KINDS = {
   letter: 6,
   errand: 7,
   errandDone: 8,
+  stream: 9,
 } as const;
 const VERSION = 1;
 
@@ -158,6 +163,8 @@ export class EnvelopeEncoder {
           .string(envelope.outcome)
           .string(String(envelope.close))
           .end(envelope.body);
+      case 'stream':
+        return writeStream(writer, envelope);
       default:
         return envelope satisfies never;
     }
@@ -177,6 +184,8 @@ export class EnvelopeEncoder {
         return writer.string(letter.by).string(String(letter.seq)).end(NOTHING);
       case 'asked':
         return writer.string(letter.from).string(letter.sender).string(String(letter.seq)).end(NOTHING);
+      case 'close':
+        return writer.string(String(CODES[letter.code].close)).end(NOTHING);
       default:
         return letter satisfies never;
     }
@@ -247,6 +256,8 @@ export function decodeEnvelope(bytes: Buffer): Envelope | null {
           close: Number(reader.string()),
           body: reader.rest(),
         };
+      case KINDS.stream:
+        return readStream(reader);
       default:
         return null;
     }
@@ -290,6 +301,10 @@ function readLetter(reader: FieldReader): LetterEnvelope['letter'] | null {
         sender: reader.string() as SessionId,
         seq: Number(reader.string()),
       };
+    case 'close': {
+      const code = codeOfClose(Number(reader.string()));
+      return code === null ? null : { kind, code };
+    }
     default:
       return null;
   }

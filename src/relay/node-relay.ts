@@ -3,6 +3,7 @@ import type { Server } from 'node:net';
 import { join } from 'node:path';
 import type { WorkerId } from '../protocol/ids.js';
 import { decodeEnvelope, type Envelope, EnvelopeEncoder } from './envelope.js';
+import { handleOf } from './stream-envelope.js';
 import { connectLink, type Link, type LinkHandlers, listenLinks } from './link.js';
 import {
   type EnvelopeListener,
@@ -106,14 +107,27 @@ export class NodeRelay implements Relay {
 
   /** An envelope that nobody took, after `send` had said yes: told as its destination would, had it not the session. */
   unreachable(envelope: Envelope): void {
-    if (envelope.kind === 'errand') {
-      const { handle } = envelope;
-      const nobody = { kind: 'errandDone', handle, outcome: 'none', close: 0, body: NOTHING } as const;
-      this.options.listener(nobody, 'redis');
+    switch (envelope.kind) {
+      case 'errand': {
+        const { handle } = envelope;
+        const nobody = { kind: 'errandDone', handle, outcome: 'none', close: 0, body: NOTHING } as const;
+        this.options.listener(nobody, 'redis');
+        return;
+      }
+      case 'stream': {
+        const { to } = envelope;
+        if (to !== null)
+          this.options.listener({ kind: 'missing', client: to.client, handle: handleOf(envelope) }, 'redis');
+        return;
+      }
+      case 'deliver':
+      case 'request': {
+        const handle = envelope.kind === 'request' ? envelope.handle : '';
+        this.options.listener({ kind: 'missing', client: envelope.client, handle }, 'redis');
+        return;
+      }
+      default:
     }
-    if (envelope.kind !== 'deliver' && envelope.kind !== 'request') return;
-    const handle = envelope.kind === 'request' ? envelope.handle : '';
-    this.options.listener({ kind: 'missing', client: envelope.client, handle }, 'redis');
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,5 @@
 // The router: which sessions does a message go to, and where are they? Every verb of the gateway passes here.
-import type { Code } from '../protocol/codes.js';
-import { CODES } from '../protocol/codes.js';
+import { type CloseCode, type Code, CODES } from '../protocol/codes.js';
 import { GatewayError } from '../protocol/errors.js';
 import type {
   BroadcastFrame,
@@ -24,7 +23,7 @@ import { maySend, sendPatterns } from '../session/permissions.js';
 import type { FanOut } from '../session/fan-out.js';
 import type { Refusals } from '../session/refusals.js';
 import type { SessionRegistry } from '../session/registry.js';
-import type { Session } from '../session/session.js';
+import { RETRY_SPREAD_MS, type Session } from '../session/session.js';
 import type { AppendResult, SessionPlace, Store } from '../session/store/store.js';
 import type { TimerWheel } from '../session/wheel.js';
 import type { Delivery } from './delivery.js';
@@ -33,6 +32,7 @@ import type { Relay } from './relay.js';
 import { PendingRequests } from './pending-requests.js';
 import { type Letter, Postman } from './postman.js';
 import type { RouteCache } from './route-cache.js';
+import type { Streams } from './streams.js';
 
 export interface RouterOptions {
   worker: WorkerId;
@@ -41,6 +41,7 @@ export interface RouterOptions {
   relay: Relay;
   routes: RouteCache;
   delivery: Delivery;
+  streams: Streams;
   wheel: TimerWheel;
   refusals: Refusals;
   fanOut: FanOut;
@@ -229,6 +230,11 @@ export class Router {
     else this.options.routes.load(address.client).then(ask, () => undefined);
   }
 
+  /** Ends the connection of a session, wherever it is. */
+  hangUp(client: ClientId, session: SessionId, code: CloseCode): void {
+    this.postman.send(client, session, { kind: 'close', code }, false);
+  }
+
   receive(envelope: Exclude<Envelope, ErrandEnvelope | ErrandDoneEnvelope>): void {
     switch (envelope.kind) {
       case 'deliver':
@@ -244,7 +250,8 @@ export class Router {
         return;
       case 'missing':
         this.options.routes.forget(envelope.client);
-        if (envelope.handle !== '') this.retryRequest(envelope.handle);
+        if (envelope.handle.startsWith('~')) this.options.streams.missing(envelope.handle, envelope.client);
+        else if (envelope.handle !== '') this.retryRequest(envelope.handle);
         return;
       case 'response':
         this.pending.settle(envelope);
@@ -254,6 +261,9 @@ export class Router {
         return;
       case 'broadcast':
         this.options.delivery.toMatching(envelope.patterns, envelope.except, envelope.body);
+        return;
+      case 'stream':
+        this.options.streams.receive(envelope);
         return;
       default:
         envelope satisfies never;
@@ -450,6 +460,12 @@ function readLetter(session: Session, letter: Letter): void {
     case 'asked':
       session.send({ type: 'asked', from: letter.from, session: letter.sender, seq: letter.seq });
       return;
+    case 'close': {
+      const { close, then } = CODES[letter.code];
+      session.ended ||= then === 'stop';
+      session.close(letter.code, close, then === 'stop' ? 0 : Math.round(Math.random() * RETRY_SPREAD_MS));
+      return;
+    }
     default:
       letter satisfies never;
   }

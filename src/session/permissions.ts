@@ -147,6 +147,13 @@ export function maySend(permissions: Permissions, client: ClientId): boolean {
 export function mayBroadcast(permissions: Permissions): boolean {
   return !isEmpty(permissions.send);
 }
+/** A stream reaches whom both lists cover. */
+export function mayStream(permissions: Permissions, client: ClientId): boolean {
+  return matches(permissions.streams, client) && maySend(permissions, client);
+}
+export function mayStreamToAnybody(permissions: Permissions): boolean {
+  return !isEmpty(permissions.streams);
+}
 export function mayJoin(permissions: Permissions, room: RoomName): boolean {
   return matches(permissions.join, room);
 }
@@ -164,8 +171,16 @@ export function mayListAnybody(permissions: Permissions): boolean {
   return !isEmpty(permissions.list);
 }
 
+/** The patterns of `streams`, as `sendPatterns`. */
+export function streamPatterns(permissions: Permissions): string[] {
+  return patternsOf(permissions.streams);
+}
+
 /** The patterns of `send` as they travel with a broadcast to other workers; `compilePatterns` reads them there. */
 export function sendPatterns(permissions: Permissions): string[] {
-  const { all, exact, prefixes } = permissions.send;
+  return patternsOf(permissions.send);
+}
+
+function patternsOf({ all, exact, prefixes }: Patterns): string[] {
   return all ? ['*'] : [...exact, ...prefixes.map((prefix) => `${prefix}*`)];
 }

@@ -1,4 +1,4 @@
-// Pre-shared keys of clients that have no token, as a file holds them.
+// Pre-shared keys of who has no token (TCP clients, servers at the admin port), as a file holds them.
 import { type ClientId, isClientId } from '../protocol/ids.js';
 import { parsePermissions, type Permissions } from './permissions.js';
 
@@ -7,6 +7,8 @@ export const KEY_LENGTH_LIMIT = 32;
 export interface PreSharedKey {
   secret: string;
   permissions: Permissions;
+  /** The same as the file has it. */
+  perm: unknown;
 }
 
 /**
@@ -34,7 +36,7 @@ export function parseKeys(text: string): Map<ClientId, PreSharedKey> {
         `must have for ${client} a key of ${KEY_LENGTH_LIMIT} or more letters, digits, ., _, ~ or -`,
       );
     }
-    keys.set(client, { secret: key, permissions: parsePermissions(perm) });
+    keys.set(client, { secret: key, permissions: parsePermissions(perm), perm });
   }
   return keys;
 }

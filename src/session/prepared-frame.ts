@@ -1,5 +1,5 @@
 // A frame for many receivers: built once per codec, however many sessions get it.
-import type { FrameCodec } from '../protocol/frame.js';
+import type { FrameCodec, GatewayFrame } from '../protocol/frame.js';
 import { frameFromBody } from '../protocol/msgpack-codec.js';
 
 export class PreparedFrame {
@@ -17,6 +17,12 @@ export class PreparedFrame {
     msgpack: FrameCodec,
   ): PreparedFrame {
     return new PreparedFrame(frameFromBody(type, id, body), msgpack);
+  }
+
+  /** Any frame that several sessions get as it is. */
+  static whole(frame: GatewayFrame, msgpack: FrameCodec): PreparedFrame {
+    // Only a binary codec's frames are bytes.
+    return new PreparedFrame(Buffer.from(msgpack.encodeGateway(frame)), msgpack);
   }
 
   /** The frame as `codec` writes it. */

@@ -39,13 +39,16 @@ export class Refusals {
     text: string = CODES[code].text,
     expected: number | null = null,
   ): void {
+    if (this.charge(session, code)) session.refuse(ref, code, text, expected);
+  }
+
+  /** Counts a refusal that another frame than `error` tells; false where it was one too many, and the session is closed. */
+  charge(session: Session, code: Code): boolean {
     this.count(code);
     const cost = COSTS[code] ?? 1;
-    if (cost > 0 && this.budgetOf(session).take(cost, this.now()) > 0) {
-      session.close('too_many_errors', CODES.too_many_errors.close, 0);
-    } else {
-      session.refuse(ref, code, text, expected);
-    }
+    if (cost === 0 || this.budgetOf(session).take(cost, this.now()) <= 0) return true;
+    session.close('too_many_errors', CODES.too_many_errors.close, 0);
+    return false;
   }
 
   private budgetOf(session: Session): TokenBucket {

@@ -40,6 +40,8 @@ export class Session {
   ended = false;
   /** Monotonic ms of the last bytes from the client. */
   lastHeardAt = 0;
+  /** Monotonic ms of the welcome. */
+  welcomedAt = 0;
   /** Deadlines that end with the connection. */
   expiryDeadline: Deadline | null = null;
   pingDeadline: Deadline | null = null;

@@ -1,6 +1,7 @@
 // The typed IPC messages between primary and worker: control only, bulk goes over links.
 import type { ClientId, WorkerId } from '../protocol/ids.js';
 import type { Revocation, SessionPlace } from '../session/store/store.js';
+import type { ServerAnswer, ServerCall } from './server-calls.js';
 
 /** How long senders keep what was accepted, ms: whoever comes later has nothing to send again. */
 export const DOUBT_MS = 30_000;
@@ -16,7 +17,8 @@ export type ToWorker =
   | { type: 'doubt'; agoMs: number }
   | { type: 'metrics'; id: number }
   | { type: 'locate'; id: number; client: ClientId }
-  | { type: 'revoke'; id: number; revocation: Revocation };
+  | { type: 'revoke'; id: number; revocation: Revocation }
+  | { type: 'call'; id: number; calls: ServerCall[] };
 
 export type ToPrimary =
   /** The worker accepts connections on this port. */
@@ -30,7 +32,8 @@ export type ToPrimary =
   /** Answers a question, or, with 0, is what a worker that drained has counted in all. */
   | { type: 'metrics'; id: number; values: object[] }
   | { type: 'located'; id: number; places: SessionPlace[] | null }
-  | { type: 'revoked'; id: number; done: boolean };
+  | { type: 'revoked'; id: number; done: boolean }
+  | { type: 'called'; id: number; answers: ServerAnswer[] };
 
 const TO_PRIMARY: Record<ToPrimary['type'], true> = {
   ready: true,
@@ -40,6 +43,7 @@ const TO_PRIMARY: Record<ToPrimary['type'], true> = {
   metrics: true,
   located: true,
   revoked: true,
+  called: true,
 };
 
 /** A message from a worker, or null for anything else: a worker must not be able to confuse the primary. */

@@ -7,6 +7,7 @@ import type { Connection, ConnectionHandlers } from '../session/connection.js';
 import { RETRY_SPREAD_MS, type Session } from '../session/session.js';
 import type { AttachRequest, AttachResult, Position, StoreEvent } from '../session/store/store.js';
 import { DOUBT_MS } from './control.js';
+import { Newcomers } from './newcomers.js';
 import { Visit, type VisitOptions } from './visit.js';
 import { WaitingLine } from './waiting-line.js';
 
@@ -27,6 +28,7 @@ export class Gateway {
   private readonly fences = new Map<SessionId, Fence>();
   /** Hellos whose token or session is being looked up, and those after them; a connection that says nothing is none of them. */
   readonly hellos: WaitingLine;
+  readonly newcomers = new Newcomers();
   /** When the store may have lost what it had accepted, monotonic ms. */
   private doubtedAt = -Infinity;
 

@@ -4,12 +4,14 @@ import type { NodeRelay } from '../relay/node-relay.js';
 import type { Store } from '../session/store/store.js';
 import type { ToPrimary, ToWorker } from './control.js';
 import type { Gateway } from './gateway.js';
+import type { ServerCalls } from './server-calls.js';
 
 export interface OrdersOptions {
   store: Store;
   relay: NodeRelay;
   metrics: Metrics;
   gateway: Pick<Gateway, 'doubt'>;
+  calls: ServerCalls;
   tell: (message: ToPrimary) => Promise<void>;
   drain: (delayMs: number) => Promise<void>;
 }
@@ -18,7 +20,7 @@ export class Orders {
   constructor(private readonly options: OrdersOptions) {}
 
   receive(message: ToWorker): void {
-    const { store, relay, metrics, gateway, tell, drain } = this.options;
+    const { store, relay, metrics, gateway, calls, tell, drain } = this.options;
     switch (message.type) {
       case 'siblings':
         relay.setSiblings(message.workers);
@@ -51,6 +53,11 @@ export class Orders {
             () => false,
           )
           .then((done) => tell({ type: 'revoked', id: message.id, done }));
+        return;
+      case 'call':
+        void Promise.all(message.calls.map((call) => calls.make(call))).then((answers) =>
+          tell({ type: 'called', id: message.id, answers }),
+        );
         return;
       default:
         message satisfies never;

@@ -1,37 +1,25 @@
-// Lets connections in a few at a time, so that a storm of them does not keep those waiting who were let in before.
+// Takes new connections a few at a time, so that a storm of them does not keep those waiting who are served already.
 import type { Server, Socket } from 'node:net';
 
-/** Newcomers of one turn of the event loop: some 3 ms of handshakes, and then everybody else's frames are read. */
+/** Newcomers of one turn of the event loop: some 3 ms of requests, and then everybody else's frames are read. */
 const TURN_LIMIT_CONNECTIONS = 16;
-/** Handshakes and reads of logs that the store owes us; from here on what was begun is finished first. */
-const BEHIND_FROM = 64;
-/** Pause between two looks at a store that is behind, ms. */
-const LOOK_AGAIN_MS = 5;
-/** Whoever has waited this long is let in all the same, ms: the door tells it that there is too much to do. */
-const WAIT_LIMIT_MS = 2_000;
 /** Connections that may wait, some 4 KiB each; past it they are reset, and come back later. */
 const WAITING_LIMIT_CONNECTIONS = 16_384;
 
 export interface TurnstileOptions {
   /** Begins to serve a connection. */
   begin(socket: Socket): void;
-  /** What was begun for those who are in and waits for the store. */
-  owed(): number;
   /** One more than may wait was reset. */
   overflow(): void;
-  now?: () => number;
 }
 
 export class Turnstile {
-  private readonly now: () => number;
-  /** In the order in which they came, with the time. */
-  private readonly waiting = new Map<Socket, number>();
+  /** In the order in which they came. */
+  private readonly waiting = new Set<Socket>();
   private passed = 0;
-  private timer: NodeJS.Timeout | NodeJS.Immediate | null = null;
+  private timer: NodeJS.Immediate | null = null;
 
-  constructor(private readonly options: TurnstileOptions) {
-    this.now = options.now ?? (() => performance.now());
-  }
+  constructor(private readonly options: TurnstileOptions) {}
 
   /** Puts a turnstile before a server that is not listening yet. */
   static before(server: Server, options: Omit<TurnstileOptions, 'begin'>): Turnstile {
@@ -48,7 +36,7 @@ export class Turnstile {
   }
 
   enter(socket: Socket): void {
-    if (this.waiting.size === 0 && this.passed < TURN_LIMIT_CONNECTIONS && !this.isBehind) {
+    if (this.waiting.size === 0 && this.passed < TURN_LIMIT_CONNECTIONS) {
       this.passed++;
       this.turnLater();
       this.options.begin(socket);
@@ -62,26 +50,25 @@ export class Turnstile {
     }
     // Without a listener the error of a socket that nobody reads yet would end the process.
     socket.on('error', ignore);
-    this.waiting.set(socket, this.now());
+    this.waiting.add(socket);
     this.turnLater();
   }
 
   /** Ends the connections that still wait. */
   close(): void {
-    for (const socket of this.waiting.keys()) socket.destroy();
+    for (const socket of this.waiting) socket.destroy();
     this.waiting.clear();
   }
 
   private turnLater(): void {
-    this.timer ??= this.isBehind ? setTimeout(this.turn, LOOK_AGAIN_MS) : setImmediate(this.turn);
+    this.timer ??= setImmediate(this.turn);
   }
 
   private readonly turn = (): void => {
     this.timer = null;
     this.passed = 0;
-    for (const [socket, since] of this.waiting) {
+    for (const socket of this.waiting) {
       if (this.passed >= TURN_LIMIT_CONNECTIONS) break;
-      if (this.isBehind && this.now() - since < WAIT_LIMIT_MS) break;
       this.waiting.delete(socket);
       if (socket.destroyed) continue;
       this.passed++;
@@ -90,10 +77,6 @@ export class Turnstile {
     }
     if (this.waiting.size > 0) this.turnLater();
   };
-
-  private get isBehind(): boolean {
-    return this.options.owed() >= BEHIND_FROM;
-  }
 }
 
 function ignore(): void {

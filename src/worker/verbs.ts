@@ -8,6 +8,7 @@ import type { Feed } from '../relay/feed.js';
 import type { Feeds } from '../relay/feeds.js';
 import { listClients } from '../relay/listing.js';
 import type { Router } from '../relay/router.js';
+import type { Streams } from '../relay/streams.js';
 import type { Authenticator } from '../session/authenticator.js';
 import { mayJoin, mayList, mayPresence } from '../session/permissions.js';
 import type { Refusals } from '../session/refusals.js';
@@ -22,6 +23,7 @@ export interface VerbsOptions {
   worker: WorkerId;
   store: Store;
   router: Router;
+  streams: Streams;
   registry: SessionRegistry;
   feeds: Feeds;
   wheel: TimerWheel;
@@ -40,10 +42,12 @@ export class Verbs {
   handle(session: Session, frame: ClientFrame): void {
     const refusal = refusalOf(frame, session.identity.permissions);
     if (refusal !== null) {
-      this.refuse(session, 'ref' in frame ? frame.ref : 0, refusal, CODES[refusal].text);
+      if (frame.type === 'openStream' || frame.type === 'attachStream')
+        this.options.streams.refuse(session, frame.stream, refusal);
+      else this.refuse(session, 'ref' in frame ? frame.ref : 0, refusal, CODES[refusal].text);
       return;
     }
-    const { router, store } = this.options;
+    const { router, store, streams } = this.options;
     switch (frame.type) {
       case 'send':
         router.send(session, frame);
@@ -68,6 +72,21 @@ export class Verbs {
         return;
       case 'confirm':
         router.confirm(session, frame);
+        return;
+      case 'openStream':
+        streams.open(session, frame);
+        return;
+      case 'attachStream':
+        streams.attach(session, frame);
+        return;
+      case 'chunk':
+        streams.chunk(session, frame);
+        return;
+      case 'credit':
+        streams.credit(session, frame);
+        return;
+      case 'cut':
+        streams.cut(session, frame);
         return;
       case 'ack':
         store.acknowledge(session.ref, frame.id).catch(() => undefined);
@@ -184,6 +203,7 @@ export class Verbs {
         if (!mayJoin(identity.permissions, room))
           session.inRoomOrder(() => this.leaveRoom(session, room).then(() => undefined));
       }
+      this.options.streams.recheck(session);
       session.ok(frame.ref, { expiresInMs: Math.max(0, identity.expiresAtMs - Date.now()) });
     } catch (error) {
       this.refuseError(session, frame.ref, error);

@@ -9,6 +9,7 @@ import { type ClientFrame, type HelloFrame, PROTOCOL_VERSION } from '../protocol
 import type { RoomName, SessionId, WorkerId } from '../protocol/ids.js';
 import type { Feed } from '../relay/feed.js';
 import type { Feeds } from '../relay/feeds.js';
+import type { Streams } from '../relay/streams.js';
 import type { Authenticator, Identity } from '../session/authenticator.js';
 import type { Connection, ConnectionHandlers } from '../session/connection.js';
 import type { Endings } from '../session/endings.js';
@@ -22,6 +23,7 @@ import type { TimerWheel } from '../session/wheel.js';
 import type { Throttle } from '../session/throttle.js';
 import { Arrival } from './arrival.js';
 import { ChannelEntry, type InboxStart } from './channel-entry.js';
+import type { Newcomers } from './newcomers.js';
 import type { Verbs } from './verbs.js';
 import type { WaitingLine } from './waiting-line.js';
 
@@ -33,6 +35,7 @@ export interface VisitOptions {
   endings: Endings;
   registry: SessionRegistry;
   feeds: Feeds;
+  streams: Streams;
   verbs: Verbs;
   wheel: TimerWheel;
   throttle: Throttle;
@@ -51,6 +54,7 @@ interface Host {
   /** Sessions that go on are told that the store may have lost messages. */
   readonly isInDoubt: boolean;
   readonly hellos: WaitingLine;
+  readonly newcomers: Newcomers;
   attach(
     request: AttachRequest,
     known: ReadonlyMap<RoomName | null, Position>,
@@ -93,6 +97,7 @@ export class Visit implements ConnectionHandlers {
       this.close('auth_timeout');
     });
     this.arrival = new Arrival(credential, deadline);
+    host.newcomers.enter(this);
   }
 
   frame(bytes: Uint8Array | string): void {
@@ -141,6 +146,7 @@ export class Visit implements ConnectionHandlers {
 
   private greet(hello: HelloFrame): void {
     this.phase = 'attaching';
+    this.host.newcomers.leave(this);
     this.host.hellos.enter({
       begin: () =>
         this.isLeaving
@@ -240,7 +246,7 @@ export class Visit implements ConnectionHandlers {
     const { resumed, resumeKey, kept, feed, cursors } = arrived;
     this.phase = 'open';
     this.session = session;
-    session.lastHeardAt = performance.now();
+    session.lastHeardAt = session.welcomedAt = performance.now();
     const older = registry.get(session.ref.session);
     // What the store kept for the client, or what the session missed, comes after the welcome.
     const entry = new ChannelEntry(session, feed, this.options.feeds);
@@ -280,6 +286,7 @@ export class Visit implements ConnectionHandlers {
     const { metrics, registry, feeds, left } = this.options;
     const { session } = this;
     this.phase = 'closed';
+    this.host.newcomers.leave(this);
     this.endArrival();
     left(this.connection);
     metrics.connections.dec();
@@ -289,6 +296,7 @@ export class Visit implements ConnectionHandlers {
     session.stopDeadlines();
     const isNewest = registry.remove(session);
     feeds.leaveAll(session);
+    this.options.streams.leave(session);
     if (!isNewest) return;
     metrics.sessions.set(registry.size);
     if (session.logs('debug')) session.log.debug({ code: number }, 'connection closed');

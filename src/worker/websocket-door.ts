@@ -6,13 +6,15 @@ import type { Config } from '../config.js';
 import type { Metrics } from '../metrics.js';
 import { CODES, type CloseCode } from '../protocol/codes.js';
 import type { FrameCodec } from '../protocol/frame.js';
+import type { CountedReads } from '../relay/counted-reads.js';
 import { SUBPROTOCOLS, type Subprotocol } from '../protocol/subprotocol.js';
 import { clientAddress } from '../transport/client-address.js';
 import { TickFlusher } from '../transport/tick-flusher.js';
 import { Framer } from '../transport/websocket-frames.js';
-import { checkUpgrade } from '../transport/upgrade-check.js';
+import { checkUpgrade, type UpgradeVerdict } from '../transport/upgrade-check.js';
 import { WebSocketConnection } from '../transport/websocket.js';
 import type { Admission } from './admission.js';
+import { DoorQueue } from './door-queue.js';
 import type { Gateway } from './gateway.js';
 
 /** Fragments of one message: browsers send one, a few libraries a handful. */
@@ -26,15 +28,25 @@ export interface WebSocketDoorOptions {
   metrics: Metrics;
   codecs: Record<Subprotocol, FrameCodec>;
   admission: Admission;
+  /** Reads of logs under way. */
+  reads: Pick<CountedReads, 'underWay'>;
 }
+
+type Accepted = Extract<UpgradeVerdict, { status: 'accept' }>;
 
 export class WebSocketDoor {
   private readonly flusher = new TickFlusher();
   private readonly framer = new Framer();
   private readonly server: WebSocketServer;
+  private readonly queue: DoorQueue;
 
   constructor(private readonly settings: WebSocketDoorOptions) {
     const { limits } = settings.config;
+    const { gateway, reads } = settings;
+    this.queue = new DoorQueue({
+      owed: () => gateway.hellos.taken + gateway.hellos.length + reads.underWay,
+      silent: () => gateway.newcomers.size,
+    });
     // In a variable of its own: @types/ws does not know closeTimeout yet.
     const options = {
       noServer: true,
@@ -71,23 +83,57 @@ export class WebSocketDoor {
       this.turnAway(request, socket, head, refusal);
       return;
     }
-    // Not by completing the handshake: that would be the work which there is too much of.
-    if (this.settings.gateway.hellos.isFull) {
-      this.refuse(socket, 503, 'handshakes_pending', { 'Retry-After': '1' });
+    if (this.isFull(socket)) return;
+    this.queue.enter({
+      begin: () => {
+        this.complete(request, socket, head, address, verdict);
+      },
+      refuse: () => {
+        this.refusePending(socket);
+      },
+      isGone: () => socket.destroyed,
+    });
+  }
+
+  /** Refuses the handshakes that still wait. */
+  close(): void {
+    this.queue.close();
+  }
+
+  private complete(
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    address: string,
+    verdict: Accepted,
+  ): void {
+    const { admission } = this.settings;
+    // Once more: it may have waited.
+    const refusal = admission.overload(address);
+    if (refusal !== null) {
+      this.turnAway(request, socket, head, refusal);
       return;
     }
+    if (this.isFull(socket)) return;
     this.server.handleUpgrade(request, socket, head, (ws) => {
       this.admit(ws, socket, address, verdict);
     });
   }
 
+  /** Whether so many hellos wait that the store or the key set must be slow: then nobody waits for it at the door. */
+  private isFull(socket: Duplex): boolean {
+    if (!this.settings.gateway.hellos.isFull) return false;
+    this.refusePending(socket);
+    return true;
+  }
+
+  /** Not by completing the handshake: that would be the work which there is too much of. */
+  private refusePending(socket: Duplex): void {
+    this.refuse(socket, 503, 'handshakes_pending', { 'Retry-After': '1' });
+  }
+
   /** A method of its own: what a listener of the connection closes over lives as long as the connection. */
-  private admit(
-    ws: WebSocket,
-    socket: Duplex,
-    address: string,
-    { subprotocol, token }: { subprotocol: Subprotocol; token: string | null },
-  ): void {
+  private admit(ws: WebSocket, socket: Duplex, address: string, { subprotocol, token }: Accepted): void {
     const { metrics, gateway, codecs, admission } = this.settings;
     socket.off('error', ignore);
     metrics.handshakes.add('accepted');

@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 import type { Config } from '../config.js';
 import { createLog } from '../log.js';
 import { Metrics } from '../metrics.js';
-import type { WorkerId } from '../protocol/ids.js';
+import type { SessionId, WorkerId } from '../protocol/ids.js';
 import { createJsonCodec } from '../protocol/json-codec.js';
 import { msgpackCodec } from '../protocol/msgpack-codec.js';
 import { SUBPROTOCOLS } from '../protocol/subprotocol.js';
@@ -18,6 +18,7 @@ import { NodeRelay } from '../relay/node-relay.js';
 import { PresenceFeed } from '../relay/presence-feed.js';
 import { RouteCache } from '../relay/route-cache.js';
 import { Router } from '../relay/router.js';
+import { Streams } from '../relay/streams.js';
 import { type Authenticator, createAuthenticator } from '../session/authenticator.js';
 import { Endings } from '../session/endings.js';
 import { FanOut } from '../session/fan-out.js';
@@ -46,6 +47,7 @@ import { KeepAlive } from './keep-alive.js';
 import { MemoryGuard, usedShareOfHeap } from './memory-guard.js';
 import { openStore } from './open-store.js';
 import { Orders, tellMetrics } from './orders.js';
+import { ServerCalls } from './server-calls.js';
 import { Playground } from './playground.js';
 import { StaticFiles } from './static-files.js';
 import { TcpDoor } from './tcp-door.js';
@@ -124,6 +126,7 @@ export async function runWorker(
     tcpServer?.close();
     server.closeIdleConnections();
     await gateway.sendAway((config.server.drainTimeoutMs - delayMs) * DRAIN_CLIENTS_SHARE);
+    service.door.close();
     turnstile.close();
     chores.close();
     await store.retire(worker).catch(() => undefined);
@@ -136,7 +139,13 @@ export async function runWorker(
     base.log.info('drained');
     process.exit(0);
   };
-  return new Orders({ store, relay, metrics, gateway, tell, drain });
+  const calls = new ServerCalls({
+    ...service,
+    store,
+    log: base.log,
+    session: new RandomPool().text(16) as SessionId,
+  });
+  return new Orders({ store, relay, metrics, gateway, calls, tell, drain });
 }
 
 /** What every part of the worker stands on. */
@@ -222,6 +231,7 @@ interface Service {
   presence: PresenceFeed;
   routes: RouteCache;
   router: Router;
+  verbs: Verbs;
   endings: Endings;
   throttle: Throttle;
   fanOut: FanOut;
@@ -243,15 +253,17 @@ function createService(base: Base, authenticator: Authenticator): Service {
     metrics.refusals.inc({ code });
   });
   const routes = new RouteCache(store, worker);
+  const streams = createStreams(base, routes, refusals);
   const fanOut = new FanOut(limits.fanOut, () => {
     metrics.throttled.inc({ scope: 'fan_out' });
   });
-  const router = createRouter(base, routes, refusals, fanOut);
+  const router = createRouter(base, { routes, refusals, fanOut, streams });
   const turn = new TurnBroker(config.iceServers, config.turn, base.turnCheck);
   const verbs = new Verbs({
     ...base,
     turn,
     router,
+    streams,
     feeds,
     authenticator,
     refusals,
@@ -280,6 +292,7 @@ function createService(base: Base, authenticator: Authenticator): Service {
     ...base,
     endings,
     feeds,
+    streams,
     verbs,
     throttle,
     authenticator,
@@ -297,12 +310,12 @@ function createService(base: Base, authenticator: Authenticator): Service {
   const { httpSilenceLimitMs: silenceLimitMs } = sessions;
   const errands = new Errands({ worker, relay, connections, wheel, random, silenceLimitMs });
   const doors = { config, gateway, metrics, codecs, admission };
-  const door = new WebSocketDoor(doors);
+  const door = new WebSocketDoor({ ...doors, reads });
   const tickets = new Tickets({ store, authenticator, random });
   const httpDoor = new HttpDoor({ ...doors, log: base.log, connections, errands, tickets, wheel });
   const tcpDoor = new TcpDoor({ ...doors, authenticator, wheel });
   const presence = new PresenceFeed(registry, wheel);
-  const delivering = { feeds, reads, presence, routes, router, errands, fanOut };
+  const delivering = { feeds, reads, presence, routes, router, verbs, errands, fanOut };
   return { ...delivering, endings, throttle, gateway, admission, door, httpDoor, tcpDoor };
 }
 
@@ -323,7 +336,27 @@ function createFeeds({ registry, metrics }: Base, reads: CountedReads): Feeds {
   });
 }
 
-function createRouter(base: Base, routes: RouteCache, refusals: Refusals, fanOut: FanOut): Router {
+function createStreams({ config, metrics, ...base }: Base, routes: RouteCache, refusals: Refusals): Streams {
+  const streams = new Streams({
+    ...base,
+    routes,
+    refusals,
+    streamsPerSessionLimit: config.limits.streamsPerSessionLimit,
+    countCut: (code) => {
+      metrics.streamCuts.inc({ code });
+    },
+    countDropped: (reason) => {
+      metrics.dropped.inc({ reason });
+    },
+  });
+  metrics.countStreams(() => streams.size);
+  return streams;
+}
+
+function createRouter(
+  base: Base,
+  parts: { routes: RouteCache; refusals: Refusals; fanOut: FanOut; streams: Streams },
+): Router {
   const { registry, metrics } = base;
   const { requestsPendingLimit, requestsPendingLimitBytes } = base.config.limits;
   const delivery = new Delivery(registry, msgpackCodec, (outcome, receivers) => {
@@ -331,10 +364,8 @@ function createRouter(base: Base, routes: RouteCache, refusals: Refusals, fanOut
   });
   return new Router({
     ...base,
-    routes,
+    ...parts,
     delivery,
-    refusals,
-    fanOut,
     requestsPendingLimit,
     requestsPendingLimitBytes,
     countDropped: (reason) => {
@@ -345,7 +376,7 @@ function createRouter(base: Base, routes: RouteCache, refusals: Refusals, fanOut
 
 function createServer(
   { config, metrics, store }: Base,
-  { gateway, door, httpDoor, reads }: Service,
+  { gateway, door, httpDoor }: Service,
 ): { server: Server; turnstile: Turnstile } {
   const here = fileURLToPath(new URL('..', import.meta.url));
   const { development, tokens } = config;
@@ -367,7 +398,6 @@ function createServer(
     },
   });
   const turnstile = Turnstile.before(server, {
-    owed: () => gateway.hellos.taken + gateway.hellos.length + reads.underWay,
     overflow: () => {
       metrics.handshakes.add('waiting_limit');
     },

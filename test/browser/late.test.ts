@@ -6,7 +6,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { Browser, Page } from 'playwright-core';
 import type { Client, ClientOptions } from '../../src/client/index.js';
 import { TOKEN, until } from '../client/fixture.js';
-import { type Peer, ScriptedGateway, textOf } from '../client/scripted-gateway.js';
+import { BOB, type Peer, ScriptedGateway, textOf } from '../client/scripted-gateway.js';
+import type { EventName, SessionId, StreamId } from '../../src/protocol/ids.js';
 import { launchChromium } from './chromium.js';
 
 /** What the page has for the test. */
@@ -131,6 +132,27 @@ describe('a page whose late.js cannot be had', () => {
     expect(token).toBe(`${TOKEN}2`);
     expect(await within((scene) => scene.client.state)).toBe('connected');
   });
+});
+
+test('a page whose dialogues.js cannot be had is told unavailable, and takes streams when it is there', async () => {
+  gone.add('dialogues.js');
+  const peer = await connected();
+  const opened = await within((scene) =>
+    scene.client.openStream('bob', 'file').catch((error: unknown) => (error as { code?: string }).code),
+  );
+  expect(opened).toBe('unavailable');
+  await within((scene) => void scene.client.onStream('file', () => 'done'));
+  await page.waitForFunction('scene.errors.length > 0');
+  expect(await within((scene) => scene.errors)).toEqual(['unavailable']);
+  gone.clear();
+  await within((scene) => void scene.client.onStream('file', () => 'done'));
+  const stream = 'StReAmStReAmStReAmStRe' as StreamId;
+  const session = 'AbCdEfGhIjKlMnOpQrStUv' as SessionId;
+  const payload = { encoding: 0, data: new Uint8Array() };
+  peer.send({ type: 'offer', stream, from: BOB, session, channel: null, name: 'file' as EventName, payload });
+  expect(await peer.next('attachStream')).toMatchObject({ stream, to: `bob#${session}`, opened: false });
+  peer.send({ type: 'credited', stream, upTo: 0, limit: 65_536, ask: 0 });
+  expect(await peer.next('chunk')).toMatchObject({ stream, part: 2 });
 });
 
 test('a page whose json-codec.js cannot be had tries again until it is there', async () => {

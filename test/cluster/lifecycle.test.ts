@@ -1,4 +1,5 @@
 // Sessions through the troubles of processes: killed workers, a stopped Redis, drains, rolls, and two connections at once.
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -246,6 +247,37 @@ describe('workers', () => {
     await until(() => victim.client.state === 'reconnecting');
     await until(() => victim.client.state === 'connected');
     await until(async () => (await gateway.metric('connections')) === 1);
+  });
+
+  test('workers without a free descriptor get connections again as soon as they have some', async () => {
+    const gateway = await gatewayFor();
+    const workers = await gateway.workers();
+    const limit = (files: string): void => {
+      for (const { pid } of workers) {
+        const { status, stderr } = spawnSync('prlimit', ['--pid', String(pid), `--nofile=${files}:`]);
+        if (status !== 0) throw new Error(String(stderr));
+      }
+    };
+    const before = spawnSync('prlimit', [
+      '--pid',
+      String(workers[0]?.pid),
+      '--nofile',
+      '-o',
+      'SOFT',
+      '--noheadings',
+    ]);
+    // What is open stays open; whatever comes is one too many.
+    limit('3');
+    const answers = Array.from({ length: 4 }, async () => {
+      const { status } = await fetch(`http://127.0.0.1:${String(gateway.port)}/healthz`);
+      return status;
+    });
+    await until(() => gateway.output().includes('no file descriptor left'));
+    limit(String(before.stdout).trim());
+    expect(await Promise.all(answers)).toEqual([200, 200, 200, 200]);
+    // Of both workers, in turn.
+    expect(gateway.output().split('no file descriptor left')).toHaveLength(2);
+    expect((await gateway.workers()).map(({ pid }) => pid)).toEqual(workers.map(({ pid }) => pid));
   });
 
   // A lone worker takes its connections itself, of several each gets them from the primary.

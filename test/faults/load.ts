@@ -98,6 +98,8 @@ export class Load {
       begunAnew: all.reduce((sum, { begunAnew }) => sum + begunAnew, 0),
       replayed: all.reduce((sum, { replayed }) => sum + replayed, 0),
       replaysMs: all.flatMap(({ replaysMs }) => replaysMs),
+      lagMs: Math.max(...all.map(({ lagMs }) => lagMs)),
+      cpuMs: all.reduce((sum, { cpuMs }) => sum + cpuMs, 0),
     };
   }
 

@@ -1,4 +1,5 @@
 // The simulated clients of one process: pairs that exchange kept messages, rooms that talk, at a steady total rate that chance spreads.
+import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import jwt from 'jsonwebtoken';
 import { HistoryWriter } from './history.js';
 import { loadSdk } from './observe.js';
@@ -51,6 +52,10 @@ export interface Returns {
   replayed: number;
   /** Of each that resumed: from its hello to the last message that it had missed, ms. */
   replaysMs: number[];
+  /** Longest time for which the clients' own process did not look at what had come, ms: every time above is too long by as much at most. */
+  lagMs: number;
+  /** CPU time of the clients' process since it began to talk, ms. */
+  cpuMs: number;
 }
 
 export interface PopulationCounts {
@@ -70,6 +75,8 @@ export class Population {
   readonly #random: Random;
   #ticker: NodeJS.Timeout | null = null;
   readonly #cutting = new Set<NodeJS.Timeout>();
+  readonly #lag: IntervalHistogram = monitorEventLoopDelay({ resolution: 5 });
+  #cpu = process.cpuUsage();
 
   static async create(options: PopulationOptions): Promise<Population> {
     const population = new Population(options);
@@ -100,11 +107,15 @@ export class Population {
       begunAnew: this.clients.filter(({ returns }) => returns.some((each) => !each.resumed)).length,
       replayed: resumed.reduce((sum, each) => sum + each.replayed, 0),
       replaysMs: resumed.map(({ helloAt, caughtUpAt }) => caughtUpAt - helloAt),
+      lagMs: Math.round(this.#lag.max / 1e6),
+      cpuMs: cpuMsSince(this.#cpu),
     };
   }
 
   /** Begins to send, and goes on until `settle`. */
   talk(): void {
+    this.#lag.enable();
+    this.#cpu = process.cpuUsage();
     const perTick = (this.options.ratePerSecond * TICK_MS) / 1000 / this.options.processes;
     let last = performance.now();
     let owed = 0;
@@ -173,9 +184,9 @@ export class Population {
   }
 
   async #connect(): Promise<void> {
-    const { clients, process, processes, ownAddresses } = this.options;
+    const { clients, process: own, processes, ownAddresses } = this.options;
     const sdk = await loadSdk(this.options.sdk);
-    const numbers = Array.from({ length: clients }, (_, i) => i).filter((i) => i % processes === process);
+    const numbers = Array.from({ length: clients }, (_, i) => i).filter((i) => i % processes === own);
     for (let i = 0; i < numbers.length; i += CONNECTS_AT_ONCE) {
       await Promise.all(
         numbers.slice(i, i + CONNECTS_AT_ONCE).map(async (number) => {
@@ -190,7 +201,7 @@ export class Population {
               connectTimeoutMs: this.options.connectTimeoutMs,
             },
             history: this.#history,
-            localAddress: ownAddresses ? `127.0.0.${2 + process}` : null,
+            localAddress: ownAddresses ? `127.0.0.${2 + own}` : null,
           });
           this.clients.push(client);
           await client.start();
@@ -236,6 +247,11 @@ export class Population {
   #leaderOf(number: number): number {
     return Math.floor(number / this.options.roomSize) * this.options.roomSize;
   }
+}
+
+function cpuMsSince(start: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(start);
+  return Math.round((user + system) / 1000);
 }
 
 function nameOf(number: number): string {

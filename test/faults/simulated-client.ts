@@ -176,7 +176,8 @@ export class SimulatedClient {
         session = now;
         this.#connections++;
         if (this.#connections > 1) {
-          const { helloAt } = this.sockets;
+          // A lean client makes its sockets itself.
+          const { helloAt } = 'helloAt' in this.client ? (this.client as { helloAt: number }) : this.sockets;
           this.returns.push({ resumed, helloAt, caughtUpAt: Date.now(), replayed: 0 });
         }
         this.#history.write({ e: 'up', ...mine(), resumed });

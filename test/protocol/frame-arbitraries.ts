@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { CODES, type Code } from '../../src/protocol/codes.js';
 import { DEFLATED, DICTIONARY_SHIFT, PAYLOAD_CODECS } from '../../src/protocol/encoding.js';
 import type { ClientFrame, Cursor, GatewayFrame, MessageOptions, Payload } from '../../src/protocol/frame.js';
-import { isClientId, isEventName, isRoomName, isSessionId } from '../../src/protocol/ids.js';
+import { isClientId, isEventName, isRoomName, isSessionId, isStreamId } from '../../src/protocol/ids.js';
 import { isCode } from '../../src/protocol/codes.js';
 
 const NAME_CHARACTERS = Array.from('ABCXYZabcxyz0189._~@:/+-');
@@ -36,6 +36,7 @@ export const sessionId = guarded(
   fc.array(fc.constantFrom(...ID_CHARACTERS), { minLength: 22, maxLength: 22 }).map((all) => all.join('')),
   isSessionId,
 );
+export const streamId = guarded(sessionId, isStreamId);
 const address = fc.oneof(
   clientId,
   fc.tuple(clientId, sessionId).map(([client, session]) => `${client}#${session}`),
@@ -124,6 +125,13 @@ const cursor: fc.Arbitrary<Cursor> = fc.tuple(
 );
 const since = fc.oneof(fc.constant(null), fc.integer({ min: 0, max: 1000 }), opaque);
 
+const sessionAddress = fc.tuple(clientId, sessionId).map(([client, session]) => `${client}#${session}`);
+const target = fc.oneof(
+  fc.record({ to: address, room: fc.constant(null) }),
+  fc.record({ to: fc.constant(null), room: fc.option(roomName, { nil: null }) }),
+);
+const upToTwo = fc.constantFrom(0 as const, 1 as const, 2 as const);
+
 export const clientFrame: fc.Arbitrary<ClientFrame> = fc.oneof(
   fc.record({
     type: fc.constant('hello'),
@@ -208,6 +216,46 @@ export const clientFrame: fc.Arbitrary<ClientFrame> = fc.oneof(
   }),
   fc.record({ type: fc.constant('online'), ref, client: clientId }),
   fc.record({ type: fc.constant('watch'), ref, room: roomName, on: fc.boolean() }),
+  fc
+    .tuple(
+      fc.record({
+        type: fc.constant('openStream'),
+        stream: streamId,
+        name: eventName,
+        drop: fc.boolean(),
+        payload,
+      }),
+      target,
+    )
+    .map(([frame, to]) => ({ ...frame, ...to })),
+  fc
+    .tuple(
+      fc.record({
+        type: fc.constant('attachStream'),
+        stream: streamId,
+        upTo: count,
+        limit: count,
+        drop: fc.boolean(),
+      }),
+      fc.oneof(
+        fc.record({ to: sessionAddress, room: fc.constant(null), opened: fc.boolean() }),
+        fc.record({
+          to: fc.constant(null),
+          room: fc.option(roomName, { nil: null }),
+          opened: fc.constant(true),
+        }),
+      ),
+    )
+    .map(([frame, to]) => ({ ...frame, ...to })),
+  fc.record({ type: fc.constant('chunk'), stream: streamId, offset: count, part: upToTwo, payload }),
+  fc.record({ type: fc.constant('credit'), stream: streamId, upTo: count, limit: count, ask: upToTwo }),
+  fc.record({
+    type: fc.constant('cut'),
+    stream: streamId,
+    to: fc.option(sessionAddress, { nil: null }),
+    code: fc.oneof(refusal, fc.constant('normal' as const)),
+    text,
+  }),
 );
 
 const result = fc.oneof(
@@ -295,6 +343,41 @@ export function gatewayFrameWith(payloads: fc.Arbitrary<Payload>): fc.Arbitrary<
       joined: fc.array(clientId, { maxLength: 5 }),
       left: fc.array(clientId, { maxLength: 5 }),
       count,
+    }),
+    fc.record({
+      type: fc.constant('offer'),
+      stream: streamId,
+      from: clientId,
+      session: sessionId,
+      channel: fc.option(roomName, { nil: null }),
+      name: eventName,
+      payload: payloads,
+    }),
+    fc.record({
+      type: fc.constant('attached'),
+      stream: streamId,
+      from: clientId,
+      session: sessionId,
+      upTo: count,
+      limit: count,
+    }),
+    fc.record({
+      type: fc.constant('piece'),
+      stream: streamId,
+      offset: count,
+      part: upToTwo,
+      payload: payloads,
+    }),
+    fc.record({ type: fc.constant('credited'), stream: streamId, upTo: count, limit: count, ask: upToTwo }),
+    fc.record({ type: fc.constant('wasCut'), stream: streamId, code, text }),
+    fc.record({
+      type: fc.constant('readerGone'),
+      stream: streamId,
+      from: clientId,
+      session: sessionId,
+      code,
+      text,
+      payload: payloads,
     }),
   );
 }

@@ -11,24 +11,18 @@ const turn = () => new Promise((resolve) => setImmediate(resolve));
 describe('enter', () => {
   let begun: Socket[];
   let overflows: number;
-  let owed: number;
-  let now: number;
   let turnstile: Turnstile;
 
   beforeEach(() => {
     begun = [];
     overflows = 0;
-    owed = 0;
-    now = 0;
     turnstile = new Turnstile({
       begin: (socket) => {
         begun.push(socket);
       },
-      owed: () => owed,
       overflow: () => {
         overflows++;
       },
-      now: () => now,
     });
   });
 
@@ -58,30 +52,6 @@ describe('enter', () => {
     expect(begun).toEqual(sockets);
   });
 
-  test('holds everybody while what was begun is not finished, and goes on when it is', async () => {
-    owed = 64;
-    const sockets = crowd(20);
-    await turn();
-    await new Promise((resolve) => setTimeout(resolve, 30));
-    expect(begun).toEqual([]);
-    owed = 63;
-    await until(() => begun.length === 20);
-    expect(begun).toEqual(sockets);
-  });
-
-  test('lets those in who have waited for a store that does not answer, so that they are told', async () => {
-    owed = 1000;
-    crowd(20);
-    now = 1999;
-    crowd(1);
-    await new Promise((resolve) => setTimeout(resolve, 30));
-    expect(begun).toEqual([]);
-    now = 2000;
-    await until(() => begun.length === 20);
-    await new Promise((resolve) => setTimeout(resolve, 30));
-    expect(begun).toHaveLength(20);
-  });
-
   test('passes over those who have gone', async () => {
     const sockets = crowd(40);
     for (const socket of sockets.slice(16, 39)) socket.destroy(new Error('reset by the client'));
@@ -98,8 +68,7 @@ describe('enter', () => {
   });
 
   test('resets one more than may wait', () => {
-    owed = 64;
-    const sockets = crowd(16_385);
+    const sockets = crowd(16 + 16_385);
     expect(overflows).toBe(1);
     expect(sockets.at(-1)?.destroyed).toBe(true);
     expect(sockets.at(-2)?.destroyed).toBe(false);
@@ -114,10 +83,9 @@ describe('before', () => {
   });
 
   test('an HTTP server answers what was sent while the connection waited', async () => {
-    let owed = 64;
     server = createServer((request, response) => response.end(request.url));
     const overflow = jest.fn();
-    Turnstile.before(server, { owed: () => owed, overflow });
+    Turnstile.before(server, { overflow });
     await once(server.listen(0, '127.0.0.1'), 'listening');
     const { port } = server.address() as AddressInfo;
     const sockets = Array.from({ length: 40 }, () => connect(port, '127.0.0.1'));
@@ -130,8 +98,6 @@ describe('before', () => {
       for await (const chunk of socket) text += String(chunk);
       return text.split('\r\n\r\n')[1];
     });
-    await new Promise((resolve) => setTimeout(resolve, 60));
-    owed = 0;
     expect(await Promise.all(answers)).toEqual(sockets.map((_, number) => `/${String(number)}`));
     expect(overflow).not.toHaveBeenCalled();
   });

@@ -5,6 +5,7 @@ import { MemoryRooms } from './memory-rooms.js';
 import { RevocationList } from './revocation-list.js';
 import { TicketBox } from './ticket-box.js';
 import { SortedNames } from './sorted-names.js';
+import { SERVER_GENERATION } from './store.js';
 import type {
   AppendRequest,
   AppendResult,
@@ -190,7 +191,8 @@ export class MemoryStore implements Store {
     const found = this.readers(channel, only);
     const unread = found === null;
     if (unread && !(request.keep && seq !== 0 && only === null)) return Promise.resolve({ status: 'absent' });
-    if (this.current(sender) === null) return Promise.resolve({ status: 'superseded' });
+    if (sender.generation !== SERVER_GENERATION && this.current(sender) === null)
+      return Promise.resolve({ status: 'superseded' });
     const { workers, readers } = found ?? NOBODY;
     if (seq === 0) {
       this.publish(workers, {

@@ -12,6 +12,9 @@ export interface SessionRef {
   generation: number;
 }
 
+/** Generation of a sender that is no session but a server with a key: nothing fences it, and it has no connection to lose. */
+export const SERVER_GENERATION = 0;
+
 export interface SessionPlace extends SessionRef {
   /** The worker that holds, or held last, its connection. A worker id is `<node id>.<number>`. */
   worker: WorkerId;

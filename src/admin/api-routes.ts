@@ -1,0 +1,392 @@
+// The routes of `/api/v1`: what each takes, what it answers, and the frame or order that it becomes.
+import { type Static, type TSchema, Type } from '@sinclair/typebox';
+import { type Code, CODES } from '../protocol/codes.js';
+import { TYPES } from '../protocol/frame.js';
+import type { ClientId, SessionId } from '../protocol/ids.js';
+import { PAGE_LIMIT, TARGETS_LIMIT } from '../protocol/limits.js';
+import type { Revocation, SessionPlace } from '../session/store/store.js';
+import type { ServerAnswer, ServerCall, ServerCaller } from '../worker/server-calls.js';
+
+const NAME = '[A-Za-z0-9._~@:/+-]{1,128}';
+const SESSION = '[A-Za-z0-9_-]{22}';
+/** Longest `jti`, as tokens may have it. */
+const TOKEN_ID_LIMIT_CHARACTERS = 256;
+
+const Name = (description: string) => Type.String({ pattern: `^${NAME}$`, description });
+const Address = Type.String({
+  pattern: `^${NAME}(#${SESSION})?$`,
+  description: 'A client, or `client#session`.',
+});
+const Data = Type.Optional(Type.Unknown({ description: 'Any JSON; receivers get it as their data.' }));
+const Volatile = Type.Optional(
+  Type.Boolean({
+    description: 'At most once, never stored; the answer is 202 and says nothing of receivers.',
+  }),
+);
+const closed = { additionalProperties: false } as const;
+
+const Paging = {
+  cursor: Type.Optional(Type.String({ maxLength: 512, description: '`cursor` of the page before.' })),
+  limit: Type.Optional(Type.Integer({ minimum: 1, maximum: PAGE_LIMIT, default: 100 })),
+};
+const NextCursor = Type.Union([Type.String(), Type.Null()]);
+const Stored = Type.Object({
+  id: Type.Union([Type.String(), Type.Null()], {
+    description: 'Place in the log; null where the same idempotency key has stored it before.',
+  }),
+});
+
+/** What the API is about. */
+export interface ApiSource {
+  /** One answer each, in the order of the calls; `unknown_outcome` where none came. */
+  call(calls: ServerCall[]): Promise<ServerAnswer[]>;
+  /** Null where the store cannot be reached now. */
+  locate(client: ClientId): Promise<SessionPlace[] | null>;
+  workers(): { id: string; pid: number; state: string }[];
+  /** False where the store cannot be reached now. */
+  revoke(revocation: Revocation): Promise<boolean>;
+  /** Longest life of a token, s. */
+  readonly tokensLiveS: number;
+}
+
+export interface ApiAnswer {
+  status: number;
+  body: unknown;
+}
+
+export interface ApiRequest<Body = unknown> {
+  caller: ServerCaller;
+  /** Of the path, decoded and checked. */
+  params: Record<string, string>;
+  body: Body;
+  idempotencyKey: string | null;
+  source: ApiSource;
+}
+
+export interface ApiRoute {
+  method: 'GET' | 'POST';
+  /** As OpenAPI writes it; each parameter is a name. */
+  path: string;
+  summary: string;
+  /** What the key's `perm` must allow. */
+  permission: string;
+  /** Body of a POST; query of a GET. */
+  input: TSchema;
+  output: TSchema;
+  /** Whether `Idempotency-Key` counts. */
+  idempotent: boolean;
+  handle(request: ApiRequest): Promise<ApiAnswer>;
+}
+
+/** Gives `handle` the type that `input` has been checked for. */
+function route<Input extends TSchema>(
+  made: Omit<ApiRoute, 'input' | 'handle'> & {
+    input: Input;
+    handle: (request: ApiRequest<Static<Input>>) => Promise<ApiAnswer>;
+  },
+): ApiRoute {
+  // The API validates the body with this very schema first.
+  return { ...made, handle: (request) => made.handle(request) };
+}
+
+const publish = route({
+  method: 'POST',
+  path: '/api/v1/publish',
+  summary: 'Publishes a message to a room.',
+  permission: 'rooms.publish',
+  input: Type.Object(
+    {
+      room: Name('The room.'),
+      event: Name('The event.'),
+      data: Data,
+      except: Type.Optional(Type.Array(Name('A client that does not get it.'), { maxItems: TARGETS_LIMIT })),
+      volatile: Volatile,
+    },
+    closed,
+  ),
+  output: Stored,
+  idempotent: true,
+  async handle({ caller, source, body, idempotencyKey }) {
+    const { room, event, data, except, volatile: isVolatile = false } = body;
+    const { seq, options } = numbering(isVolatile, idempotencyKey);
+    const all = except === undefined ? options : { ...options, except };
+    const frame = [TYPES.publish, 1, seq, all, room, event, ...payload(data)];
+    return answerOf(await source.call([frameCall(caller, frame, idempotencyKey)]), isVolatile);
+  },
+});
+
+const send = route({
+  method: 'POST',
+  path: '/api/v1/send',
+  summary: 'Sends a message to clients or single sessions.',
+  permission: 'send',
+  input: Type.Object(
+    {
+      to: Type.Union([
+        Address,
+        Type.Array(Address, { minItems: 1, maxItems: TARGETS_LIMIT, uniqueItems: true }),
+      ]),
+      event: Name('The event.'),
+      data: Data,
+      ttlMs: Type.Optional(
+        Type.Integer({ minimum: 1, description: 'Worth nothing after so long: not delivered then.' }),
+      ),
+      offline: Type.Optional(
+        Type.Literal('keep', { description: 'Keep it for a client that has no session.' }),
+      ),
+      volatile: Volatile,
+    },
+    closed,
+  ),
+  output: Type.Object({
+    accepted: Type.Array(Type.Object({ to: Type.String(), id: Stored.properties.id })),
+    refused: Type.Array(Type.Object({ to: Type.String(), code: Type.String() })),
+  }),
+  idempotent: true,
+  async handle({ caller, source, body, idempotencyKey }) {
+    const { event, data, ttlMs, offline, volatile: isVolatile = false } = body;
+    const targets = typeof body.to === 'string' ? [body.to] : body.to;
+    const { seq, options } = numbering(isVolatile, idempotencyKey);
+    // Each target is a channel of its own, and answers for itself.
+    const calls = targets.map((to) => {
+      const frame = [TYPES.send, 1, seq, { ...options, ttlMs, offline }, to, event, ...payload(data)];
+      return frameCall(caller, frame, idempotencyKey);
+    });
+    return sendAnswer(targets, await source.call(calls), isVolatile);
+  },
+});
+
+const broadcast = route({
+  method: 'POST',
+  path: '/api/v1/broadcast',
+  summary: 'Sends a volatile message to every session that the key may send to.',
+  permission: 'send',
+  input: Type.Object({ event: Name('The event.'), data: Data }, closed),
+  output: Type.Null(),
+  idempotent: false,
+  handle: async ({ caller, source, body: { event, data } }) =>
+    answerOf(await source.call([frameCall(caller, [TYPES.broadcast, 1, {}, event, ...payload(data)])]), true),
+});
+
+const members = route({
+  method: 'GET',
+  path: '/api/v1/rooms/{room}/members',
+  summary: 'Clients in a room, a page at a time, and how many there are.',
+  permission: 'rooms.presence',
+  input: Type.Object(Paging, closed),
+  output: Type.Object({
+    members: Type.Array(Type.Object({ client: Type.String(), sessions: Type.Integer() })),
+    cursor: NextCursor,
+    count: Type.Integer(),
+  }),
+  idempotent: false,
+  handle: async ({ caller, source, params: { room }, body: { cursor = null, limit = 100 } }) =>
+    answerOf(await source.call([frameCall(caller, [TYPES.members, 1, room, cursor, limit])])),
+});
+
+const clients = route({
+  method: 'GET',
+  path: '/api/v1/clients',
+  summary: 'Clients that are online, a page at a time.',
+  permission: 'list',
+  input: Type.Object({ prefix: Type.Optional(Type.String({ maxLength: 128 })), ...Paging }, closed),
+  output: Type.Object({ clients: Type.Array(Type.String()), cursor: NextCursor }),
+  idempotent: false,
+  handle: async ({ caller, source, body: { prefix = '', cursor = null, limit = 100 } }) =>
+    answerOf(await source.call([frameCall(caller, [TYPES.clients, 1, prefix, cursor, limit])])),
+});
+
+const disconnect = route({
+  method: 'POST',
+  path: '/api/v1/clients/{client}/disconnect',
+  summary:
+    'Ends the sessions of a client, or one of them. Without `comeBack` its SDK stays away (4504); a token that is still good may connect anew.',
+  permission: 'admin',
+  input: Type.Object(
+    {
+      session: Type.Optional(Type.String({ pattern: `^${SESSION}$` })),
+      comeBack: Type.Optional(
+        Type.Boolean({
+          description: 'End the connections only: the SDK comes back with its session (1012).',
+        }),
+      ),
+    },
+    closed,
+  ),
+  output: Type.Object({ sessions: Type.Integer() }),
+  idempotent: false,
+  handle: async ({ caller, source, params, body: { session, comeBack = false } }) =>
+    answerOf(
+      await source.call([
+        {
+          ...caller,
+          kind: 'disconnect',
+          // Both were matched against the patterns of ids.
+          target: params['client'] as ClientId,
+          session: (session ?? null) as SessionId | null,
+          comeBack,
+        },
+      ]),
+    ),
+});
+
+const locate = route({
+  method: 'GET',
+  path: '/api/v1/clients/{client}',
+  summary: 'The sessions of a client, and which worker holds them.',
+  permission: 'admin',
+  input: Type.Object({}, closed),
+  output: Type.Object({
+    client: Type.String(),
+    sessions: Type.Array(
+      Type.Object({
+        client: Type.String(),
+        session: Type.String(),
+        generation: Type.Integer(),
+        worker: Type.String(),
+        connected: Type.Boolean(),
+      }),
+    ),
+  }),
+  idempotent: false,
+  async handle({ source, params }) {
+    // Matched against the pattern of ids.
+    const client = params['client'] as ClientId;
+    const sessions = await source.locate(client);
+    return sessions === null ? refused('unavailable') : { status: 200, body: { client, sessions } };
+  },
+});
+
+const Seconds = (description: string) => Type.Optional(Type.Number({ exclusiveMinimum: 0, description }));
+const revocations = route({
+  method: 'POST',
+  path: '/api/v1/revocations',
+  summary:
+    'Revokes one token, or all tokens of a client that were issued so far; its sessions end within 5 s (4504).',
+  permission: 'admin',
+  input: Type.Union([
+    Type.Object(
+      {
+        client: Name('The client.'),
+        before: Seconds('Tokens issued later are good; seconds since 1970, default now.'),
+        ttlS: Seconds('How long it is kept; default and most: the longest life that a token may have.'),
+      },
+      closed,
+    ),
+    Type.Object(
+      {
+        token: Type.String({ minLength: 1, maxLength: TOKEN_ID_LIMIT_CHARACTERS, description: 'Its `jti`.' }),
+        before: Seconds('Of no meaning for one token.'),
+        ttlS: Seconds('As above.'),
+      },
+      closed,
+    ),
+  ]),
+  output: Type.Object({
+    kind: Type.Union([Type.Literal('client'), Type.Literal('token')]),
+    id: Type.String(),
+    beforeMs: Type.Number(),
+    untilMs: Type.Number(),
+  }),
+  idempotent: false,
+  async handle({ source, body }) {
+    const nowMs = Date.now();
+    const { before = nowMs / 1000, ttlS = source.tokensLiveS } = body;
+    if (ttlS > source.tokensLiveS)
+      return refused('bad_parameter', `ttlS is above ${String(source.tokensLiveS)}`);
+    const revocation: Revocation = {
+      ...('client' in body ? { kind: 'client', id: body.client } : { kind: 'token', id: body.token }),
+      beforeMs: before * 1000,
+      untilMs: nowMs + ttlS * 1000,
+    };
+    return (await source.revoke(revocation)) ? { status: 200, body: revocation } : refused('unavailable');
+  },
+});
+
+const workers = route({
+  method: 'GET',
+  path: '/api/v1/workers',
+  summary: 'The workers of this node.',
+  permission: 'admin',
+  input: Type.Object({}, closed),
+  output: Type.Object({
+    workers: Type.Array(Type.Object({ id: Type.String(), pid: Type.Integer(), state: Type.String() })),
+  }),
+  idempotent: false,
+  handle: ({ source }) => Promise.resolve({ status: 200, body: { workers: source.workers() } }),
+});
+
+export const API_ROUTES: readonly ApiRoute[] = [
+  publish,
+  send,
+  broadcast,
+  members,
+  clients,
+  locate,
+  disconnect,
+  revocations,
+  workers,
+];
+
+/** Whether a parameter of a path is what its name says. */
+export function isPathName(value: string | undefined): value is string {
+  return value !== undefined && new RegExp(`^${NAME}$`).test(value);
+}
+
+function frameCall(caller: ServerCaller, frame: unknown[], idempotencyKey: string | null = null): ServerCall {
+  return { ...caller, kind: 'frame', frame: JSON.stringify(frame), idempotencyKey };
+}
+
+/** With a key the message is the first and only one of a sender that the key stands for. */
+function numbering(isVolatile: boolean, key: string | null): { seq: number | null; options: object } {
+  if (isVolatile) return { seq: 0, options: {} };
+  return key === null ? { seq: null, options: {} } : { seq: 1, options: { first: 1 } };
+}
+
+function payload(data: unknown): [string, unknown] {
+  return data === undefined ? ['none', null] : ['json', data];
+}
+
+/** The answer of the only call. */
+function answerOf([answer]: ServerAnswer[], isVolatile = false): ApiAnswer {
+  if (answer?.status === 'ok') return { status: isVolatile ? 202 : 200, body: answer.result };
+  return answer === undefined ? refused('unknown_outcome') : refused(answer.code, answer.text);
+}
+
+export function refused(code: Code, message: string = CODES[code].text): ApiAnswer {
+  return { status: STATUS[code] ?? 500, body: { code, message } };
+}
+
+function sendAnswer(targets: string[], answers: ServerAnswer[], isVolatile: boolean): ApiAnswer {
+  const accepted: { to: string; id: unknown }[] = [];
+  const refused: { to: string; code: string }[] = [];
+  for (const [at, to] of targets.entries()) {
+    const answer = answers[at];
+    if (answer?.status === 'ok') {
+      const id: unknown = isVolatile ? null : Reflect.get(Object(answer.result), 'id');
+      accepted.push({ to, id: id ?? null });
+    } else {
+      refused.push({ to, code: answer?.code ?? 'unknown_outcome' });
+    }
+  }
+  // Nobody got it: the reason of the first says why.
+  if (accepted.length === 0) return answerOf(answers);
+  return { status: isVolatile ? 202 : 200, body: { accepted, refused } };
+}
+
+/** HTTP's word for our codes. */
+const STATUS: Partial<Record<Code, number>> = {
+  bad_frame: 400,
+  bad_parameter: 400,
+  bad_payload: 400,
+  invalid_token: 401,
+  forbidden: 403,
+  not_found: 404,
+  too_big: 413,
+  limit: 429,
+  rate_limited: 429,
+  internal_error: 500,
+  overloaded: 503,
+  unavailable: 503,
+  unknown_outcome: 504,
+};

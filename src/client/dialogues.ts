@@ -1,0 +1,70 @@
+// What goes on between clients for longer than a message: loaded when a page first opens or hears of it.
+import { GatewayError, ProtocolError } from '../protocol/errors.js';
+import type { ClientSideCodec, GatewayFrame } from '../protocol/frame.js';
+import { jsonClientCodec } from '../protocol/json-codec.js';
+import { msgpackClientCodec } from '../protocol/msgpack-codec.js';
+import type { DialogueClient, DialogueLink } from './dialogue-port.js';
+import type { Environment } from './environment.js';
+import type { Settings } from './options.js';
+import type { State, StateInfo } from './state.js';
+import { Streams } from './streams/streams.js';
+
+/** These know the frames of dialogues: those of a page's first file do not. */
+const CODECS = { msgpack: msgpackClientCodec, json: jsonClientCodec };
+
+export class Dialogues {
+  readonly streams: Streams;
+  readonly #codec: ClientSideCodec;
+  readonly #tell: (error: unknown) => void;
+  /** Whose dialogues these are; null while there is none. */
+  #session: string | null;
+
+  constructor(
+    client: DialogueClient,
+    link: DialogueLink,
+    { codec }: Pick<Settings, 'codec'>,
+    clock: Environment,
+    tell: (error: unknown) => void,
+  ) {
+    this.#codec = CODECS[codec];
+    this.#tell = tell;
+    this.#session = client.sessionId;
+    this.streams = new Streams({
+      link: () => link.welcome,
+      isOpen: () => link.open,
+      isCongested: () => link.congested,
+      clock,
+      put: (frame) => link.put(this.#codec.encodeClient(frame)),
+      tell,
+    });
+    client.on('state', (state, { code }) => this.#moved(state, code, client.sessionId));
+  }
+
+  /** A frame, or what the codec of a page's first file could not read. */
+  deliver(unit: GatewayFrame | string | Uint8Array): void {
+    const frame = typeof unit === 'string' || unit instanceof Uint8Array ? this.#read(unit) : unit;
+    if (frame !== null) this.streams.receive(frame);
+  }
+
+  #read(bytes: string | Uint8Array): GatewayFrame | null {
+    try {
+      return this.#codec.decodeGateway(bytes);
+    } catch (error) {
+      // A newer gateway may say things that this version does not know either.
+      if (!(error instanceof ProtocolError) || error.code !== 'unknown_type') this.#tell(error);
+      return null;
+    }
+  }
+
+  #moved(state: State, code: StateInfo['code'], session: string | null): void {
+    if (state === 'closed') {
+      this.#session = null;
+      this.streams.end(new GatewayError(code ?? 'closed'));
+    }
+    if (state !== 'connected') return;
+    if (this.#session === session) this.streams.resumed();
+    else if (this.#session !== null)
+      this.streams.end(new GatewayError('unknown_outcome', 'The session was lost.'));
+    this.#session = session;
+  }
+}

@@ -1,0 +1,103 @@
+// What one side of a stream writes: numbered, sent as far as the other side allows, kept until it has it.
+import { type Part, PARTS, type Payload } from '../../protocol/frame.js';
+import { STREAM_CHUNK_COST_BYTES, STREAM_CHUNK_LIMIT_BYTES } from '../../protocol/limits.js';
+
+export interface Chunk {
+  readonly offset: number;
+  readonly part: Part;
+  readonly payload: Payload;
+}
+
+/** What a chunk counts. */
+export function costOf({ data }: Payload): number {
+  return data.length + STREAM_CHUNK_COST_BYTES;
+}
+
+const LARGEST_COST = STREAM_CHUNK_LIMIT_BYTES + STREAM_CHUNK_COST_BYTES;
+
+export class SendFlow {
+  /** Not yet had by the other side, in order. */
+  readonly #chunks: Chunk[] = [];
+  /** Of them, how many were sent. */
+  #sent = 0;
+  #end = 0;
+  #upTo = 0;
+  #limit = 0;
+  /** How far beyond `upTo` it sends: halved where chunks get lost, for then the way is too narrow for more. */
+  #window = Infinity;
+  /** Until the other side has said where it stands, on this connection. */
+  isPaused = true;
+  isEnded = false;
+  isAnswered = false;
+  /** Bytes of payload that the other side has. */
+  ackedBytes = 0;
+
+  /** Bytes that have to be kept. */
+  get heldBytes(): number {
+    return this.#end - this.#upTo;
+  }
+
+  /** Whether the other side has everything, the end included. */
+  get isDone(): boolean {
+    return this.isEnded && this.#chunks.length === 0;
+  }
+
+  /** Whether something was sent that the other side is not known to have, or waits for its leave. */
+  get isWaiting(): boolean {
+    return this.#chunks.length > 0;
+  }
+
+  push(part: Part, payload: Payload): void {
+    this.#chunks.push({ offset: this.#end, part, payload });
+    this.#end += costOf(payload);
+    if (part !== PARTS.data) this.isEnded = true;
+    if (part === PARTS.answer) this.isAnswered = true;
+  }
+
+  /** The next one to send; null where there is none, or it has to wait. */
+  take(): Chunk | null {
+    const chunk = this.#chunks[this.#sent];
+    if (chunk === undefined || this.isPaused) return null;
+    const after = chunk.offset + costOf(chunk.payload);
+    const leave = Math.min(this.#limit, this.#upTo + this.#window);
+    if ((chunk.part === PARTS.data ? after : chunk.offset) > leave) return null;
+    this.#sent++;
+    return chunk;
+  }
+
+  /** The other side has everything up to there, and allows more; true where this is news. */
+  credited(upTo: number, limit: number): boolean {
+    const had = this.#upTo;
+    const isNews = upTo > had || limit > this.#limit;
+    this.#limit = Math.max(this.#limit, limit);
+    this.isPaused = false;
+    if (upTo <= had || upTo > this.#end) return isNews;
+    let gone = 0;
+    for (const chunk of this.#chunks) {
+      if (chunk.offset + costOf(chunk.payload) > upTo) break;
+      gone++;
+      this.ackedBytes += chunk.payload.data.length;
+      this.#upTo = chunk.offset + costOf(chunk.payload);
+    }
+    this.#chunks.splice(0, gone);
+    this.#sent = Math.max(0, this.#sent - gone);
+    this.#window += this.#upTo - had;
+    return isNews;
+  }
+
+  /** Chunks got lost: sends again what the other side has not. */
+  again(upTo: number): void {
+    const at = this.#chunks.findIndex(({ offset }) => offset >= upTo);
+    if (at < 0 || at >= this.#sent) return;
+    const next = this.#chunks[this.#sent];
+    const flight = (next?.offset ?? this.#end) - upTo;
+    this.#window = Math.max(LARGEST_COST, Math.min(this.#window, flight) / 2);
+    this.#sent = at;
+  }
+
+  /** The connection is gone, or the other side's was: what is on its way may be lost. */
+  rewind(upTo: number): void {
+    const at = this.#chunks.findIndex(({ offset }) => offset >= upTo);
+    if (at >= 0) this.#sent = Math.min(this.#sent, at);
+  }
+}

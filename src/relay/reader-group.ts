@@ -1,0 +1,129 @@
+// The readers of a stream to several: what all of them have, and what the slowest of them allows.
+import { STREAM_CHUNK_COST_BYTES, STREAM_CHUNK_LIMIT_BYTES } from '../protocol/limits.js';
+import type { SessionId } from '../protocol/ids.js';
+import type { Deadline, TimerWheel } from '../session/wheel.js';
+import type { Peer } from './stream-peer.js';
+
+export interface Reader extends Peer {
+  upTo: number;
+  limit: number;
+}
+
+/** Where a stream goes on without its slow readers: so long one may hold up the others, ms. */
+export const SLOW_READER_MS = 2_000;
+/** How often it looks for them, ms. */
+const LOOK_EVERY_MS = 500;
+/** After the opener came back on another worker: so long its readers may take to say where they stand, ms. */
+export const GATHER_MS = 4_000;
+/** Most readers of one stream in the memory of its opener's worker, about 300 bytes each. */
+export const READERS_LIMIT = 10_000;
+
+export interface ReaderGroupOptions {
+  drop: boolean;
+  /** The opener came back: its readers are there already, and say where they stand. */
+  gathers: boolean;
+  wheel: TimerWheel;
+  /** What all have, or may be sent, has changed. */
+  changed: () => void;
+  /** The stream goes on without this reader. */
+  tooSlow: (reader: Reader) => void;
+}
+
+export class ReaderGroup {
+  private readonly readers = new Map<SessionId, Reader>();
+  private deadline: Deadline;
+  private blockedMs = 0;
+  private isGathering: boolean;
+  private isClosed = false;
+  /** What all readers have. */
+  upTo = 0;
+  /** Up to where all readers take more. */
+  limit = 0;
+  /** Up to where the opener has sent. */
+  private sent = 0;
+
+  constructor(private readonly options: ReaderGroupOptions) {
+    this.isGathering = options.gathers;
+    this.deadline = options.wheel.in(options.gathers ? GATHER_MS : LOOK_EVERY_MS, () => {
+      this.look();
+    });
+  }
+
+  get size(): number {
+    return this.readers.size;
+  }
+  /** Who reads has everything from the beginning: nobody comes in later. */
+  get takesReaders(): boolean {
+    return (this.isGathering || this.sent === 0) && this.readers.size < READERS_LIMIT;
+  }
+  get gathers(): boolean {
+    return this.isGathering;
+  }
+
+  get(session: SessionId): Reader | undefined {
+    return this.readers.get(session);
+  }
+  all(): Iterable<Reader> {
+    return this.readers.values();
+  }
+
+  add(reader: Reader): void {
+    this.readers.set(reader.session, reader);
+    this.count();
+  }
+
+  remove(session: SessionId): void {
+    if (this.readers.delete(session)) this.count();
+  }
+
+  heard(reader: Reader, upTo: number, limit: number): void {
+    const isLast = reader.upTo <= this.upTo || reader.limit <= this.limit;
+    reader.upTo = Math.max(reader.upTo, upTo);
+    reader.limit = Math.max(reader.limit, limit);
+    // Only the slowest decide; with many readers most are not among them.
+    if (isLast) this.count();
+  }
+
+  passed(offset: number): void {
+    this.sent = Math.max(this.sent, offset);
+  }
+
+  close(): void {
+    this.isClosed = true;
+    this.deadline.cancel();
+  }
+
+  private count(): void {
+    if (this.isGathering || this.isClosed || this.readers.size === 0) return;
+    const { upTo, limit } = this;
+    this.upTo = this.limit = Infinity;
+    for (const reader of this.readers.values()) {
+      this.upTo = Math.min(this.upTo, reader.upTo);
+      this.limit = Math.min(this.limit, reader.limit);
+    }
+    if (upTo !== this.upTo || limit !== this.limit) this.options.changed();
+  }
+
+  private look(): void {
+    if (this.isGathering) {
+      this.isGathering = false;
+      this.count();
+    }
+    const isBlocked = this.limit - this.sent < STREAM_CHUNK_LIMIT_BYTES + STREAM_CHUNK_COST_BYTES;
+    this.blockedMs = isBlocked && this.sent > 0 ? this.blockedMs + LOOK_EVERY_MS : 0;
+    if (this.options.drop && this.blockedMs >= SLOW_READER_MS) this.dropSlow();
+    if (!this.isClosed)
+      this.deadline = this.options.wheel.in(LOOK_EVERY_MS, () => {
+        this.look();
+      });
+  }
+
+  /** Those who hold up others; where all are as slow, there is nobody to go on for. */
+  private dropSlow(): void {
+    const { limit } = this;
+    const readers = [...this.readers.values()];
+    if (!readers.some((reader) => reader.limit > limit)) return;
+    for (const reader of readers) if (reader.limit === limit) this.options.tooSlow(reader);
+    this.blockedMs = 0;
+  }
+}

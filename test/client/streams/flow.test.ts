@@ -1,0 +1,203 @@
+// Both flows of a stream over a way that loses, doubles and delays: each byte once, in order, never beyond the credit.
+import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { ReceiveFlow } from '../../../src/client/streams/receive-flow.js';
+import { type Chunk, costOf, SendFlow } from '../../../src/client/streams/send-flow.js';
+import { PARTS, type Payload } from '../../../src/protocol/frame.js';
+
+const WINDOW = 4096;
+
+const payloadOf = (bytes: number, mark: number): Payload => ({
+  encoding: 3,
+  data: new Uint8Array(bytes).fill(mark),
+});
+
+/** What may happen next, one by one. */
+type Move =
+  | { do: 'write'; bytes: number }
+  | { do: 'send' | 'carry' | 'lose' | 'double' | 'swap' | 'take' | 'tell' | 'hear' | 'deafen' | 'reconnect' };
+
+const move: fc.Arbitrary<Move> = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant('write' as const), bytes: fc.integer({ min: 0, max: 1500 }) }),
+  },
+  {
+    weight: 12,
+    arbitrary: fc.record({
+      do: fc.constantFrom(
+        ...(['send', 'send', 'carry', 'carry', 'carry', 'lose', 'double', 'swap'] as const),
+        ...(['take', 'take', 'tell', 'hear', 'deafen', 'reconnect'] as const),
+      ),
+    }),
+  },
+);
+
+class Lane {
+  readonly send = new SendFlow();
+  readonly receive = new ReceiveFlow(WINDOW);
+  readonly chunks: Chunk[] = [];
+  readonly credits: { upTo: number; limit: number; again: boolean }[] = [];
+  readonly queue: Payload[] = [];
+  readonly written: number[] = [];
+  readonly taken: number[] = [];
+  private marks = 0;
+
+  constructor() {
+    this.tell(false);
+  }
+
+  write(bytes: number): void {
+    // The application waits where too much is kept.
+    if (this.send.isEnded || this.send.heldBytes > 3 * WINDOW) return;
+    const mark = this.marks++ % 251;
+    this.send.push(PARTS.data, payloadOf(bytes, mark));
+    this.written.push(mark, bytes);
+  }
+
+  sendOne(): void {
+    const chunk = this.send.take();
+    if (chunk !== null) this.chunks.push(chunk);
+  }
+
+  carry(): void {
+    const chunk = this.chunks.shift();
+    if (chunk === undefined) return;
+    const { offset, part, payload } = chunk;
+    const arrival = this.receive.arrived(offset, costOf(payload), part);
+    expect(arrival).not.toBe('beyond');
+    if (arrival === 'gap') this.tell(true);
+    if (arrival !== 'new') return;
+    if (part === PARTS.data) this.queue.push(payload);
+    else this.receive.taken(costOf(payload));
+    if (this.receive.isDue) this.tell(false);
+  }
+
+  take(): void {
+    const payload = this.queue.shift();
+    if (payload === undefined) return;
+    this.receive.taken(costOf(payload));
+    this.taken.push(payload.data[0] ?? this.written[this.taken.length] ?? -1, payload.data.length);
+    if (this.receive.isDue) this.tell(false);
+  }
+
+  tell(again: boolean): void {
+    this.credits.push({ ...this.receive.tell(), again });
+  }
+
+  hear(): void {
+    const credit = this.credits.shift();
+    if (credit === undefined) return;
+    const wasPaused = this.send.isPaused;
+    this.send.credited(credit.upTo, credit.limit);
+    if (wasPaused) this.send.rewind(credit.upTo);
+    if (credit.again) this.send.again(credit.upTo);
+  }
+
+  /** All that is on its way is lost; both sides say where they stand. */
+  reconnect(): void {
+    this.chunks.length = this.credits.length = 0;
+    this.send.isPaused = true;
+    this.tell(false);
+  }
+
+  check(): void {
+    const waiting = this.queue.reduce((sum, payload) => sum + costOf(payload), 0);
+    expect(waiting).toBeLessThanOrEqual(WINDOW);
+    expect(this.taken).toEqual(this.written.slice(0, this.taken.length));
+  }
+}
+
+test('flows lose and double no byte, keep the order and the window, and come to their end', () => {
+  fc.assert(
+    fc.property(fc.array(move, { maxLength: 300 }), (moves) => {
+      const lane = new Lane();
+      for (const step of moves) {
+        switch (step.do) {
+          case 'write':
+            lane.write(step.bytes);
+            break;
+          case 'send':
+            lane.sendOne();
+            break;
+          case 'carry':
+            lane.carry();
+            break;
+          case 'lose':
+            lane.chunks.shift();
+            break;
+          case 'double':
+            if (lane.chunks[0] !== undefined) lane.chunks.push(lane.chunks[0]);
+            break;
+          case 'swap':
+            lane.chunks.reverse();
+            break;
+          case 'take':
+            lane.take();
+            break;
+          case 'tell':
+            lane.tell(false);
+            break;
+          case 'hear':
+            lane.hear();
+            break;
+          case 'deafen':
+            lane.credits.shift();
+            break;
+          case 'reconnect':
+            lane.reconnect();
+            break;
+        }
+        lane.check();
+      }
+      // From here on nothing is lost: everything arrives in a bounded number of steps.
+      lane.send.push(PARTS.end, payloadOf(0, 0));
+      for (let round = 0; round < 500 && !lane.send.isDone; round++) {
+        lane.reconnect();
+        for (let i = 0; i < 20; i++) {
+          lane.hear();
+          lane.sendOne();
+          lane.carry();
+          lane.take();
+        }
+      }
+      expect(lane.send.isDone).toBe(true);
+      expect(lane.taken).toEqual(lane.written);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('a chunk beyond the credit is told from one that is only early', () => {
+  const receive = new ReceiveFlow(WINDOW);
+  receive.tell();
+  expect(receive.arrived(100, 200, PARTS.data)).toBe('gap');
+  expect(receive.arrived(0, WINDOW, PARTS.data)).toBe('new');
+  expect(receive.arrived(WINDOW, 1, PARTS.data)).toBe('beyond');
+  // The end needs no credit of its own.
+  expect(receive.arrived(WINDOW, 64, PARTS.end)).toBe('new');
+  expect(receive.arrived(WINDOW + 64, 64, PARTS.data)).toBe('old');
+  receive.taken(64);
+  receive.tell();
+  expect(receive.arrived(WINDOW + 64, 64, PARTS.answer)).toBe('new');
+  expect(receive.isAnswered).toBe(true);
+});
+
+test('a sender whose chunks get lost sends fewer of them at once, and more again as they arrive', () => {
+  const send = new SendFlow();
+  const cost = 32 * 1024 + 64;
+  for (let i = 0; i < 64; i++) send.push(PARTS.data, payloadOf(32 * 1024, i));
+  send.credited(0, 64 * cost);
+  const burst = (): number => {
+    let sent = 0;
+    while (send.take() !== null) sent++;
+    return sent;
+  };
+  expect(burst()).toBe(64);
+  send.again(0);
+  expect(burst()).toBe(32);
+  send.again(0);
+  expect(burst()).toBe(16);
+  send.credited(16 * cost, 64 * cost);
+  expect(burst()).toBe(32);
+});
