@@ -5,7 +5,15 @@ import { basename, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { minify } from 'terser';
 import { INTERNAL_NAMES, refuseQuotedNames } from './internal-names.mjs';
-import { slimCodes, slimFrames, withoutTexts } from './slim-sources.mjs';
+import {
+  lateTables,
+  slimCodes,
+  slimErrors,
+  slimFrames,
+  slimMsgpack,
+  withoutTexts,
+  withPlainPrivates,
+} from './slim-sources.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const src = join(root, 'src');
@@ -16,7 +24,7 @@ const LAZY = {
   'client/compression.ts': ['deflate', 'inflate'],
   // With codecs that know its frames: those of the entry do not.
   'client/dialogues.ts': ['Dialogues'],
-  'client/late.ts': ['CallDesk', 'Responder', 'Verbs'],
+  'client/late.ts': ['CallDesk', 'Responder', 'Verbs', 'watchNetwork'],
   'client/rtc/rtc.ts': [
     'GatewaySignaling',
     'LoopbackSignaling',
@@ -34,10 +42,12 @@ const LAZY = {
  */
 const SHARED = {
   'client/withdrawal.ts': ['onWithdrawal'],
-  'protocol/codes.ts': ['CODES'],
+  'protocol/codes.ts': ['CODES', 'addCodes'],
   'protocol/errors.ts': ['ProtocolError', 'GatewayError'],
+  'protocol/frame.ts': ['addFrames'],
   'protocol/format-client-frame.ts': ['formatClientFrame'],
-  'protocol/msgpack-reader.ts': ['decodeMsgpack'],
+  'protocol/msgpack-reader.ts': ['decodeMsgpack', 'UTF8'],
+  'protocol/msgpack-writer.ts': ['Writer', 'isWritableInteger'],
   'protocol/parse-gateway-frame.ts': ['parseGatewayFrame'],
 };
 const PUBLIC = ['Client', 'ProtocolError', 'GatewayError'];
@@ -60,7 +70,7 @@ const forBrowsers = (withDialogues) => ({
       contents: 'export const platformWebSocket = () => WebSocket;',
     }));
     onLoad({ filter: /[\\/]protocol[\\/]codes\.ts$/ }, async ({ path }) => ({
-      contents: await slimCodes(path),
+      contents: await slimCodes(path, { withDialogues }),
       loader: 'ts',
     }));
     if (!withDialogues)
@@ -71,8 +81,16 @@ const forBrowsers = (withDialogues) => ({
       contents: await slimFrames(path, { withDialogues }),
       loader: 'ts',
     }));
+    onLoad({ filter: /[\\/]protocol[\\/]errors\.ts$/ }, ({ path }) => ({
+      contents: slimErrors(path),
+      loader: 'ts',
+    }));
+    onLoad({ filter: /[\\/]protocol[\\/]msgpack-(reader|writer)\.ts$/ }, ({ path }) => ({
+      contents: withPlainPrivates(slimMsgpack(path)),
+      loader: 'ts',
+    }));
     onLoad({ filter: /[\\/]src[\\/](client|protocol)[\\/]/ }, ({ path }) => {
-      const contents = withoutTexts(path);
+      const contents = withPlainPrivates(withoutTexts(path));
       refuseQuotedNames(contents);
       return { contents, loader: 'ts' };
     });
@@ -100,7 +118,7 @@ const fromEntry = (withDialogues) => ({
 /** Of the shortened names, those that streams share with the platform, or that stand in their frames. */
 const NOT_IN_DIALOGUES = ['drop', 'start', 'write'];
 
-const shortened = (names) => new RegExp(`^(${names.join('|')})$`);
+const shortened = (names) => new RegExp(`^(private\\$\\d+|${names.join('|')})$`);
 
 /** What is for the lazy files alone has a short name in client.js. */
 function exportedAs(name) {
@@ -124,7 +142,7 @@ const options = {
 };
 
 async function buildEntry() {
-  const exports = { 'client/index.ts': ['Client'], ...SHARED };
+  const exports = { ...SHARED, 'client/index.ts': ['Client'] };
   const stdin = reexporting(exports, exportedAs);
   return build({ ...options, mangleCache: {}, stdin, plugins: [forBrowsers(false)] });
 }
@@ -132,6 +150,8 @@ async function buildEntry() {
 /** `mangleCache`: the short names that the entry uses. */
 async function buildLazy(module, mangleCache) {
   const stdin = reexporting({ [module]: LAZY[module] });
+  if (module === 'client/late.ts')
+    stdin.contents += await lateTables(join(src, 'protocol/frame.ts'), join(src, 'protocol/codes.ts'));
   const withDialogues = module === 'client/dialogues.ts';
   const names = INTERNAL_NAMES.filter((name) => !withDialogues || !NOT_IN_DIALOGUES.includes(name));
   const plugins = [fromEntry(withDialogues), forBrowsers(withDialogues)];

@@ -10,7 +10,7 @@ import { type AdminServer, startAdminServer } from './admin/server.js';
 import { type Config, serializeConfig, WORKER_ENV } from './config.js';
 import { handOnFrom } from './handovers.js';
 import { createLog } from './log.js';
-import { CODES } from './protocol/codes.js';
+import { type Code, CODES, isCode } from './protocol/codes.js';
 import type { ClientId, WorkerId } from './protocol/ids.js';
 import { StoreServer } from './relay/store-link.js';
 import { MemoryStore } from './session/store/memory-store.js';
@@ -290,7 +290,7 @@ class Supervisor implements Primary {
         this.answer(message.id, null);
         return;
       case 'revoked':
-        this.answer(message.id, message.done);
+        this.answer(message.id, message.refusal);
         return;
       case 'located':
         this.answer(message.id, message.places);
@@ -461,10 +461,13 @@ class Supervisor implements Primary {
     return calls.map(() => ({ status: 'refused', code, text: CODES[code].text }));
   }
 
-  private async revoke(revocation: Revocation): Promise<boolean> {
+  private async revoke(revocation: Revocation): Promise<Code | null> {
     const forked = [...this.forked.values()].find(({ state }) => state === 'ready');
-    if (forked === undefined) return false;
-    return (await this.ask(forked, (id) => ({ type: 'revoke', id, revocation }))) === true;
+    if (forked === undefined) return 'unavailable';
+    const refusal = await this.ask(forked, (id) => ({ type: 'revoke', id, revocation }));
+    if (refusal === null) return null;
+    // Without an answer in time it may be done.
+    return isCode(refusal) ? refusal : 'unavailable';
   }
 
   private ask(forked: Forked, question: (id: number) => ToWorker): Promise<unknown> {

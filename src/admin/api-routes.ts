@@ -43,8 +43,8 @@ export interface ApiSource {
   /** Null where the store cannot be reached now. */
   locate(client: ClientId): Promise<SessionPlace[] | null>;
   workers(): { id: string; pid: number; state: string }[];
-  /** False where the store cannot be reached now. */
-  revoke(revocation: Revocation): Promise<boolean>;
+  /** Resolves with why not; null where it is done. */
+  revoke(revocation: Revocation): Promise<Code | null>;
   /** Longest life of a token, s. */
   readonly tokensLiveS: number;
 }
@@ -299,7 +299,10 @@ const revocations = route({
       beforeMs: before * 1000,
       untilMs: nowMs + ttlS * 1000,
     };
-    return (await source.revoke(revocation)) ? { status: 200, body: revocation } : refused('unavailable');
+    const refusal = await source.revoke(revocation);
+    if (refusal === null) return { status: 200, body: revocation };
+    // Full: to come again soon does not help, and is not what 429 should make a program do.
+    return refusal === 'limit' ? { ...refused('limit'), status: 507 } : refused(refusal);
   },
 });
 

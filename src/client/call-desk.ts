@@ -4,7 +4,7 @@ import type { CallOptions, Made } from './call-options.js';
 import type { CallQueue } from './call-queue.js';
 import type { Receipt } from './deliveries.js';
 import { Flight, type FlightPort } from './flight.js';
-import type { LoadingPayload } from './payloads.js';
+import type { LoadingPayload } from './payload-encoder.js';
 import type { CallFrame, PendingCall } from './pending-call.js';
 import { type AnswerTo, readAnswer } from './results.js';
 import { onWithdrawal } from './withdrawal.js';

@@ -13,6 +13,11 @@ export interface CallOptions {
 /** For calls that nobody made, and that nobody could make again. */
 export const PATIENT: CallOptions = { whenOffline: 'queue' };
 
+export interface JoinOptions extends CallOptions {
+  /** So many of the room's last messages come first, at most 1000; default none. */
+  history?: number;
+}
+
 export interface PageOptions extends CallOptions {
   /** Where the page before it ended; null for the first. */
   cursor?: string | null;

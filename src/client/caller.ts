@@ -1,20 +1,21 @@
 // What rooms and the responder have of the client: to make calls, and to tell what no promise can.
 import type { ClientFrame } from '../protocol/frame.js';
-import type { CallOptions, Made, MessageCallOptions } from './call-options.js';
-import type { EncodedPayload } from './payloads.js';
+import type { CallOptions, Made } from './call-options.js';
 import type { Verbs } from './verbs.js';
 
+/** How a call is made with the code for it. `data` are those of the application, as they were when it made the call. */
+export type Make<Options extends CallOptions, Result> = (
+  verbs: Verbs,
+  options: Made<Options>,
+  data: unknown,
+) => Promise<Result>;
+
 export interface Caller {
-  call<Options extends CallOptions, Result>(
+  /** `timeoutMs`: the longest wait. */
+  call<Options extends CallOptions & { volatile?: boolean }, Result>(
     options: Options | undefined,
-    make: (verbs: Verbs, options: Made<Options>) => Promise<Result>,
-  ): Promise<Result>;
-  /** A call that carries data. */
-  callWith<Options extends MessageCallOptions, Result>(
-    data: unknown,
-    options: Options | undefined,
-    make: (verbs: Verbs, options: Made<Options>, payload: EncodedPayload) => Promise<Result>,
-    /** Longest wait, ms. */
+    make: Make<Options, Result>,
+    data?: unknown,
     timeoutMs?: number,
   ): Promise<Result>;
   /** False where there is no connection. */

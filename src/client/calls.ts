@@ -1,13 +1,13 @@
 // Calls as the application makes them: they wait, in order and bounded, until the code that writes them is there.
 import type { GatewayError } from '../protocol/errors.js';
-import { NO_PAYLOAD } from '../protocol/payload.js';
 import type { CallDesk, CallDeskPort } from './call-desk.js';
 import type { CallOptions, Made } from './call-options.js';
+import type { Make } from './caller.js';
 import { CallQueue, type QueuePort, type WaitingCall } from './call-queue.js';
 import type * as late from './late.js';
 import type { LateCode } from './late-code.js';
-import type { EncodedPayload } from './payloads.js';
 import type { PendingCall } from './pending-call.js';
+import { snapshotOf } from './snapshot.js';
 import type { Verbs, VerbsPort } from './verbs.js';
 import { onWithdrawal } from './withdrawal.js';
 
@@ -20,14 +20,9 @@ export type Wire = CallDeskPort['wire'] & QueuePort['wire'];
 export interface CallsPort extends Omit<CallDeskPort, 'queue'>, VerbsPort {
   readonly wire: Wire;
   readonly code: LateCode;
+  /** Once, when it is there. */
+  onCode(code: typeof late): void;
 }
-
-/** How a call is made with the code for it. `payload` is what it carries, with the data as they were when it was made. */
-type Make<Options extends CallOptions, Result> = (
-  verbs: Verbs,
-  options: Made<Options>,
-  payload: EncodedPayload,
-) => Promise<Result>;
 
 /** A call whose code is on its way. */
 interface EarlyCall extends WaitingCall {
@@ -57,13 +52,13 @@ export class Calls {
   run<Options extends CallOptions & { volatile?: boolean }, Result>(
     given: Options = {} as Options,
     make: Make<Options, Result>,
-    payload: EncodedPayload = NO_PAYLOAD,
+    data?: unknown,
     timeoutMs?: number,
   ): Promise<Result> {
     const { environment, settings } = this.#port;
     // What is volatile and waits is no longer what it was.
     const whenOffline = given.whenOffline ?? (given.volatile ? 'fail' : settings.whenOffline);
-    // The application may change its options, and write into its bytes, before the call is made.
+    // The application may change its options, and its data below, before the call is made.
     const options: Made<Options> = {
       ...given,
       timeoutMs,
@@ -71,15 +66,15 @@ export class Calls {
       patient: whenOffline === 'queue',
     };
     this.load();
-    if (this.#verbs !== null) return make(this.#verbs, options, payload);
-    const kept = 'ready' in payload ? payload : { ...payload, data: payload.data.slice() };
+    if (this.#verbs !== null) return make(this.#verbs, options, data);
     return new Promise((resolve, reject) => {
+      const snapshot = snapshotOf(data);
       const call: EarlyCall = {
-        bytes: 'ready' in kept ? kept.bytes : kept.data.length,
+        bytes: snapshot.bytes,
         patient: options.patient,
         make(verbs) {
           stop();
-          resolve(make(verbs, options, kept));
+          resolve(make(verbs, options, snapshot.data));
         },
         fail(error) {
           stop();
@@ -118,15 +113,17 @@ export class Calls {
     this.#early.isFull = this.#isLoading = false;
   }
 
-  #open({ CallDesk, Verbs }: typeof late): void {
+  #open(code: typeof late): void {
     // A client that was closed meanwhile may have asked twice.
     if (this.desk !== null) return;
+    const { CallDesk, Verbs } = code;
     const queue = new CallQueue<PendingCall>(this.#port);
     const desk = (this.desk = new CallDesk({ ...this.#port, queue }));
     const verbs = (this.#verbs = new Verbs(desk, this.#port));
     for (const call of this.#early.takeAll()) call.make(verbs);
     queue.isFull ||= this.#early.isFull;
     desk.flush();
+    this.#port.onCode(code);
   }
 
   /** Without a connection it is tried again with the next one. */

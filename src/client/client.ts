@@ -11,7 +11,6 @@ import {
   type RequestOptions,
   type SendOptions,
 } from './call-options.js';
-import type { Caller } from './caller.js';
 import { Calls } from './calls.js';
 import type { Dialogues } from './dialogues.js';
 import { type Environment, REAL_ENVIRONMENT } from './environment.js';
@@ -76,8 +75,7 @@ export class Client<Events extends object = DefaultEvents> {
   readonly #port: RoomPort = {
     dialogues: (run) => this.#dialogues(run),
     rooms: this.#rooms,
-    call: (options, make) => this.#calls.run(options, make),
-    callWith: (...call) => this.#callWith(...call),
+    call: (...call) => this.#calls.run(...call),
     tryWrite: (frame) => this.#tryWrite(frame),
     report: this.#report,
   };
@@ -93,7 +91,8 @@ export class Client<Events extends object = DefaultEvents> {
     const settings = settingsOf(options);
     this.#settings = settings;
     this.#environment = environment;
-    this.#payloads = new Payloads(settings.compressAboveBytes);
+    const compression = new Lazy(() => import('./compression.js'));
+    this.#payloads = new Payloads(compression);
     this.#intake = new Intake(this.#payloads, {
       rooms: this.#rooms,
       write: this.#port.tryWrite,
@@ -125,6 +124,8 @@ export class Client<Events extends object = DefaultEvents> {
       settings,
       environment,
       code: this.#late,
+      onCode: ({ watchNetwork }) => this.#link.useHints(watchNetwork),
+      compression,
       decode: (...payload) => this.#payloads.decode(...payload),
       report: this.#report,
       onDrain: () => this.#listeners.emit('drain'),
@@ -193,10 +194,10 @@ export class Client<Events extends object = DefaultEvents> {
     options?: SendOptions,
   ): Promise<SendResult> {
     const target = typeof to === 'string' ? to : [...to];
-    return this.#callWith(
-      data,
+    return this.#calls.run(
       options,
-      (verbs, made, payload) => verbs.send(target, event, payload, made),
+      (verbs, made, copy) => verbs.send(target, event, copy, made),
+      data,
       options?.delivered ? options.timeoutMs : undefined,
     );
   }
@@ -207,7 +208,7 @@ export class Client<Events extends object = DefaultEvents> {
     data: DataOf<Events, E>,
     options?: BroadcastOptions,
   ): Promise<void> {
-    return this.#callWith(data, options, (verbs, made, payload) => verbs.broadcast(event, payload, made));
+    return this.#calls.run(options, (verbs, made, copy) => verbs.broadcast(event, copy, made), data);
   }
 
   /** Calls `handler` for each message of `event` to this client, or of every event for `*`. Returns a function that removes it. */
@@ -227,10 +228,10 @@ export class Client<Events extends object = DefaultEvents> {
     data: DataOf<Events, E>,
     options?: RequestOptions,
   ): Promise<ResultOf<Events, E>> {
-    const answer = this.#callWith(
-      data,
+    const answer = this.#calls.run(
       options,
-      (verbs, made, payload) => verbs.request(to, event, payload, made),
+      (verbs, made, copy) => verbs.request(to, event, copy, made),
+      data,
       Math.min(options?.timeoutMs ?? this.#settings.requestTimeoutMs, REQUEST_TIMEOUT_LIMIT_MS),
     );
     // The other side's application decides what it answers, as with every message.
@@ -284,8 +285,10 @@ export class Client<Events extends object = DefaultEvents> {
 
   /** Leaves every room. */
   leaveAll(options?: CallOptions): Promise<void> {
-    for (const room of this.#rooms.values()) room.forget();
-    return this.#calls.run(options, (verbs, made) => verbs.leaveAll(made));
+    return this.#calls.run(options, (verbs, made) => {
+      this.#forgetRooms();
+      return verbs.leaveAll(made);
+    });
   }
 
   /** One page of the clients that are online and whose ids begin with `prefix`; 100 unless `limit` (at most 1000) says otherwise. */
@@ -339,10 +342,6 @@ export class Client<Events extends object = DefaultEvents> {
     return this.#link.open;
   }
 
-  /** The data are encoded at once: the application may change them before the call is made. */
-  #callWith: Caller['callWith'] = async (data, options, make, timeoutMs) =>
-    this.#calls.run(options, make, this.#payloads.encode(data), timeoutMs);
-
   #welcomed(previous: string | null, welcome: Welcome, beginning: Beginning): void {
     const isResumed = beginning === 'resumed';
     const { desk } = this.#calls;
@@ -357,8 +356,12 @@ export class Client<Events extends object = DefaultEvents> {
       this.#listeners.emit('stateLost', { previous: previous ?? '', current: welcome.session });
   }
 
-  #ended(error: GatewayError, isTold: boolean): void {
+  #forgetRooms(): void {
     for (const room of this.#rooms.values()) room.forget();
+  }
+
+  #ended(error: GatewayError, isTold: boolean): void {
+    this.#forgetRooms();
     // Whoever is sent away does not know what became of the calls in flight; whoever closes does not ask.
     if (error.code !== 'closed') this.#calls.lost();
     this.#calls.end(error);

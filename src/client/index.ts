@@ -5,6 +5,7 @@ export type { BackoffRange } from './backoff.js';
 export type {
   BroadcastOptions,
   CallOptions,
+  JoinOptions,
   MessageCallOptions,
   PageOptions,
   PublishOptions,

@@ -17,7 +17,7 @@ import { Connection } from './connection.js';
 import type { Environment } from './environment.js';
 import { findWebSocket } from './find-websocket.js';
 import { Lazy } from './lazy.js';
-import { watchNetwork } from './network-hints.js';
+import type { WatchNetwork } from './network-hints.js';
 import type { Settings } from './options.js';
 import { canMove, type State, type StateInfo } from './state.js';
 import { TokenSource } from './token-source.js';
@@ -81,6 +81,8 @@ export class Link {
   #cancelDeadline: () => void = () => {};
   #cancelRetry: (() => void) | null = null;
   #cancelRenewal: () => void = () => {};
+  /** Null until there is code for it. */
+  #watchNetwork: WatchNetwork | null = null;
   #stopHints: () => void = () => {};
   #offline = false;
   #farewell: Promise<void> = Promise.resolve();
@@ -168,7 +170,21 @@ export class Link {
     this.#failures = 0;
     this.#resume = null;
     this.#offline = false;
-    this.#stopHints = watchNetwork({
+    this.#move('connecting');
+    this.#takeHints();
+    this.#port.onState('connecting', NOTHING);
+    void this.#dial();
+  }
+
+  /** From now on it goes by what the browser says of the network. */
+  useHints(watchNetwork: WatchNetwork): void {
+    this.#watchNetwork = watchNetwork;
+    if (this.#state !== 'idle' && this.#state !== 'closed') this.#takeHints();
+  }
+
+  #takeHints(): void {
+    if (this.#watchNetwork === null) return;
+    this.#stopHints = this.#watchNetwork({
       online: () => {
         this.#offline = false;
         this.#hurry();
@@ -176,9 +192,6 @@ export class Link {
       offline: () => (this.#offline = true),
       visible: () => this.#hurry(),
     });
-    this.#move('connecting');
-    this.#port.onState('connecting', NOTHING);
-    void this.#dial();
   }
 
   /** The network may be back: no more waiting, and an old connection has to show that it lives. */

@@ -7,6 +7,8 @@ export interface NetworkHints {
   visible(): void;
 }
 
+export type WatchNetwork = (hints: NetworkHints) => () => void;
+
 /** Listens where there is something to listen to (not in Node); the returned function stops. */
 export function watchNetwork(hints: NetworkHints): () => void {
   const stopped = new AbortController();

@@ -26,9 +26,7 @@ export class Responder {
     try {
       if (handler === undefined) throw new GatewayError('no_handler');
       const result = await handler(data, from, info);
-      await this.#caller.callWith(result, PATIENT, (verbs, options, payload) =>
-        verbs.reply(handle, payload, options),
-      );
+      await this.#caller.call(PATIENT, (verbs, made, copy) => verbs.reply(handle, copy, made), result);
     } catch (error) {
       await this.refuse(handle, error);
     }

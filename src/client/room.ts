@@ -1,22 +1,16 @@
 // One room as the application sees it: join, publish, listen, and who is in it.
-import type { Since } from '../protocol/frame.js';
 import type { RoomName } from '../protocol/ids.js';
-import { type CallOptions, type PageOptions, PATIENT, type PublishOptions } from './call-options.js';
+import type { CallOptions, JoinOptions, PageOptions, PublishOptions } from './call-options.js';
 import type { Caller } from './caller.js';
 import type { Dialogues } from './dialogues.js';
 import type { DataOf, EventOf, MessageHandler, MessageInfo, PresenceChange, Sender } from './events.js';
 import { emitMessage, Listeners, type MessageEvents } from './listeners.js';
-import { HISTORY_LIMIT } from '../protocol/limits.js';
 import type { ReadRoom } from './intake.js';
+import type { Membership, MemberRoom } from './membership.js';
 import type { BroadcastStream } from './streams/broadcast.js';
 import type { OpenBroadcastOptions } from './streams/streams.js';
 import { Reader } from './reader.js';
 import type { Accepted, MembersPage } from './results.js';
-
-export interface JoinOptions extends CallOptions {
-  /** So many of the room's last messages come first, at most 1000; default none. */
-  history?: number;
-}
 
 /** What a room has of its client. */
 export interface RoomPort extends Caller {
@@ -31,17 +25,12 @@ export interface RoomEvents extends ReadRoom {
   restore(kept: readonly string[]): void;
 }
 
-export class Room<Events extends object = Record<string, unknown>> implements RoomEvents {
+export class Room<Events extends object = Record<string, unknown>> implements RoomEvents, MemberRoom {
   readonly #port: RoomPort;
-  #joined = false;
-  /** Counts joins and leaves, so that a late answer does not undo what was asked after it. */
-  #turn = 0;
-  /** Where the last join began to read. */
-  #since: Since = null;
+  /** Null until it is first joined. */
+  #membership: Membership | null = null;
   /** @internal */
   reader = new Reader();
-  /** What the gateway was last told about presence events. */
-  #watched = false;
   readonly #messages: Listeners<MessageEvents>;
   readonly #presence: Listeners<{ presence: [PresenceChange] }>;
 
@@ -57,28 +46,24 @@ export class Room<Events extends object = Record<string, unknown>> implements Ro
 
   /** Whether this session is in the room as far as the client knows. */
   get joined(): boolean {
-    return this.#joined;
+    return this.#membership?.joined ?? false;
   }
 
   /** Idempotent. After a lost session the client joins again by itself. Rejects with `forbidden` or `not_found`, `limit`, `unavailable`. */
-  async join(options: JoinOptions = {}): Promise<void> {
-    const turn = ++this.#turn;
-    this.#since = options.history ?? null;
-    this.#keep();
-    try {
-      await this.#join(this.#since, options);
-      if (turn !== this.#turn) return;
-      this.#joined = true;
-      this.#watched = false;
-    } finally {
-      this.#sync();
-    }
+  join(options?: JoinOptions): Promise<void> {
+    return this.#port.call(options, (verbs, made) => {
+      this.#membership ??= verbs.membershipOf(this, this.#port.report);
+      return this.#membership.join(made);
+    });
   }
 
   /** Idempotent. */
   leave(options?: CallOptions): Promise<void> {
-    this.forget();
-    return this.#port.call(options, (verbs, made) => verbs.leave(this.name, made));
+    // A join that was called before the code for it was there has begun by then.
+    return this.#port.call(options, (verbs, made) => {
+      this.forget();
+      return verbs.leave(this.name, made);
+    });
   }
 
   /** Resolves when the gateway has accepted the message, which is then kept and comes once. Rejects with `not_joined`, `forbidden`, `too_big`, `unknown_outcome`, … */
@@ -87,9 +72,7 @@ export class Room<Events extends object = Record<string, unknown>> implements Ro
     data: DataOf<Events, E>,
     options?: PublishOptions,
   ): Promise<Accepted> {
-    return this.#port.callWith(data, options, (verbs, made, payload) =>
-      verbs.publish(this.name, event, payload, made),
-    );
+    return this.#port.call(options, (verbs, made, copy) => verbs.publish(this.name, event, copy, made), data);
   }
 
   /**
@@ -134,61 +117,39 @@ export class Room<Events extends object = Record<string, unknown>> implements Ro
 
   /** @internal The session leaves, or is gone for good. */
   forget(): void {
-    this.#turn++;
-    this.#joined = false;
-    this.#watched = false;
+    this.#membership?.forget();
     this.reader = new Reader();
-    this.#sync();
+    this.sync();
   }
 
-  /** @internal Brings a new connection to where the old one was, given the rooms that the gateway still knows of. */
+  /** @internal */
   restore(kept: readonly string[]): void {
-    if (!this.#joined) return;
-    const turn = this.#turn;
-    const isKept = kept.includes(this.name);
-    const failed = (error: unknown): void => {
-      // Left, closed or joined again meanwhile: then nobody needs to know.
-      if (turn !== this.#turn) return;
-      this.#joined = isKept;
-      this.#port.report(error);
-    };
-    const { cursor } = this.reader;
-    if (!isKept || (cursor === undefined && this.#since !== null)) {
-      // Before the room's first message: all that it has now is new.
-      this.#join(cursor === undefined ? this.#since : (cursor ?? HISTORY_LIMIT), PATIENT).catch(failed);
-    }
-    this.#watched = false;
-    this.#sync(failed);
+    this.#membership?.restore(kept);
   }
 
-  async #join(since: Since, options: CallOptions): Promise<void> {
-    const { reader } = this;
-    const position = await this.#port.call(options, (verbs, made) => verbs.join(this.name, since, made));
-    // A message may have come before the answer, and is further on.
-    if (reader.cursor === undefined) reader.cursor = position;
+  /** @internal */
+  get wantsPresence(): boolean {
+    return !this.#presence.empty;
+  }
+
+  /** @internal */
+  keep(): void {
+    const { rooms } = this.#port;
+    if (!rooms.has(this.name)) rooms.set(this.name, this);
+  }
+
+  /** @internal */
+  sync(): void {
+    if (this.joined) this.#membership?.watch();
+    else if (this.#presence.empty && this.#messages.empty) this.#port.rooms.delete(this.name);
   }
 
   #listen(remove: () => void): () => void {
-    this.#keep();
-    this.#sync();
+    this.keep();
+    this.sync();
     return () => {
       remove();
-      this.#sync();
+      this.sync();
     };
-  }
-
-  #keep(): void {
-    if (!this.#port.rooms.has(this.name)) this.#port.rooms.set(this.name, this);
-  }
-
-  /** Has the gateway tell of presence while somebody listens, and the client forget a room that is left and not listened to. */
-  #sync(failed: (error: unknown) => void = this.#port.report): void {
-    const wanted = !this.#presence.empty;
-    if (!this.#joined) {
-      if (!wanted && this.#messages.empty) this.#port.rooms.delete(this.name);
-    } else if (wanted !== this.#watched) {
-      this.#watched = wanted;
-      this.#port.call(PATIENT, (verbs, made) => verbs.watch(this.name, wanted, made)).catch(failed);
-    }
   }
 }

@@ -23,7 +23,11 @@ import type {
   SendOptions,
 } from './call-options.js';
 import type { Receipt } from './deliveries.js';
-import type { EncodedPayload } from './payloads.js';
+import type { Environment } from './environment.js';
+import { type MemberRoom, Membership, type MembershipCalls } from './membership.js';
+import type { Settings } from './options.js';
+import { encode, type EncodedPayload } from './payload-encoder.js';
+import type { CompressionCode } from './payloads.js';
 import type { CallFrame } from './pending-call.js';
 import type { Accepted, AnswerTo, ClientsPage, MembersPage, SendResult } from './results.js';
 
@@ -31,11 +35,14 @@ import type { Accepted, AnswerTo, ClientsPage, MembersPage, SendResult } from '.
 type Carrier = Extract<CallFrame, { payload: Payload }>;
 
 export interface VerbsPort {
+  readonly settings: Settings;
+  readonly environment: Environment;
+  readonly compression: CompressionCode;
   /** Nobody got a message in time, and no promise tells. */
   onExpired(message: { to: string; event: string; id: string | null }): void;
 }
 
-export class Verbs {
+export class Verbs implements MembershipCalls {
   readonly #desk: CallDesk;
   readonly #port: VerbsPort;
 
@@ -52,9 +59,10 @@ export class Verbs {
   async send(
     to: string | readonly string[],
     event: string,
-    payload: EncodedPayload,
+    data: unknown,
     options: Made<SendOptions>,
   ): Promise<SendResult> {
+    const payload = this.#encode(data);
     if (typeof to === 'string') return this.#sendTo(to, event, payload, options);
     const targets = [...new Set(to)];
     if (options.volatile) return this.#sendTo(targets, event, payload, options);
@@ -98,10 +106,10 @@ export class Verbs {
     return accepted;
   }
 
-  publish(
+  async publish(
     room: RoomName,
     event: string,
-    payload: EncodedPayload,
+    data: unknown,
     options: Made<PublishOptions>,
   ): Promise<Accepted> {
     const { except, self } = options;
@@ -109,32 +117,36 @@ export class Verbs {
     const frame: PublishFrame = { ...message('publish', event, options), seq, room };
     if (except !== undefined) frame.options.except = [...except] as ClientId[];
     if (self !== undefined) frame.options.self = self;
-    return this.#carry(frame, payload, options);
+    return this.#carry(frame, this.#encode(data), options);
   }
 
-  broadcast(event: string, payload: EncodedPayload, options: Made<BroadcastOptions>): Promise<void> {
+  async broadcast(event: string, data: unknown, options: Made<BroadcastOptions>): Promise<void> {
     const frame: BroadcastFrame = message('broadcast', event, options);
-    return this.#carry(frame, payload, options);
+    return this.#carry(frame, this.#encode(data), options);
   }
 
-  request(
-    to: string,
-    event: string,
-    payload: EncodedPayload,
-    options: Made<RequestOptions>,
-  ): Promise<unknown> {
+  async request(to: string, event: string, data: unknown, options: Made<RequestOptions>): Promise<unknown> {
     const { timeoutMs = REQUEST_TIMEOUT_LIMIT_MS } = options;
     const frame: RequestFrame = { ...message('request', event, options), timeoutMs, to };
-    return this.#carry(frame, payload, options);
+    return this.#carry(frame, this.#encode(data), options);
   }
 
-  reply(handle: string, payload: EncodedPayload, options: Made<CallOptions>): Promise<void> {
-    return this.#carry({ type: 'reply', handle, payload: NO_PAYLOAD }, payload, options);
+  async reply(handle: string, data: unknown, options: Made<CallOptions>): Promise<void> {
+    return this.#carry({ type: 'reply', handle, payload: NO_PAYLOAD }, this.#encode(data), options);
   }
 
   /** Resolves with where the room stands. */
   join(room: RoomName, since: Since, options: Made<CallOptions>): Promise<string | null | undefined> {
     return this.call({ type: 'join', ref: 0, room, since }, options);
+  }
+
+  /** Of a room that is joined for the first time. */
+  membershipOf(room: MemberRoom, report: (error: unknown) => void): Membership {
+    return new Membership(room, this, report);
+  }
+
+  patiently(): Made<CallOptions> {
+    return { madeAt: this.#port.environment.now(), timeoutMs: undefined, patient: true };
   }
 
   leave(room: RoomName, options: Made<CallOptions>): Promise<void> {
@@ -171,6 +183,10 @@ export class Verbs {
   /** Resolves with the life time of the refreshed token, ms, where the gateway says it. */
   token(token: string, options: Made<CallOptions>): Promise<number | null> {
     return this.call({ type: 'token', ref: 0, token }, options);
+  }
+
+  #encode(data: unknown): EncodedPayload {
+    return encode(data, this.#port.settings.compressAboveBytes, this.#port.compression);
   }
 
   async #carry<Frame extends Carrier>(

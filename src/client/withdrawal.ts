@@ -5,7 +5,7 @@ import type { Environment } from './environment.js';
 export interface Patience {
   readonly signal?: AbortSignal | undefined;
   /** Longest wait, ms, since `madeAt`. */
-  readonly timeoutMs: number | undefined;
+  readonly timeoutMs?: number | undefined;
   readonly madeAt: number;
 }
 

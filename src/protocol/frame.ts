@@ -609,6 +609,11 @@ export const GATEWAY_FIELDS = {
   iceServers: ['servers'],
 } as const satisfies FieldsOf<GatewayFrame>;
 
+/** The gateway's frames by their numbers. */
+export const GATEWAY_TYPES: ReadonlyMap<number, GatewayFrame['type']> = new Map(
+  (Object.keys(GATEWAY_FIELDS) as GatewayFrame['type'][]).map((type) => [TYPES[type], type]),
+);
+
 /** Which fields frames have, by type. */
 type FieldsOf<Frame extends { type: string }> = {
   [T in Frame['type']]: readonly Exclude<keyof Extract<Frame, { type: T }>, 'type'>[];

@@ -16,7 +16,7 @@ export {
 } from './msgpack-codec.js';
 export { createJsonCodec, type JsonCodecOptions } from './json-codec.js';
 export { decodeMsgpack, type ReadLimits } from './msgpack-reader.js';
-export { encodeMsgpack } from './msgpack-writer.js';
+export { encodeMsgpack } from './msgpack-values.js';
 export {
   DEFLATE_SDP_THRESHOLD_BYTES,
   DEFLATE_THRESHOLD_BYTES,

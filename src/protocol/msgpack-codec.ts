@@ -8,6 +8,7 @@ import type { ClientFrame, ClientSideCodec, FrameCodec, GatewayFrame } from './f
 import type { EntryId, MessageOptions, Payload } from './frame.js';
 import { HEADER_DEPTH_LIMIT, HEADER_ITEMS_LIMIT, RESULT_ITEMS_LIMIT } from './limits.js';
 import { Reader } from './msgpack-reader.js';
+import { writeValue } from './msgpack-values.js';
 import { Writer } from './msgpack-writer.js';
 import { parseClientFrame } from './parse-client-frame.js';
 import { parseGatewayFrame } from './parse-gateway-frame.js';
@@ -78,19 +79,19 @@ function decode<Frame>(
 }
 
 function writePayload(payload: Payload): void {
-  writer.number(payload.encoding);
+  writer.integer(payload.encoding);
   writer.bin(payload.data);
 }
 
-function encode({ fields, payload }: Outline): Uint8Array {
+function encode({ fields, payload }: Outline, write: (field: unknown) => void): Uint8Array {
   writer.reset().array(payload === null ? fields.length : fields.length + 2);
-  for (const field of fields) writer.value(field);
+  for (const field of fields) write(field);
   if (payload !== null) writePayload(payload);
   return writer.take();
 }
 
 function encodeClient(frame: ClientFrame): Uint8Array {
-  return encode(formatClientFrame(frame));
+  return encode(formatClientFrame(frame), (field) => writer.field(field));
 }
 
 function decodeClient(bytes: Uint8Array | string): ClientFrame {
@@ -117,7 +118,7 @@ export const msgpackCodec: FrameCodec = {
   subprotocol: MSGPACK_SUBPROTOCOL,
   binary: true,
   encodeClient,
-  encodeGateway: (frame) => encode(formatGatewayFrame(frame)),
+  encodeGateway: (frame) => encode(formatGatewayFrame(frame), (field) => writeValue(writer, field)),
   decodeClient,
   decodeGateway,
 };
@@ -166,7 +167,7 @@ export const NO_OPTIONS: MessageOptions = /* @__PURE__ */ Object.freeze({});
 function writeOptions(options: MessageOptions): void {
   writer.reset();
   if (options === NO_OPTIONS) writer.map(0);
-  else writer.value(options);
+  else writeValue(writer, options);
 }
 
 function finishBody({ sender, event, payload }: MessageBody): Uint8Array {

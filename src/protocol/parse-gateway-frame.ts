@@ -13,7 +13,7 @@ import {
   REF_LIMIT,
   type Elements,
 } from './fields.js';
-import { GATEWAY_FIELDS, TYPES } from './frame.js';
+import { GATEWAY_FIELDS, GATEWAY_TYPES } from './frame.js';
 import type { GapReason, GatewayFrame, MessageOptions, Payload, Welcome } from './frame.js';
 import { isClientId, isEventName, isName, isRoomName, isSessionId, type RoomName } from './ids.js';
 import { DIALOGUE_FIELDS } from './dialogue-fields.js';
@@ -75,10 +75,6 @@ const READ: { [Name in FieldName]: Read<FieldOf<GatewayFrame, Name>> } = {
 };
 
 const ALL = { ...READ, ...DIALOGUE_FIELDS };
-
-const BY_NUMBER = new Map<number, GatewayFrame['type']>(
-  (Object.keys(GATEWAY_FIELDS) as GatewayFrame['type'][]).map((name) => [TYPES[name], name]),
-);
 
 /** A newer gateway may refuse for a reason that this side has no name for. */
 function code(element: unknown): Code | undefined {
@@ -149,7 +145,7 @@ function welcome(element: unknown): Welcome | undefined {
 
 /** @throws ProtocolError `unknown_type` (a newer gateway's: to be ignored) or `bad_parameter` */
 export function parseGatewayFrame(type: number, elements: Elements): GatewayFrame {
-  const name = BY_NUMBER.get(type);
+  const name = GATEWAY_TYPES.get(type);
   if (name === undefined) throw new ProtocolError('unknown_type', `unknown frame type ${type}`);
   const frame: Record<string, unknown> = { type: name };
   for (const field of GATEWAY_FIELDS[name]) {

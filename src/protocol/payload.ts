@@ -4,8 +4,8 @@ import { GatewayError, ProtocolError } from './errors.js';
 import type { Payload } from './frame.js';
 import { isJsonSafe, nestsDeeper } from './json-text.js';
 import { INFLATED_LIMIT_BYTES, PAYLOAD_DEPTH_LIMIT } from './limits.js';
-import { decodeMsgpack } from './msgpack-reader.js';
-import { encodeMsgpack } from './msgpack-writer.js';
+import { decodeMsgpack, UTF8 } from './msgpack-reader.js';
+import { encodeMsgpack } from './msgpack-values.js';
 
 /** Inflates one zlib stream that was made with this dictionary; throws `too_big` past the limit, else `bad_payload`. */
 export type Inflate = (data: Uint8Array, dictionary: number, limitBytes: number) => Uint8Array;
@@ -17,8 +17,6 @@ export interface DecodePayloadOptions {
 
 /** Of no data at all. */
 export const NO_PAYLOAD: Payload = { encoding: PAYLOAD_CODECS.none, data: new Uint8Array() };
-
-const DECODE = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /**
  * `undefined` is no data at all, bytes are sent as they are, the rest is encoded.
@@ -83,7 +81,7 @@ function inflated(payload: Payload, inflate: Inflate | undefined): Uint8Array {
 
 function parseJson(data: Uint8Array): unknown {
   try {
-    const value: unknown = JSON.parse(DECODE.decode(data));
+    const value: unknown = JSON.parse(UTF8.decode(data));
     if (!nestsDeeper(value, PAYLOAD_DEPTH_LIMIT)) return value;
   } catch (cause) {
     throw new ProtocolError('bad_payload', 'the payload is not JSON', { cause });

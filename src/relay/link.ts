@@ -25,7 +25,11 @@ export class Link {
   /** Messages that the kernel has not taken yet. */
   private unsent = 0;
   private scheduled = false;
+  /** What came of a header, at most three bytes. */
   private partial: Buffer | null = null;
+  /** A message of which not all has come: in a buffer of its size, or each piece of a large one would be copied with all before it. */
+  private body: Buffer | null = null;
+  private filled = 0;
   private closed = false;
 
   constructor(
@@ -106,8 +110,10 @@ export class Link {
   }
 
   private receive(chunk: Buffer): void {
+    let at = this.body === null ? 0 : this.fill(this.body, chunk, 0);
+    if (this.body !== null) return;
     const bytes = this.partial === null ? chunk : Buffer.concat([this.partial, chunk]);
-    let at = 0;
+    this.partial = null;
     while (bytes.length - at >= HEADER_BYTES) {
       const length = bytes.readUInt32LE(at);
       if (length > LINK_MESSAGE_LIMIT_BYTES) {
@@ -115,11 +121,27 @@ export class Link {
         return;
       }
       const end = at + HEADER_BYTES + length;
-      if (end > bytes.length) break;
+      if (end > bytes.length) {
+        this.body = Buffer.allocUnsafe(length);
+        this.filled = 0;
+        this.fill(this.body, bytes, at + HEADER_BYTES);
+        return;
+      }
       this.handlers.message(bytes.subarray(at + HEADER_BYTES, end));
       at = end;
     }
-    this.partial = at < bytes.length ? bytes.subarray(at) : null;
+    if (at < bytes.length) this.partial = bytes.subarray(at);
+  }
+
+  /** @returns where the next message begins in the chunk */
+  private fill(body: Buffer, chunk: Buffer, at: number): number {
+    const end = Math.min(chunk.length, at + body.length - this.filled);
+    this.filled += chunk.copy(body, this.filled, at, end);
+    if (this.filled === body.length) {
+      this.body = null;
+      this.handlers.message(body);
+    }
+    return end;
   }
 }
 

@@ -48,6 +48,7 @@ export class Session {
   /** Null where it has no TURN credentials to renew. */
   turnDeadline: Deadline | null = null;
   private roomWork: Promise<void> | null = null;
+  private tokenWork: Promise<void> | null = null;
   private ownLog: Logger | null = null;
   /** What it has used of its rates; the throttle's. */
   usages: Usages | null = null;
@@ -135,15 +136,28 @@ export class Session {
   inRoomOrder(work: () => Promise<void>): void {
     // Without work before it, it starts in this tick: a publish that follows a join must not overtake it.
     // Whoever brings work answers for its failure; what slips through must neither stop the queue nor the process.
-    const guarded = (): Promise<void> =>
-      work().catch((error: unknown) => {
-        this.log.warn({ err: error }, 'room work failed');
-      });
-    const done = this.roomWork === null ? guarded() : this.roomWork.then(guarded);
+    const done = this.after(this.roomWork, work);
     this.roomWork = done;
     void done.then(() => {
       if (this.roomWork === done) this.roomWork = null;
     });
+  }
+
+  /** Checks tokens one after the other, in the order they came: the last one counts, not the one that took longest to check. */
+  inTokenOrder(work: () => Promise<void>): void {
+    const done = this.after(this.tokenWork, work);
+    this.tokenWork = done;
+    void done.then(() => {
+      if (this.tokenWork === done) this.tokenWork = null;
+    });
+  }
+
+  private after(before: Promise<void> | null, work: () => Promise<void>): Promise<void> {
+    const guarded = (): Promise<void> =>
+      work().catch((error: unknown) => {
+        this.log.warn({ err: error }, 'work of a session failed');
+      });
+    return before === null ? guarded() : before.then(guarded);
   }
 
   /** Ends the connection with a code; `retryAfterMs` tells a client when to come back. */

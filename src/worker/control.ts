@@ -1,4 +1,5 @@
 // The typed IPC messages between primary and worker: control only, bulk goes over links.
+import type { Code } from '../protocol/codes.js';
 import type { ClientId, WorkerId } from '../protocol/ids.js';
 import type { Revocation, SessionPlace } from '../session/store/store.js';
 import type { ServerAnswer, ServerCall } from './server-calls.js';
@@ -32,7 +33,8 @@ export type ToPrimary =
   /** Answers a question, or, with 0, is what a worker that drained has counted in all. */
   | { type: 'metrics'; id: number; values: object[] }
   | { type: 'located'; id: number; places: SessionPlace[] | null }
-  | { type: 'revoked'; id: number; done: boolean }
+  /** Null: done. */
+  | { type: 'revoked'; id: number; refusal: Code | null }
   | { type: 'called'; id: number; answers: ServerAnswer[] };
 
 const TO_PRIMARY: Record<ToPrimary['type'], true> = {

@@ -2,8 +2,11 @@
 
 /** Hellos, and reads of logs, that the store owes us; from here on what was begun is finished first. */
 const BEHIND_FROM = 64;
-/** Of so many who were let in and have not said hello yet one counts: they cost nothing now, but may all speak at once. */
-const SILENT_PER_PLACE = 4;
+/**
+ * Of so many who were let in and have not said hello yet one counts: they cost nothing now, but may all speak at once. (With 4 a worker that got a
+ * tenth of a core was given 250 hellos at once, and the last of them waited for 3 s.)
+ */
+const SILENT_PER_PLACE = 2;
 /** Handshakes that are completed in one turn of the event loop, some 3 ms: then everybody else's frames are read. */
 const TURN_LIMIT_HANDSHAKES = 16;
 /** Pause between two looks at a worker that is behind, ms. */

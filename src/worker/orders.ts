@@ -1,5 +1,6 @@
 // What the primary asks of a worker, and the answers.
 import type { Metrics } from '../metrics.js';
+import { GatewayError } from '../protocol/errors.js';
 import type { NodeRelay } from '../relay/node-relay.js';
 import type { Store } from '../session/store/store.js';
 import type { ToPrimary, ToWorker } from './control.js';
@@ -49,10 +50,10 @@ export class Orders {
         void store
           .revoke(message.revocation)
           .then(
-            () => true,
-            () => false,
+            () => null,
+            (error: unknown) => (error instanceof GatewayError ? error.code : 'internal_error'),
           )
-          .then((done) => tell({ type: 'revoked', id: message.id, done }));
+          .then((refusal) => tell({ type: 'revoked', id: message.id, refusal }));
         return;
       case 'call':
         void Promise.all(message.calls.map((call) => calls.make(call))).then((answers) =>

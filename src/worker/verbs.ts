@@ -10,6 +10,7 @@ import { listClients } from '../relay/listing.js';
 import type { Router } from '../relay/router.js';
 import type { Streams } from '../relay/streams.js';
 import type { Authenticator } from '../session/authenticator.js';
+import type { Leavings } from '../session/leavings.js';
 import { mayJoin, mayList, mayPresence } from '../session/permissions.js';
 import type { Refusals } from '../session/refusals.js';
 import type { SessionRegistry } from '../session/registry.js';
@@ -30,10 +31,16 @@ export interface VerbsOptions {
   authenticator: Authenticator;
   turn: TurnBroker;
   refusals: Refusals;
+  leavings: Leavings;
   roomsLimit: number;
   heartbeat: Heartbeat;
   expiryWarningMs: number;
   expiryGraceMs: number;
+}
+
+/** The store may have done it all the same. */
+function isUnknown(error: unknown): boolean {
+  return error instanceof GatewayError && error.code === 'unknown_outcome';
 }
 
 export class Verbs {
@@ -101,7 +108,7 @@ export class Verbs {
         session.close('bad_frame', CODES.bad_frame.close, 0);
         return;
       case 'token':
-        void this.refresh(session, frame);
+        session.inTokenOrder(() => this.refresh(session, frame));
         return;
       case 'join':
         session.inRoomOrder(() => this.join(session, frame));
@@ -223,12 +230,13 @@ export class Verbs {
   }
 
   private async joinHeld(session: Session, { ref, room, since }: JoinFrame, feed: Feed): Promise<void> {
-    const { store, registry, worker, roomsLimit } = this.options;
+    const { store, registry, leavings, worker, roomsLimit } = this.options;
     const wasIn = session.rooms.has(room);
     let isIn = wasIn;
     // Entered before the store answers: a volatile message right after the join must find the session here.
     if (!wasIn) feed.expect(session);
     registry.enter(session, room);
+    leavings.forget(session, room);
     try {
       const result = await store.join({ ...session.ref, room, worker, roomsLimit });
       isIn ||= result.status === 'joined';
@@ -246,6 +254,9 @@ export class Verbs {
         feed.begin(result.position);
         feed.replay(session, typeof since === 'number' ? { last: since } : { after: since });
       }
+    } catch (error) {
+      if (!isIn && isUnknown(error)) leavings.add(session, room);
+      throw error;
     } finally {
       if (!isIn) this.exit(session, room);
     }
@@ -273,9 +284,18 @@ export class Verbs {
     }
   }
 
-  private leaveRoom(session: Session, room: RoomName): Promise<boolean> {
+  /** Whatever the store answers the session is not in the room here, so it may not be there. */
+  private async leaveRoom(session: Session, room: RoomName): Promise<boolean> {
+    const { store, leavings } = this.options;
     this.exit(session, room);
-    return this.options.store.leave(session.ref, room);
+    try {
+      const wasIn = await store.leave(session.ref, room);
+      leavings.forget(session, room);
+      return wasIn;
+    } catch (error) {
+      leavings.add(session, room);
+      throw error;
+    }
   }
 
   private watch(session: Session, { ref, room, on }: WatchFrame): Promise<void> {

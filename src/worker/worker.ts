@@ -21,6 +21,7 @@ import { Router } from '../relay/router.js';
 import { Streams } from '../relay/streams.js';
 import { type Authenticator, createAuthenticator } from '../session/authenticator.js';
 import { Endings } from '../session/endings.js';
+import { Leavings } from '../session/leavings.js';
 import { FanOut } from '../session/fan-out.js';
 import { RandomPool } from '../session/random-pool.js';
 import { TurnBroker } from '../session/turn-broker.js';
@@ -87,7 +88,7 @@ export async function runWorker(
   const revocations = new Revocations(store);
   const authenticator = checkTokens(base, revocations);
   const service = createService(base, authenticator);
-  const { gateway, admission, endings, throttle, fanOut } = service;
+  const { gateway, admission, endings, leavings, throttle, fanOut } = service;
   const { server, turnstile } = createServer(base, service);
 
   const keepAlive = new KeepAlive(worker, store, registry);
@@ -106,6 +107,7 @@ export async function runWorker(
   });
   chores.every(1000, () => store.sweep());
   chores.every(1000, () => endings.retry());
+  chores.every(1000, () => leavings.retry());
   chores.every(REVOCATIONS_POLL_MS, async () => {
     if (await revocations.poll()) gateway.endRevoked((identity) => revocations.isRevoked(identity));
   });
@@ -233,6 +235,7 @@ interface Service {
   router: Router;
   verbs: Verbs;
   endings: Endings;
+  leavings: Leavings;
   throttle: Throttle;
   fanOut: FanOut;
   gateway: Gateway;
@@ -258,6 +261,7 @@ function createService(base: Base, authenticator: Authenticator): Service {
     metrics.throttled.inc({ scope: 'fan_out' });
   });
   const router = createRouter(base, { routes, refusals, fanOut, streams });
+  const leavings = new Leavings(store, (session) => registry.get(session.ref.session) === session);
   const turn = new TurnBroker(config.iceServers, config.turn, base.turnCheck);
   const verbs = new Verbs({
     ...base,
@@ -267,6 +271,7 @@ function createService(base: Base, authenticator: Authenticator): Service {
     feeds,
     authenticator,
     refusals,
+    leavings,
     roomsLimit: limits.roomsPerSessionLimit,
     heartbeat: new Heartbeat({
       wheel,
@@ -316,7 +321,7 @@ function createService(base: Base, authenticator: Authenticator): Service {
   const tcpDoor = new TcpDoor({ ...doors, authenticator, wheel });
   const presence = new PresenceFeed(registry, wheel);
   const delivering = { feeds, reads, presence, routes, router, verbs, errands, fanOut };
-  return { ...delivering, endings, throttle, gateway, admission, door, httpDoor, tcpDoor };
+  return { ...delivering, endings, leavings, throttle, gateway, admission, door, httpDoor, tcpDoor };
 }
 
 function createFeeds({ registry, metrics }: Base, reads: CountedReads): Feeds {

@@ -18,7 +18,7 @@ describe('the admin port', () => {
     const server = await startAdminServer(config, {
       metrics: async () => '',
       locate: async () => [],
-      revoke: () => Promise.resolve(true),
+      revoke: () => Promise.resolve(null),
       workers: () => [{ id: 'n.1', pid: 1, state: 'ready' }],
       call: (calls) => Promise.resolve(calls.map(() => ({ status: 'ok', result: { id: 'e:1-2' } }))),
       ...source,
@@ -44,6 +44,23 @@ describe('the admin port', () => {
     const get = await start({});
     for (const path of ['/api/v1/workers', '/api/v1/clients/alice'])
       expect((await get(path, bearer(''))).status).toBe(404);
+  });
+
+  test('says why a revocation was not taken', async () => {
+    for (const [refusal, status] of [
+      ['limit', 507],
+      ['unavailable', 503],
+      ['unknown_outcome', 504],
+    ] as const) {
+      const { port } = await start({ ADMIN_KEY }, { revoke: () => Promise.resolve(refusal) });
+      const url = `http://127.0.0.1:${String(port)}/api/v1/revocations`;
+      const response = await fetch(url, {
+        method: 'POST',
+        headers: bearer(ADMIN_KEY),
+        body: '{"client":"alice"}',
+      });
+      expect([response.status, await response.json()]).toMatchObject([status, { code: refusal }]);
+    }
   });
 
   test('answers who sends more than it reads', async () => {

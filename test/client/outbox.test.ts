@@ -6,7 +6,6 @@ import { Calls, type Wire } from '../../src/client/calls.js';
 import type { LateCode } from '../../src/client/late-code.js';
 import { Lazy } from '../../src/client/lazy.js';
 import { settingsOf } from '../../src/client/options.js';
-import type { EncodedPayload } from '../../src/client/payloads.js';
 import type { Accepted } from '../../src/client/results.js';
 import type { State } from '../../src/client/state.js';
 import type { Verbs } from '../../src/client/verbs.js';
@@ -14,6 +13,7 @@ import type { Code } from '../../src/protocol/codes.js';
 import { GatewayError } from '../../src/protocol/errors.js';
 import type { ClientFrame, Payload, PublishFrame } from '../../src/protocol/frame.js';
 import type { RoomName } from '../../src/protocol/ids.js';
+import { decodePayload } from '../../src/protocol/payload.js';
 import { seedsOr } from '../seeds.js';
 import { codeOf, ManualEnvironment, TOKEN } from './fixture.js';
 
@@ -96,7 +96,12 @@ class World implements Wire {
     options: { acceptTimeoutMs?: number; offlineQueueLimitBytes?: number } = {},
     code: LateCode = CODE,
   ) {
-    const settings = settingsOf({ token: TOKEN, acceptTimeoutMs: 3_000, ...options });
+    const settings = settingsOf({
+      token: TOKEN,
+      acceptTimeoutMs: 3_000,
+      compressAboveBytes: Infinity,
+      ...options,
+    });
     this.calls = new Calls({
       wire: this,
       settings,
@@ -106,6 +111,8 @@ class World implements Wire {
       report: () => {},
       onDrain: () => this.drains++,
       onExpired: () => {},
+      onCode: () => {},
+      compression: new Lazy(() => import('../../src/client/compression.js')),
     });
   }
 
@@ -125,10 +132,9 @@ class World implements Wire {
 
   publish(room: string, text: string): void {
     this.sent.push({ room, text });
-    const payload: Payload = { encoding: 3, data: new TextEncoder().encode(text) };
-    const make = (verbs: Verbs, made: Made<CallOptions>, kept: EncodedPayload): Promise<Accepted> =>
-      verbs.publish(room as RoomName, 'e', kept, made);
-    this.calls.run({}, make, payload).then(
+    const make = (verbs: Verbs, made: Made<CallOptions>, data: unknown): Promise<Accepted> =>
+      verbs.publish(room as RoomName, 'e', data, made);
+    this.calls.run({}, make, new TextEncoder().encode(text)).then(
       (result) => this.outcomes.set(text, result),
       (error: unknown) => this.outcomes.set(text, error instanceof GatewayError ? error.code : 'bad_frame'),
     );
@@ -573,17 +579,17 @@ describe('the code for kept messages', () => {
     const world = new World({ offlineQueueLimitBytes: 1_000 }, failing(Infinity));
     const controller = new AbortController();
     const never = (): Promise<undefined> => Promise.reject(new Error('made without its code'));
-    const payload: Payload = { encoding: 3, data: new Uint8Array(600) };
+    const data = new Uint8Array(600);
     const outcomes = [
       world.calls.run({ signal: AbortSignal.abort() }, never),
       world.calls.run({ signal: controller.signal }, never),
       world.calls.run({}, never, undefined, 500),
       world.calls.run({}, never, undefined, 5_000),
-      world.calls.run({}, never, payload),
-      world.calls.run({}, never, payload),
+      world.calls.run({}, never, data),
+      world.calls.run({}, never, data),
       world.calls.run({ volatile: true }, never),
     ].map((call) => codeOf(call));
-    expect(world.calls.bufferedBytes).toBe(600);
+    expect(world.calls.bufferedBytes).toBeGreaterThanOrEqual(600);
     controller.abort();
     world.environment.advance(500);
     world.lose(false);
@@ -613,21 +619,54 @@ describe('the code for kept messages', () => {
     expect(world.drains).toBe(1);
   });
 
-  test('makes calls with the options and the bytes that they were given', async () => {
+  test('makes calls with the options and the data that they were given', async () => {
     const world = new World({}, failing(1));
-    const data = new TextEncoder().encode('before');
     const options: BroadcastOptions = { trace: 'before' };
-    const make = (verbs: Verbs, made: Made<BroadcastOptions>, payload: EncodedPayload): Promise<Accepted> =>
-      verbs.publish('a' as RoomName, 'e', payload, made);
-    world.calls.run(options, make, { encoding: 3, data }).catch(() => {});
-    data.fill(0);
+    const bytes = new Uint8Array([1, 2]);
+    const list = [1, { deep: new Map([[7, 'before']]) }];
+    const date = new Date(5);
+    const data = { bytes, list, date, json: { toJSON: () => list.length }, none: undefined };
+    const before = {
+      bytes: Uint8Array.from(bytes),
+      list: [1, { deep: new Map([[7, 'before']]) }],
+      date: new Date(5),
+      json: 2,
+    };
+    const make = (verbs: Verbs, made: Made<BroadcastOptions>, copy: unknown): Promise<Accepted> =>
+      verbs.publish('a' as RoomName, 'e', copy, made);
+    world.calls.run(options, make, data).catch(() => {});
+    bytes.fill(0);
+    list.pop();
+    date.setTime(9);
     options.trace = 'after';
     await turns();
     world.environment.advance(1_000);
     await turns();
-    expect(world.written.map(({ payload, options: { trace } }) => [read(payload), trace])).toEqual([
-      ['before', 'before'],
-    ]);
+    const [written] = world.written;
+    expect([written && decodePayload(written.payload), written?.options.trace]).toEqual([before, 'before']);
+  });
+
+  test('refuses with bad_payload what it cannot encode, and what throws when it is looked at', async () => {
+    const world = new World({}, failing(1));
+    const circular: unknown[] = [];
+    circular.push(circular);
+    const throwing = {
+      get value(): never {
+        throw new Error('no');
+      },
+    };
+    const make = (verbs: Verbs, made: Made<CallOptions>, copy: unknown): Promise<Accepted> =>
+      verbs.publish('a' as RoomName, 'e', copy, made);
+    const outcomes = [
+      circular,
+      throwing,
+      () => {},
+      new Set(),
+      { ['__proto__']: 1, x: JSON.parse('{"__proto__":1}') },
+    ].map((data) => codeOf(world.calls.run({}, make, data)));
+    await turns();
+    world.environment.advance(1_000);
+    expect(await Promise.all(outcomes)).toEqual(Array(5).fill('bad_payload'));
   });
 
   test('leaves no timer behind when the client is closed while it cannot be had', async () => {

@@ -4,7 +4,7 @@ import type { RoomName } from '../../src/protocol/ids.js';
 import { codeOf, useScriptedGateways } from './fixture.js';
 import { BOB, OTHER_SESSION, type Peer, textOf } from './scripted-gateway.js';
 
-const { client, pair } = useScriptedGateways();
+const { client, gateway, pair } = useScriptedGateways();
 const LOBBY = 'lobby' as RoomName;
 
 async function answer(peer: Peer, type: 'join' | 'leave' | 'watch', result: unknown = null): Promise<void> {
@@ -113,6 +113,20 @@ describe('room()', () => {
     await answer(peer, 'leave');
     await Promise.all([joined, left]);
     expect(room.joined).toBe(false);
+  });
+
+  test('is left when leave() or leaveAll() was called with join() before there was code for it', async () => {
+    const opened = await gateway();
+    const made = client(opened.url);
+    const [lobby, attic] = [made.room('lobby'), made.room('attic')];
+    const called = [attic.join(), made.leaveAll(), lobby.join(), lobby.leave()];
+    const connected = made.connect();
+    const peer = await opened.accept();
+    await peer.welcome();
+    await connected;
+    for (const type of ['join', 'leaveAll', 'join', 'leave'] as const) peer.ok((await peer.next(type)).ref);
+    await Promise.all(called);
+    expect([lobby.joined, attic.joined]).toEqual([false, false]);
   });
 });
 

@@ -142,14 +142,21 @@ export class GatewayNode {
   }
 
   async metric(name: string, labels: Record<string, string> = {}): Promise<number> {
-    const response = await this.#fetch('/metrics');
-    let sum = 0;
-    for (const line of (await response.text()).split('\n')) {
-      if (!line.startsWith(`signalbox_${name}{`) && !line.startsWith(`signalbox_${name} `)) continue;
-      if (!Object.entries(labels).every(([label, value]) => line.includes(`${label}="${value}"`))) continue;
-      sum += Number(line.slice(line.lastIndexOf(' ') + 1));
-    }
-    return sum;
+    return (await this.metrics())(name, labels);
+  }
+
+  /** All of one moment. */
+  async metrics(): Promise<(name: string, labels?: Record<string, string>) => number> {
+    const lines = (await (await this.#fetch('/metrics')).text()).split('\n');
+    return (name, labels = {}) => {
+      let sum = 0;
+      for (const line of lines) {
+        if (!line.startsWith(`signalbox_${name}{`) && !line.startsWith(`signalbox_${name} `)) continue;
+        if (!Object.entries(labels).every(([label, value]) => line.includes(`${label}="${value}"`))) continue;
+        sum += Number(line.slice(line.lastIndexOf(' ') + 1));
+      }
+      return sum;
+    };
   }
 
   /** Memory of all its processes. */

@@ -45,6 +45,7 @@ export class Client {
   sessionId: string | null = null;
   /** Time of the newest hello, ms since 1970. */
   helloAt = 0;
+  #token: string | null = null;
   #key = '';
   #socket: Socket | null = null;
   /** What came and is no whole frame yet. */
@@ -145,13 +146,15 @@ export class Client {
   }
 
   #upgrade(host: string): string {
+    // One for all its life: to sign it takes as long as all else that a connection costs here.
+    this.#token ??= this.options.token();
     const fields = {
       Host: host,
       Connection: 'Upgrade',
       Upgrade: 'websocket',
       'Sec-WebSocket-Version': '13',
       'Sec-WebSocket-Key': randomBytes(16).toString('base64'),
-      'Sec-WebSocket-Protocol': `signalbox.v1.msgpack, bearer.${this.options.token()}`,
+      'Sec-WebSocket-Protocol': `signalbox.v1.msgpack, bearer.${this.#token}`,
     };
     const lines = Object.entries(fields).map(([name, value]) => `${name}: ${value}\r\n`);
     return `GET /v1/connect HTTP/1.1\r\n${lines.join('')}\r\n`;

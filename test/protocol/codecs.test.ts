@@ -12,7 +12,7 @@ import {
   msgpackClientCodec,
   msgpackCodec,
 } from '../../src/protocol/msgpack-codec.js';
-import { encodeMsgpack } from '../../src/protocol/msgpack-writer.js';
+import { encodeMsgpack } from '../../src/protocol/msgpack-values.js';
 import { clientFrame, gatewayFrame, gatewayFrameWith, unreadablePayload } from './frame-arbitraries.js';
 
 const jsonCodec = createJsonCodec();

@@ -5,7 +5,7 @@ import { CODES } from '../../src/protocol/codes.js';
 import { ProtocolError } from '../../src/protocol/errors.js';
 import { TYPES } from '../../src/protocol/frame.js';
 import { msgpackCodec } from '../../src/protocol/msgpack-codec.js';
-import { encodeMsgpack } from '../../src/protocol/msgpack-writer.js';
+import { encodeMsgpack } from '../../src/protocol/msgpack-values.js';
 
 const text = readFileSync(new URL('../../docs/protocol.md', import.meta.url), 'utf8');
 

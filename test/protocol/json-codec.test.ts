@@ -7,7 +7,7 @@ import { FRAME_LIMIT_BYTES } from '../../src/protocol/limits.js';
 import type { Payload } from '../../src/protocol/frame.js';
 import { createJsonCodec } from '../../src/protocol/json-codec.js';
 import { elementText, nestsDeeper } from '../../src/protocol/json-text.js';
-import { encodeMsgpack } from '../../src/protocol/msgpack-writer.js';
+import { encodeMsgpack } from '../../src/protocol/msgpack-values.js';
 import { deflatePayload } from '../../src/protocol/compression.js';
 import { inflatePayload, zlibCompressor } from '../../src/session/zlib-compressor.js';
 import { payload as anyPayload } from './frame-arbitraries.js';

@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import msgpack5 from 'msgpack5';
 import { GatewayError, ProtocolError } from '../../src/protocol/errors.js';
 import { decodeMsgpack, type ReadLimits } from '../../src/protocol/msgpack-reader.js';
-import { encodeMsgpack, Writer } from '../../src/protocol/msgpack-writer.js';
+import { encodeMsgpack, writeValue } from '../../src/protocol/msgpack-values.js';
+import { Writer } from '../../src/protocol/msgpack-writer.js';
 
 const LIMITS: ReadLimits = { fault: 'bad_payload', depth: 64, items: 1_000_000 };
 const theirs = msgpack5();
@@ -212,10 +213,34 @@ describe('Writer', () => {
 
   test('leaves nothing of a value that it refused when it is reset', () => {
     const writer = new Writer();
-    expect(faultOf(() => writer.value([1, 2, () => 3]))).toBe('bad_payload');
-    writer.reset().value('next');
+    expect(faultOf(() => writeValue(writer, [1, 2, () => 3]))).toBe('bad_payload');
+    writer.reset().text('next');
     expect(hex(writer.take())).toBe('a46e657874');
   });
+
+  test('writes the fields of frames as it writes the same values of an application', () => {
+    const ends = [0, 0x7f, 0xff, 0xffff, 0xffffffff, 2 ** 52, Number.MAX_SAFE_INTEGER];
+    const integers = ends.flatMap((end) => [end, end + 1, -end, -end - 1]).filter(Number.isSafeInteger);
+    const field = [
+      null,
+      true,
+      false,
+      'ä',
+      'x'.repeat(300),
+      integers.filter((value) => !Object.is(value, -0)),
+      { a: [{ b: 1 }] },
+    ];
+    const writer = new Writer();
+    writer.field(field);
+    expect(hex(writer.take())).toBe(hex(encodeMsgpack(field)));
+  });
+
+  test.each([1.5, -0, NaN, 2 ** 53, undefined, 1n, () => {}, [undefined], { a: 0.1 }])(
+    'refuses %p as a field of a frame with bad_parameter',
+    (field) => {
+      expect(faultOf(() => new Writer().field(field))).toBe('bad_parameter');
+    },
+  );
 
   test('does not keep the memory of one large frame under small ones', () => {
     const writer = new Writer();

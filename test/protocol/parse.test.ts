@@ -5,7 +5,7 @@ import { ProtocolError } from '../../src/protocol/errors.js';
 import { TYPES } from '../../src/protocol/frame.js';
 import { createJsonCodec } from '../../src/protocol/json-codec.js';
 import { msgpackCodec } from '../../src/protocol/msgpack-codec.js';
-import { encodeMsgpack } from '../../src/protocol/msgpack-writer.js';
+import { encodeMsgpack } from '../../src/protocol/msgpack-values.js';
 
 const jsonCodec = createJsonCodec();
 const none = new Uint8Array();

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { connectLink, LINK_MESSAGE_LIMIT_BYTES, listenLinks, type Link } from '../../src/relay/link.js';
 import { until } from '../gateway-process.js';
 
@@ -128,6 +128,35 @@ describe('a link', () => {
     socket.write(next.subarray(2));
     await until(() => got.length === 5);
     expect(got.map(String)).toEqual(['slow', 'one', '', 'two', 'three']);
+  });
+
+  test('copies no piece of a large message twice', async () => {
+    const there = await listen();
+    const { link } = connect();
+    const concat = jest.spyOn(Buffer, 'concat');
+    const copied: number[] = [];
+    concat.mockImplementation((list) => {
+      const joined = new Uint8Array(list.reduce((sum, { length }) => sum + length, 0));
+      let at = 0;
+      for (const each of list) {
+        joined.set(each, at);
+        at += each.length;
+      }
+      copied.push(joined.length);
+      return Buffer.from(joined.buffer);
+    });
+    try {
+      const large = Buffer.alloc(LINK_MESSAGE_LIMIT_BYTES, 7);
+      expect(link.send(large)).toBe(true);
+      expect(link.send(Buffer.alloc(10, 8))).toBe(true);
+      await until(() => there.got.length === 2);
+      expect(there.got[0]?.equals(large)).toBe(true);
+      expect(there.got[1]).toEqual(Buffer.alloc(10, 8));
+      // The sender's own, of header and message; the reader may join a header that came in two.
+      expect(copied.filter((bytes) => bytes > 1_000_000)).toEqual([LINK_MESSAGE_LIMIT_BYTES + 4]);
+    } finally {
+      concat.mockRestore();
+    }
   });
 
   test('is cut off when a header announces more than the limit', async () => {

@@ -66,6 +66,15 @@ describe('enter', () => {
     expect(events).toEqual(begun(1, 20));
   });
 
+  test('lets nobody overtake those who wait, when there is room again before they were looked at', async () => {
+    owed = 64;
+    come(2);
+    owed = 0;
+    come(1);
+    await until(() => events.length === 3);
+    expect(events).toEqual(begun(1, 3));
+  });
+
   test('stops in the middle of a turn when what it lets in makes the worker fall behind', async () => {
     owed = 64;
     const names: string[] = [];
@@ -84,13 +93,13 @@ describe('enter', () => {
     expect(names).toEqual(['a', 'b', 'c', 'd']);
   });
 
-  test('counts four who have not said hello yet as one who is being served', async () => {
+  test('counts two who have not said hello yet as one who is being served', async () => {
     owed = 32;
-    silent = 128;
+    silent = 64;
     come(1);
     await aWhile();
     expect(events).toEqual([]);
-    silent = 127;
+    silent = 63;
     await until(() => events.length === 1);
   });
 

@@ -18,6 +18,7 @@ afterAll(() => stage.close(), 60_000);
 const side = (remote: string, initiator: boolean): string => `(async () => {
   const peer = (window.simple = new SimplePeer({ initiator: ${String(initiator)} }));
   const { simplePeerSignaling } = await import('/rtc.js');
+  peer.on('error', (error) => (window.failure = error.code));
   simplePeerSignaling(client, '${remote}', peer);
   window.heard = [];
   peer.on('data', (data) => heard.push(new TextDecoder().decode(data)));
@@ -38,7 +39,5 @@ test('simple-peer connects, and exchanges data both ways', async () => {
 test('simple-peer is destroyed with the error when a signal cannot be sent', async () => {
   const [alice] = stage.pages;
   await alice.evaluate(side('nobody', true));
-  expect(
-    await alice.evaluate(`new Promise((resolve) => simple.on('error', (error) => resolve(error.code)))`),
-  ).toBe('not_found');
+  expect(await alice.evaluate(`until(() => window.failure)`)).toBe('not_found');
 }, 60_000);

@@ -78,8 +78,8 @@ async function jitter(scene: Scene): Promise<Outcome> {
 
 /** Seconds of workers in which the event loop stood still for longer than a second. */
 async function lateSeconds(gateway: GatewayNode): Promise<number> {
-  const all = await gateway.metric('event_loop_lag_seconds_count');
-  return all - (await gateway.metric('event_loop_lag_seconds_bucket', { le: '1' }));
+  const metric = await gateway.metrics();
+  return metric('event_loop_lag_seconds_count') - metric('event_loop_lag_seconds_bucket', { le: '1' });
 }
 
 /** User and system time of a process so far, ms; 0 where it is gone. */
