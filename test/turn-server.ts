@@ -15,8 +15,7 @@ export interface TurnProcess {
 }
 
 /** For calls on this machine, whose peers are where a server on the Internet must never relay to. */
-const LOCAL_CALLS =
-  'use-auth-secret\nrealm=signalbox.test\nno-cli\nno-tls\nno-dtls\nallow-loopback-peers\n';
+const LOCAL_CALLS = 'use-auth-secret\nrealm=signalbox.test\nno-cli\nno-tls\nno-dtls\nallow-loopback-peers\n';
 
 /** @param secrets any of them is accepted */
 export async function startTurnServer(secrets: string[], configuration = LOCAL_CALLS): Promise<TurnProcess> {

@@ -6,6 +6,7 @@ export { type PeerCallOptions, type PeerHandler, type Peers, peersOf } from './p
 export type { PeerState } from './recovery.js';
 export type { Signal } from './signal.js';
 export type { LineInfo, LineReceiver, SignalingLine, SignalingMechanism } from './signaling.js';
-export { type PeerError, type PeerEvents, type PeerOptions, RTCSignalingPeer } from './signaling-peer.js';
+export type { PeerError } from './peer-errors.js';
+export { type PeerEvents, type PeerOptions, RTCSignalingPeer } from './signaling-peer.js';
 export type { WaitOptions } from './flow.js';
 export { simplePeerSignaling, type SimplePeer } from './simple-peer.js';

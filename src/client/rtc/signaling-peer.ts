@@ -3,47 +3,22 @@ import { GatewayError } from '../../protocol/errors.js';
 import { type Environment, REAL_ENVIRONMENT } from '../environment.js';
 import { Listeners } from '../listeners.js';
 import { watchNetwork } from '../network-hints.js';
+import { Candidates } from './candidates.js';
 import { Dialogue } from './dialogue.js';
-import { withRoleKept } from './dtls-role.js';
 import { isSent, type WaitOptions, Waits } from './flow.js';
-import {
-  Negotiation,
-  type NegotiationCounts,
-  type NegotiationEvent,
-  type NegotiationMachine,
-  type Step,
-} from './negotiation.js';
+import { Negotiation, type NegotiationCounts, type NegotiationMachine } from './negotiation.js';
+import { NegotiationDriver } from './negotiation-driver.js';
 import { OutgoingStreams } from './outgoing.js';
 import { type PeerState, Recovery } from './recovery.js';
-import { type Candidate, CANDIDATES_LIMIT, type SignalBody } from './signal.js';
+import { iceError, keepError, type PeerError, peerError } from './peer-errors.js';
+import type { NegotiationSignal, SignalBody } from './signal.js';
 import type { SignalingMechanism } from './signaling.js';
 
-/** How long candidates are collected before they are sent together, ms: the first ones go soon, because one usually does. */
-const FIRST_CANDIDATES_MS = 2;
-const CANDIDATES_MS = 40;
-/** Most errors that are kept, the newest. */
-const ERRORS_LIMIT = 64;
 /** How often it is looked whether media flows, ms. */
 const FLOW_LOOK_MS = 50;
 /** Below the 1,023 streams of Chromium's channels, and far from where those of applications begin. */
 const SILENT_CHANNEL = 1_022;
 const GIVE_UP_DEFAULT_MS = 60_000;
-
-/** What went wrong on the way; the connection may succeed nevertheless. */
-export interface PeerError {
-  /** `ice`: a STUN or TURN server failed (701: it could not be reached); `negotiation`: a step threw; `signaling`: a signal could not be sent. */
-  kind: 'ice' | 'negotiation' | 'signaling';
-  /** The STUN error code of `ice`; null for the others. */
-  code: number | null;
-  text: string;
-  /** Server that failed; null unless `ice`. */
-  url: string | null;
-  /** Local address that asked it, where the browser says. */
-  address: string | null;
-  /** `Date.now()`. */
-  at: number;
-  cause: unknown;
-}
 
 export type PeerEvents = {
   state: [state: PeerState];
@@ -85,24 +60,17 @@ export class RTCSignalingPeer {
   readonly errors: PeerError[] = [];
   readonly #environment: Environment;
   readonly #dialogue: Dialogue;
-  readonly #negotiation: NegotiationMachine;
+  readonly #negotiation: NegotiationDriver;
+  readonly #candidates: Candidates;
   readonly #recovery: Recovery;
   readonly #waits: Waits;
   readonly #listeners: Listeners<PeerEvents>;
   readonly #outgoing: OutgoingStreams;
   readonly #iceServers: (() => RTCIceServer[]) | undefined;
   readonly #streams = new WeakSet<MediaStream>();
-  /** There is something to negotiate that is no media. */
+  /** The first offer has a data section. */
   #hasChannel = false;
   readonly #stopped = new AbortController();
-  #candidates: Candidate[] = [];
-  #cancelCandidates: (() => void) | null = null;
-  /** Of the description that was sent last. */
-  #sentFragments: string | null = null;
-  /** Whether candidates followed it. */
-  #areFirst = true;
-  /** An ICE restart is wanted until the fragments are others than these. */
-  #worn: string | null = null;
   #sent = 0;
   #isClosed = false;
 
@@ -124,7 +92,12 @@ export class RTCSignalingPeer {
     this.#listeners = new Listeners((error) => console.error('signalbox:', error));
     this.peer = new Connection({ bundlePolicy: 'max-bundle', ...configuration });
     const isLeader = this.#leadership(baseOf(localId), baseOf(remoteId));
-    this.#negotiation = (options.negotiation ?? ((leads) => new Negotiation(leads)))(isLeader);
+    const machine = (options.negotiation ?? ((leads) => new Negotiation(leads)))(isLeader);
+    this.#negotiation = this.#drive(machine);
+    this.#candidates = new Candidates(this.peer, environment, {
+      send: (candidate) => this.#send({ type: 'candidate', candidate }),
+      onError: (error) => this.#collect(peerError('negotiation', error)),
+    });
     this.#recovery = new Recovery(this.#recoveryPort(isLeader), environment, giveUpMs);
     this.#outgoing = new OutgoingStreams(this.peer, options.negotiation === undefined && !isLeader());
     this.#listen();
@@ -134,7 +107,7 @@ export class RTCSignalingPeer {
       {
         onSignal: (signal) => this.#receive(signal),
         onBye: () => this.#end('remote'),
-        onFailed: (cause) => this.#collect('signaling', cause),
+        onFailed: (cause) => this.#collect(peerError('signaling', cause)),
         onOverflow: () => this.#end(new GatewayError('queue_full')),
         onEnded: () => this.#end(new GatewayError('closed')),
       },
@@ -200,7 +173,7 @@ export class RTCSignalingPeer {
     this.#assertOpen();
     if (stream.getTracks().length === 0) throw new GatewayError('bad_parameter', 'The stream has no tracks.');
     const outgoing = this.#outgoing.add(stream);
-    this.#beginWithoutMedia();
+    if (this.#outgoing.areWaiting) this.#beginWithData();
     const { senders } = outgoing;
     await this.#until(() => {
       if (this.#outgoing.get(stream) !== outgoing)
@@ -231,16 +204,14 @@ export class RTCSignalingPeer {
 
   /** Resolves when all that either side asked for is agreed on, as far as this side knows. */
   async agreed(options: WaitOptions = {}): Promise<void> {
-    await this.#until(() => this.#negotiation.isSettled && this.peer.signalingState === 'stable', options);
+    await this.#until(() => this.#negotiation.isSettled, options);
   }
 
   /** Looks for a new way through the network; by itself it does so when the connection fails or the network changes. Nothing before both sides first agreed. */
   restartIce(): void {
-    // Before anything was agreed on there is nothing to restart, and Chromium cannot make an offer of it.
     if (this.#isClosed || this.counts.rounds === 0) return;
-    this.#worn = fragmentsOf(this.peer.localDescription);
     this.#renewServers();
-    this.peer.restartIce();
+    this.#negotiation.restartIce();
   }
 
   #renewServers(): void {
@@ -249,7 +220,7 @@ export class RTCSignalingPeer {
       this.peer.setConfiguration({ ...this.peer.getConfiguration(), iceServers: this.#iceServers() });
     } catch (error) {
       // Older Firefox cannot; the restart has the old ones then.
-      this.#collect('negotiation', error);
+      this.#collect(peerError('negotiation', error));
     }
   }
 
@@ -273,9 +244,9 @@ export class RTCSignalingPeer {
       this.#recovery.look();
       this.#waits.look();
     };
-    listen('negotiationneeded', () => this.#handle({ type: 'needed' }));
-    listen('icecandidate', ({ candidate }) => this.#gathered(candidate));
-    listen('icecandidateerror', (event) => this.#collect('ice', event));
+    listen('negotiationneeded', () => this.#negotiation.handle({ type: 'needed' }));
+    listen('icecandidate', ({ candidate }) => this.#candidates.gathered(candidate));
+    listen('icecandidateerror', (event) => this.#collect(iceError(event)));
     listen('connectionstatechange', look);
     listen('iceconnectionstatechange', look);
     listen('signalingstatechange', () => this.#waits.look());
@@ -340,141 +311,33 @@ export class RTCSignalingPeer {
         // The dialogue's own.
         return;
       default:
-        this.#handle({ type: 'received', signal });
+        this.#negotiation.handle({ type: 'received', signal });
     }
   }
 
-  #handle(event: NegotiationEvent): void {
-    if (this.#isClosed) return;
-    for (const step of this.#negotiation.handle(event)) this.#do(step);
-    this.#recovery.look();
-    this.#waits.look();
-  }
-
-  #do(step: Step): void {
-    switch (step.do) {
-      case 'send':
-        this.#sent++;
-        this.#dialogue.send(step.signal);
-        if (step.signal.type !== 'offer' && step.signal.type !== 'answer') return;
-        if (step.signal.type === 'offer' && this.#outgoing.areWaiting) this.#handle({ type: 'needed' });
-        this.#sentFragments = fragmentsOf(step.signal);
-        this.#areFirst = true;
-        return this.#scheduleCandidates();
-      case 'candidates':
-        for (const candidate of step.candidates) void this.#addCandidate(candidate);
-        return;
-      case 'fail':
-        return this.#end(new GatewayError('rejected', 'The two sides could not agree on a session.'));
-      case 'offer':
-        return this.#run(async () => ({ type: 'offered', sdp: await this.#offer(step.isProposal) }));
-      case 'accept':
-        return this.#run(async () => {
-          try {
-            const sdp = withRoleKept(step.sdp, this.peer);
-            await this.peer.setRemoteDescription({ type: 'offer', sdp });
-            this.#outgoing.release();
-            return { type: 'answered', sdp: await this.#describe() };
-          } catch (error) {
-            await this.#takeBack();
-            throw error;
-          }
-        });
-      case 'apply':
-        return this.#run(async () => {
-          if (step.own !== null) await this.peer.setLocalDescription({ type: 'offer', sdp: step.own });
-          await this.peer.setRemoteDescription({ type: 'answer', sdp: step.sdp });
-          this.#outgoing.release();
-          return { type: 'applied' };
-        });
-      case 'undo':
-        return this.#run(async () => {
-          await this.#takeBack();
-          return { type: 'undone' };
-        });
-      default:
-        step satisfies never;
-    }
-  }
-
-  #run(step: () => Promise<NegotiationEvent>): void {
-    step().then(
-      (event) => {
-        if (event.type === 'answered' || event.type === 'applied') this.#afterRound();
-        this.#handle(event);
+  #drive(machine: NegotiationMachine): NegotiationDriver {
+    return new NegotiationDriver(this.peer, machine, {
+      send: (signal) => this.#send(signal),
+      onCandidates: (candidates) => {
+        for (const candidate of candidates) void this.#candidates.add(candidate);
       },
-      (error: unknown) => {
-        if (this.#isClosed) return;
-        this.#collect('negotiation', error);
-        this.#handle({ type: 'failed' });
+      onOffer: () => this.#beginWithData(),
+      onHeard: () => this.#outgoing.release(),
+      onError: (error) => this.#collect(peerError('negotiation', error)),
+      onFailed: () => this.#end(new GatewayError('rejected', 'The two sides could not agree on a session.')),
+      onChange: () => {
+        this.#recovery.look();
+        this.#waits.look();
       },
-    );
-  }
-
-  async #offer(isProposal: boolean): Promise<string> {
-    return isProposal ? ((await this.peer.createOffer()).sdp ?? '') : await this.#describe();
-  }
-
-  async #describe(): Promise<string> {
-    await this.peer.setLocalDescription();
-    return this.peer.localDescription?.sdp ?? '';
-  }
-
-  /** Half of an acceptance would leave the connection waiting for ever. */
-  async #takeBack(): Promise<void> {
-    const { signalingState } = this.peer;
-    if (signalingState === 'have-local-offer') await this.peer.setLocalDescription({ type: 'rollback' });
-    if (signalingState === 'have-remote-offer') await this.peer.setRemoteDescription({ type: 'rollback' });
-  }
-
-  /** A restart that was asked for may have been taken back with the offer that carried it. */
-  #afterRound(): void {
-    if (this.#worn === null) return;
-    if (this.#worn === fragmentsOf(this.peer.localDescription)) this.peer.restartIce();
-    else this.#worn = null;
-  }
-
-  #gathered(candidate: RTCIceCandidate | null): void {
-    if (candidate === null || candidate.candidate === '') return;
-    const { sdpMid, sdpMLineIndex, usernameFragment } = candidate;
-    this.#candidates.push({ candidate: candidate.candidate, sdpMid, sdpMLineIndex, usernameFragment });
-    this.#scheduleCandidates();
-  }
-
-  #scheduleCandidates(): void {
-    if (this.#candidates.length === 0 || this.#cancelCandidates !== null) return;
-    const ms = this.#areFirst ? FIRST_CANDIDATES_MS : CANDIDATES_MS;
-    this.#cancelCandidates = this.#environment.after(ms, () => {
-      this.#cancelCandidates = null;
-      this.#sendCandidates();
     });
   }
 
-  #sendCandidates(): void {
-    const fragments = fragmentsOf(this.peer.localDescription);
-    // They come after the description that they belong to.
-    if (fragments !== this.#sentFragments) return;
-    this.#areFirst = false;
-    // Those of an offer that was taken back are of no use to anybody.
-    const useful = this.#candidates.filter(
-      ({ usernameFragment }) => !usernameFragment || fragments.includes(usernameFragment),
-    );
-    this.#candidates = [];
-    for (; useful.length > 0; this.#sent++)
-      this.#dialogue.send({ type: 'candidate', candidate: useful.splice(0, CANDIDATES_LIMIT) });
-  }
-
-  async #addCandidate(candidate: Candidate): Promise<void> {
-    const { usernameFragment } = candidate;
-    const { remoteDescription } = this.peer;
-    // Of an offer that was ignored, or of a session before a restart.
-    if (remoteDescription === null) return;
-    if (usernameFragment && !fragmentsOf(remoteDescription).includes(usernameFragment)) return;
-    try {
-      await this.peer.addIceCandidate(candidate);
-    } catch (error) {
-      if (!this.#isClosed) this.#collect('negotiation', error);
-    }
+  #send(signal: NegotiationSignal): void {
+    this.#sent++;
+    this.#dialogue.send(signal);
+    if (signal.type !== 'offer' && signal.type !== 'answer') return;
+    if (signal.type === 'offer' && this.#outgoing.areWaiting) this.#negotiation.handle({ type: 'needed' });
+    this.#candidates.follow(signal);
   }
 
   #until(probe: () => boolean, options: WaitOptions): Promise<void> {
@@ -504,11 +367,13 @@ export class RTCSignalingPeer {
   }
 
   /**
-   * What a follower proposes may be forgotten, and Chromium 150 keeps the header extension numbers of an offer that was made and never
-   * set, against which later ones collide. So its first proposal is of a channel only, and asks for the turn to add the media.
+   * The first offer has a data section whether the application has channels or not, for two reasons. A first one that came later
+   * along with an ICE restart would be dead in about every second call from Chromium 150 to Firefox 140: SCTP never connects. And
+   * what a follower proposes may be forgotten, but Chromium keeps the header extension numbers of an offer that was made and never
+   * set, against which later ones collide: so a proposal is of data only, and asks for the turn to add the media.
    */
-  #beginWithoutMedia(): void {
-    if (this.#hasChannel || !this.#outgoing.areWaiting) return;
+  #beginWithData(): void {
+    if (this.#hasChannel || this.counts.rounds > 0) return;
     this.#hasChannel = true;
     // Agreed on in advance by one side only, it is never seen by the other.
     this.peer.createDataChannel('', { negotiated: true, id: SILENT_CHANNEL });
@@ -518,18 +383,9 @@ export class RTCSignalingPeer {
     if (this.#isClosed) throw new GatewayError('closed');
   }
 
-  #collect(kind: PeerError['kind'], cause: unknown): void {
-    const ice = kind === 'ice' ? (cause as RTCPeerConnectionIceErrorEvent) : null;
-    const error: PeerError = {
-      kind,
-      code: ice?.errorCode ?? null,
-      text: ice?.errorText ?? (cause instanceof Error ? cause.message : String(cause)),
-      url: ice?.url ?? null,
-      address: ice?.address ?? null,
-      at: Date.now(),
-      cause,
-    };
-    if (this.errors.push(error) > ERRORS_LIMIT) this.errors.shift();
+  #collect(error: PeerError): void {
+    if (this.#isClosed) return;
+    keepError(this.errors, error);
     this.#listeners.emit('error', error);
   }
 
@@ -537,20 +393,14 @@ export class RTCSignalingPeer {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#stopped.abort();
-    this.#cancelCandidates?.();
+    this.#candidates.close();
+    this.#negotiation.close();
     this.#dialogue.close();
     this.peer.close();
     this.#waits.failAll(typeof reason === 'string' ? new GatewayError('closed') : reason);
     this.#recovery.close();
     this.#listeners.emit('close', reason);
   }
-}
-
-/** The ICE user fragments of a description: each names one gathering of candidates. */
-function fragmentsOf(description: { sdp: string } | null): string {
-  return [...(description?.sdp ?? '').matchAll(/^a=ice-ufrag:(\S+)/gm)]
-    .map(([, fragment]) => fragment)
-    .join(' ');
 }
 
 /** The client of an address: `bob` of `bob#<session>`. */

@@ -78,6 +78,7 @@ window.makeEnd = async (key, localId, remoteId, mechanism, options = {}, configu
     errors: [],
     closes: [],
     keep: {},
+    pending: new Set(),
   };
   peer.on('datachannel', (channel) => {
     end.channels.set(channel.label, channel);
@@ -151,8 +152,13 @@ window.receiving = (peer) =>
 
 /** One side's part of a schedule: operations that overlap each other and the other side's. */
 window.playSide = async (key, seed, count, spreadMs) => {
-  const { peer } = ends.get(key);
+  const { peer, pending } = ends.get(key);
   const random = seeded(seed);
+  /** So that a hang says what hangs. */
+  const track = (name, promise) => {
+    pending.add(name);
+    return promise.finally(() => pending.delete(name));
+  };
   await audio();
   const streams = [];
   const running = [];
@@ -167,10 +173,9 @@ window.playSide = async (key, seed, count, spreadMs) => {
       const label = `${key} ${step}`;
       outcome.operations.push('channel');
       running.push(
-        peer
-          .createDataChannel(label)
+        track(`open ${label}`, peer.createDataChannel(label))
           .then(async (channel) => {
-            const heard = await echo(channel, label);
+            const heard = await track(`echo ${label}`, echo(channel, label));
             if (heard !== label) throw new Error(`channel ${channel.id} ${label} heard ${heard}`);
             outcome.opened.push(label);
           })
@@ -183,16 +188,16 @@ window.playSide = async (key, seed, count, spreadMs) => {
       streams.push(entry);
       outcome.operations.push(`add ${kind}`);
       running.push(
-        peer
-          .addStream(stream)
-          .catch((error) => (entry.isRemoved && error.code === 'aborted' ? null : fail('add')(error))),
+        track(`add ${step}`, peer.addStream(stream)).catch((error) =>
+          entry.isRemoved && error.code === 'aborted' ? null : fail('add')(error),
+        ),
       );
     } else if (roll < 0.82) {
       const entry = streams.find(({ isRemoved }) => !isRemoved);
       if (entry === undefined) continue;
       entry.isRemoved = true;
       outcome.operations.push(`remove ${entry.kind}`);
-      running.push(peer.removeStream(entry.stream).catch(fail('remove')));
+      running.push(track(`remove ${step}`, peer.removeStream(entry.stream)).catch(fail('remove')));
     } else if (roll < 0.92) {
       const entry = streams.find(({ isRemoved, kind }) => !isRemoved && kind === 'video');
       if (entry === undefined) continue;
@@ -200,8 +205,7 @@ window.playSide = async (key, seed, count, spreadMs) => {
       const [next] = video().getTracks();
       outcome.operations.push('replace');
       running.push(
-        peer
-          .replaceTrack(previous, next)
+        track(`replace ${step}`, peer.replaceTrack(previous, next))
           .then(() => {
             entry.stream.removeTrack(previous);
             entry.stream.addTrack(next);

@@ -46,19 +46,27 @@ export async function playSchedule(
       timer = setTimeout(() => reject(new Error('hang')), HANG_MS);
     });
     await Promise.race([play(), hang]);
+    if (outcome.faults.length > 0) await describeEnds();
   } catch (error) {
     outcome.faults.push(error instanceof Error ? error.message : String(error));
-    const look = `return { ...peer.counts, state: peer.state, signaling: peer.peer.signalingState, ice: peer.peer.iceConnectionState,
-      connection: peer.peer.connectionState, channels: [...end.channels.keys()], errors: end.errors, closes: end.closes,
-      directions: peer.peer.getTransceivers().map((one) => [one.direction, one.currentDirection]) }`;
-    for (const end of [scene.alice, scene.bob])
-      outcome.faults.push(await end(look).then(JSON.stringify, String));
+    await describeEnds();
   } finally {
     clearTimeout(timer);
     outcome.ms = performance.now() - begin;
     await scene.close();
   }
   return outcome;
+
+  async function describeEnds(): Promise<void> {
+    const look = `const stats = [...(await peer.peer.getStats()).values()].filter(({ type }) => type === 'transport' || type === 'candidate-pair');
+      return { pending: [...end.pending], ...peer.counts, state: peer.state, signaling: peer.peer.signalingState, ice: peer.peer.iceConnectionState,
+      connection: peer.peer.connectionState, channels: [...end.channels.keys()], errors: end.errors, closes: end.closes, states: end.states,
+      sctp: peer.peer.sctp?.state, dtls: peer.peer.sctp?.transport.state, pairs: stats.map((one) => [one.state ?? one.dtlsState, one.dtlsRole, one.nominated]),
+      descriptions: [peer.peer.localDescription, peer.peer.remoteDescription].map((one) => [one?.type, ...(one?.sdp.match(/m=\\w+ \\d+|setup:\\w+|a=(send|recv|inact)\\w+|a=mid.*|ice-ufrag:.*/g) ?? [])].join(' ')),
+      directions: peer.peer.getTransceivers().map((one) => [one.direction, one.currentDirection]) }`;
+    for (const end of [scene.alice, scene.bob])
+      outcome.faults.push(await end(look).then(JSON.stringify, String));
+  }
 
   async function play(): Promise<void> {
     const count = 3 + (seed % 6);

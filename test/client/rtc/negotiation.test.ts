@@ -3,7 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { FAILURES_LIMIT, Negotiation, type NegotiationMachine } from '../../../src/client/rtc/negotiation.js';
 import type { NegotiationSignal } from '../../../src/client/rtc/signal.js';
-import { ModelEnd } from './model-connection.js';
+import { type Kind, ModelEnd } from './model-connection.js';
 import { LockedNegotiation } from './strategies/locked-negotiation.js';
 import { ProposingNegotiation } from './strategies/proposing-negotiation.js';
 import { PerfectNegotiation } from './strategies/perfect-negotiation.js';
@@ -21,21 +21,34 @@ const STRATEGIES: Record<string, Strategy> = {
 
 interface Operation {
   side: 0 | 1;
+  what: 'media' | 'channel' | 'restart';
   /** How many other things happen before it. */
   after: number;
 }
 
-const operations = fc.array(fc.record({ side: fc.constantFrom<0 | 1>(0, 1), after: fc.nat(12) }), {
-  minLength: 1,
-  maxLength: 12,
+const operation = fc.record({
+  side: fc.constantFrom<0 | 1>(0, 1),
+  what: fc.constantFrom<Operation['what']>('media', 'media', 'channel', 'restart'),
+  after: fc.nat(12),
 });
+const operations = fc.array(operation, { minLength: 1, maxLength: 12 });
+/** Which browser each side is. */
+const kinds = fc.tuple(
+  fc.constantFrom<Kind>('chromium', 'firefox'),
+  fc.constantFrom<Kind>('chromium', 'firefox'),
+);
 
 interface Outcome {
   ends: [ModelEnd, ModelEnd];
   signals: number;
 }
 
-async function play(scheduler: fc.Scheduler, strategy: Strategy, plan: Operation[]): Promise<Outcome> {
+async function play(
+  scheduler: fc.Scheduler,
+  strategy: Strategy,
+  plan: Operation[],
+  [first, second]: [Kind, Kind],
+): Promise<Outcome> {
   let signals = 0;
   // Each side's operations end in their order, each way's signals arrive in theirs; the scheduler decides between these.
   const chain = (): ((label: string) => Promise<unknown>) => {
@@ -45,19 +58,26 @@ async function play(scheduler: fc.Scheduler, strategy: Strategy, plan: Operation
   const ways = [chain(), chain()];
   const post = (to: 0 | 1) => (signal: NegotiationSignal) => {
     signals++;
-    void ways[to]?.(`${signal.type} to ${to}`).then(() => ends[to].handle({ type: 'received', signal }));
+    void ways[to]?.(`${signal.type} to ${to}`).then(() =>
+      ends[to].driver.handle({ type: 'received', signal }),
+    );
   };
   const ends: [ModelEnd, ModelEnd] = [
-    new ModelEnd('alice', strategy(true), chain(), post(1)),
-    new ModelEnd('bob', strategy(false), chain(), post(0)),
+    new ModelEnd('alice', first, strategy(true), chain(), post(1)),
+    new ModelEnd('bob', second, strategy(false), chain(), post(0)),
   ];
   let thing = 0;
-  const todo = plan.map(({ side, after }) => ({ side, after }));
+  const todo = [...plan];
   let steps = 0;
   for (;;) {
     for (const operation of todo.splice(0)) {
       if (operation.after > 0) todo.push({ ...operation, after: operation.after - 1 });
-      else ends[operation.side].connection.add(`thing ${thing++}`);
+      else {
+        const { connection, driver } = ends[operation.side];
+        if (operation.what === 'media') connection.add(`thing ${thing++}`);
+        else if (operation.what === 'channel') connection.addChannel();
+        else driver.restartIce();
+      }
     }
     // Promises between two scheduled moments run out.
     await new Promise((resolve) => setImmediate(resolve));
@@ -71,12 +91,13 @@ async function play(scheduler: fc.Scheduler, strategy: Strategy, plan: Operation
 describe.each(Object.entries(STRATEGIES))('%s', (_name, strategy) => {
   test('agrees on everything, in any order of operations, steps and signals', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.scheduler(), operations, async (scheduler, plan) => {
-        const { ends } = await play(scheduler, strategy, plan);
+      fc.asyncProperty(fc.scheduler(), operations, kinds, async (scheduler, plan, pair) => {
+        const { ends } = await play(scheduler, strategy, plan, pair);
         for (const { connection, errors, machine, hasFailed } of ends) {
           expect(errors).toEqual([]);
           expect(hasFailed).toBe(false);
-          expect(connection.state).toBe('stable');
+          expect(connection.signalingState).toBe('stable');
+          expect(connection.isDataDead).toBe(false);
           expect(connection.isComplete).toBe(true);
           expect(machine.isSettled).toBe(true);
         }
@@ -90,8 +111,9 @@ describe.each(Object.entries(STRATEGIES))('%s', (_name, strategy) => {
 describe('Negotiation', () => {
   test('needs two signals for each round, one for a proposal that was forgotten, and two for each turn that was asked for', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.scheduler(), operations, async (scheduler, plan) => {
-        const { ends, signals } = await play(scheduler, (isLeader) => new Negotiation(() => isLeader), plan);
+      fc.asyncProperty(fc.scheduler(), operations, kinds, async (scheduler, plan, pair) => {
+        const strategy: Strategy = (isLeader) => new Negotiation(() => isLeader);
+        const { ends, signals } = await play(scheduler, strategy, plan, pair);
         const [{ counts }, { counts: others }] = [ends[0].machine, ends[1].machine];
         expect(counts.rounds).toBe(others.rounds);
         expect(counts.collisions).toBeLessThanOrEqual(1);

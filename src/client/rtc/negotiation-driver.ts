@@ -1,0 +1,155 @@
+// Does on a connection what the negotiation decides, and tells it how that ended.
+import { withRoleKept } from './dtls-role.js';
+import { fragmentsOf } from './ice-fragments.js';
+import type { NegotiationCounts, NegotiationEvent, NegotiationMachine, Step } from './negotiation.js';
+import type { Candidate, NegotiationSignal } from './signal.js';
+
+type Description = { readonly type: string; readonly sdp: string } | null;
+
+/** As much of an `RTCPeerConnection` as offers and answers need. */
+export interface NegotiatedConnection {
+  readonly signalingState: string;
+  readonly localDescription: Description;
+  readonly currentLocalDescription: Description;
+  readonly currentRemoteDescription: Description;
+  createOffer(): Promise<{ sdp?: string }>;
+  setLocalDescription(description?: { type: 'offer' | 'rollback'; sdp?: string }): Promise<void>;
+  setRemoteDescription(description: { type: 'offer' | 'answer' | 'rollback'; sdp?: string }): Promise<void>;
+  restartIce(): void;
+}
+
+export interface DriverPort {
+  send(signal: NegotiationSignal): void;
+  /** The other side's. */
+  onCandidates(candidates: Candidate[]): void;
+  /** An offer is made now: what it shall have must be there. */
+  onOffer(): void;
+  /** The other side's first description is set: what is added from now on is never in an offer that is forgotten. */
+  onHeard(): void;
+  /** A step threw; it may be tried again. */
+  onError(error: unknown): void;
+  /** It cannot succeed. */
+  onFailed(): void;
+  /** Something happened. */
+  onChange(): void;
+}
+
+export class NegotiationDriver {
+  readonly #connection: NegotiatedConnection;
+  readonly #machine: NegotiationMachine;
+  readonly #port: DriverPort;
+  /** An ICE restart is wanted until the fragments are others than these. */
+  #worn: string | null = null;
+  #isClosed = false;
+
+  constructor(connection: NegotiatedConnection, machine: NegotiationMachine, port: DriverPort) {
+    this.#connection = connection;
+    this.#machine = machine;
+    this.#port = port;
+  }
+
+  get counts(): NegotiationCounts {
+    return this.#machine.counts;
+  }
+
+  get isSettled(): boolean {
+    return this.#machine.isSettled && this.#connection.signalingState === 'stable';
+  }
+
+  handle(event: NegotiationEvent): void {
+    if (this.#isClosed) return;
+    for (const step of this.#machine.handle(event)) this.#do(step);
+    this.#port.onChange();
+  }
+
+  /** Nothing before both sides first agreed: there is nothing to restart then, and Chromium cannot make an offer of it. */
+  restartIce(): void {
+    if (this.#isClosed || this.counts.rounds === 0) return;
+    this.#worn = fragmentsOf(this.#connection.localDescription);
+    this.#connection.restartIce();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  #do(step: Step): void {
+    switch (step.do) {
+      case 'send':
+        return this.#port.send(step.signal);
+      case 'candidates':
+        return this.#port.onCandidates(step.candidates);
+      case 'fail':
+        return this.#port.onFailed();
+      case 'offer':
+        return this.#run(async () => ({ type: 'offered', sdp: await this.#offer(step.isProposal) }));
+      case 'accept':
+        return this.#run(async () => ({ type: 'answered', sdp: await this.#accept(step.sdp) }));
+      case 'apply':
+        return this.#run(async () => {
+          if (step.own !== null) await this.#connection.setLocalDescription({ type: 'offer', sdp: step.own });
+          await this.#connection.setRemoteDescription({ type: 'answer', sdp: step.sdp });
+          this.#port.onHeard();
+          return { type: 'applied' };
+        });
+      case 'undo':
+        return this.#run(async () => {
+          await this.#takeBack();
+          return { type: 'undone' };
+        });
+      default:
+        step satisfies never;
+    }
+  }
+
+  #run(step: () => Promise<NegotiationEvent>): void {
+    step().then(
+      (event) => {
+        if (event.type === 'answered' || event.type === 'applied') this.#afterRound();
+        this.handle(event);
+      },
+      (error: unknown) => {
+        if (this.#isClosed) return;
+        this.#port.onError(error);
+        this.handle({ type: 'failed' });
+      },
+    );
+  }
+
+  async #offer(isProposal: boolean): Promise<string> {
+    this.#port.onOffer();
+    return isProposal ? ((await this.#connection.createOffer()).sdp ?? '') : await this.#describe();
+  }
+
+  async #accept(offer: string): Promise<string> {
+    try {
+      const sdp = withRoleKept(offer, this.#connection);
+      await this.#connection.setRemoteDescription({ type: 'offer', sdp });
+      this.#port.onHeard();
+      return await this.#describe();
+    } catch (error) {
+      // Half of an acceptance would leave the connection waiting for ever.
+      await this.#takeBack();
+      throw error;
+    }
+  }
+
+  async #describe(): Promise<string> {
+    await this.#connection.setLocalDescription();
+    return this.#connection.localDescription?.sdp ?? '';
+  }
+
+  async #takeBack(): Promise<void> {
+    const connection = this.#connection;
+    const { signalingState } = connection;
+    if (signalingState === 'have-local-offer') await connection.setLocalDescription({ type: 'rollback' });
+    if (signalingState === 'have-remote-offer') await connection.setRemoteDescription({ type: 'rollback' });
+  }
+
+  /** A restart that was asked for may have been taken back with the offer that carried it. */
+  #afterRound(): void {
+    if (this.#worn === null) return;
+    if (this.#worn === fragmentsOf(this.#connection.localDescription)) this.#connection.restartIce();
+    else this.#worn = null;
+  }
+}
