@@ -255,7 +255,7 @@ describe('a frame of ours', () => {
       [6, 5, 'not_found'],
     ],
     // Pairing, services and calls have no frame yet: whatever comes in their place is unknown, paired or not.
-    ...[64, 95, 96, 97, 111, 113, 127, 128].map((type): [string, unknown, unknown[]] => [
+    ...[74, 79, 95, 96, 97, 111, 113, 127, 128].map((type): [string, unknown, unknown[]] => [
       `E6, E16 has the reserved type ${String(type)}`,
       [type, 5, 'bob', { type: 'answer', sdp: 'v=0' }],
       [6, 5, 'unknown_type'],
