@@ -1,5 +1,5 @@
 // Names of properties that the browser's bundle shortens: all are between the SDK's own modules.
-// None may stand in a frame, a welcome or an option, belong to the platform, or be met by an application.
+// None may be an option or method that applications see, stand in a frame, or a welcome, belong to the platform, or be met by an application.
 
 export const INTERNAL_NAMES = [
   // Calls, and the messages that the gateway keeps.
@@ -46,14 +46,12 @@ export const INTERNAL_NAMES = [
     'flight',
     'isVolatile',
     'settings',
-    'environment',
     'onToken',
     'admits',
     'desk',
     'isFull',
     'madeAt',
     'make',
-    'after',
     'source',
     'onCode',
     'useHints',
