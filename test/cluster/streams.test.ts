@@ -1,7 +1,7 @@
 // Streams between every pair of places: store × placement × codec, and over connections and workers that die in the middle.
 import { createHash, randomBytes } from 'node:crypto';
 import { Duplex } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import { finished, pipeline } from 'node:stream/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Client, GatewayError, type Stream } from '../../src/client/index.js';
 import { type GatewayProcess, tokenOf, until } from '../gateway-process.js';
@@ -222,6 +222,8 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
     duplex.end(sent);
     await until(() => Buffer.concat(back).length === sent.length);
     expect(shaOf(Buffer.concat(back))).toBe(shaOf(sent));
+    // The other side's end comes after its last byte: a client that is closed before it cuts the stream.
+    await finished(duplex);
     await alice.client.close();
     await bob.client.close();
   });
