@@ -7,8 +7,8 @@ export interface Rate {
   burst: number;
 }
 
-/** Sums of fractions are off by less than this, ms. */
-const ROUNDING_MS = 1e-3;
+/** Parts of a millisecond that count: sums of fractions are off by less than one of them, and must not pass for a debt. */
+const PARTS_PER_MS = 1e6;
 
 /**
  * What a bucket holds, as one number (GCRA, ITU-T I.371): when it is full again, monotonic ms. A bucket that was never
@@ -23,7 +23,7 @@ export function fullAfterTaking({ perSecond }: Rate, fullAt: number, count: numb
 export function debtMs({ perSecond, burst }: Rate, fullAt: number, now: number): number {
   if (perSecond === 0) return 0;
   const owed = fullAt - now - (burst * 1000) / perSecond;
-  return owed > ROUNDING_MS ? owed : 0;
+  return owed <= 0 ? 0 : Math.round(owed * PARTS_PER_MS) / PARTS_PER_MS;
 }
 
 /** A bucket may go into debt: the caller then waits as long as it is told before it takes more. Monotonic time only. */

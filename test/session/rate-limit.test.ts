@@ -12,6 +12,14 @@ describe('TokenBucket', () => {
     expect(bucket.take(1, 300)).toBe(0);
   });
 
+  test('counts whole tokens at any moment, however its time is written', () => {
+    for (let now = 0.1; now < 1e8; now *= 3.3) {
+      const bucket = new TokenBucket({ perSecond: 1, burst: 5 });
+      const waits = Array.from({ length: 8 }, () => bucket.take(1, now));
+      expect(waits).toEqual([0, 0, 0, 0, 0, 1000, 2000, 3000]);
+    }
+  });
+
   test('never saves more than its burst', () => {
     const bucket = new TokenBucket({ perSecond: 1000, burst: 3 });
     bucket.take(3, 0);
