@@ -2,19 +2,19 @@
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import { type Code, CODES } from '../protocol/codes.js';
 import { TYPES } from '../protocol/frame.js';
-import type { ClientId, SessionId } from '../protocol/ids.js';
+import { isClientId, isSessionId, NAME, SESSION } from '../protocol/ids.js';
+import type { ClientId } from '../protocol/ids.js';
 import { PAGE_LIMIT, TARGETS_LIMIT } from '../protocol/limits.js';
 import type { Revocation, SessionPlace } from '../session/store/store.js';
 import type { ServerAnswer, ServerCall, ServerCaller } from '../worker/server-calls.js';
 
-const NAME = '[A-Za-z0-9._~@:/+-]{1,128}';
-const SESSION = '[A-Za-z0-9_-]{22}';
+const inner = ({ source }: RegExp) => source.slice(1, -1);
 /** Longest `jti`, as tokens may have it. */
 const TOKEN_ID_LIMIT_CHARACTERS = 256;
 
-const Name = (description: string) => Type.String({ pattern: `^${NAME}$`, description });
+const Name = (description: string) => Type.String({ pattern: NAME.source, description });
 const Address = Type.String({
-  pattern: `^${NAME}(#${SESSION})?$`,
+  pattern: `^${inner(NAME)}(#${inner(SESSION)})?$`,
   description: 'A client, or `client#session`.',
 });
 const Data = Type.Optional(Type.Unknown({ description: 'Any JSON; receivers get it as their data.' }));
@@ -204,7 +204,7 @@ const disconnect = route({
   permission: 'admin',
   input: Type.Object(
     {
-      session: Type.Optional(Type.String({ pattern: `^${SESSION}$` })),
+      session: Type.Optional(Type.String({ pattern: SESSION.source })),
       comeBack: Type.Optional(
         Type.Boolean({
           description: 'End the connections only: the SDK comes back with its session (1012).',
@@ -215,19 +215,13 @@ const disconnect = route({
   ),
   output: Type.Object({ sessions: Type.Integer() }),
   idempotent: false,
-  handle: async ({ caller, source, params, body: { session, comeBack = false } }) =>
-    answerOf(
-      await source.call([
-        {
-          ...caller,
-          kind: 'disconnect',
-          // Both were matched against the patterns of ids.
-          target: params['client'] as ClientId,
-          session: (session ?? null) as SessionId | null,
-          comeBack,
-        },
-      ]),
-    ),
+  async handle({ caller, source, params: { client }, body: { session, comeBack = false } }) {
+    const one = isSessionId(session) ? session : null;
+    if (!isClientId(client)) return refused('bad_parameter');
+    return answerOf(
+      await source.call([{ ...caller, kind: 'disconnect', target: client, session: one, comeBack }]),
+    );
+  },
 });
 
 const locate = route({
@@ -249,9 +243,8 @@ const locate = route({
     ),
   }),
   idempotent: false,
-  async handle({ source, params }) {
-    // Matched against the pattern of ids.
-    const client = params['client'] as ClientId;
+  async handle({ source, params: { client } }) {
+    if (!isClientId(client)) return refused('bad_parameter');
     const sessions = await source.locate(client);
     return sessions === null ? refused('unavailable') : { status: 200, body: { client, sessions } };
   },
@@ -302,7 +295,8 @@ const revocations = route({
     const refusal = await source.revoke(revocation);
     if (refusal === null) return { status: 200, body: revocation };
     // Full: to come again soon does not help, and is not what 429 should make a program do.
-    return refusal === 'limit' ? { ...refused('limit'), status: 507 } : refused(refusal);
+    if (refusal === 'limit') return { ...refused(refusal, 'The list of revocations is full.'), status: 507 };
+    return refused(refusal);
   },
 });
 
@@ -330,11 +324,6 @@ export const API_ROUTES: readonly ApiRoute[] = [
   revocations,
   workers,
 ];
-
-/** Whether a parameter of a path is what its name says. */
-export function isPathName(value: string | undefined): value is string {
-  return value !== undefined && new RegExp(`^${NAME}$`).test(value);
-}
 
 function frameCall(caller: ServerCaller, frame: unknown[], idempotencyKey: string | null = null): ServerCall {
   return { ...caller, kind: 'frame', frame: JSON.stringify(frame), idempotencyKey };

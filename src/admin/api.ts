@@ -6,19 +6,12 @@ import { type TypeCheck, TypeCompiler } from '@sinclair/typebox/compiler';
 import type { TSchema } from '@sinclair/typebox';
 import type Router from 'find-my-way';
 import type { Config } from '../config.js';
-import type { ClientId } from '../protocol/ids.js';
+import { type ClientId, isName } from '../protocol/ids.js';
 import { parsePermissions } from '../session/permissions.js';
 import { parseKeys } from '../session/pre-shared-keys.js';
 import { BucketMap } from '../session/rate-limit.js';
 import type { ServerCaller } from '../worker/server-calls.js';
-import {
-  API_ROUTES,
-  type ApiAnswer,
-  type ApiRoute,
-  type ApiSource,
-  isPathName,
-  refused,
-} from './api-routes.js';
+import { API_ROUTES, type ApiAnswer, type ApiRoute, type ApiSource, refused } from './api-routes.js';
 import { describeApi } from './openapi.js';
 import { reply } from './reply.js';
 
@@ -120,7 +113,7 @@ export class Api {
   ): Promise<ApiAnswer> {
     const names: Record<string, string> = {};
     for (const [name, value] of Object.entries(params)) {
-      if (!isPathName(value)) return refused('bad_parameter', `${name} in the path is no name`);
+      if (!isName(value)) return refused('bad_parameter', `${name} in the path is no name`);
       names[name] = value;
     }
     const idempotencyKey = keyOf(request.headers['idempotency-key']);

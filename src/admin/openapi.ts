@@ -18,6 +18,7 @@ const STATUSES: Record<string, string> = {
   413: 'The body is too large.',
   429: 'Too many calls; see Retry-After.',
   503: 'The store cannot be reached now; see Retry-After.',
+  507: 'The list of revocations is full.',
   504: 'No answer in time: it may have happened or not. With an idempotency key it can be repeated.',
 };
 
@@ -68,6 +69,7 @@ function operation({ method, path, summary, permission, input, output, idempoten
       { description, content: { 'application/json': { schema: REFUSAL } } },
     ]),
   );
+  const takesVolatile = permission !== 'admin' && method === 'POST';
   return {
     summary,
     description: `Needs \`${permission}\` in the \`perm\` of the key.`,
@@ -77,6 +79,7 @@ function operation({ method, path, summary, permission, input, output, idempoten
       : {}),
     responses: {
       200: { description: 'Done.', content: { 'application/json': { schema: output } } },
+      ...(takesVolatile ? { 202: { description: 'A volatile message was passed on.' } } : {}),
       ...refusals,
     },
   };

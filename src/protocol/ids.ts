@@ -11,8 +11,8 @@ export type NodeId = string & { readonly __brand: 'NodeId' };
 /** Longest client id, room or event name, in characters (all of them ASCII, so also in bytes). */
 export const NAME_LENGTH_LIMIT = 128;
 
-const NAME = /^[A-Za-z0-9._~@:/+-]{1,128}$/;
-const SESSION = /^[A-Za-z0-9_-]{22}$/;
+export const NAME = /^[A-Za-z0-9._~@:/+-]{1,128}$/;
+export const SESSION = /^[A-Za-z0-9_-]{22}$/;
 
 export function isName(value: unknown): value is string {
   return typeof value === 'string' && NAME.test(value);
