@@ -89,16 +89,7 @@ export class AppendBatches {
       words += wordsOf(request) + (isRun(request, batch[i + 1]?.request) ? '1\0' : '\0');
     }
     const bodies = Buffer.concat(batch.map(({ request }) => request.body));
-    return [
-      `${this.prefix}:`,
-      logLimitEntries,
-      logLimitBytes,
-      logTtlMs,
-      offlineTtlMs,
-      epoch,
-      words,
-      bodies,
-    ];
+    return [`${this.prefix}:`, logLimitEntries, logLimitBytes, logTtlMs, offlineTtlMs, epoch, words, bodies];
   }
 }
 
