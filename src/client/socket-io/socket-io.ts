@@ -1,4 +1,7 @@
-// The door for code written for Socket.IO's client: what `signalbox/socket.io` and the browser's `/socket-io.js` export.
+/**
+ * The door for code written for Socket.IO's client: what `signalbox/socket.io` and the browser's `/socket-io.js` export.
+ * @module socket.io
+ */
 import { Socket } from './socket.js';
 import type { SocketOptions } from './socket-options.js';
 

@@ -25,6 +25,7 @@ export interface SocketEvents {
   connect: () => unknown;
   /** A try failed. `error.code` is of the code table; `socket.active` says whether there will be another one. */
   connect_error: (error: GatewayError) => unknown;
+  /** The connection is gone; `socket.active` says whether it comes back by itself. */
   disconnect: (reason: DisconnectReason, details: DisconnectDetails) => unknown;
   /** An `emit` failed that nobody waits for. Without a handler it is written to the console. */
   emit_error: (error: unknown, event: string, args: readonly unknown[]) => unknown;
