@@ -75,6 +75,7 @@ export class Client<Events extends object = DefaultEvents> {
   readonly #rtc = new Lazy(() => import('./rtc/rtc.js'));
   readonly #port: RoomPort = {
     dialogues: (run) => this.#dialogues(run),
+    mesh: async (...mesh) => (await this.#rtc.load()).openMesh(this, ...mesh),
     rooms: this.#rooms,
     call: (...call) => this.#calls.run(...call),
     tryWrite: (frame) => this.#tryWrite(frame),
