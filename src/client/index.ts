@@ -11,6 +11,7 @@ export type {
   PublishOptions,
   RequestOptions,
   SendOptions,
+  ServiceCallOptions,
 } from './call-options.js';
 export { Client, type ClientEvents } from './client.js';
 export type {
@@ -25,6 +26,7 @@ export type {
 export type { ClientOptions, WhenOffline } from './options.js';
 export type { ClientsPage, Member, MembersPage, SendResult } from './results.js';
 export type { Room } from './room.js';
+export type { OwnerHandler, ProvideOptions, ServiceHandler } from './services/services.js';
 export type { BroadcastStream, ReaderResult } from './streams/broadcast.js';
 export type { Stream } from './streams/stream.js';
 export type {

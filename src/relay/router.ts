@@ -29,10 +29,12 @@ import type { TimerWheel } from '../session/wheel.js';
 import type { Delivery } from './delivery.js';
 import type { Envelope, ErrandDoneEnvelope, ErrandEnvelope } from './envelope.js';
 import type { Relay } from './relay.js';
-import { PendingRequests } from './pending-requests.js';
+import { type Answer, type Asked, PendingRequests } from './pending-requests.js';
 import { type Letter, Postman } from './postman.js';
+import type { ServedEnvelope, ServeEnvelope } from './service-envelope.js';
 import type { RouteCache } from './route-cache.js';
 import type { Streams } from './streams.js';
+import { refusalOfWaiting, type WaitingCounts } from './waiting-counts.js';
 
 export interface RouterOptions {
   worker: WorkerId;
@@ -45,6 +47,8 @@ export interface RouterOptions {
   wheel: TimerWheel;
   refusals: Refusals;
   fanOut: FanOut;
+  /** Of requests and calls together. */
+  waiting: WaitingCounts;
   requestsPendingLimit: number;
   requestsPendingLimitBytes: number;
   /** Counts volatile messages that could not be handed over, by reason. */
@@ -61,22 +65,28 @@ export class Router {
   private readonly postman: Postman;
 
   constructor(private readonly options: RouterOptions) {
-    const { worker, registry, relay, routes, wheel, countDropped, refusals } = options;
+    const { worker, registry, relay, routes, wheel, countDropped, waiting } = options;
     this.postman = new Postman({ worker, registry, relay, routes, wheel, countDropped, receive: readLetter });
-    this.pending = new PendingRequests(worker, wheel, ({ asker, ref }, answer) => {
-      const here = registry.get(asker.session);
-      if ('payload' in answer) {
-        const letter: Letter = { kind: 'response', ref, code: '', text: '', ...answer.payload };
-        this.postman.send(asker.client, asker.session, letter, true);
-      } else if (answer.byGateway && here !== undefined) {
-        refusals.tell(here, ref, answer.code, answer.text);
-      } else {
-        // The word of the one who was asked: no refusal of ours, and not for the asker's account.
-        const { code, text } = answer;
-        const letter: Letter = { kind: 'response', ref, code, text, encoding: 0, data: NO_BODY };
-        this.postman.send(asker.client, asker.session, letter, true);
-      }
-    });
+    const answer = (...answered: Parameters<Router['answer']>): void => {
+      this.answer(...answered);
+    };
+    this.pending = new PendingRequests(worker, wheel, answer, waiting);
+  }
+
+  /** Takes an answer to the session that asked, wherever its connection is now. */
+  answer({ asker, ref }: Asked, answer: Answer): void {
+    const here = this.options.registry.get(asker.session);
+    if ('payload' in answer) {
+      const letter: Letter = { kind: 'response', ref, code: '', text: '', ...answer.payload };
+      this.postman.send(asker.client, asker.session, letter, true);
+    } else if (answer.byGateway && here !== undefined) {
+      this.options.refusals.tell(here, ref, answer.code, answer.text);
+    } else {
+      // The word of the one who was asked: no refusal of ours, and not for the asker's account.
+      const { code, text } = answer;
+      const letter: Letter = { kind: 'response', ref, code, text, encoding: 0, data: NO_BODY };
+      this.postman.send(asker.client, asker.session, letter, true);
+    }
   }
 
   send(session: Session, frame: SendFrame): void {
@@ -166,25 +176,15 @@ export class Router {
   }
 
   request(session: Session, frame: RequestFrame): void {
-    const waiting = this.pending.waitingOf(session.ref.session);
-    if (waiting.requests >= this.options.requestsPendingLimit) {
-      this.options.refusals.tell(
-        session,
-        frame.ref,
-        'limit',
-        `At most ${String(this.options.requestsPendingLimit)} requests may wait.`,
-      );
-      return;
-    }
     const address = parseAddress(frame.to);
     if (address === null || !maySend(session.identity.permissions, address.client)) {
       this.options.refusals.tell(session, frame.ref, 'not_found');
       return;
     }
     const body = encodeMessageBody(bodyOf(session, frame));
-    const { requestsPendingLimitBytes: limitBytes } = this.options;
-    if (waiting.requests > 0 && waiting.bytes + body.length > limitBytes) {
-      const text = `Requests that wait may have ${String(limitBytes)} bytes.`;
+    const waiting = this.options.waiting.of(session.ref.session);
+    const text = refusalOfWaiting(waiting, body.length, this.options);
+    if (text !== null) {
       this.options.refusals.tell(session, frame.ref, 'limit', text);
       return;
     }
@@ -235,7 +235,9 @@ export class Router {
     this.postman.send(client, session, { kind: 'close', code }, false);
   }
 
-  receive(envelope: Exclude<Envelope, ErrandEnvelope | ErrandDoneEnvelope>): void {
+  receive(
+    envelope: Exclude<Envelope, ErrandEnvelope | ErrandDoneEnvelope | ServeEnvelope | ServedEnvelope>,
+  ): void {
     switch (envelope.kind) {
       case 'deliver':
         if (!this.options.delivery.toSessions(envelope.client, envelope.sessions, envelope.body)) {

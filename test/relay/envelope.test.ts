@@ -13,6 +13,26 @@ const envelope = fc.oneof(
   fc.record({ kind: kind('request'), origin: text, handle: text, client: text, session: text, body }),
   fc.record({ kind: kind('response'), handle: text, session: text, code: text, text, body }),
   fc.record({ kind: kind('broadcast'), origin: text, patterns: list, except: text, body }),
+  fc.record({
+    kind: kind('serve'),
+    origin: text,
+    handle: text,
+    session: text,
+    service: text,
+    timeoutMs: fc.nat(),
+    again: fc.boolean(),
+    body,
+  }),
+  fc.record({
+    kind: kind('served'),
+    handle: text,
+    session: text,
+    outcome: fc.constantFrom('answer', 'missing', 'busy'),
+    load: fc.nat(),
+    code: text,
+    text,
+    body,
+  }),
 );
 type Encodable = Parameters<EnvelopeEncoder['encode']>[0];
 
