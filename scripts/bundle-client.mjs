@@ -115,8 +115,12 @@ const fromEntry = (withDialogues) => ({
   },
 });
 
-/** Of the shortened names, those that streams share with the platform, or that stand in their frames. */
-const NOT_IN_DIALOGUES = ['drop', 'start', 'write'];
+/** Of the shortened names, those that a file shares with the platform, or that stand in its frames. */
+const NOT_SHORTENED = {
+  'client/dialogues.ts': ['drop', 'start', 'write'],
+  // What a reader of a response gives.
+  'client/ways.ts': ['value'],
+};
 
 const shortened = (names) => new RegExp(`^(private\\$\\d+|${names.join('|')})$`);
 
@@ -153,7 +157,7 @@ async function buildLazy(module, mangleCache) {
   if (module === 'client/late.ts')
     stdin.contents += await lateTables(join(src, 'protocol/frame.ts'), join(src, 'protocol/codes.ts'));
   const withDialogues = module === 'client/dialogues.ts';
-  const names = INTERNAL_NAMES.filter((name) => !withDialogues || !NOT_IN_DIALOGUES.includes(name));
+  const names = INTERNAL_NAMES.filter((name) => !NOT_SHORTENED[module]?.includes(name));
   const plugins = [fromEntry(withDialogues), forBrowsers(withDialogues)];
   return build({ ...options, mangleProps: shortened(names), stdin, mangleCache, plugins });
 }

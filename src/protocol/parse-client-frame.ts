@@ -54,13 +54,11 @@ function isEmpty(value: object): boolean {
 
 /** The options of kept messages, and of calls. */
 function keeping(fields: Fields, value: object): MessageOptions {
-  const [first, delivered, ttlMs, offline, idempotent] = [
-    'first',
-    'delivered',
-    'ttlMs',
-    'offline',
-    'idempotent',
-  ].map((name) => own(value, name));
+  const first = own(value, 'first');
+  const delivered = own(value, 'delivered');
+  const ttlMs = own(value, 'ttlMs');
+  const offline = own(value, 'offline');
+  const idempotent = own(value, 'idempotent');
   const options: MessageOptions = {};
   if (first !== undefined) options.first = isUint(first) && first > 0 ? first : fields.refuse('first');
   if (delivered === true) options.delivered = true;
