@@ -58,8 +58,12 @@ async function withTurn(): Promise<Record<string, string>> {
   return { TURN_URLS: `turn:127.0.0.1:${String(turn.port)}`, TURN_SECRET };
 }
 
-async function inChromium(url: string, prepare = ''): Promise<Page> {
-  const context = await chromium.newContext({ viewport: { width: 1280, height: 900 } });
+/** @param address as a trusted proxy would tell it */
+async function inChromium(url: string, prepare = '', address = ''): Promise<Page> {
+  const context = await chromium.newContext({
+    viewport: { width: 1280, height: 900 },
+    ...(address === '' ? {} : { extraHTTPHeaders: { 'X-Forwarded-For': address } }),
+  });
   closers.push(() => context.close());
   const page = await context.newPage();
   if (prepare !== '') await page.addInitScript(prepare);
@@ -195,6 +199,40 @@ describe('Chromium and Firefox on the page', () => {
     ]);
   }, 150_000);
 });
+
+/** A network that lets nothing through but the relay. */
+const RELAY_ONLY = `{
+  const Native = RTCPeerConnection;
+  window.RTCPeerConnection = class extends Native {
+    constructor(configuration) { super({ ...configuration, iceTransportPolicy: 'relay' }); }
+  };
+}`;
+
+test('two pages of different networks that reach each other through TURN only need a relay, and count in its share', async () => {
+  const gateway = await startPage({ ...(await withTurn()), TRUSTED_PROXIES: '127.0.0.1' });
+  const page = await inChromium(urlOf(gateway), RELAY_ONLY, '203.0.113.5');
+  const other = await inChromium(urlOf(gateway), '', '198.51.100.7');
+  const states = { direct: 'failed', relay: 'ok', media: 'ok' };
+  await until(async () => (await has(page, states)) && (await has(other, states)));
+  for (const end of [page, other]) {
+    expect(await textOf(end, '#verdict h2')).toBe('Calls will work, and need a relay');
+    expect(await textOf(end, '#peers h3')).not.toContain('same network');
+  }
+  const told = await until(async () => {
+    const summary = await summaryOf(gateway);
+    return allOf(summary)?.pairs.relay === 2 ? summary : null;
+  });
+  expect([told.turnShare, allOf(told)?.pairs]).toEqual([1, { direct: 0, relay: 2, none: 0 }]);
+  expect(JSON.stringify(told)).not.toMatch(/203\.0|198\.51|~test-/);
+  await until(async () =>
+    (await textOf(page, '#summary')).includes('100 % of the ways between different networks'),
+  );
+  const screenshots = process.env.SCREENSHOTS;
+  if (screenshots !== undefined) {
+    await page.locator('#summary summary').click();
+    await page.screenshot({ path: `${screenshots}/test-page-relay.png`, fullPage: true });
+  }
+}, 180_000);
 
 describe('a page', () => {
   test('goes by plain requests, and says so, where a WebSocket is blocked', async () => {
