@@ -14,9 +14,9 @@ import { decodePayload } from '../../src/protocol/payload.js';
 import { BOB, ScriptedGateway } from './scripted-gateway.js';
 
 /** Gzip, bytes. What a page must load before it can connect. */
-const ENTRY_LIMIT_BYTES = 10_460;
+const ENTRY_LIMIT_BYTES = 10_462;
 /** Of all late files together; who adds one raises it by what it weighs. */
-const LATE_LIMIT_BYTES = 46_400;
+const LATE_LIMIT_BYTES = 48_900;
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 let files: Map<string, string>;

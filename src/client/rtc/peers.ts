@@ -18,7 +18,8 @@ export class Peers {
     this.#client = client;
     this.#signaling = new GatewaySignaling(client);
     this.#signaling.onStranger((from, name) => {
-      if (this.#acceptor === null) return;
+      // Peers that carry streams are not the application's.
+      if (this.#acceptor === null || name.startsWith('~')) return;
       const { handler, configuration, options } = this.#acceptor;
       handler(this.#make(from.client, configuration, { ...options, name }), from);
     });

@@ -1,5 +1,6 @@
 // The door to WebRTC: what `signalbox/rtc` and the browser's `/rtc.js` export, and `client.peer` loads when it is first called.
 export { GatewaySignaling, type GatewayClient } from './gateway-signaling.js';
+export { Ladder } from './ladder.js';
 export { LoopbackSignaling, type LoopbackOptions } from './loopback-signaling.js';
 export type { NegotiationCounts } from './negotiation.js';
 export { type PeerCallOptions, type PeerHandler, type Peers, peersOf } from './peers.js';

@@ -8,7 +8,8 @@ import { decodePayload, encodePayload } from '../../protocol/payload.js';
 import type { DialoguePort } from '../dialogue-port.js';
 import type { Sender } from '../events.js';
 import { Broadcast, type BroadcastStream, noReaders } from './broadcast.js';
-import { codeOf, type Stream, StreamEnd, type StreamHost } from './stream.js';
+import type { Stream } from './stream.js';
+import { codeOf, StreamEnd, type StreamHost } from './stream-end.js';
 
 export interface OpenStreamOptions {
   /** Data for the other side's handler, at most 32 KiB. */
@@ -22,6 +23,15 @@ export interface OpenStreamOptions {
   /** Gives up, or aborts the stream with `aborted`. */
   signal?: AbortSignal;
 }
+export interface OpenOneOptions extends OpenStreamOptions {
+  /**
+   * `best`: begins through the gateway, goes on over a data channel as soon as there is one, and comes back when that breaks. Where either side
+   * has no WebRTC it stays with the gateway, which is the default.
+   */
+  via?: 'gateway' | 'best';
+  /** For `best`: of the connection, where there is none to that session yet; its `iceServers` are the gateway's unless given. */
+  rtcConfiguration?: RTCConfiguration;
+}
 export interface OpenBroadcastOptions extends OpenStreamOptions {
   /** The slowest reader: `wait` for it (default), or `drop` who holds up others for 2 s, which gets `slow_reader`. */
   slow?: 'wait' | 'drop';
@@ -31,6 +41,8 @@ export interface OnStreamOptions {
   limit?: number;
   /** Most bytes of each that wait for the handler to read them; default 256 KiB. */
   windowBytes?: number;
+  /** `gateway`: also those that were opened with `via: 'best'` stay there, and their openers learn no network address of this client. Default `best`. */
+  via?: 'gateway' | 'best';
 }
 
 export type StreamHandler = (stream: Stream, from: Sender, meta: unknown) => unknown;
@@ -39,6 +51,7 @@ interface Listener {
   readonly handler: StreamHandler;
   readonly limit: number;
   readonly windowBytes: number;
+  readonly mayLeave: boolean;
   open: number;
 }
 
@@ -69,6 +82,7 @@ const SILENCE_GRACE_MS = 15_000;
 export class Streams {
   readonly #port: DialoguePort;
   readonly #host: StreamHost;
+  readonly #climb: (stream: StreamEnd, configuration: RTCConfiguration) => void;
   readonly #streams = new Map<string, StreamEnd>();
   readonly #broadcasts = new Map<string, Broadcast>();
   readonly #opening = new Map<string, Opening>();
@@ -78,8 +92,10 @@ export class Streams {
   #stopWatching: (() => void) | null = null;
   #isPumpingLater = false;
 
-  constructor(port: DialoguePort) {
+  /** @param climb finds a stream a better path than the gateway */
+  constructor(port: DialoguePort, climb: (stream: StreamEnd, configuration: RTCConfiguration) => void) {
     this.#port = port;
+    this.#climb = climb;
     this.#host = {
       get isOpen() {
         return port.isOpen();
@@ -98,8 +114,9 @@ export class Streams {
   }
 
   /** See `Client.openStream`. */
-  async openTo(to: string, name: string, options: OpenStreamOptions = {}): Promise<Stream> {
-    const stream = new StreamEnd(this.#host, { ...this.#settings(name, options), peer: null });
+  async openTo(to: string, name: string, options: OpenOneOptions = {}): Promise<Stream> {
+    const mayLeave = options.via === 'best';
+    const stream = new StreamEnd(this.#host, { ...this.#settings(name, options), peer: null, mayLeave });
     const frame = this.#frame(stream.id, name, options, { to });
     await this.#open(frame, options, {
       timeoutMs: options.timeoutMs ?? OPEN_TIMEOUT_MS,
@@ -111,6 +128,7 @@ export class Streams {
       },
     });
     this.#abortWith(options.signal, stream);
+    if (mayLeave) this.#climb(stream, options.rtcConfiguration ?? {});
     return stream;
   }
 
@@ -149,6 +167,7 @@ export class Streams {
       handler,
       limit: options.limit ?? Infinity,
       windowBytes: windowOf(options.windowBytes),
+      mayLeave: options.via !== 'gateway',
       open: 0,
     };
     this.#listeners.set(name, listener);
@@ -156,6 +175,17 @@ export class Streams {
 
   unlisten(name: string, handler: StreamHandler): void {
     if (this.#listeners.get(name)?.handler === handler) this.#listeners.delete(name);
+  }
+
+  find(id: string): StreamEnd | undefined {
+    return this.#streams.get(id);
+  }
+
+  /** Whether a stream with that session may leave the gateway. */
+  hasLeaving({ client, session }: Sender): boolean {
+    for (const { peer, mayLeave } of this.#streams.values())
+      if (mayLeave && peer?.session === session && peer.client === client) return true;
+    return false;
   }
 
   receive(frame: GatewayFrame): void {
@@ -321,8 +351,9 @@ export class Streams {
       this.#put({ type: 'cut', stream: id, to: `${client}#${session}`, code, text: '' });
       return;
     }
-    const { windowBytes } = listener;
-    const options = { id, name, opened: false, peer, windowBytes, sendBufferBytes: SEND_BUFFER_BYTES };
+    const { windowBytes, mayLeave } = listener;
+    const sendBufferBytes = SEND_BUFFER_BYTES;
+    const options = { id, name, opened: false, peer, windowBytes, sendBufferBytes, mayLeave };
     const stream = new StreamEnd(this.#host, options);
     this.#streams.set(id, stream);
     this.#watch();
@@ -389,7 +420,6 @@ export class Streams {
       this.#stopWatching = null;
       if (this.#streams.size + this.#broadcasts.size === 0) return;
       this.#watch();
-      if (!this.#port.isOpen()) return;
       const limitMs = (this.#port.link()?.resumeWindowMs ?? 0) + SILENCE_GRACE_MS;
       for (const stream of [...this.#streams.values()])
         if (!this.#opening.has(stream.id)) stream.watch(limitMs);
