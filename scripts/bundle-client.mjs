@@ -1,6 +1,6 @@
 // Bundles the SDK for browsers: dist/browser/client.js with the default codec, and beside it what is loaded when first needed.
 import { build } from 'esbuild';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { minify } from 'terser';
@@ -30,6 +30,7 @@ const LAZY = {
     'Ladder',
     'LoopbackSignaling',
     'RTCSignalingPeer',
+    'openMesh',
     'peersOf',
     'simplePeerSignaling',
   ],
@@ -51,6 +52,10 @@ const SHARED = {
   'protocol/msgpack-writer.ts': ['Writer', 'isWritableInteger'],
   'protocol/parse-gateway-frame.ts': ['parseGatewayFrame'],
 };
+/** Doors of their own, over what client.js shows to everybody: nothing loads them but the application. */
+const DOORS = ['client/socket-io/socket-io.ts'];
+/** Modules that a door takes from client.js. */
+const BEHIND_DOORS = ['client/client.ts', 'protocol/errors.ts'];
 const PUBLIC = ['Client', 'ProtocolError', 'GatewayError'];
 
 // No hashes in the names: a page that stays open while the gateway is upgraded must still find what it loads late.
@@ -116,8 +121,12 @@ const fromEntry = (withDialogues) => ({
   },
 });
 
-/** Of the shortened names, those that streams share with the platform, or that stand in their frames. */
-const NOT_IN_DIALOGUES = ['drop', 'start', 'write'];
+/** Of the shortened names, those that a file shares with the platform, or that stand in its frames. */
+const NOT_SHORTENED = {
+  'client/dialogues.ts': ['drop', 'start', 'write'],
+  // What a reader of a response gives.
+  'client/ways.ts': ['value'],
+};
 
 const shortened = (names) => new RegExp(`^(private\\$\\d+|${names.join('|')})$`);
 
@@ -154,9 +163,32 @@ async function buildLazy(module, mangleCache) {
   if (module === 'client/late.ts')
     stdin.contents += await lateTables(join(src, 'protocol/frame.ts'), join(src, 'protocol/codes.ts'));
   const withDialogues = module === 'client/dialogues.ts';
-  const names = INTERNAL_NAMES.filter((name) => !withDialogues || !NOT_IN_DIALOGUES.includes(name));
+  const names = INTERNAL_NAMES.filter((name) => !NOT_SHORTENED[module]?.includes(name));
   const plugins = [fromEntry(withDialogues), forBrowsers(withDialogues)];
   return build({ ...options, mangleProps: shortened(names), stdin, mangleCache, plugins });
+}
+
+/** Without shortened names: it sees of the SDK what applications see. */
+async function buildDoor(module) {
+  const fromClient = {
+    name: 'from-client',
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /\.js$/ }, (args) => {
+        if (BEHIND_DOORS.some((inner) => join(src, inner) === sourceOf(args)))
+          return { path: fileOf('client'), external: true };
+      });
+      onLoad({ filter: /[\\/]src[\\/]client[\\/]/ }, ({ path }) => ({
+        contents: withPlainPrivates(readFileSync(path, 'utf8')),
+        loader: 'ts',
+      }));
+    },
+  };
+  return build({
+    ...options,
+    mangleProps: /^private\$\d+$/,
+    entryPoints: [join(src, module)],
+    plugins: [fromClient],
+  });
 }
 
 /** Takes from client.js what it exports, under the names that it has there. */
@@ -214,6 +246,7 @@ export async function bundleClient() {
     ({ mangleCache } = lazy);
     results.push([nameOf(module), lazy]);
   }
+  for (const module of DOORS) results.push([nameOf(module), await buildDoor(module)]);
   const files = new Map();
   for (const [name, { outputFiles }] of results)
     files.set(`${name}.js`, await squeeze(withShortImports(outputFiles[0].text)));

@@ -148,14 +148,21 @@ export function slimMsgpack(path) {
   );
 }
 
+/** First number of the private names of a subclass: both stand on one object, where the parent has its own. */
+const SUBCLASS_FIRST = 32;
+
 /**
- * Private names as properties that the bundler shortens, the same few in every class: a browser's page has no use for what
- * the language does to guard them, and each has to be declared.
+ * Private names as properties that the bundler shortens, the same few in every class: a browser's page has no use for what the
+ * language does to guard them, and each has to be declared. One level of subclasses, in files of their own.
  */
 export function withPlainPrivates(source) {
+  const first = /\bclass \w+ extends (?!Error\b)/.test(source) ? SUBCLASS_FIRST : 0;
   const names = new Map();
-  return source.replace(/(?<![\w'"`$/}])#([a-zA-Z]\w*)/g, (_all, name) => {
-    if (!names.has(name)) names.set(name, `private$${names.size}`);
+  const plain = source.replace(/(?<![\w'"`$/}])#([a-zA-Z]\w*)/g, (_all, name) => {
+    if (!names.has(name)) names.set(name, `private$${first + names.size}`);
     return names.get(name);
   });
+  if (/\babstract class\b/.test(source) && names.size > SUBCLASS_FIRST)
+    throw new Error('A parent class has more private names than are left for it: raise SUBCLASS_FIRST.');
+  return plain;
 }

@@ -107,7 +107,7 @@ export const SETTINGS = {
   REDIS_REQUIRE_NOEVICTION: { default: 'false', unit: 'true or false', text: '`true`: do not start where `maxmemory-policy` lets Redis evict what it has accepted; otherwise that is logged as an error.' },
   REDIS_WAIT_REPLICAS: count(0, 0, 5, 'replicas', 'A message counts as accepted when so many replicas have it within 200 ms; otherwise its sender is told `unknown_outcome` and sends it again. 0: when the master has it.'),
   REDIS_PREFIX: { default: 'sb', unit: 'text', text: 'Begins every key and channel.' },
-  LOG_LIMIT_ENTRIES: count(256, 1, 100_000, 'entries', 'Of one inbox or room log; the oldest go first.'),
+  LOG_LIMIT_ENTRIES: count(256, 1, 100_000, 'entries', 'Of one inbox or room log; the oldest go first. In Redis a large log may hold a sixteenth more (at most 15) for a while.'),
   LOG_LIMIT_BYTES: count(1_048_576, 1024, 1_073_741_824, 'bytes', 'Of one inbox or room log.'),
   LOG_TTL_MS: count(120_000, 1000, DAY_MS, 'ms', 'A log without new entries is kept this long.'),
   OFFLINE_TTL_MS: count(86_400_000, 1000, 30 * DAY_MS, 'ms', 'What was kept for an absent client (`offline: \'keep\'`) waits this long after the last of it.'),

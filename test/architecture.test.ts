@@ -23,6 +23,8 @@ const OUTER = [
   'settings-markdown.ts',
   'misspelled-settings.ts',
   'index.ts',
+  'embedded-gateway.ts',
+  'embedded-settings.ts',
   'admin/',
 ];
 /**

@@ -46,9 +46,10 @@ function isEmpty(value: object): boolean {
 
 /** The options of kept messages. */
 function keeping(fields: Fields, value: object): MessageOptions {
-  const [first, delivered, ttlMs, offline] = ['first', 'delivered', 'ttlMs', 'offline'].map((name) =>
-    own(value, name),
-  );
+  const first = own(value, 'first');
+  const delivered = own(value, 'delivered');
+  const ttlMs = own(value, 'ttlMs');
+  const offline = own(value, 'offline');
   const options: MessageOptions = {};
   if (first !== undefined) options.first = isUint(first) && first > 0 ? first : fields.refuse('first');
   if (delivered === true) options.delivered = true;

@@ -9,6 +9,8 @@ import type { ResponseEnvelope } from './envelope.js';
 export interface Asked {
   asker: Pick<SessionRef, 'client' | 'session'>;
   ref: number;
+  /** Takes the answer of a server's request, which waits in this worker; a session's goes to where it is then. */
+  take?: (answer: Answer) => void;
 }
 /** `byGateway`: nobody answered, the gateway refuses. */
 export type Answer = { payload: Payload } | { code: Code; text: string; byGateway: boolean };
@@ -38,7 +40,7 @@ export class PendingRequests {
   constructor(
     private readonly worker: WorkerId,
     private readonly wheel: TimerWheel,
-    private readonly answer: (asked: Asked, answer: Answer) => void,
+    private readonly answerSession: (asked: Asked, answer: Answer) => void,
   ) {}
 
   /** The worker that waits for the answer to `handle`; null when it is none of ours. */
@@ -92,6 +94,11 @@ export class PendingRequests {
     if (pending === undefined) return;
     this.remove(handle, pending);
     this.answer(pending, { code, text, byGateway: true });
+  }
+
+  private answer(pending: Pending, answer: Answer): void {
+    if (pending.take === undefined) this.answerSession(pending, answer);
+    else pending.take(answer);
   }
 
   private remove(handle: string, pending: Pending): void {

@@ -12,7 +12,14 @@ import type {
   RequestFrame,
   SendFrame,
 } from '../protocol/frame.js';
-import { type Address, type ClientId, type SessionId, type WorkerId, parseAddress } from '../protocol/ids.js';
+import {
+  type Address,
+  type ClientId,
+  parseAddress,
+  type RoomName,
+  type SessionId,
+  type WorkerId,
+} from '../protocol/ids.js';
 import {
   encodeMessageBody,
   encodeRoomMessageBody,
@@ -29,7 +36,8 @@ import type { TimerWheel } from '../session/wheel.js';
 import type { Delivery } from './delivery.js';
 import type { Envelope, ErrandDoneEnvelope, ErrandEnvelope } from './envelope.js';
 import type { Relay } from './relay.js';
-import { PendingRequests } from './pending-requests.js';
+import { type MoveSession, Moves } from './moves.js';
+import { type Answer, PendingRequests } from './pending-requests.js';
 import { type Letter, Postman } from './postman.js';
 import type { RouteCache } from './route-cache.js';
 import type { Streams } from './streams.js';
@@ -49,6 +57,8 @@ export interface RouterOptions {
   requestsPendingLimitBytes: number;
   /** Counts volatile messages that could not be handed over, by reason. */
   countDropped: (reason: 'unreachable' | 'away') => void;
+  /** Has a session of this worker join or leave; resolves with why not, null where it is done. */
+  move: MoveSession;
 }
 
 /** Messages of one session whose delivery it may wait to hear of at once, about 100 bytes each; the oldest go first. */
@@ -59,10 +69,17 @@ type Routed = 'sent' | 'absent';
 export class Router {
   private readonly pending: PendingRequests;
   private readonly postman: Postman;
+  /** Of sessions into rooms and out of them, on behalf of servers. */
+  private readonly moves: Moves;
 
   constructor(private readonly options: RouterOptions) {
     const { worker, registry, relay, routes, wheel, countDropped, refusals } = options;
-    this.postman = new Postman({ worker, registry, relay, routes, wheel, countDropped, receive: readLetter });
+    this.moves = new Moves({ worker, relay, wheel, move: options.move });
+    const receive = (session: Session, letter: Letter): void => {
+      if (letter.kind === 'move') this.moves.make(session, letter);
+      else readLetter(session, letter);
+    };
+    this.postman = new Postman({ worker, registry, relay, routes, wheel, countDropped, receive });
     this.pending = new PendingRequests(worker, wheel, ({ asker, ref }, answer) => {
       const here = registry.get(asker.session);
       if ('payload' in answer) {
@@ -125,10 +142,11 @@ export class Router {
       origin: this.options.worker,
       patterns: sendPatterns(session.identity.permissions),
       except: session.ref.session,
+      skip: frame.options.except ?? [],
       body: encodeMessageBody(bodyOf(session, frame)),
     };
     const { delivery, fanOut, relay } = this.options;
-    const receivers = delivery.toMatching(envelope.patterns, envelope.except, envelope.body);
+    const receivers = delivery.toMatching(envelope);
     // Connections are spread evenly over the workers of a node.
     fanOut.charge(session, receivers * relay.width, envelope.body.length);
     if (relay.sendToAll(envelope)) session.ok(frame.ref, null);
@@ -165,7 +183,8 @@ export class Router {
       );
   }
 
-  request(session: Session, frame: RequestFrame): void {
+  /** @param take of a server's request: its answer comes back here, and to no connection */
+  request(session: Session, frame: RequestFrame, take?: (answer: Answer) => void): void {
     const waiting = this.pending.waitingOf(session.ref.session);
     if (waiting.requests >= this.options.requestsPendingLimit) {
       this.options.refusals.tell(
@@ -188,7 +207,7 @@ export class Router {
       this.options.refusals.tell(session, frame.ref, 'limit', text);
       return;
     }
-    const asked = { asker: session.ref, ref: frame.ref };
+    const asked = { asker: session.ref, ref: frame.ref, ...(take === undefined ? {} : { take }) };
     const handle = this.pending.open(asked, frame.timeoutMs, { address, body });
     this.dispatchRequest(handle, address, body);
   }
@@ -235,6 +254,13 @@ export class Router {
     this.postman.send(client, session, { kind: 'close', code }, false);
   }
 
+  /** Has a session join or leave a room, or leave all, wherever it is; resolves with why not, null where it is done. */
+  move({ client, session }: SessionPlace, room: RoomName | null, joins: boolean): Promise<Code | null> {
+    return this.moves.ask(session, (handle) => {
+      this.postman.send(client, session, { kind: 'move', handle, room, joins }, false);
+    });
+  }
+
   receive(envelope: Exclude<Envelope, ErrandEnvelope | ErrandDoneEnvelope>): void {
     switch (envelope.kind) {
       case 'deliver':
@@ -254,13 +280,13 @@ export class Router {
         else if (envelope.handle !== '') this.retryRequest(envelope.handle);
         return;
       case 'response':
-        this.pending.settle(envelope);
+        if (!this.moves.settle(envelope)) this.pending.settle(envelope);
         return;
       case 'letter':
         this.postman.deliver(envelope);
         return;
       case 'broadcast':
-        this.options.delivery.toMatching(envelope.patterns, envelope.except, envelope.body);
+        this.options.delivery.toMatching(envelope);
         return;
       case 'stream':
         this.options.streams.receive(envelope);
@@ -445,7 +471,7 @@ function awaitDelivery(session: Session, client: ClientId, seq: number): void {
   if (awaited.size > AWAITED_LIMIT && oldest !== undefined) awaited.delete(oldest);
 }
 
-function readLetter(session: Session, letter: Letter): void {
+function readLetter(session: Session, letter: Exclude<Letter, { kind: 'move' }>): void {
   switch (letter.kind) {
     case 'response': {
       const { ref, code, text, encoding, data } = letter;

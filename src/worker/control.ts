@@ -2,7 +2,7 @@
 import type { Code } from '../protocol/codes.js';
 import type { ClientId, WorkerId } from '../protocol/ids.js';
 import type { Revocation, SessionPlace } from '../session/store/store.js';
-import type { ServerAnswer, ServerCall } from './server-calls.js';
+import type { ServerAnswer, ServerCall } from '../relay/server-call.js';
 
 /** How long senders keep what was accepted, ms: whoever comes later has nothing to send again. */
 export const DOUBT_MS = 30_000;

@@ -17,7 +17,7 @@ import { Feeds } from '../relay/feeds.js';
 import { NodeRelay } from '../relay/node-relay.js';
 import { PresenceFeed } from '../relay/presence-feed.js';
 import { RouteCache } from '../relay/route-cache.js';
-import { Router } from '../relay/router.js';
+import { Router, type RouterOptions } from '../relay/router.js';
 import { Streams } from '../relay/streams.js';
 import { type Authenticator, createAuthenticator } from '../session/authenticator.js';
 import { Endings } from '../session/endings.js';
@@ -260,10 +260,16 @@ function createService(base: Base, authenticator: Authenticator): Service {
   const fanOut = new FanOut(limits.fanOut, () => {
     metrics.throttled.inc({ scope: 'fan_out' });
   });
-  const router = createRouter(base, { routes, refusals, fanOut, streams });
+  const router = createRouter(base, {
+    routes,
+    refusals,
+    fanOut,
+    streams,
+    move: (session, room, joins) => verbs.move(session, room, joins),
+  });
   const leavings = new Leavings(store, (session) => registry.get(session.ref.session) === session);
   const turn = new TurnBroker(config.iceServers, config.turn, base.turnCheck);
-  const verbs = new Verbs({
+  const verbs: Verbs = new Verbs({
     ...base,
     turn,
     router,
@@ -360,7 +366,7 @@ function createStreams({ config, metrics, ...base }: Base, routes: RouteCache, r
 
 function createRouter(
   base: Base,
-  parts: { routes: RouteCache; refusals: Refusals; fanOut: FanOut; streams: Streams },
+  parts: Pick<RouterOptions, 'routes' | 'refusals' | 'fanOut' | 'streams' | 'move'>,
 ): Router {
   const { registry, metrics } = base;
   const { requestsPendingLimit, requestsPendingLimitBytes } = base.config.limits;

@@ -11,12 +11,15 @@ import { WebSocket } from 'ws';
 import type { Client } from '../../src/client/client.js';
 import { VERSION } from '../../src/client/version.js';
 import { decodePayload } from '../../src/protocol/payload.js';
+import { startGateway, tokenOf } from '../gateway-process.js';
 import { BOB, ScriptedGateway } from './scripted-gateway.js';
 
 /** Gzip, bytes. What a page must load before it can connect. */
-const ENTRY_LIMIT_BYTES = 10_462;
+const ENTRY_LIMIT_BYTES = 10_600;
 /** Of all late files together; who adds one raises it by what it weighs. */
-const LATE_LIMIT_BYTES = 48_900;
+const LATE_LIMIT_BYTES = 51_400;
+/** Of the door for Socket.IO's code, which nothing loads but an application that has such code. */
+const SOCKET_IO_LIMIT_BYTES = 2_850;
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 let files: Map<string, string>;
@@ -47,7 +50,9 @@ describe('the browser bundle', () => {
     );
     expect(staticImportsOf(entry)).toEqual([]);
     expect(entryBytes).toBeLessThanOrEqual(ENTRY_LIMIT_BYTES);
-    expect(total - entryBytes).toBeLessThanOrEqual(LATE_LIMIT_BYTES);
+    const doorBytes = Object.fromEntries(sizes)['socket-io.js'] ?? Infinity;
+    expect(doorBytes).toBeLessThanOrEqual(SOCKET_IO_LIMIT_BYTES);
+    expect(total - entryBytes - doorBytes).toBeLessThanOrEqual(LATE_LIMIT_BYTES);
   });
 
   test('holds neither a Node built-in nor ws, and imports only its own files', () => {
@@ -125,6 +130,28 @@ test.each(['msgpack', 'json'] as const)('the bundle speaks %s with a gateway', a
   } finally {
     await gateway.close();
     await client?.close();
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test.each(['sse', 'poll'] as const)('the bundle reaches a gateway by %s', async (transport) => {
+  const folder = mkdtempSync(join(tmpdir(), 'signalbox-bundle-'));
+  const gateway = await startGateway({ WORKERS: '1' });
+  let client: Client | undefined;
+  try {
+    writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+    for (const [name, text] of files) writeFileSync(join(folder, name), text);
+    const bundle: { Client: typeof Client } = await import(join(folder, 'client.js'));
+    const options = { token: tokenOf('alice'), transports: [transport], WebSocket };
+    const made = new bundle.Client(gateway.url, options);
+    client = made;
+    await made.connect({ signal: AbortSignal.timeout(10_000) });
+    const heard = new Promise((resolve) => made.onMessage('n', resolve));
+    await made.send('alice', 'n', [transport, 1]);
+    expect(await heard).toEqual([transport, 1]);
+  } finally {
+    await client?.close();
+    await gateway.stop();
     rmSync(folder, { recursive: true });
   }
 });

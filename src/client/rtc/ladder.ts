@@ -4,8 +4,9 @@ import type { Environment } from '../environment.js';
 import type { StreamEnd } from '../streams/stream-end.js';
 import { PATH_EVENT } from '../streams/paths.js';
 import { ChannelPath } from './channel-path.js';
-import { type GatewayClient, GatewaySignaling } from './gateway-signaling.js';
-import { RTCSignalingPeer } from './signaling-peer.js';
+import type { GatewayClient } from './gateway-signaling.js';
+import { type Peers, peersOf } from './peers.js';
+import type { RTCSignalingPeer } from './signaling-peer.js';
 
 /** The peers that carry streams; names that begin with `~` are the SDK's own. */
 const PEER_NAME = '~streams';
@@ -20,11 +21,12 @@ const LASTING_MS = 1_000;
 /** How often it is looked whether a peer is wanted still, and by which candidates it goes, ms. */
 const LOOK_MS = 2_000;
 
+/** As much of a `Client` as a ladder needs. @internal */
 export interface LadderClient extends GatewayClient {
   request(to: string, event: string, data: unknown, options: { timeoutMs: number }): Promise<unknown>;
 }
 
-/** The streams of the client, as far as the ladder looks at them. */
+/** The streams of the client, as far as the ladder looks at them. @internal */
 export interface LadderStreams {
   find(id: string): StreamEnd | undefined;
   /** Whether a stream with that session may leave the gateway. */
@@ -37,11 +39,12 @@ interface Rung {
   readonly paths: Set<ChannelPath>;
 }
 
+/** @internal */
 export class Ladder {
   readonly #client: LadderClient;
   readonly #streams: LadderStreams;
   readonly #environment: Environment;
-  readonly #signaling: GatewaySignaling;
+  readonly #peers: Peers;
   /** By the address of the other session. */
   readonly #rungs = new Map<string, Rung>();
   #cancelLook: (() => void) | null = null;
@@ -50,10 +53,10 @@ export class Ladder {
     this.#client = client;
     this.#streams = streams;
     this.#environment = environment;
-    this.#signaling = new GatewaySignaling(client);
-    this.#signaling.onStranger((from, name) => {
+    this.#peers = peersOf(client);
+    this.#peers.accept(PEER_NAME, (from) => {
       // Only with whom this client has a stream.
-      if (name === PEER_NAME && streams.hasLeaving(from)) this.#make(from, {});
+      if (streams.hasLeaving(from)) this.#make(from, {});
     });
   }
 
@@ -102,17 +105,10 @@ export class Ladder {
   }
 
   #make(other: { client: string; session: string }, configuration: RTCConfiguration): Rung {
-    const client = this.#client;
     const address = `${other.client}#${other.session}`;
     // One that the other side gave up before this one knew.
     this.#rungs.get(address)?.peer.close();
-    const isOwn = configuration.iceServers !== undefined;
-    const servers = isOwn ? configuration : { ...configuration, iceServers: client.iceServers };
-    const peer = new RTCSignalingPeer(client.id ?? '', address, servers, {
-      name: PEER_NAME,
-      signaling: this.#signaling,
-      ...(isOwn ? {} : { iceServers: () => client.iceServers }),
-    });
+    const peer = this.#peers.make(address, configuration, { name: PEER_NAME });
     const rung: Rung = { with: other, peer, paths: new Set() };
     this.#rungs.set(address, rung);
     peer.on('datachannel', (channel) => this.#offered(rung, channel));

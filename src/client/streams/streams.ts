@@ -11,6 +11,7 @@ import { Broadcast, type BroadcastStream, noReaders } from './broadcast.js';
 import type { Stream } from './stream.js';
 import { codeOf, StreamEnd, type StreamHost } from './stream-end.js';
 
+/** Options of every way to open a stream. */
 export interface OpenStreamOptions {
   /** Data for the other side's handler, at most 32 KiB. */
   meta?: unknown;
@@ -23,6 +24,7 @@ export interface OpenStreamOptions {
   /** Gives up, or aborts the stream with `aborted`. */
   signal?: AbortSignal;
 }
+/** Options of `client.openStream`. */
 export interface OpenOneOptions extends OpenStreamOptions {
   /**
    * `best`: begins through the gateway, goes on over a data channel as soon as there is one, and comes back when that breaks. Where either side
@@ -32,10 +34,12 @@ export interface OpenOneOptions extends OpenStreamOptions {
   /** For `best`: of the connection, where there is none to that session yet; its `iceServers` are the gateway's unless given. */
   rtcConfiguration?: RTCConfiguration;
 }
+/** Options of `room.openStream` and `client.openBroadcast`. */
 export interface OpenBroadcastOptions extends OpenStreamOptions {
   /** The slowest reader: `wait` for it (default), or `drop` who holds up others for 2 s, which gets `slow_reader`. */
   slow?: 'wait' | 'drop';
 }
+/** Options of `onStream`. */
 export interface OnStreamOptions {
   /** Most streams of this name at once; further ones are refused with `limit`. Default: as many as the gateway allows. */
   limit?: number;
@@ -45,6 +49,7 @@ export interface OnStreamOptions {
   via?: 'gateway' | 'best';
 }
 
+/** Takes a stream that somebody opens; what it returns, or resolves with, is the opener's `reply`. */
 export type StreamHandler = (stream: Stream, from: Sender, meta: unknown) => unknown;
 
 interface Listener {

@@ -292,6 +292,79 @@ export function testLogs(name: string, start: (settings: StoreSettings) => Promi
       });
     });
 
+    describe('a large log', () => {
+      const cap = 64;
+      let large: Harness;
+      beforeEach(async () => {
+        large = await start({ ...SETTINGS, logLimitEntries: cap, logLimitBytes: 1_000_000 });
+      });
+      afterEach(() => large.close());
+
+      test('at once, entries keep their own sender, number, target and answer', async () => {
+        const [one, two] = [large.store(W1), large.store(W2)];
+        const me = refOf(await attach(one, attachRequest('sender', W1)));
+        const sending = (channel: Channel, more: Partial<AppendRequest>) =>
+          appendRequest(channel, { sender: me, ...more });
+        const alice = await attach(one, attachRequest('alice', W1));
+        const other = refOf(await attach(two, attachRequest('other', W2)));
+        const older = refOf(await attach(two, attachRequest('sender', W2)));
+        const resume = { session: older.session, keyHash: 'key-1' };
+        const newer = refOf(await attach(two, attachRequest('sender', W2, { resume })));
+        const at = inbox('alice');
+        const requests = [
+          sending(at, { seq: 1, body: Buffer.from('a') }),
+          sending(at, { seq: 2, body: Buffer.from('') }),
+          sending(at, { seq: 2, body: Buffer.from('never') }),
+          sending(at, { seq: 4, body: Buffer.from('never') }),
+          sending(at, { sender: other, seq: 1, body: Buffer.from('b') }),
+          sending(at, { sender: other, seq: 2, only: alice.session, body: Buffer.from('c') }),
+          sending(at, { sender: other, seq: 3, body: Buffer.from('d') }),
+          sending(at, { sender: other, seq: 4, skip: ['x'], body: Buffer.from('e') }),
+          sending(at, { sender: other, seq: 5, body: Buffer.from('f') }),
+          sending(roomLog('alice'), { sender: other, seq: 1, body: Buffer.from('room') }),
+          sending(at, { sender: other, seq: 0, body: Buffer.from('volatile') }),
+          sending(inbox('absent'), { sender: other, seq: 1 }),
+          sending(inbox('absent'), { sender: other, seq: 1, keep: true, body: Buffer.from('kept') }),
+          sending(inbox('absent'), { sender: other, seq: 2 }),
+          sending(at, { sender: newer, seq: 1, body: Buffer.from('g') }),
+          sending(at, { sender: older, seq: 2, body: Buffer.from('never') }),
+        ];
+        const answers = await Promise.all(requests.map((request) => one.append(request)));
+        expect(answers.map((answer) => ('expected' in answer ? answer.expected : answer.status))).toEqual([
+          ...['accepted', 'accepted', 'duplicate', 3],
+          ...['accepted', 'accepted', 'accepted', 'accepted', 'accepted', 'accepted', 'accepted'],
+          ...['absent', 'accepted', 'absent', 'accepted', 'superseded'],
+        ]);
+        await large.settle();
+        const read = await one.read({ channel: at, from: { after: null }, limit: 99 });
+        if (read.status !== 'entries') throw new Error(read.status);
+        expect(bodies(read)).toEqual(['a', '', 'b', 'c', 'd', 'e', 'f', 'g']);
+        expect(read.entries.map(({ only }) => only)).toEqual(
+          read.entries.map((_, i) => (i === 3 ? alice.session : null)),
+        );
+        expect(read.entries.map(({ skip }) => skip)).toEqual(
+          read.entries.map((_, i) => (i === 5 ? ['x'] : [])),
+        );
+        const heard = ofType(large.events(W1), 'entry').filter(({ channel }) => channel.kind === 'inbox');
+        expect(heard.map(({ entry }) => Buffer.from(entry.body).toString())).toEqual([
+          ...['a', '', 'b', 'c', 'd', 'e', 'f', 'volatile', 'g'],
+        ]);
+      });
+
+      test('may be over its cap by a sixteenth, and is never under it', async () => {
+        const store = large.store(W1);
+        const me = refOf(await attach(store, attachRequest('sender', W1)));
+        const counts: number[] = [];
+        for (let i = 0; i < 3 * cap; i++) {
+          await append(store, appendRequest(roomLog('r'), { sender: me }));
+          const read = await store.read({ channel: roomLog('r'), from: { after: null }, limit: 999 });
+          if (i >= cap) counts.push(bodies(read).length);
+        }
+        expect(Math.min(...counts)).toBe(cap);
+        expect(Math.max(...counts)).toBeLessThan(cap + cap / 16);
+      });
+    });
+
     describe('read', () => {
       let me: SessionRef;
       beforeEach(async () => {

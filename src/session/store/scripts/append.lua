@@ -1,11 +1,15 @@
 -- Stores a batch of entries, and publishes them as one message to each worker that holds readers.
--- ARGV: prefix of all keys, most entries, most bytes, log ttl, ttl of what is kept, a fresh epoch; then two for each
--- entry: its words and its body. Words end with a zero, empty ones say none: tag of the partition, kind, name, sender, its
--- generation, number, first number that may still come, time to live, keep, only, tag of the entry, who skips it.
--- Returns a text for each entry: `accepted <id> <readers>` (id `-`: volatile), `duplicate`, `superseded`, `absent`,
+-- ARGV: prefix of all keys, most entries, most bytes, log ttl, ttl of what is kept, a fresh epoch; then the words of all
+-- entries, and their bodies, one after another. Each word ends with a zero, an empty one says none. Entries of one sender to
+-- one log that follow each other are a run, which begins with: tag of the partition, kind, name, sender, its generation,
+-- keep, only, who skips it. Then for each entry: number, first number that may still come, time to live, tag, bytes of
+-- its body, and whether another one of the run follows.
+-- Returns a line for each entry: `accepted <id> <readers>` (id `-`: volatile), `duplicate`, `superseded`, `absent`,
 -- `out_of_order <expected>` or `failed`: nothing was written for it, and nobody was told.
 local prefix, most_entries, most_bytes = ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local log_ttl, kept_ttl, fresh_epoch = tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
+-- To trim at every entry would cost as much as all else of XADD: of a large log several go at once.
+local trim_every = math.max(1, math.min(16, math.floor(most_entries / 16)))
 local time = now()
 local logs, changed, written = {}, {}, false
 local letters, workers_told = {}, {}
@@ -70,24 +74,39 @@ local function begin_anew(log, number)
   log.senders, log.dirty = {}, {}
 end
 
+-- Of a sender: its last number (empty where it has sent none), offset of its last entry, newest generation seen.
+local function parse_sender(text)
+  if not text then return { last = '', is_new = true } end
+  local is_ours, last, offset, newest = pcall(struct.unpack, 'sss', text)
+  if not is_ours then return { last = '' } end
+  return { last = last, offset = tonumber(offset), newest = tonumber(newest) }
+end
+
 -- What is known of the log and of one sender: read once in a batch. Whoever else wrote into it is not believed.
 local function load(log, sender, number)
   if log.epoch then
-    if log.senders[sender] == nil then log.senders[sender] = not log.anew and redis.call('HGET', log.meta, sender) end
+    if not log.senders[sender] then
+      log.senders[sender] = parse_sender(not log.anew and redis.call('HGET', log.meta, sender))
+    end
     return
   end
   local found, kept = redis.pcall('HMGET', log.meta, 'state', sender), nil
   log.epoch, log.top, log.tag, log.total, log.before, log.count, log.touched, kept = parse_state(found[1])
-  if not log.epoch then return begin_anew(log, number) end
-  log.kept = kept == '1' and redis.call('HGET', log.meta, 'kept')
-  log.senders, log.dirty = { [sender] = found[2] }, {}
+  if log.epoch then
+    log.kept = kept == '1' and redis.call('HGET', log.meta, 'kept')
+    log.senders, log.dirty = { [sender] = parse_sender(found[2]) }, {}
+  else
+    begin_anew(log, number)
+    log.senders[sender] = parse_sender(nil)
+  end
 end
 
 -- `is_there`: the stream exists, as far as is known.
 local function add(log, is_there, place, body, only, skip, ends, unread)
   local total = string.format('%d', log.total + #body)
-  if is_there and only == '' and skip == '' and ends == '' and not unread then
-    return redis.pcall('XADD', log.key, 'NOMKSTREAM', 'MAXLEN', '=', most_entries, place, 't', total, 'b', body)
+  local is_plain = is_there and only == '' and skip == '' and ends == '' and not unread
+  if is_plain and (log.top + 1) % trim_every > 0 then
+    return redis.pcall('XADD', log.key, 'NOMKSTREAM', place, 't', total, 'b', body)
   end
   local list = { 'XADD', log.key, 'MAXLEN', '=', most_entries, place, 't', total, 'b', body }
   if is_there then table.insert(list, 3, 'NOMKSTREAM') end
@@ -147,16 +166,8 @@ local function trim(log, place)
   end
 end
 
--- Of a sender: its last number (empty where it has sent none), offset of its last entry, newest generation seen.
-local function parse_sender(text)
-  if not text then return '', nil, nil end
-  local is_ours, last, offset, newest = pcall(struct.unpack, 'sss', text)
-  if not is_ours then return '', nil, nil end
-  return last, offset, tonumber(newest)
-end
-
-local function append(number, words, body)
-  local tag_of, kind, name, sender, generation, seq, first, ttl_ms, keep, only, tag, skip = struct.unpack('ssssssssssss', words)
+-- What a run is of: its log, and who reads that.
+local function begin_run(tag_of, kind, name, sender, generation, keep, only, skip)
   local key = prefix .. '{' .. tag_of .. '}:l:' .. kind .. ':' .. name
   local log = logs[key]
   if not log then
@@ -165,25 +176,29 @@ local function append(number, words, body)
       dirty = nil }
     logs[key] = log
   end
-
   local workers, readers = readers_of(log, only)
-  local unread = not workers
-  if unread and (keep == '' or seq == '0' or only ~= '') then return 'absent' end
+  return { log = log, sender = sender, generation = tonumber(generation), keep = keep, only = only, skip = skip,
+    workers = workers or {}, readers = readers, is_unread = not workers }
+end
+
+local function append(number, run, seq, first, ttl_ms, tag, body)
+  local log, sender, only, skip, unread = run.log, run.sender, run.only, run.skip, run.is_unread
+  if unread and (run.keep == '' or seq == '0' or only ~= '') then return 'absent' end
 
   local id, previous = '-', ''
   if seq ~= '0' then
     load(log, sender, number)
-    local last, offset, newest = parse_sender(log.senders[sender])
-    local mine = tonumber(generation)
-    if newest and mine < newest then return 'superseded' end
+    local known = log.senders[sender]
+    local newest = known.newest
+    if newest and run.generation < newest then return 'superseded' end
     if seq ~= '' then
-      local following = (tonumber(last) or 0) + 1
+      local following = (tonumber(known.last) or 0) + 1
       local expected = math.max(following, tonumber(first) or 0)
       if tonumber(seq) ~= expected then
-        if newest and mine > newest then
+        if newest and run.generation > newest then
           -- Nothing is stored, but the older connection is refused from now on.
-          log.senders[sender] = last .. '\0' .. offset .. '\0' .. generation .. '\0'
-          log.dirty[sender], changed[key] = true, log
+          known.newest = run.generation
+          log.dirty[sender], changed[log.key] = true, log
         end
         if tonumber(seq) < following then return 'duplicate' end
         return string.format('out_of_order %d', expected)
@@ -202,18 +217,21 @@ local function append(number, words, body)
       log.kept = (log.kept and string.match(log.kept, '^(%S*)') or log.top > 1 and before or '') .. ' ' .. id
       log.is_kept_new = true
     end
-    if not log.senders[sender] then log.count = log.count + 1 end
-    log.senders[sender] = string.format('%s\0%d\0%s\0', seq ~= '' and seq or last, log.top, generation)
-    log.dirty[sender], log.moved, changed[key] = true, true, log
+    if not log.senders[sender] then log.senders[sender], known.is_new = known, true end
+    if known.is_new then log.count, known.is_new = log.count + 1, false end
+    if seq ~= '' then known.last = seq end
+    known.offset, known.newest = log.top, run.generation
+    log.dirty[sender], log.moved, changed[log.key] = true, true, log
     if log.total - log.before > most_bytes then trim(log, place) end
   end
 
-  if workers and #workers > 0 then
-    local header = 'entry ' .. kind .. ' ' .. name .. ' ' .. id .. ' ' .. previous .. ' ' .. only .. ' ' .. #body ..
+  local workers = run.workers
+  if #workers > 0 then
+    local header = 'entry ' .. log.kind .. ' ' .. log.name .. ' ' .. id .. ' ' .. previous .. ' ' .. only .. ' ' .. #body ..
       (skip ~= '' and ' ' .. skip or '') .. '\n'
     for i = 1, #workers do add_letter(workers[i], header, body) end
   end
-  return string.format('accepted %s %d', id, readers)
+  return 'accepted ' .. id .. ' ' .. run.readers
 end
 
 -- Senders whose entries were all trimmed are forgotten.
@@ -221,8 +239,7 @@ local function prune(log)
   local known, left = redis.call('HGETALL', log.meta), 0
   for i = 1, #known, 2 do
     if known[i] ~= 'state' and known[i] ~= 'kept' then
-      local _, offset = parse_sender(known[i + 1])
-      if (tonumber(offset) or 0) <= log.top - most_entries then
+      if (parse_sender(known[i + 1]).offset or 0) <= log.top - most_entries then
         redis.call('HDEL', log.meta, known[i])
       else
         left = left + 1
@@ -237,7 +254,9 @@ local function save(log)
   local fields = {}
   for sender in pairs(log.dirty) do
     local n = #fields
-    fields[n + 1], fields[n + 2] = sender, log.senders[sender]
+    local known = log.senders[sender]
+    fields[n + 1] = sender
+    fields[n + 2] = string.format('%s\0%d\0%d\0', known.last, known.offset or 0, known.newest)
   end
   if not log.moved then
     -- Only what is known of senders: without memory the answer matters more.
@@ -264,20 +283,32 @@ local function save(log)
   end
 end
 
+local words, bodies, at, body_at = ARGV[9], ARGV[10], 1, 1
 local answers = {}
-for i = 9, #ARGV, 2 do
-  local number = (i - 7) / 2
-  local is_done, answer = pcall(append, number, ARGV[i], ARGV[i + 1])
-  if not is_done then
-    local err = type(answer) == 'table' and answer.err or tostring(answer)
-    -- The reply that makes clients look for the master.
-    if not written and string.find(err, 'READONLY', 1, true) then return redis.error_reply('READONLY this is a replica') end
-    answer = 'failed ' .. err
-  end
-  answers[number] = answer
+while at <= #words do
+  local tag_of, kind, name, sender, generation, keep, only, skip
+  tag_of, kind, name, sender, generation, keep, only, skip, at = struct.unpack('ssssssss', words, at)
+  local is_begun, begun = pcall(begin_run, tag_of, kind, name, sender, generation, keep, only, skip)
+  repeat
+    local seq, first, ttl_ms, tag, size, more
+    seq, first, ttl_ms, tag, size, more, at = struct.unpack('ssssss', words, at)
+    local next_at = body_at + size
+    local number, is_done, answer = #answers + 1, false, begun
+    if is_begun then
+      is_done, answer = pcall(append, number, begun, seq, first, ttl_ms, tag, string.sub(bodies, body_at, next_at - 1))
+    end
+    body_at = next_at
+    if not is_done then
+      local err = type(answer) == 'table' and answer.err or tostring(answer)
+      -- The reply that makes clients look for the master.
+      if not written and string.find(err, 'READONLY', 1, true) then return redis.error_reply('READONLY this is a replica') end
+      answer = 'failed ' .. string.gsub(err, '\n', ' ')
+    end
+    answers[number] = answer
+  until more == ''
 end
 for _, log in pairs(changed) do save(log) end
 for _, worker in ipairs(workers_told) do
   redis.call(publish_command, base .. 'to:' .. worker, table.concat(letters[worker]))
 end
-return answers
+return table.concat(answers, '\n')
