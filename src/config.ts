@@ -80,6 +80,7 @@ export interface Config {
     streamsPerSessionLimit: number;
     requestsPendingLimit: number;
     requestsPendingLimitBytes: number;
+    callsServedLimit: number;
     errorsPerMinuteLimit: number;
     rates: ThrottleRates;
     /** Bytes that the messages of one client become, on this worker. */
@@ -381,6 +382,7 @@ function readLimits(read: SettingReader): Config['limits'] {
     streamsPerSessionLimit: read.number('STREAMS_PER_SESSION_LIMIT'),
     requestsPendingLimit: read.number('REQUESTS_PENDING_LIMIT'),
     requestsPendingLimitBytes: read.number('REQUESTS_PENDING_LIMIT_BYTES'),
+    callsServedLimit: read.number('CALLS_SERVED_LIMIT'),
     errorsPerMinuteLimit: read.number('ERRORS_PER_MINUTE_LIMIT'),
     rates: {
       connection: {

@@ -1,6 +1,7 @@
 // The numbers of one worker, in Prometheus' terms; the primary adds them up over its workers.
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { ClientFrame } from './protocol/frame.js';
+import type { CallOutcome } from './relay/services.js';
 import type { RelayOutcome, RelayPath } from './relay/relay.js';
 import type { Outcome } from './session/session.js';
 import type { Channel } from './session/store/store.js';
@@ -101,6 +102,11 @@ export class Metrics {
   readonly streamCuts = this.counter('stream_ends_total', 'Ends of streams, by code; `normal` were done.', [
     'code',
   ]);
+  readonly serviceCalls = this.tally<CallOutcome>(
+    'service_calls_total',
+    'Calls of services, by how they ended; `retried` each time that one went to another provider.',
+    ['outcome'],
+  );
   readonly loopLag = new Histogram({
     name: 'signalbox_event_loop_lag_seconds',
     help: "How late the latest of a second's clock ticks of the worker came.",

@@ -1,10 +1,7 @@
 // What dialogues have of their client.
 import type { ClientFrame, Welcome } from '../protocol/frame.js';
+import type { CallOptions } from './call-options.js';
 import type { Environment } from './environment.js';
-import type { LadderClient } from './rtc/ladder.js';
-import type * as rtc from './rtc/rtc.js';
-import type { Lazy } from './lazy.js';
-import type { Sender } from './events.js';
 import type { State, StateInfo } from './state.js';
 
 /** No name of it is one that scripts/internal-names.mjs shortens. */
@@ -29,12 +26,11 @@ export interface DialogueLink {
 }
 
 /** The client, as far as dialogues look at it. */
-export interface DialogueClient extends Omit<LadderClient, 'on'> {
+export interface DialogueClient {
+  room(name: string): {
+    join(options?: CallOptions): Promise<void>;
+    leave(options?: CallOptions): Promise<void>;
+  };
   readonly sessionId: string | null;
-  readonly on: ((event: 'state', listener: (state: State, info: StateInfo) => unknown) => () => void) &
-    LadderClient['on'];
-  onRequest(event: string, handler: (data: unknown, from: Sender) => unknown): () => void;
+  on(event: 'state', listener: (state: State, info: StateInfo) => unknown): () => void;
 }
-
-/** The code that finds streams a better path, for those that want one. */
-export type RtcCode = Lazy<Pick<typeof rtc, 'Ladder'>>;

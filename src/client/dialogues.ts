@@ -3,41 +3,39 @@ import { GatewayError, ProtocolError } from '../protocol/errors.js';
 import type { ClientSideCodec, GatewayFrame } from '../protocol/frame.js';
 import { jsonClientCodec } from '../protocol/json-codec.js';
 import { msgpackClientCodec } from '../protocol/msgpack-codec.js';
-import type { DialogueClient, DialogueLink, DialoguePort, RtcCode } from './dialogue-port.js';
+import type { Caller } from './caller.js';
+import type { DialogueClient, DialogueLink, DialoguePort } from './dialogue-port.js';
 import type { Environment } from './environment.js';
+import type { Intake } from './intake.js';
+import type { LateCode } from './late-code.js';
 import type { Settings } from './options.js';
-import { isText, pick } from '../protocol/fields.js';
-import type { Ladder } from './rtc/rtc.js';
 import type { State, StateInfo } from './state.js';
+import { Services, type ServicesPort } from './services/services.js';
+import { type PathClient, PathFinder, type RtcCode } from './streams/path-finder.js';
 import { Streams } from './streams/streams.js';
-import { PATH_EVENT } from './streams/paths.js';
-import type { Sender } from './events.js';
 
 /** These know the frames of dialogues: those of a page's first file do not. */
 const CODECS = { msgpack: msgpackClientCodec, json: jsonClientCodec };
 
 export class Dialogues {
   readonly streams: Streams;
-  readonly #client: DialogueClient;
-  readonly #clock: Environment;
-  readonly #rtc: RtcCode;
-  #ladder: Ladder | null = null;
+  readonly services: Services;
   readonly #codec: ClientSideCodec;
   readonly #tell: (error: unknown) => void;
   /** Whose dialogues these are; null while there is none. */
   #session: string | null;
 
   constructor(
-    client: DialogueClient,
+    client: DialogueClient & PathClient,
     link: DialogueLink,
-    { codec }: Pick<Settings, 'codec'>,
+    { codec, exposeErrors }: Pick<Settings, 'codec' | 'exposeErrors'>,
     clock: Environment,
-    tell: (error: unknown) => void,
+    caller: Caller,
+    late: LateCode,
+    intake: Pick<Intake, 'decode'>,
     rtc: RtcCode,
   ) {
-    this.#client = client;
-    this.#clock = clock;
-    this.#rtc = rtc;
+    const tell = (error: unknown): void => caller.report(error);
     this.#codec = CODECS[codec];
     this.#tell = tell;
     this.#session = client.sessionId;
@@ -49,39 +47,20 @@ export class Dialogues {
       put: (frame) => link.put(this.#codec.encodeClient(frame)),
       tell,
     };
-    this.streams = new Streams(port, (stream, configuration) => {
-      // Without it the stream stays where it is.
-      this.#climber().then(
-        (ladder) => ladder?.climb(stream, configuration),
-        () => {},
-      );
-    });
-    if (hasWebRtc()) client.onRequest(PATH_EVENT, (data, from) => this.#letLeave(data, from));
+    this.streams = new Streams(port, (stream, configuration) => void paths.climb(stream, configuration));
+    const paths = new PathFinder(client, this.streams, clock, rtc);
+    const decode: ServicesPort['decode'] = (...frame) => intake.decode(...frame);
+    const room = (name: string): ReturnType<ServicesPort['room']> => client.room(name);
+    this.services = new Services({ room, caller, late, decode, exposeErrors, clock });
     client.on('state', (state, { code }) => this.#moved(state, code, client.sessionId));
   }
 
   /** A frame, or what the codec of a page's first file could not read. */
   deliver(unit: GatewayFrame | string | Uint8Array): void {
     const frame = typeof unit === 'string' || unit instanceof Uint8Array ? this.#read(unit) : unit;
-    if (frame !== null) this.streams.receive(frame);
-  }
-
-  /** Null where the platform has no WebRTC. */
-  async #climber(): Promise<Ladder | null> {
-    if (!hasWebRtc()) return null;
-    const { Ladder } = await this.#rtc.load();
-    return (this.#ladder ??= new Ladder(this.#client, this.streams, this.#clock));
-  }
-
-  /** Whoever opened a stream asks; it calls when this was answered. */
-  async #letLeave(data: unknown, from: Sender): Promise<true> {
-    const asked = pick<{ stream: string }>(data, { stream: isText });
-    if (asked === null) throw new GatewayError('bad_parameter');
-    const stream = this.streams.find(asked.stream);
-    const isTheirs = stream?.peer?.session === from.session && stream.peer.client === from.client;
-    if (!isTheirs || !stream.mayLeave) throw new GatewayError('forbidden');
-    await this.#climber();
-    return true;
+    if (frame?.type === 'called') this.services.called(frame);
+    else if (frame?.type === 'owners') this.services.owners(frame);
+    else if (frame !== null) this.streams.receive(frame);
   }
 
   #read(bytes: string | Uint8Array): GatewayFrame | null {
@@ -97,16 +76,15 @@ export class Dialogues {
   #moved(state: State, code: StateInfo['code'], session: string | null): void {
     if (state === 'closed') {
       this.#session = null;
+      this.services.close();
       this.streams.end(new GatewayError(code ?? 'closed'));
     }
     if (state !== 'connected') return;
     if (this.#session === session) this.streams.resumed();
-    else if (this.#session !== null)
+    else if (this.#session !== null) {
+      this.services.end();
       this.streams.end(new GatewayError('unknown_outcome', 'The session was lost.'));
+    }
     this.#session = session;
   }
-}
-
-function hasWebRtc(): boolean {
-  return typeof RTCPeerConnection === 'function';
 }

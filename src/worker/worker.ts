@@ -18,7 +18,10 @@ import { NodeRelay } from '../relay/node-relay.js';
 import { PresenceFeed } from '../relay/presence-feed.js';
 import { RouteCache } from '../relay/route-cache.js';
 import { Router, type RouterOptions } from '../relay/router.js';
+import { Services } from '../relay/services.js';
 import { Streams } from '../relay/streams.js';
+import { Topics } from '../relay/topics.js';
+import { WaitingCounts } from '../relay/waiting-counts.js';
 import { type Authenticator, createAuthenticator } from '../session/authenticator.js';
 import { Endings } from '../session/endings.js';
 import { Leavings } from '../session/leavings.js';
@@ -73,6 +76,9 @@ type Tell = (message: ToPrimary) => Promise<void>;
 /** Of the time that a drain may take, the share for the clients; in the rest the worker closes what it holds. */
 const DRAIN_CLIENTS_SHARE = 0.8;
 
+/** How often it is asked anew where the providers of called or followed services are, ms: a store tells of changes for WATCH_MS. */
+const SERVICES_REFRESH_MS = 20_000;
+
 /** Life of a guest's token, s; the page asks for a newer one in time. */
 const GUEST_TOKEN_LIFE_S = 3600;
 
@@ -112,6 +118,11 @@ export async function runWorker(
     if (await revocations.poll()) gateway.endRevoked((identity) => revocations.isRevoked(identity));
   });
   chores.every(config.store.settings.workerLeaseMs / 3, () => store.renew(worker, []));
+  chores.every(SERVICES_REFRESH_MS, () => {
+    service.services.refresh();
+    service.topics.refresh();
+    return undefined;
+  });
   chores.every(KeepAlive.STEP_MS, () => keepAlive.step());
   await store.renew(worker, []);
   await revocations.poll();
@@ -233,6 +244,8 @@ interface Service {
   presence: PresenceFeed;
   routes: RouteCache;
   router: Router;
+  services: Services;
+  topics: Topics;
   verbs: Verbs;
   endings: Endings;
   leavings: Leavings;
@@ -260,13 +273,17 @@ function createService(base: Base, authenticator: Authenticator): Service {
   const fanOut = new FanOut(limits.fanOut, () => {
     metrics.throttled.inc({ scope: 'fan_out' });
   });
+  const waiting = new WaitingCounts();
   const router = createRouter(base, {
     routes,
     refusals,
     fanOut,
     streams,
+    waiting,
     move: (session, room, joins) => verbs.move(session, room, joins),
   });
+  const services = createServices(base, { router, refusals, waiting });
+  const topics = new Topics(base);
   const leavings = new Leavings(store, (session) => registry.get(session.ref.session) === session);
   const turn = new TurnBroker(config.iceServers, config.turn, base.turnCheck);
   const verbs: Verbs = new Verbs({
@@ -274,6 +291,8 @@ function createService(base: Base, authenticator: Authenticator): Service {
     turn,
     router,
     streams,
+    services,
+    topics,
     feeds,
     authenticator,
     refusals,
@@ -304,6 +323,8 @@ function createService(base: Base, authenticator: Authenticator): Service {
     endings,
     feeds,
     streams,
+    services,
+    topics,
     verbs,
     throttle,
     authenticator,
@@ -326,7 +347,7 @@ function createService(base: Base, authenticator: Authenticator): Service {
   const httpDoor = new HttpDoor({ ...doors, log: base.log, connections, errands, tickets, wheel });
   const tcpDoor = new TcpDoor({ ...doors, authenticator, wheel });
   const presence = new PresenceFeed(registry, wheel);
-  const delivering = { feeds, reads, presence, routes, router, verbs, errands, fanOut };
+  const delivering = { feeds, reads, presence, routes, router, services, topics, verbs, errands, fanOut };
   return { ...delivering, endings, leavings, throttle, gateway, admission, door, httpDoor, tcpDoor };
 }
 
@@ -366,7 +387,7 @@ function createStreams({ config, metrics, ...base }: Base, routes: RouteCache, r
 
 function createRouter(
   base: Base,
-  parts: Pick<RouterOptions, 'routes' | 'refusals' | 'fanOut' | 'streams' | 'move'>,
+  parts: Pick<RouterOptions, 'routes' | 'refusals' | 'fanOut' | 'streams' | 'waiting' | 'move'>,
 ): Router {
   const { registry, metrics } = base;
   const { requestsPendingLimit, requestsPendingLimitBytes } = base.config.limits;
@@ -381,6 +402,28 @@ function createRouter(
     requestsPendingLimitBytes,
     countDropped: (reason) => {
       metrics.dropped.inc({ reason });
+    },
+  });
+}
+
+function createServices(
+  base: Base,
+  parts: { router: Router; refusals: Refusals; waiting: WaitingCounts },
+): Services {
+  const { requestsPendingLimit, requestsPendingLimitBytes, callsServedLimit } = base.config.limits;
+  const { router, ...others } = parts;
+  return new Services({
+    ...base,
+    ...others,
+    msgpack: msgpackCodec,
+    requestsPendingLimit,
+    requestsPendingLimitBytes,
+    callsServedLimit,
+    answer: (asked, answer) => {
+      router.answer(asked, answer);
+    },
+    count: (outcome) => {
+      base.metrics.serviceCalls.add(outcome);
     },
   });
 }
