@@ -55,6 +55,8 @@ import { ServerCalls } from './server-calls.js';
 import { Playground } from './playground.js';
 import { StaticFiles } from './static-files.js';
 import { TcpDoor } from './tcp-door.js';
+import { TestDoor } from './test-door.js';
+import { TestGuests } from './test-guests.js';
 import { Tickets } from './tickets.js';
 import { Turnstile } from './turnstile.js';
 import { Verbs } from './verbs.js';
@@ -95,7 +97,8 @@ export async function runWorker(
   const authenticator = checkTokens(base, revocations);
   const service = createService(base, authenticator);
   const { gateway, admission, endings, leavings, throttle, fanOut } = service;
-  const { server, turnstile } = createServer(base, service);
+  const testDoor = config.testPage ? createTestDoor(base, service, authenticator, tell) : null;
+  const { server, turnstile } = createServer(base, service, testDoor);
 
   const keepAlive = new KeepAlive(worker, store, registry);
   incoming.begin({ ...service, metrics, keepAlive });
@@ -108,6 +111,7 @@ export async function runWorker(
     memory.look();
     throttle.prune();
     admission.prune();
+    testDoor?.prune();
     fanOut.prune();
     return undefined;
   });
@@ -158,7 +162,7 @@ export async function runWorker(
     log: base.log,
     session: new RandomPool().text(16) as SessionId,
   });
-  return new Orders({ store, relay, metrics, gateway, calls, tell, drain });
+  return new Orders({ store, relay, metrics, gateway, testDoor, calls, tell, drain });
 }
 
 /** What every part of the worker stands on. */
@@ -428,11 +432,41 @@ function createServices(
   });
 }
 
+/** Of the built files. */
+function rootDirectory(): string {
+  return fileURLToPath(new URL('..', import.meta.url));
+}
+
+function createTestDoor(
+  { config, metrics }: Base,
+  { admission }: Service,
+  authenticator: Authenticator,
+  tell: Tell,
+): TestDoor {
+  const { tokens } = config;
+  const secret = tokens.keys.kind === 'secret' ? (tokens.keys.secrets[0] ?? '') : '';
+  return new TestDoor({
+    config,
+    webDirectory: join(rootDirectory(), 'web'),
+    guests: new TestGuests({ sign: (request) => signToken(tokens, request), secret }),
+    authenticator,
+    admission,
+    tested: (report) => {
+      metrics.countTest(report);
+      void tell({ type: 'tested', report });
+    },
+    count: (outcome) => {
+      metrics.testReports.add(outcome);
+    },
+  });
+}
+
 function createServer(
   { config, metrics, store }: Base,
   { gateway, door, httpDoor }: Service,
+  testDoor: TestDoor | null,
 ): { server: Server; turnstile: Turnstile } {
-  const here = fileURLToPath(new URL('..', import.meta.url));
+  const here = rootDirectory();
   const { development, tokens } = config;
   const ttlS = Math.min(GUEST_TOKEN_LIFE_S, tokens.maxLifeS);
   const playground = development
@@ -443,6 +477,7 @@ function createServer(
     files: new StaticFiles(join(here, 'browser')),
     playground,
     door: httpDoor,
+    testDoor,
     isReady: () => store.ready && !gateway.draining,
     upgrade: (request, socket, head) => {
       door.upgrade(request, socket, head);
