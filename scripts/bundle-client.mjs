@@ -29,6 +29,7 @@ const LAZY = {
     'GatewaySignaling',
     'LoopbackSignaling',
     'RTCSignalingPeer',
+    'openMesh',
     'peersOf',
     'simplePeerSignaling',
   ],

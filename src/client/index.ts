@@ -14,6 +14,7 @@ export type {
   PublishOptions,
   RequestOptions,
   SendOptions,
+  ServiceCallOptions,
 } from './call-options.js';
 export { Client, type ClientEvents } from './client.js';
 export type {
@@ -31,6 +32,7 @@ export type {
 export type { ClientOptions, WhenOffline } from './options.js';
 export type { Accepted, ClientsPage, Member, MembersPage, SendResult } from './results.js';
 export type { Room } from './room.js';
+export type { OwnerHandler, ProvideOptions, ServiceHandler } from './services/services.js';
 export type { BroadcastStream, ReaderResult } from './streams/broadcast.js';
 export type { Stream } from './streams/stream.js';
 export type {

@@ -52,6 +52,7 @@ export interface Answers {
   token: number | null;
   /** Data of the other side's application, decoded. */
   request: unknown;
+  call: unknown;
   broadcast: undefined;
   leave: undefined;
   leaveAll: undefined;
@@ -81,6 +82,7 @@ const READ: { [T in keyof Answers]: (answer: unknown) => Answers[T] } = {
   online: (answer) => (isBoolean(answer) ? answer : unusable()),
   token: (answer) => pick<{ expiresInMs: number }>(answer, { expiresInMs: isUint })?.expiresInMs ?? null,
   request: (answer) => answer,
+  call: (answer) => answer,
   broadcast: nothing,
   leave: nothing,
   leaveAll: nothing,

@@ -103,6 +103,12 @@ export const CODES = {
     text: 'More was sent on a stream than its reader had allowed.',
   },
   slow_reader: { close: null, then: 'call', text: 'The stream went on without a reader that was too slow.' },
+  busy: { close: null, then: 'call', text: 'All who could take it are busy; nothing was executed.' },
+  provider_gone: {
+    close: null,
+    then: 'call',
+    text: 'The provider of the service went away: the call may have been executed or not.',
+  },
 
   // Raised by the SDK without the gateway.
   aborted: { close: null, then: 'call', text: 'The caller aborted the call.' },
