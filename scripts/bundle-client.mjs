@@ -27,6 +27,7 @@ const LAZY = {
   'client/late.ts': ['CallDesk', 'Responder', 'Verbs', 'watchNetwork'],
   'client/rtc/rtc.ts': [
     'GatewaySignaling',
+    'Ladder',
     'LoopbackSignaling',
     'RTCSignalingPeer',
     'openMesh',

@@ -35,7 +35,7 @@ import type { BroadcastStream } from './streams/broadcast.js';
 import type {
   OnStreamOptions,
   OpenBroadcastOptions,
-  OpenStreamOptions,
+  OpenOneOptions,
   StreamHandler,
 } from './streams/streams.js';
 
@@ -307,7 +307,7 @@ export class Client<Events extends object = DefaultEvents> {
    * Rejects with `no_handler`, `timeout`, `not_found` (no such target, or none that this client may reach), `limit`, `unavailable`,
    * `aborted`, `closed`, or a code of the other side.
    */
-  openStream(to: string, name: string, options?: OpenStreamOptions): Promise<Stream> {
+  openStream(to: string, name: string, options?: OpenOneOptions): Promise<Stream> {
     return this.#dialogues(({ streams }) => streams.openTo(to, name, options));
   }
 
@@ -364,6 +364,7 @@ export class Client<Events extends object = DefaultEvents> {
         this.#port,
         this.#late,
         this.#intake,
+        this.#rtc,
       )),
     );
   }

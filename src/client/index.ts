@@ -35,9 +35,11 @@ export type { Room } from './room.js';
 export type { OwnerHandler, ProvideOptions, ServiceHandler } from './services/services.js';
 export type { BroadcastStream, ReaderResult } from './streams/broadcast.js';
 export type { Stream } from './streams/stream.js';
+export type { Carried, PathKind } from './streams/paths.js';
 export type {
   OnStreamOptions,
   OpenBroadcastOptions,
+  OpenOneOptions,
   OpenStreamOptions,
   StreamHandler,
 } from './streams/streams.js';

@@ -43,6 +43,7 @@ function start(): void {
   const showActivity = (): void => {
     const seconds = Math.max(0, Math.round((nextAt - performance.now()) / 1000));
     const clock = `${String(Math.floor(seconds / 60))}:${String(seconds % 60).padStart(2, '0')}`;
+    find('again').toggleAttribute('disabled', page.isRunning);
     find('me').textContent = page.name;
     find('activity').textContent =
       page.isRunning || nextAt === Infinity ? page.activity : `next round in ${clock}`;

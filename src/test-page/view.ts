@@ -189,9 +189,9 @@ export function showSummary(summary: TestSummary | null): void {
     return;
   }
   const since = new Date(summary.sinceMs).toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' });
-  const rounds = summary.reports === 1 ? '1 round' : `${String(summary.reports)} rounds`;
+  const reports = summary.reports === 1 ? '1 report' : `${String(summary.reports)} reports`;
   box.replaceChildren(
-    make('p', {}, `${rounds} of all pages since ${since}. `, ...shareTexts(all)),
+    make('p', {}, `${reports} of all pages since ${since}. `, ...shareTexts(all)),
     make('div', { class: 'scroll' }, groupTable([all])),
     details(summary.groups.filter(({ by }) => by !== 'all')),
     ...bars(summary.groups),

@@ -3,6 +3,7 @@
  * @module rtc
  */
 export { GatewaySignaling, type GatewayClient } from './gateway-signaling.js';
+export { Ladder } from './ladder.js';
 export { LoopbackSignaling, type LoopbackOptions } from './loopback-signaling.js';
 export { type Mesh, type MeshEvents, type MeshMember, type MeshOptions, openMesh } from './mesh.js';
 export type { NegotiationCounts } from './negotiation.js';
