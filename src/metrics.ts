@@ -101,6 +101,11 @@ export class Metrics {
   readonly streamCuts = this.counter('stream_ends_total', 'Ends of streams, by code; `normal` were done.', [
     'code',
   ]);
+  readonly pluginFaults = this.counter(
+    'plugin_faults_total',
+    'Calls of plugins that threw, took too long, or answered what is no answer.',
+    ['plugin', 'fault'],
+  );
   readonly loopLag = new Histogram({
     name: 'signalbox_event_loop_lag_seconds',
     help: "How late the latest of a second's clock ticks of the worker came.",
