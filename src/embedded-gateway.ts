@@ -11,6 +11,7 @@ import { StartError } from './start-error.js';
 
 /** Life of a token where nobody says, s. */
 const TOKEN_LIFE_S = 3600;
+/** What a program says of its gateway beside the settings. */
 export interface GatewayOptions {
   /** Told where the workers crash in a loop after the start: the gateway is closed then. Default: a warning of the process. */
   onFailure?: (error: StartError) => void;

@@ -14,6 +14,7 @@ type Secret = {
 export type GatewaySettings = {
   readonly [Name in SettingName | `${Secret}_FILE`]?: SettingValue | undefined;
 };
+/** Numbers may be numbers, 0 or 1 a boolean, lists arrays, JSON the value itself. */
 export type SettingValue = string | number | boolean | readonly unknown[] | Readonly<Record<string, unknown>>;
 
 /** @throws ConfigError with every mistake, names that are no settings included */

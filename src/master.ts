@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { NodeMetrics } from './admin/node-metrics.js';
 import { type AdminServer, startAdminServer } from './admin/server.js';
+import { TestSums } from './admin/test-summary.js';
 import { type Config, serializeConfig, WORKER_ENV } from './config.js';
 import { handOnFrom } from './handovers.js';
 import { createLog } from './log.js';
@@ -31,6 +32,8 @@ const START_TIMEOUT_MS = 20_000;
 const WATCH_INTERVAL_MS = 1000;
 /** Pause between two lines on the same lack, ms. */
 const UNDELIVERED_LOG_MS = 10_000;
+/** How often workers are told what connection test pages found, ms. */
+const TESTS_INTERVAL_MS = 1000;
 /** How long the admin port waits for a worker's answer, ms. */
 const QUESTION_TIMEOUT_MS = 2_000;
 
@@ -59,13 +62,17 @@ const OWN_PROCESS: Surroundings = {
   hopeless: () => process.exit(1),
 };
 
+/** A gateway that runs on this machine. */
 export interface Primary {
   /** Port of the gateway, once the first worker listens. */
   readonly port: number;
   readonly adminPort: number | null;
   readonly node: string;
+  /** The workers as they are now. */
   workers(): { id: WorkerId; pid: number; state: string }[];
+  /** Replaces the workers one by one, as SIGHUP does. */
   roll(): Promise<void>;
+  /** Moves the clients away and ends all workers, as SIGTERM does. */
   drain(): Promise<void>;
   /** Has a worker do what a server asks for; the workers take turns. */
   call(calls: ServerCall[], extraMs?: number): Promise<ServerAnswer[]>;
@@ -95,6 +102,9 @@ class Supervisor implements Primary {
   private readonly forked = new Map<number, Forked>();
   private readonly questions = new Map<number, (answer: unknown) => void>();
   private readonly nodeMetrics = new NodeMetrics();
+  private readonly tests = new TestSums();
+  /** What they tell the workers is at most so old. */
+  private testsTimer: NodeJS.Timeout | null = null;
   private readonly store: { memory: MemoryStore; server: StoreServer } | null;
   private readonly timers = new Set<NodeJS.Timeout>();
   private admin: AdminServer | null = null;
@@ -151,6 +161,7 @@ class Supervisor implements Primary {
       locate: (client) => this.locate(client),
       revoke: (revocation) => this.revoke(revocation),
       workers: () => this.workers(),
+      tests: () => this.tests.summary(),
       call: (calls, extraMs) => this.call(calls, extraMs),
     });
     this.adminPort = this.admin?.port ?? null;
@@ -315,6 +326,7 @@ class Supervisor implements Primary {
         this.port = message.port;
         this.tellSiblings();
         this.tellDoubt(forked);
+        if (this.config.testPage) this.tell(forked, { type: 'tests', summary: this.tests.summary() });
         this.onReady?.();
         return;
       case 'alive':
@@ -325,6 +337,10 @@ class Supervisor implements Primary {
         return;
       case 'doubt':
         this.doubt(forked);
+        return;
+      case 'tested':
+        this.tests.add(message.report);
+        this.tellTests();
         return;
       case 'metrics':
         this.answer(message.id, null);
@@ -341,6 +357,15 @@ class Supervisor implements Primary {
       default:
         message satisfies never;
     }
+  }
+
+  /** Once for all that comes within a second. */
+  private tellTests(): void {
+    this.testsTimer ??= setTimeout(() => {
+      this.testsTimer = null;
+      const summary = this.tests.summary();
+      for (const forked of this.forked.values()) this.tell(forked, { type: 'tests', summary });
+    }, TESTS_INTERVAL_MS).unref();
   }
 
   /** Each worker sees for itself that its store is another than before, but not those that have begun since. */

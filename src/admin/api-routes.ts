@@ -4,6 +4,7 @@ import { type Code, CODES } from '../protocol/codes.js';
 import { isClientId, isRoomName, isSessionId, NAME, SESSION } from '../protocol/ids.js';
 import type { ClientId } from '../protocol/ids.js';
 import { PAGE_LIMIT, TARGETS_LIMIT } from '../protocol/limits.js';
+import { type TestSummary, turnShare } from '../protocol/test-report.js';
 import type { Revocation, SessionPlace } from '../session/store/store.js';
 import { NO_DATA, type ServerSource, type ServerVerbs, type WirePayload } from '../relay/server-verbs.js';
 
@@ -29,6 +30,7 @@ const Volatile = Type.Optional(
 const Except = Type.Optional(Type.Array(Name('A client that does not get it.'), { maxItems: TARGETS_LIMIT }));
 const Session = Type.Optional(Type.String({ pattern: SESSION.source, description: 'Only this one.' }));
 const closed = { additionalProperties: false } as const;
+const OPEN = { additionalProperties: true } as const;
 
 const Paging = {
   cursor: Type.Optional(Type.String({ maxLength: 512, description: '`cursor` of the page before.' })),
@@ -46,6 +48,8 @@ export interface ApiSource extends ServerSource {
   /** Null where the store cannot be reached now. */
   locate(client: ClientId): Promise<SessionPlace[] | null>;
   workers(): { id: string; pid: number; state: string }[];
+  /** What connection test pages told this node. */
+  tests(): TestSummary;
   /** Resolves with why not; null where it is done. */
   revoke(revocation: Revocation): Promise<Code | null>;
   /** Longest life of a token, s. */
@@ -365,6 +369,29 @@ const workers = route({
   handle: ({ source }) => Promise.resolve({ status: 200, body: { workers: source.workers() } }),
 });
 
+const connectionTests = route({
+  method: 'GET',
+  path: '/api/v1/connection-tests',
+  summary: 'What connection test pages told this node, by browser, network and candidate.',
+  permission: 'admin',
+  input: Type.Object({}, closed),
+  output: Type.Object({
+    sinceMs: Type.Integer(),
+    reports: Type.Integer(),
+    turnShare: Type.Union([Type.Number(), Type.Null()], {
+      description: 'Of the pairs in different networks that reached each other, the share that needed TURN.',
+    }),
+    groups: Type.Array(Type.Object({ by: Type.String(), value: Type.String() }, OPEN)),
+  }),
+  idempotent: false,
+  handle: ({ source }) => {
+    const summary = source.tests();
+    const all = summary.groups.find(({ by }) => by === 'all');
+    const share = all === undefined ? null : turnShare(all.pairs);
+    return Promise.resolve({ status: 200, body: { ...summary, turnShare: share } });
+  },
+});
+
 export const API_ROUTES: readonly ApiRoute[] = [
   publish,
   send,
@@ -378,6 +405,7 @@ export const API_ROUTES: readonly ApiRoute[] = [
   leave,
   revocations,
   workers,
+  connectionTests,
 ];
 
 function payload(data: unknown): WirePayload {

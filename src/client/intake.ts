@@ -1,5 +1,6 @@
 // What arrives for the application: each message once and in order, with the place in its channel kept and receipts given.
 import type {
+  CalledFrame,
   ClientFrame,
   Cursor,
   EntryId,
@@ -96,7 +97,7 @@ export class Intake {
   }
 
   decode(
-    frame: MessageFrame | RoomMessageFrame | RequestedFrame,
+    frame: MessageFrame | RoomMessageFrame | RequestedFrame | CalledFrame,
     handle: (data: unknown, from: Sender, info: MessageInfo) => unknown,
     onFailure: (error: unknown) => void,
   ): void {

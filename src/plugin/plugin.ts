@@ -27,6 +27,7 @@ export interface Plugin {
   frameOut?(session: PluginSession, frame: OutgoingFrame): boolean | undefined;
   /** The session came into a room; `count` clients are in it now. */
   joined?(session: PluginSession, room: string, count: number): void;
+  /** It is not in the room any more; not told at its end. */
   left?(session: PluginSession, room: string): void;
   /** The connection is gone. `over`: the session too; otherwise it may be resumed, here or elsewhere. */
   closed?(session: PluginSession, how: { code: number; over: boolean }): void;
@@ -34,6 +35,7 @@ export interface Plugin {
   close?(): void | Promise<void>;
 }
 
+/** Who shows a token. */
 export interface Visitor {
   readonly client: string;
   /** `jti` of the token, or null. */
@@ -51,8 +53,10 @@ export type ConnectVerdict = undefined | { refuse: CloseCode } | { perm: unknown
 /** Nothing, or why not. */
 export type FrameVerdict = undefined | { refuse: Code; text?: string };
 
+/** Frames that plugins see: no tokens. */
 export type VisibleFrame = Exclude<ClientFrame, { type: 'hello' | 'token' | 'pong' }>;
 
+/** A frame on its way to a session. */
 export interface OutgoingFrame {
   /** Decoded when first asked for; the payload stays bytes. */
   readonly frame: GatewayFrame;
@@ -68,7 +72,9 @@ export interface PluginSession {
   readonly tags: Set<string>;
   /** A kept message to this session. */
   send(event: string, data?: unknown): Promise<void>;
+  /** Has it join a room that its token permits. */
   join(room: string): Promise<void>;
+  /** Has it leave a room. */
   leave(room: string): Promise<void>;
   /** From one room into another. */
   move(from: string, to: string): Promise<void>;
@@ -76,21 +82,32 @@ export interface PluginSession {
   close(code: CloseCode): void;
 }
 
+/** The sessions of one worker. */
 export interface PluginSessions {
   readonly size: number;
+  /** All of them. */
   all(): Iterable<PluginSession>;
+  /** The one with this id. */
   get(id: string): PluginSession | undefined;
+  /** Those of a client. */
   ofClient(client: string): PluginSession[];
+  /** Those in a room. */
   inRoom(room: string): PluginSession[];
+  /** Those that a plugin has given a tag: looks at all. */
   tagged(tag: string): PluginSession[];
 }
 
+/** The worker's log, with the plugin's name in each line. */
 export interface PluginLog {
+  /** What happens. */
   info(data: object, text: string): void;
+  /** What should not happen. */
   warn(data: object, text: string): void;
+  /** What somebody must look at. */
   error(data: object, text: string): void;
 }
 
+/** What a plugin has of the worker that it runs in. */
 export interface PluginContext {
   readonly node: string;
   readonly worker: string;

@@ -1,6 +1,6 @@
 // Every frame of protocol version 1, in two families that cannot be mixed: client → gateway and gateway → client.
 import type { Code } from './codes.js';
-import type { ClientId, EventName, RoomName, SessionId, StreamId } from './ids.js';
+import type { ClientId, EventName, RoomName, ServiceName, SessionId, StreamId } from './ids.js';
 
 export const PROTOCOL_VERSION = 1;
 
@@ -62,6 +62,10 @@ export const TYPES = {
   wasCut: 73,
   readerGone: 75,
 
+  call: 80,
+  called: 81,
+  owners: 82,
+
   iceServers: 96,
 } as const;
 export type FrameType = keyof typeof TYPES;
@@ -91,6 +95,8 @@ export interface MessageOptions {
   ttlMs?: number;
   /** Keep the message for a client that has no session. */
   offline?: 'keep';
+  /** Of a call: where its provider goes away it may be executed once more, by another one. */
+  idempotent?: true;
   /** To the receiver: the sender's number of the message in this channel; who knows it already has it twice. */
   seq?: number;
 }
@@ -302,6 +308,16 @@ export interface CutFrame {
   text: string;
 }
 
+/** Asks one provider of a service, the least busy one. The answer is `response`, or `error`. */
+export interface ServiceCallFrame {
+  type: 'call';
+  ref: number;
+  timeoutMs: number;
+  options: MessageOptions;
+  service: ServiceName;
+  payload: Payload;
+}
+
 export type ClientFrame =
   | HelloFrame
   | PongFrame
@@ -328,7 +344,8 @@ export type ClientFrame =
   | AttachStreamFrame
   | ChunkFrame
   | CreditFrame
-  | CutFrame;
+  | CutFrame
+  | ServiceCallFrame;
 
 /** Fields of each frame in their order on the wire, after the type number; a `payload` comes last, as two elements. */
 export const CLIENT_FIELDS = {
@@ -358,6 +375,7 @@ export const CLIENT_FIELDS = {
   chunk: ['stream', 'offset', 'part', 'payload'],
   credit: ['stream', 'upTo', 'limit', 'ask'],
   cut: ['stream', 'to', 'code', 'text'],
+  call: ['ref', 'timeoutMs', 'options', 'service', 'payload'],
 } as const satisfies FieldsOf<ClientFrame>;
 
 // ── gateway → client ────────────────────────────────────────────────────────────────────────────
@@ -557,6 +575,24 @@ export interface ReaderGoneFrame {
   payload: Payload;
 }
 
+/** Somebody calls a service that this session provides; `event` is its name. The answer is `reply` or `reject`. */
+export interface CalledFrame {
+  type: 'called';
+  /** The same once more, on a later connection, is the same call. */
+  handle: string;
+  options: MessageOptions;
+  from: ClientId;
+  session: SessionId;
+  event: EventName;
+  payload: Payload;
+}
+/** To who is in a topic of a service: so many providers are there now. */
+export interface OwnersFrame {
+  type: 'owners';
+  service: ServiceName;
+  count: number;
+}
+
 export type GatewayFrame =
   | WelcomeFrame
   | PingFrame
@@ -580,6 +616,8 @@ export type GatewayFrame =
   | CreditedFrame
   | WasCutFrame
   | ReaderGoneFrame
+  | CalledFrame
+  | OwnersFrame
   | IceServersFrame;
 
 /** As `CLIENT_FIELDS`. */
@@ -606,6 +644,8 @@ export const GATEWAY_FIELDS = {
   credited: ['stream', 'upTo', 'limit', 'ask'],
   wasCut: ['stream', 'code', 'text'],
   readerGone: ['stream', 'from', 'session', 'code', 'text', 'payload'],
+  called: ['handle', 'options', 'from', 'session', 'event', 'payload'],
+  owners: ['service', 'count'],
   iceServers: ['servers'],
 } as const satisfies FieldsOf<GatewayFrame>;
 

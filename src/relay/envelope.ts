@@ -2,6 +2,14 @@
 import { type CloseCode, type Code, codeOfClose, CODES } from '../protocol/codes.js';
 import type { ClientId, RoomName, SessionId, WorkerId } from '../protocol/ids.js';
 import { FieldReader, FieldWriter } from './fields.js';
+import {
+  readServe,
+  readServed,
+  type ServedEnvelope,
+  type ServeEnvelope,
+  writeServe,
+  writeServed,
+} from './service-envelope.js';
 import { readStream, type StreamEnvelope, writeStream } from './stream-envelope.js';
 
 /** A volatile message for sessions of a client that the origin believes to be at the destination. */
@@ -98,7 +106,9 @@ export type Envelope =
   | LetterEnvelope
   | ErrandEnvelope
   | ErrandDoneEnvelope
-  | StreamEnvelope;
+  | StreamEnvelope
+  | ServeEnvelope
+  | ServedEnvelope;
 
 const KINDS = {
   deliver: 1,
@@ -110,6 +120,8 @@ const KINDS = {
   errand: 7,
   errandDone: 8,
   stream: 9,
+  serve: 10,
+  served: 11,
 } as const;
 const VERSION = 1;
 
@@ -172,6 +184,10 @@ export class EnvelopeEncoder {
           .end(envelope.body);
       case 'stream':
         return writeStream(writer, envelope);
+      case 'serve':
+        return writeServe(writer, envelope);
+      case 'served':
+        return writeServed(writer, envelope);
       default:
         return envelope satisfies never;
     }
@@ -276,6 +292,10 @@ export function decodeEnvelope(bytes: Buffer): Envelope | null {
         };
       case KINDS.stream:
         return readStream(reader);
+      case KINDS.serve:
+        return readServe(reader);
+      case KINDS.served:
+        return readServed(reader);
       default:
         return null;
     }

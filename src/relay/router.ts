@@ -37,10 +37,12 @@ import type { Delivery } from './delivery.js';
 import type { Envelope, ErrandDoneEnvelope, ErrandEnvelope } from './envelope.js';
 import type { Relay } from './relay.js';
 import { type MoveSession, Moves } from './moves.js';
-import { type Answer, PendingRequests } from './pending-requests.js';
+import { type Answer, type Asked, PendingRequests } from './pending-requests.js';
 import { type Letter, Postman } from './postman.js';
+import type { ServedEnvelope, ServeEnvelope } from './service-envelope.js';
 import type { RouteCache } from './route-cache.js';
 import type { Streams } from './streams.js';
+import { refusalOfWaiting, type WaitingCounts } from './waiting-counts.js';
 
 export interface RouterOptions {
   worker: WorkerId;
@@ -53,6 +55,8 @@ export interface RouterOptions {
   wheel: TimerWheel;
   refusals: Refusals;
   fanOut: FanOut;
+  /** Of requests and calls together. */
+  waiting: WaitingCounts;
   requestsPendingLimit: number;
   requestsPendingLimitBytes: number;
   /** Counts volatile messages that could not be handed over, by reason. */
@@ -73,27 +77,37 @@ export class Router {
   private readonly moves: Moves;
 
   constructor(private readonly options: RouterOptions) {
-    const { worker, registry, relay, routes, wheel, countDropped, refusals } = options;
+    const { worker, registry, relay, routes, wheel, countDropped, waiting } = options;
     this.moves = new Moves({ worker, relay, wheel, move: options.move });
     const receive = (session: Session, letter: Letter): void => {
       if (letter.kind === 'move') this.moves.make(session, letter);
       else readLetter(session, letter);
     };
     this.postman = new Postman({ worker, registry, relay, routes, wheel, countDropped, receive });
-    this.pending = new PendingRequests(worker, wheel, ({ asker, ref }, answer) => {
-      const here = registry.get(asker.session);
-      if ('payload' in answer) {
-        const letter: Letter = { kind: 'response', ref, code: '', text: '', ...answer.payload };
-        this.postman.send(asker.client, asker.session, letter, true);
-      } else if (answer.byGateway && here !== undefined) {
-        refusals.tell(here, ref, answer.code, answer.text);
-      } else {
-        // The word of the one who was asked: no refusal of ours, and not for the asker's account.
-        const { code, text } = answer;
-        const letter: Letter = { kind: 'response', ref, code, text, encoding: 0, data: NO_BODY };
-        this.postman.send(asker.client, asker.session, letter, true);
-      }
-    });
+    const answer = (...answered: Parameters<Router['answer']>): void => {
+      this.answer(...answered);
+    };
+    this.pending = new PendingRequests(worker, wheel, answer, waiting);
+  }
+
+  /** Takes an answer to the session that asked, wherever its connection is now. */
+  answer({ asker, ref, take }: Asked, answer: Answer): void {
+    if (take !== undefined) {
+      take(answer);
+      return;
+    }
+    const here = this.options.registry.get(asker.session);
+    if ('payload' in answer) {
+      const letter: Letter = { kind: 'response', ref, code: '', text: '', ...answer.payload };
+      this.postman.send(asker.client, asker.session, letter, true);
+    } else if (answer.byGateway && here !== undefined) {
+      this.options.refusals.tell(here, ref, answer.code, answer.text);
+    } else {
+      // The word of the one who was asked: no refusal of ours, and not for the asker's account.
+      const { code, text } = answer;
+      const letter: Letter = { kind: 'response', ref, code, text, encoding: 0, data: NO_BODY };
+      this.postman.send(asker.client, asker.session, letter, true);
+    }
   }
 
   send(session: Session, frame: SendFrame): void {
@@ -185,25 +199,15 @@ export class Router {
 
   /** @param take of a server's request: its answer comes back here, and to no connection */
   request(session: Session, frame: RequestFrame, take?: (answer: Answer) => void): void {
-    const waiting = this.pending.waitingOf(session.ref.session);
-    if (waiting.requests >= this.options.requestsPendingLimit) {
-      this.options.refusals.tell(
-        session,
-        frame.ref,
-        'limit',
-        `At most ${String(this.options.requestsPendingLimit)} requests may wait.`,
-      );
-      return;
-    }
     const address = parseAddress(frame.to);
     if (address === null || !maySend(session.identity.permissions, address.client)) {
       this.options.refusals.tell(session, frame.ref, 'not_found');
       return;
     }
     const body = encodeMessageBody(bodyOf(session, frame));
-    const { requestsPendingLimitBytes: limitBytes } = this.options;
-    if (waiting.requests > 0 && waiting.bytes + body.length > limitBytes) {
-      const text = `Requests that wait may have ${String(limitBytes)} bytes.`;
+    const waiting = this.options.waiting.of(session.ref.session);
+    const text = refusalOfWaiting(waiting, body.length, this.options);
+    if (text !== null) {
       this.options.refusals.tell(session, frame.ref, 'limit', text);
       return;
     }
@@ -261,7 +265,9 @@ export class Router {
     });
   }
 
-  receive(envelope: Exclude<Envelope, ErrandEnvelope | ErrandDoneEnvelope>): void {
+  receive(
+    envelope: Exclude<Envelope, ErrandEnvelope | ErrandDoneEnvelope | ServeEnvelope | ServedEnvelope>,
+  ): void {
     switch (envelope.kind) {
       case 'deliver':
         if (!this.options.delivery.toSessions(envelope.client, envelope.sessions, envelope.body)) {

@@ -20,6 +20,7 @@ export interface Stored {
   id: string | null;
 }
 
+/** Who of several targets got a message. */
 export interface SendResult {
   accepted: { to: string; id: string | null }[];
   refused: { to: string; code: Code }[];
@@ -45,6 +46,7 @@ export interface SendCall {
   idempotencyKey?: string | null | undefined;
 }
 
+/** Which page of a list is wanted. */
 export interface PageCall {
   cursor?: string | null | undefined;
   limit?: number | undefined;

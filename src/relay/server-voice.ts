@@ -25,6 +25,7 @@ import { fromWire, toWire } from './wire-payload.js';
 /** How long a client may take to answer where nobody says, ms. */
 const REQUEST_TIMEOUT_MS = 10_000;
 
+/** How a message of the program is sent. */
 export interface EmitOptions {
   /** At most once and never stored: nobody hears whether it came. */
   volatile?: boolean;
@@ -123,6 +124,7 @@ export class ServerVoice {
     return this.trying(() => this.#verbs.clients(page));
   }
 
+  /** Whether a client has a connected session, or had one a moment ago. */
   isOnline(client: string): Promise<boolean> {
     return this.trying(() => this.#verbs.isOnline(client));
   }

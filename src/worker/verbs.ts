@@ -2,13 +2,15 @@
 import { CODES, type CloseCode, type Code } from '../protocol/codes.js';
 import { GatewayError, ProtocolError } from '../protocol/errors.js';
 import type { ClientFrame, JoinFrame, LeaveFrame, TokenFrame, WatchFrame } from '../protocol/frame.js';
-import type { RoomName, WorkerId } from '../protocol/ids.js';
+import { parseServiceRoom, providersOf, type RoomName, type WorkerId } from '../protocol/ids.js';
 import { refusalOf } from '../relay/authorize.js';
 import type { Feed } from '../relay/feed.js';
 import type { Feeds } from '../relay/feeds.js';
 import { listClients } from '../relay/listing.js';
 import type { Router } from '../relay/router.js';
+import { Services } from '../relay/services.js';
 import type { Streams } from '../relay/streams.js';
+import type { Topics } from '../relay/topics.js';
 import type { PluginHost } from '../plugin/plugin-host.js';
 import type { Authenticator, Identity } from '../session/authenticator.js';
 import type { Leavings } from '../session/leavings.js';
@@ -26,6 +28,8 @@ export interface VerbsOptions {
   store: Store;
   router: Router;
   streams: Streams;
+  services: Services;
+  topics: Topics;
   registry: SessionRegistry;
   feeds: Feeds;
   wheel: TimerWheel;
@@ -62,22 +66,34 @@ export class Verbs {
       this.turnAway(session, frame, { code: refusal, text: CODES[refusal].text });
       return;
     }
-    const { router, store, streams } = this.options;
+    const { router, store, streams, services } = this.options;
     switch (frame.type) {
       case 'send':
         router.send(session, frame);
         return;
       case 'publish':
-        router.publish(session, frame);
+        if (this.mayOwn(session, frame.room)) router.publish(session, frame);
+        else
+          this.refuse(
+            session,
+            frame.ref,
+            'forbidden',
+            'Only who provides the service publishes to its topics.',
+          );
         return;
       case 'request':
         router.request(session, frame);
         return;
       case 'reply':
-        router.reply(session, frame);
+        if (Services.has(frame.handle)) services.reply(session, frame);
+        else router.reply(session, frame);
         return;
       case 'reject':
-        router.reject(session, frame);
+        if (Services.has(frame.handle)) services.reject(session, frame);
+        else router.reject(session, frame);
+        return;
+      case 'call':
+        services.call(session, frame);
         return;
       case 'broadcast':
         router.broadcast(session, frame);
@@ -342,12 +358,19 @@ export class Verbs {
         feed.begin(result.position);
         feed.replay(session, typeof since === 'number' ? { last: since } : { after: since });
       }
+      if (isIn) this.options.topics.follow(session, room);
     } catch (error) {
       if (!isIn && isUnknown(error)) leavings.add(session, room);
       throw error;
     } finally {
       if (!isIn) this.exit(session, room);
     }
+  }
+
+  /** A topic is its providers' to write to. */
+  private mayOwn(session: Session, room: RoomName): boolean {
+    const own = parseServiceRoom(room);
+    return own === null || session.rooms.has(providersOf(own.service));
   }
 
   private exit(session: Session, room: RoomName): void {

@@ -9,8 +9,10 @@ import { type ClientFrame, type HelloFrame, PROTOCOL_VERSION } from '../protocol
 import type { RoomName, SessionId, WorkerId } from '../protocol/ids.js';
 import type { Feed } from '../relay/feed.js';
 import type { Feeds } from '../relay/feeds.js';
+import type { Services } from '../relay/services.js';
 import type { Streams } from '../relay/streams.js';
 import type { PluginHost } from '../plugin/plugin-host.js';
+import type { Topics } from '../relay/topics.js';
 import type { Authenticator, Identity } from '../session/authenticator.js';
 import type { Connection, ConnectionHandlers } from '../session/connection.js';
 import type { Endings } from '../session/endings.js';
@@ -37,6 +39,8 @@ export interface VisitOptions {
   registry: SessionRegistry;
   feeds: Feeds;
   streams: Streams;
+  services: Services;
+  topics: Topics;
   verbs: Verbs;
   /** The verbs, behind the plugins where there are some. */
   served: Pick<Verbs, 'handle'>;
@@ -294,6 +298,7 @@ export class Visit implements ConnectionHandlers {
     if (resumed && this.host.isInDoubt) session.send({ type: 'doubt' });
     if (session.logs('debug')) session.log.debug({ agent: arrived.agent, resumed }, 'session attached');
     entry.enter(inbox, cursors);
+    for (const room of session.rooms) this.options.topics.follow(session, room);
     const early = this.arrival?.early ?? [];
     this.endArrival();
     for (const { frame, bytes } of early) if (!this.serve(session, frame, bytes)) return;
@@ -316,6 +321,7 @@ export class Visit implements ConnectionHandlers {
     this.options.streams.leave(session);
     this.options.plugins?.closed(session, number, isNewest && (session.ended || number === 1000));
     if (!isNewest) return;
+    this.options.services.leave(session);
     metrics.sessions.set(registry.size);
     if (session.logs('debug')) session.log.debug({ code: number }, 'connection closed');
     // 1000 is the client's own word that the session is over; everything else may come back.

@@ -29,6 +29,7 @@ describe('the API for servers', () => {
       metrics: async () => '',
       locate: async () => [],
       revoke: () => Promise.resolve(null),
+      tests: () => ({ sinceMs: 0, reports: 0, groups: [] }),
       workers: () => [],
       call: (made) => {
         calls = made;

@@ -22,6 +22,26 @@ const envelope = fc.oneof(
   fc.record({ kind: kind('response'), handle: text, session: text, code: text, text, body }),
   fc.record({ kind: kind('broadcast'), origin: text, patterns: list, except: name, skip: names, body }),
   fc.record({ kind: kind('letter'), origin: text, client: text, session: text, letter: move }),
+  fc.record({
+    kind: kind('serve'),
+    origin: text,
+    handle: text,
+    session: text,
+    service: text,
+    timeoutMs: fc.nat(),
+    again: fc.boolean(),
+    body,
+  }),
+  fc.record({
+    kind: kind('served'),
+    handle: text,
+    session: text,
+    outcome: fc.constantFrom('answer', 'missing', 'busy'),
+    load: fc.nat(),
+    code: text,
+    text,
+    body,
+  }),
 );
 type Encodable = Parameters<EnvelopeEncoder['encode']>[0];
 

@@ -77,6 +77,7 @@ beforeEach(() => {
     turn: { renewalMs: () => null, iceServers: () => [] },
     streams: { recheck: ignore },
     plugins: null,
+    topics: { follow: ignore },
     expiryWarningMs: 0,
     expiryGraceMs: 0,
   } as unknown as VerbsOptions);

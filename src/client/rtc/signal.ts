@@ -6,8 +6,10 @@ const SDP_LIMIT_CHARACTERS = 200_000;
 /** Most candidates in one message; a sender cuts at this, too. */
 export const CANDIDATES_LIMIT = 64;
 const CANDIDATE_LIMIT_CHARACTERS = 2_048;
-/** Longest identity of a peer or name of one, characters. */
-const NAME_LIMIT_CHARACTERS = 128;
+/** Longest identity of a peer, characters. */
+const IDENTITY_LIMIT_CHARACTERS = 128;
+/** Longest name of a peer, characters: a room's, which has up to 128, and a word before it. */
+const NAME_LIMIT_CHARACTERS = 160;
 
 /** An ICE candidate as it travels; `usernameFragment` tells which description it belongs to. */
 export interface Candidate {
@@ -28,6 +30,7 @@ export type NegotiationSignal =
   | { type: 'grant' }
   | { type: 'pass' };
 
+/** What a signal says. */
 export type SignalBody =
   | NegotiationSignal
   /** An end that was made just now, with nothing else to say: what was sent before it did not reach it. */
@@ -44,6 +47,7 @@ export type SignalBody =
 /** Who speaks to whom: the random identities of both ends (null: whoever it is), the number of this message, the last one received. */
 export type Route = [from: string, to: string | null, seq: number, ack: number];
 
+/** One signal between two peers, as a mechanism carries it: plain data that JSON can hold. */
 export type Signal = SignalBody & {
   route: Route;
   /** Which of several peers between the same two; left out for the one without a name. */
@@ -96,7 +100,7 @@ function parseBody(data: unknown, type: string): SignalBody | null {
 function parseCandidate(value: unknown): Candidate | null {
   return pick<Candidate>(value, {
     candidate: isShort(CANDIDATE_LIMIT_CHARACTERS),
-    sdpMid: orNull(isShort(NAME_LIMIT_CHARACTERS)),
+    sdpMid: orNull(isShort(IDENTITY_LIMIT_CHARACTERS)),
     sdpMLineIndex: orNull(isUint),
     usernameFragment: orNull(isShort(256)),
   });
@@ -113,7 +117,7 @@ function isCandidateList(value: unknown): value is unknown[] {
 }
 
 function isIdentity(value: unknown): value is string {
-  return isShort(NAME_LIMIT_CHARACTERS)(value) && value !== '';
+  return isShort(IDENTITY_LIMIT_CHARACTERS)(value) && value !== '';
 }
 
 function isSdp(value: unknown): value is string {
