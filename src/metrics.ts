@@ -1,5 +1,6 @@
 // The numbers of one worker, in Prometheus' terms; the primary adds them up over its workers.
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { PeerMetrics } from './peer-metrics.js';
 import type { ClientFrame } from './protocol/frame.js';
 import type { RelayOutcome, RelayPath } from './relay/relay.js';
 import type { Outcome } from './session/session.js';
@@ -101,6 +102,8 @@ export class Metrics {
   readonly streamCuts = this.counter('stream_ends_total', 'Ends of streams, by code; `normal` were done.', [
     'code',
   ]);
+  /** Told by clients of their connections with each other. */
+  readonly peers = new PeerMetrics(this.registry);
   readonly loopLag = new Histogram({
     name: 'signalbox_event_loop_lag_seconds',
     help: "How late the latest of a second's clock ticks of the worker came.",

@@ -1,6 +1,7 @@
 // Every frame of protocol version 1, in two families that cannot be mixed: client → gateway and gateway → client.
 import type { Code } from './codes.js';
 import type { ClientId, EventName, RoomName, SessionId, StreamId } from './ids.js';
+import type { PeerReport } from './peer-report.js';
 
 export const PROTOCOL_VERSION = 1;
 
@@ -63,6 +64,7 @@ export const TYPES = {
   readerGone: 75,
 
   iceServers: 96,
+  peerReport: 97,
 } as const;
 export type FrameType = keyof typeof TYPES;
 
@@ -302,6 +304,12 @@ export interface CutFrame {
   text: string;
 }
 
+/** How a WebRTC connection of this session does; not answered. */
+export interface PeerReportFrame {
+  type: 'peerReport';
+  digest: PeerReport;
+}
+
 export type ClientFrame =
   | HelloFrame
   | PongFrame
@@ -328,7 +336,8 @@ export type ClientFrame =
   | AttachStreamFrame
   | ChunkFrame
   | CreditFrame
-  | CutFrame;
+  | CutFrame
+  | PeerReportFrame;
 
 /** Fields of each frame in their order on the wire, after the type number; a `payload` comes last, as two elements. */
 export const CLIENT_FIELDS = {
@@ -358,6 +367,7 @@ export const CLIENT_FIELDS = {
   chunk: ['stream', 'offset', 'part', 'payload'],
   credit: ['stream', 'upTo', 'limit', 'ask'],
   cut: ['stream', 'to', 'code', 'text'],
+  peerReport: ['digest'],
 } as const satisfies FieldsOf<ClientFrame>;
 
 // ── gateway → client ────────────────────────────────────────────────────────────────────────────

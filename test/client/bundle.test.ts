@@ -15,9 +15,9 @@ import { startGateway, tokenOf } from '../gateway-process.js';
 import { BOB, ScriptedGateway } from './scripted-gateway.js';
 
 /** Gzip, bytes. What a page must load before it can connect. */
-const ENTRY_LIMIT_BYTES = 10_490;
+const ENTRY_LIMIT_BYTES = 10_495;
 /** Of all late files together; who adds one raises it by what it weighs. */
-const LATE_LIMIT_BYTES = 47_850;
+const LATE_LIMIT_BYTES = 49_000;
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 let files: Map<string, string>;

@@ -1,8 +1,12 @@
 // All peers of one client: those that it calls, those that call it, and what of the client they share.
 import { type GatewayClient, GatewaySignaling } from './gateway-signaling.js';
+import { PeerReporter, type ReportPort } from './peer-report.js';
 import { type PeerOptions, RTCSignalingPeer } from './signaling-peer.js';
 
-export type PeerCallOptions = Omit<PeerOptions, 'signaling'>;
+export interface PeerCallOptions extends Omit<PeerOptions, 'signaling'> {
+  /** Tell the gateway, for its metrics, how long the set-up took, over what kind of candidates, round trip and loss, and why it ended. Default true. */
+  reports?: boolean;
+}
 
 interface Caller {
   client: string;
@@ -15,14 +19,16 @@ export type PeerHandler = (peer: RTCSignalingPeer, from: Caller) => unknown;
 export class Peers {
   readonly #client: GatewayClient;
   readonly #signaling: GatewaySignaling;
+  readonly #port: ReportPort | undefined;
   readonly #peers = new Set<RTCSignalingPeer>();
   /** For peers of one name each. */
   readonly #named = new Map<string, (from: Caller) => void>();
   #acceptor: { handler: PeerHandler; configuration: RTCConfiguration; options: PeerCallOptions } | null =
     null;
 
-  constructor(client: GatewayClient) {
+  constructor(client: GatewayClient, port: ReportPort | undefined) {
     this.#client = client;
+    this.#port = port;
     this.#signaling = new GatewaySignaling(client);
     this.#signaling.onStranger((from, name) => {
       const named = this.#named.get(name);
@@ -75,12 +81,14 @@ export class Peers {
     const client = this.#client;
     const isOwn = configuration.iceServers !== undefined;
     const servers = isOwn ? configuration : { ...configuration, iceServers: client.iceServers };
+    const { reports = true, ...own } = options;
     const peer = new RTCSignalingPeer(client.id ?? '', remoteId, servers, {
-      ...options,
+      ...own,
       signaling: this.#signaling,
       ...(isOwn ? {} : { iceServers: () => client.iceServers }),
     });
     this.#peers.add(peer);
+    if (reports && this.#port !== undefined) new PeerReporter(peer, this.#port, own.environment);
     peer.on('close', () => this.#peers.delete(peer));
     return peer;
   }
@@ -89,9 +97,9 @@ export class Peers {
 // Not a field of the client: that would be part of what every page loads.
 const PEERS = new WeakMap<GatewayClient, Peers>();
 
-/** The one object for the peers of that client. */
-export function peersOf(client: GatewayClient): Peers {
+/** The one object for the peers of that client; whoever asks first says where reports go. */
+export function peersOf(client: GatewayClient, port?: ReportPort): Peers {
   let peers = PEERS.get(client);
-  if (peers === undefined) PEERS.set(client, (peers = new Peers(client)));
+  if (peers === undefined) PEERS.set(client, (peers = new Peers(client, port)));
   return peers;
 }
