@@ -221,6 +221,18 @@ const clientFrames = [
   ['credit: send again', { type: 'credit', stream: STREAM, upTo: 67, limit: 262211, ask: 2 }],
   ['cut: done', { type: 'cut', stream: STREAM, to: null, code: 'normal', text: '' }],
   ['cut: refused', { type: 'cut', stream: STREAM, to: `alice#${OTHER}`, code: 'no_handler', text: '' }],
+  ['call', { type: 'call', ref: 18, timeoutMs: 5000, options: {}, service: 'resize', payload: hi }],
+  [
+    'call: that another provider may execute once more',
+    {
+      type: 'call',
+      ref: 20,
+      timeoutMs: 120000,
+      options: { idempotent: true },
+      service: 'images/resize',
+      payload: nothing,
+    },
+  ],
 ];
 
 const welcome = {
@@ -280,6 +292,8 @@ const gatewayFrames = [
     { type: 'error', ref: 1, code: 'out_of_order', text: 'The sequence number skips one.', expected: 7 },
   ],
   ['expiring', { type: 'expiring', inMs: 60000 }],
+  ['called', { type: 'called', handle: 'n1.2!s7', options: {}, ...from, event: 'resize', payload: hiJson }],
+  ['owners: none left', { type: 'owners', service: 'prices', count: 0 }],
   [
     'iceServers',
     {
@@ -663,6 +677,20 @@ const invalid = [
     '94 16 a2 6831 a6 6b69636b6564 a0',
     '[22,"h1","kicked",""]',
     'bad_parameter',
+  ),
+  fromClient(
+    'call of a service with a tilde in its name',
+    '97 50 05 cd1388 80 a3 617e62 00 c400',
+    '[80,5,5000,{},"a~b","none",null]',
+    'bad_parameter',
+    5,
+  ),
+  fromClient(
+    'call that is idempotent by 1',
+    '97 50 05 cd1388 81 aa 6964656d706f74656e74 01 a1 61 00 c400',
+    '[80,5,5000,{"idempotent":1},"a","none",null]',
+    'bad_parameter',
+    5,
   ),
   fromClient('receipt for number 0', '93 18 a3 626f62 00', '[24,"bob",0]', 'bad_parameter'),
   fromClient('ack without an id', '92 1a c0', '[26,null]', 'bad_parameter'),

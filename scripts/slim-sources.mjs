@@ -35,7 +35,8 @@ function replaced(source, declaration, by) {
 /** Frames that only calls write and get: their rows come with late.js, which makes calls. */
 const OF_CALLS = [
   ...['token', 'send', 'broadcast', 'request', 'reply', 'confirm', 'join', 'leave', 'leaveAll', 'publish'],
-  ...['members', 'count', 'clients', 'watch', 'ok', 'error', 'response', 'delivered', 'doubt', 'peerReport'],
+  ...['members', 'count', 'clients', 'watch', 'call', 'ok', 'error', 'response', 'delivered', 'doubt'],
+  'peerReport',
 ];
 
 const refusalsOf = (codes) => Object.keys(codes).filter((code) => codes[code].close === null);

@@ -26,6 +26,7 @@ export interface TokenSettings {
   expiryGraceMs: number;
 }
 
+/** All settings, parsed from the environment, checked and frozen; docs/configuration.md says what each is. */
 export interface Config {
   /** No key is configured: loopback only, a random secret, the playground. */
   development: boolean;
@@ -58,6 +59,8 @@ export interface Config {
   /** Null where it is off. */
   tcp: { port: number; tls: boolean; keysFile: string | null } | null;
   origins: OriginRules;
+  /** The connection test page is served. */
+  testPage: boolean;
   tokens: TokenSettings;
   sessions: {
     duplicateClient: 'allow' | 'replace' | 'reject';
@@ -79,6 +82,7 @@ export interface Config {
     streamsPerSessionLimit: number;
     requestsPendingLimit: number;
     requestsPendingLimitBytes: number;
+    callsServedLimit: number;
     errorsPerMinuteLimit: number;
     rates: ThrottleRates;
     /** Bytes that the messages of one client become, on this worker. */
@@ -149,6 +153,7 @@ export function parseConfig(env: Environment): Config {
     tls: readTls(read),
     tcp: readTcp(read),
     origins: readOrigins(read, development),
+    testPage: readTestPage(read, keys, development),
     tokens: {
       keys: keys ?? { kind: 'secret', secrets: [randomBytes(32).toString('base64url')] },
       audience: read.text('JWT_AUDIENCE'),
@@ -342,6 +347,19 @@ function readOrigins(read: SettingReader, development: boolean): OriginRules {
   return { allowed: new Set(origins.filter((origin) => origin !== '*')), any, loopback: development };
 }
 
+/** A page that could get no token, or not connect, is no page. */
+function readTestPage(read: SettingReader, keys: KeySettings | null, development: boolean): boolean {
+  const wish = read.text('TEST_PAGE') ?? (development ? 'on' : 'off');
+  if (wish !== 'on' && wish !== 'off')
+    read.wrong('TEST_PAGE', `is ${JSON.stringify(wish)}: one of on, off is wanted`);
+  if (wish !== 'on') return false;
+  if (keys !== null && keys.kind !== 'secret')
+    read.wrong('TEST_PAGE', 'is on, which needs JWT_SECRET: with a public key alone no tokens can be made');
+  if (!development && read.list('ORIGINS').length === 0)
+    read.wrong('TEST_PAGE', 'is on, but ORIGINS is empty: the page connects from the gateway’s own origin');
+  return true;
+}
+
 /** Exactly what browsers send: scheme, host, and the port where it is not the scheme's own. */
 function isOrigin(text: string): boolean {
   try {
@@ -380,6 +398,7 @@ function readLimits(read: SettingReader): Config['limits'] {
     streamsPerSessionLimit: read.number('STREAMS_PER_SESSION_LIMIT'),
     requestsPendingLimit: read.number('REQUESTS_PENDING_LIMIT'),
     requestsPendingLimitBytes: read.number('REQUESTS_PENDING_LIMIT_BYTES'),
+    callsServedLimit: read.number('CALLS_SERVED_LIMIT'),
     errorsPerMinuteLimit: read.number('ERRORS_PER_MINUTE_LIMIT'),
     rates: {
       connection: {

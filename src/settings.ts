@@ -39,6 +39,8 @@ export const SETTINGS = {
   INSECURE_ALLOW_ANY_ORIGIN: { default: '0', unit: '0 or 1', text: 'Must be `1` beside `ORIGINS=*`.' },
   TRUSTED_PROXIES: { default: null, unit: 'list', text: 'Addresses or networks of proxies whose `X-Forwarded-For` counts.' },
 
+  TEST_PAGE: { default: null, unit: 'on or off', text: '`on`: serves the connection test page at `/test`, whose visitors get tokens for it alone, TURN included ([more](connection-test.md)). Wants `JWT_SECRET`, and the gateway’s own origin in `ORIGINS`. Default: `on` in development mode, else `off`.' },
+
   // Processes
   WORKERS: { ...count(1, 1, 256, 'processes', ''), default: null, text: 'Worker processes. Default: one per core.' },
   SCHEDULING: { default: 'rr', unit: 'rr, none, reuseport', text: '`rr`: the primary hands connections out in turn, where there is more than one worker. `none`: whichever worker is first, which is uneven. `reuseport`: each worker opens the port and the kernel spreads connections evenly, for half the CPU per handshake (Linux, Node.js 22.12 or newer; ADR 0005).' },
@@ -98,8 +100,9 @@ export const SETTINGS = {
   FAN_OUT_BYTES_PER_SECOND_LIMIT: count(33_554_432, 0, 10_737_418_240, 'bytes/s per worker', 'Of what the messages of one client become: their bytes (at least 256) once for each session in a room, target of a list or receiver of a broadcast; five times as many at once. Above it its connections are read more slowly, and further ones of these are refused with `limit`: one client must not fill the network of all. 0: no limit.'),
   ROOMS_PER_SESSION_LIMIT: count(100, 1, 100_000, 'rooms', 'Each costs memory in the store and work at each resume.'),
   STREAMS_PER_SESSION_LIMIT: count(256, 0, 100_000, 'streams', 'Of one session, opened or accepted; each costs its window in the memory of both ends, and about 500 bytes here.'),
-  REQUESTS_PENDING_LIMIT: count(256, 1, 100_000, 'requests', 'Of one session, without answer.'),
+  REQUESTS_PENDING_LIMIT: count(256, 1, 100_000, 'requests', 'Of one session, without answer; calls of services count too.'),
   REQUESTS_PENDING_LIMIT_BYTES: count(4_194_304, 65_536, 1_073_741_824, 'bytes', 'Of one session’s requests without answer: they are kept, to ask again where the target has moved. A request that alone is larger still waits.'),
+  CALLS_SERVED_LIMIT: count(1000, 1, 1_000_000, 'calls', 'Of services, that one session has at once, whoever called; each is about 300 bytes here. Further ones go to other providers, or are refused with `busy`.'),
   ERRORS_PER_MINUTE_LIMIT: count(60, 1, 100_000, 'refusals/min', 'A client that keeps asking for what it is refused is broken or hostile.'),
 
   // Store

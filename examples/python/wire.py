@@ -32,7 +32,7 @@ class FrameError(Exception):
 
 CALL_CODES = set(
     "not_found bad_parameter unknown_type not_joined limit unavailable unknown_outcome out_of_order expired timeout rejected "
-    "no_handler credit_exceeded slow_reader aborted closed offline queue_full bad_payload".split()
+    "no_handler credit_exceeded slow_reader busy provider_gone aborted closed offline queue_full bad_payload".split()
 )
 
 
@@ -195,6 +195,7 @@ _OPTIONS: dict[str, Callable[[Any], bool]] = {
     "delivered": lambda v: v is True,
     "ttlMs": lambda v: type(v) is int and 1 <= v <= 86_400_000,
     "offline": lambda v: v == "keep",
+    "idempotent": lambda v: v is True,
     "seq": lambda v: type(v) is int and 0 <= v < 2**53,
 }
 
@@ -213,6 +214,7 @@ KINDS: dict[str, Callable[[Any], bool]] = {
     "timeout": _int(1, 120_000),
     "limit": _int(1, 1000),
     "name": _is_name,
+    "service": lambda v: _is_name(v) and len(v) <= 100 and "~" not in v,
     "prefix": lambda v: v == "" or _is_name(v),
     "session": _is_session,
     "address": _is_address,
@@ -284,6 +286,7 @@ CLIENT_FRAMES = _table("""
     68 chunk stream:session offset:uint part:three payload
     70 credit stream:session upTo:uint limit:uint ask:three
     72 cut stream:session to:address? code:endcode text
+    80 call ref timeoutMs:timeout options service payload
 """)
 GATEWAY_FRAMES = _table("""
     1 welcome info:map
@@ -308,6 +311,8 @@ GATEWAY_FRAMES = _table("""
     71 credited stream:session upTo:uint limit:uint ask:three
     73 wasCut stream:session code text
     75 readerGone stream:session from:name session code text payload
+    81 called handle:opaque options from:name session event:name payload
+    82 owners service count:uint
     96 iceServers servers:list
 """)
 _BY_NAME = {row.name: row for row in [*CLIENT_FRAMES.values(), *GATEWAY_FRAMES.values()]}

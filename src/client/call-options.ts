@@ -60,6 +60,11 @@ export interface RequestOptions extends CallOptions {
   trace?: string;
 }
 
+export interface ServiceCallOptions extends RequestOptions {
+  /** It may be executed more than once: where its provider goes away another one gets it. */
+  idempotent?: boolean;
+}
+
 /** Options as they were when the call was made: what the application does with its object afterwards is for the next one. */
 export type Made<Options extends CallOptions> = Omit<Options, 'timeoutMs'> &
   Patience & {

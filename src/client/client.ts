@@ -10,7 +10,9 @@ import {
   PATIENT,
   type RequestOptions,
   type SendOptions,
+  type ServiceCallOptions,
 } from './call-options.js';
+import type { Make } from './caller.js';
 import { Calls } from './calls.js';
 import type { Dialogues } from './dialogues.js';
 import { type Environment, REAL_ENVIRONMENT } from './environment.js';
@@ -26,13 +28,14 @@ import { RequestHandlers } from './request-handlers.js';
 import type { ClientsPage, SendResult } from './results.js';
 import { Room, type RoomPort } from './room.js';
 import type { PeerCallOptions, Peers, RTCSignalingPeer } from './rtc/rtc.js';
+import type { OwnerHandler, ProvideOptions } from './services/services.js';
 import type { State, StateInfo } from './state.js';
 import type { Stream } from './streams/stream.js';
 import type { BroadcastStream } from './streams/broadcast.js';
 import type {
   OnStreamOptions,
   OpenBroadcastOptions,
-  OpenStreamOptions,
+  OpenOneOptions,
   StreamHandler,
 } from './streams/streams.js';
 
@@ -57,6 +60,7 @@ export type ClientEvents = {
   error: [error: unknown];
 };
 
+/** One client of a gateway: connects, stays connected, sends, asks, answers. Each tab or process has its own; docs/client.md shows how it is used. */
 export class Client<Events extends object = DefaultEvents> {
   readonly #settings: Settings;
   readonly #report = (error: unknown, printed = error): void => this.#tell(error, printed);
@@ -139,10 +143,12 @@ export class Client<Events extends object = DefaultEvents> {
     return this.#link.welcome?.client ?? null;
   }
 
+  /** This tab, app or device; stays the same while the session can be resumed. Null before the first connection. */
   get sessionId(): string | null {
     return this.#link.welcome?.session ?? null;
   }
 
+  /** Where the connection stands; the event `state` tells each move. */
   get state(): State {
     return this.#link.state;
   }
@@ -229,14 +235,59 @@ export class Client<Events extends object = DefaultEvents> {
     data: DataOf<Events, E>,
     options?: RequestOptions,
   ): Promise<ResultOf<Events, E>> {
-    const answer = this.#calls.run(
-      options,
-      (verbs, made, copy) => verbs.request(to, event, copy, made),
-      data,
-      Math.min(options?.timeoutMs ?? this.#settings.requestTimeoutMs, REQUEST_TIMEOUT_LIMIT_MS),
+    return this.#ask(options, (verbs, made, copy) => verbs.request(to, event, copy, made), data);
+  }
+
+  /** The other side's application decides what it answers, as with every message. */
+  #ask<Options extends RequestOptions, Result>(
+    options: Options | undefined,
+    make: Make<Options, unknown>,
+    data: unknown,
+  ): Promise<Result> {
+    const timeoutMs = Math.min(
+      options?.timeoutMs ?? this.#settings.requestTimeoutMs,
+      REQUEST_TIMEOUT_LIMIT_MS,
     );
-    // The other side's application decides what it answers, as with every message.
-    return answer as Promise<ResultOf<Events, E>>;
+    return this.#calls.run(options, make, data, timeoutMs) as Promise<Result>;
+  }
+
+  /**
+   * Calls a service: the least busy of those who provide it answers. Rejects as `request` does: `not_found` where nobody provides
+   * it or this client may not call it, `busy` where all of them have as much as they take, `provider_gone` where the one who had
+   * the call went away; with `idempotent` another one gets it then, and may execute it once more.
+   */
+  call<E extends EventOf<Events>>(
+    service: E,
+    data: DataOf<Events, E>,
+    options?: ServiceCallOptions,
+  ): Promise<ResultOf<Events, E>> {
+    return this.#ask(options, (verbs, made, copy) => verbs.callService(service, copy, made), data);
+  }
+
+  /**
+   * Provides a service that other clients call: 1–100 characters of a name, without `~`. Resolves, when calls can come, with a
+   * function that withdraws it once the calls that run are answered. It goes on after a reconnect and in a new session.
+   * Rejects with `forbidden`, `limit`, `unavailable`, …; with a TypeError where this client provides it already.
+   */
+  provide<E extends EventOf<Events>>(
+    service: E,
+    handler: RequestHandler<DataOf<Events, E>, ResultOf<Events, E>>,
+    options?: ProvideOptions,
+  ): Promise<() => Promise<void>> {
+    return this.#dialogues(({ services }) => services.provide(service, handler, options));
+  }
+
+  /** A room that belongs to a service: only who provides it publishes there, and who may call it may join. */
+  topic(service: string, name: string): Room<Events> {
+    return this.room(`~${service}~${name}`);
+  }
+
+  /**
+   * Tells, while this client is in a topic of the service, whether it has a provider: when the last one went, and when there is
+   * one again. Resolves with a function that removes the handler.
+   */
+  onOwner(service: string, handler: OwnerHandler): Promise<() => void> {
+    return this.#dialogues(({ services }) => services.onOwner(service, handler));
   }
 
   /**
@@ -256,7 +307,7 @@ export class Client<Events extends object = DefaultEvents> {
    * Rejects with `no_handler`, `timeout`, `not_found` (no such target, or none that this client may reach), `limit`, `unavailable`,
    * `aborted`, `closed`, or a code of the other side.
    */
-  openStream(to: string, name: string, options?: OpenStreamOptions): Promise<Stream> {
+  openStream(to: string, name: string, options?: OpenOneOptions): Promise<Stream> {
     return this.#dialogues(({ streams }) => streams.openTo(to, name, options));
   }
 
@@ -310,7 +361,10 @@ export class Client<Events extends object = DefaultEvents> {
         this.#link,
         this.#settings,
         this.#environment,
-        this.#report,
+        this.#port,
+        this.#late,
+        this.#intake,
+        this.#rtc,
       )),
     );
   }
@@ -397,6 +451,9 @@ export class Client<Events extends object = DefaultEvents> {
             (error) => void responder.refuse(frame.handle, error),
           ),
         );
+      case 'called':
+      case 'owners':
+        return this.#deliver(frame);
       default:
         if ('stream' in frame) return this.#deliver(frame);
         // The rest are answers: none comes before the first call.

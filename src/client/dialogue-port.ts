@@ -1,5 +1,6 @@
 // What dialogues have of their client.
 import type { ClientFrame, Welcome } from '../protocol/frame.js';
+import type { CallOptions } from './call-options.js';
 import type { Environment } from './environment.js';
 import type { State, StateInfo } from './state.js';
 
@@ -26,6 +27,10 @@ export interface DialogueLink {
 
 /** The client, as far as dialogues look at it. */
 export interface DialogueClient {
+  room(name: string): {
+    join(options?: CallOptions): Promise<void>;
+    leave(options?: CallOptions): Promise<void>;
+  };
   readonly sessionId: string | null;
   on(event: 'state', listener: (state: State, info: StateInfo) => unknown): () => void;
 }

@@ -3,10 +3,15 @@ import { GatewayError, ProtocolError } from '../protocol/errors.js';
 import type { ClientSideCodec, GatewayFrame } from '../protocol/frame.js';
 import { jsonClientCodec } from '../protocol/json-codec.js';
 import { msgpackClientCodec } from '../protocol/msgpack-codec.js';
-import type { DialogueClient, DialogueLink } from './dialogue-port.js';
+import type { Caller } from './caller.js';
+import type { DialogueClient, DialogueLink, DialoguePort } from './dialogue-port.js';
 import type { Environment } from './environment.js';
+import type { Intake } from './intake.js';
+import type { LateCode } from './late-code.js';
 import type { Settings } from './options.js';
 import type { State, StateInfo } from './state.js';
+import { Services, type ServicesPort } from './services/services.js';
+import { type PathClient, PathFinder, type RtcCode } from './streams/path-finder.js';
 import { Streams } from './streams/streams.js';
 
 /** These know the frames of dialogues: those of a page's first file do not. */
@@ -14,36 +19,48 @@ const CODECS = { msgpack: msgpackClientCodec, json: jsonClientCodec };
 
 export class Dialogues {
   readonly streams: Streams;
+  readonly services: Services;
   readonly #codec: ClientSideCodec;
   readonly #tell: (error: unknown) => void;
   /** Whose dialogues these are; null while there is none. */
   #session: string | null;
 
   constructor(
-    client: DialogueClient,
+    client: DialogueClient & PathClient,
     link: DialogueLink,
-    { codec }: Pick<Settings, 'codec'>,
+    { codec, exposeErrors }: Pick<Settings, 'codec' | 'exposeErrors'>,
     clock: Environment,
-    tell: (error: unknown) => void,
+    caller: Caller,
+    late: LateCode,
+    intake: Pick<Intake, 'decode'>,
+    rtc: RtcCode,
   ) {
+    const tell = (error: unknown): void => caller.report(error);
     this.#codec = CODECS[codec];
     this.#tell = tell;
     this.#session = client.sessionId;
-    this.streams = new Streams({
+    const port: DialoguePort = {
       link: () => link.welcome,
       isOpen: () => link.open,
       isCongested: () => link.congested,
       clock,
       put: (frame) => link.put(this.#codec.encodeClient(frame)),
       tell,
-    });
+    };
+    this.streams = new Streams(port, (stream, configuration) => void paths.climb(stream, configuration));
+    const paths = new PathFinder(client, this.streams, clock, rtc);
+    const decode: ServicesPort['decode'] = (...frame) => intake.decode(...frame);
+    const room = (name: string): ReturnType<ServicesPort['room']> => client.room(name);
+    this.services = new Services({ room, caller, late, decode, exposeErrors, clock });
     client.on('state', (state, { code }) => this.#moved(state, code, client.sessionId));
   }
 
   /** A frame, or what the codec of a page's first file could not read. */
   deliver(unit: GatewayFrame | string | Uint8Array): void {
     const frame = typeof unit === 'string' || unit instanceof Uint8Array ? this.#read(unit) : unit;
-    if (frame !== null) this.streams.receive(frame);
+    if (frame?.type === 'called') this.services.called(frame);
+    else if (frame?.type === 'owners') this.services.owners(frame);
+    else if (frame !== null) this.streams.receive(frame);
   }
 
   #read(bytes: string | Uint8Array): GatewayFrame | null {
@@ -59,12 +76,15 @@ export class Dialogues {
   #moved(state: State, code: StateInfo['code'], session: string | null): void {
     if (state === 'closed') {
       this.#session = null;
+      this.services.close();
       this.streams.end(new GatewayError(code ?? 'closed'));
     }
     if (state !== 'connected') return;
     if (this.#session === session) this.streams.resumed();
-    else if (this.#session !== null)
+    else if (this.#session !== null) {
+      this.services.end();
       this.streams.end(new GatewayError('unknown_outcome', 'The session was lost.'));
+    }
     this.#session = session;
   }
 }

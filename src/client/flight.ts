@@ -34,6 +34,7 @@ type OnLoss = 'unknown' | 'repeat' | 'wait' | 'forget';
 const ON_LOSS: { [T in CallFrame['type']]?: OnLoss } = {
   broadcast: 'unknown',
   request: 'wait',
+  call: 'wait',
   reply: 'forget',
   reject: 'forget',
 };
@@ -112,7 +113,7 @@ export class Flight {
         if (call.first > 0) frame.options.first = call.first;
         else delete frame.options.first;
       }
-      if (frame.type === 'request') {
+      if ('timeoutMs' in frame) {
         frame.timeoutMs = Math.max(1, Math.ceil(call.startedAt + frame.timeoutMs - environment.now()));
       }
       wire.write(frame);

@@ -1,5 +1,6 @@
 // What arrives for the application: each message once and in order, with the place in its channel kept and receipts given.
 import type {
+  CalledFrame,
   ClientFrame,
   Cursor,
   EntryId,
@@ -31,7 +32,6 @@ export interface IntakePort {
 /** A room as far as messages come from it. */
 export interface ReadRoom {
   readonly name: RoomName;
-  readonly joined: boolean;
   readonly reader: Reader;
   receivePresence(change: { joined: string[]; left: string[]; count: number }): void;
   receive(...message: MessageEvents[string]): boolean;
@@ -71,7 +71,8 @@ export class Intake {
       if (cursor !== undefined && this.#hasCursors) cursors.push([name, cursor]);
     };
     add(null, this.#inbox);
-    for (const { name, joined, reader } of this.#port.rooms.values()) if (joined) add(name, reader);
+    // Also of rooms that a server has brought the session into: where it has a place, it was told of it.
+    for (const { name, reader } of this.#port.rooms.values()) add(name, reader);
     return cursors;
   }
 
@@ -96,7 +97,7 @@ export class Intake {
   }
 
   decode(
-    frame: MessageFrame | RoomMessageFrame | RequestedFrame,
+    frame: MessageFrame | RoomMessageFrame | RequestedFrame | CalledFrame,
     handle: (data: unknown, from: Sender, info: MessageInfo) => unknown,
     onFailure: (error: unknown) => void,
   ): void {

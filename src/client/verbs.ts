@@ -2,6 +2,7 @@
 import { GatewayError, ProtocolError } from '../protocol/errors.js';
 import type {
   BroadcastFrame,
+  ServiceCallFrame,
   MessageOptions,
   Payload,
   PublishFrame,
@@ -9,7 +10,7 @@ import type {
   SendFrame,
   Since,
 } from '../protocol/frame.js';
-import { type ClientId, type EventName, isEventName, type RoomName } from '../protocol/ids.js';
+import { type ClientId, type EventName, isEventName, isServiceName, type RoomName } from '../protocol/ids.js';
 import { REQUEST_TIMEOUT_LIMIT_MS } from '../protocol/limits.js';
 import { NO_PAYLOAD } from '../protocol/payload.js';
 import type { CallDesk } from './call-desk.js';
@@ -21,6 +22,7 @@ import type {
   PublishOptions,
   RequestOptions,
   SendOptions,
+  ServiceCallOptions,
 } from './call-options.js';
 import type { Receipt } from './deliveries.js';
 import type { Environment } from './environment.js';
@@ -129,6 +131,25 @@ export class Verbs implements MembershipCalls {
     const { timeoutMs = REQUEST_TIMEOUT_LIMIT_MS } = options;
     const frame: RequestFrame = { ...message('request', event, options), timeoutMs, to };
     return this.#carry(frame, this.#encode(data), options);
+  }
+
+  async callService(
+    service: string,
+    data: unknown,
+    { timeoutMs = REQUEST_TIMEOUT_LIMIT_MS, ...options }: Made<ServiceCallOptions>,
+  ): Promise<unknown> {
+    if (!isServiceName(service)) throw new ProtocolError('bad_parameter', 'Not the name of a service.');
+    const frame: ServiceCallFrame = {
+      type: 'call',
+      ref: 0,
+      timeoutMs,
+      options: {},
+      service,
+      payload: NO_PAYLOAD,
+    };
+    if (options.trace !== undefined) frame.options.trace = options.trace;
+    if (options.idempotent) frame.options.idempotent = true;
+    return this.#carry(frame, this.#encode(data), { ...options, timeoutMs });
   }
 
   async reply(handle: string, data: unknown, options: Made<CallOptions>): Promise<void> {

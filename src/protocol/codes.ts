@@ -103,6 +103,12 @@ export const CODES = {
     text: 'More was sent on a stream than its reader had allowed.',
   },
   slow_reader: { close: null, then: 'call', text: 'The stream went on without a reader that was too slow.' },
+  busy: { close: null, then: 'call', text: 'All who could take it are busy; nothing was executed.' },
+  provider_gone: {
+    close: null,
+    then: 'call',
+    text: 'The provider of the service went away: the call may have been executed or not.',
+  },
 
   // Raised by the SDK without the gateway.
   aborted: { close: null, then: 'call', text: 'The caller aborted the call.' },
@@ -112,6 +118,7 @@ export const CODES = {
   bad_payload: { close: null, then: 'call', text: 'A payload cannot be encoded or decoded.' },
 } as const satisfies Record<string, Row>;
 
+/** Name of a code: why a connection ended, or a call was refused. docs/protocol.md has the table. */
 export type Code = keyof typeof CODES;
 /** Codes that can end a connection. */
 export type CloseCode = { [C in Code]: (typeof CODES)[C]['close'] extends number ? C : never }[Code];

@@ -1,7 +1,14 @@
 // What reads the fields that only frames of dialogues have; a page that holds none does not load it.
 import { isUint } from './fields.js';
 import type { Ask, Part } from './frame.js';
-import { type EventName, isEventName, isStreamId, type StreamId } from './ids.js';
+import {
+  type EventName,
+  isEventName,
+  isServiceName,
+  isStreamId,
+  type ServiceName,
+  type StreamId,
+} from './ids.js';
 
 /** Undefined where the element is not what the field should be. */
 export const DIALOGUE_FIELDS = {
@@ -10,6 +17,7 @@ export const DIALOGUE_FIELDS = {
   name: (element: unknown): EventName | undefined => (isEventName(element) ? element : undefined),
   offset: uint,
   part: (element: unknown): Part | undefined => (isUpToTwo(element) ? element : undefined),
+  service: (element: unknown): ServiceName | undefined => (isServiceName(element) ? element : undefined),
   stream: (element: unknown): StreamId | undefined => (isStreamId(element) ? element : undefined),
   upTo: uint,
 };

@@ -18,6 +18,7 @@ export function formatGatewayFrame(frame: GatewayFrame): Outline {
         frame.payload,
       );
     case 'requested':
+    case 'called':
       return outline(
         [type, frame.handle, frame.options, frame.from, frame.session, frame.event],
         frame.payload,
@@ -64,6 +65,8 @@ export function formatGatewayFrame(frame: GatewayFrame): Outline {
       return outline([type, frame.stream, frame.code, frame.text]);
     case 'readerGone':
       return outline([type, frame.stream, frame.from, frame.session, frame.code, frame.text], frame.payload);
+    case 'owners':
+      return outline([type, frame.service, frame.count]);
     case 'presence':
       return outline([type, frame.room, frame.joined, frame.left, frame.count]);
     case 'iceServers':

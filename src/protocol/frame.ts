@@ -1,6 +1,6 @@
 // Every frame of protocol version 1, in two families that cannot be mixed: client → gateway and gateway → client.
 import type { Code } from './codes.js';
-import type { ClientId, EventName, RoomName, SessionId, StreamId } from './ids.js';
+import type { ClientId, EventName, RoomName, ServiceName, SessionId, StreamId } from './ids.js';
 import type { PeerReport } from './peer-report.js';
 
 export const PROTOCOL_VERSION = 1;
@@ -63,6 +63,10 @@ export const TYPES = {
   wasCut: 73,
   readerGone: 75,
 
+  call: 80,
+  called: 81,
+  owners: 82,
+
   iceServers: 96,
   peerReport: 97,
 } as const;
@@ -93,6 +97,8 @@ export interface MessageOptions {
   ttlMs?: number;
   /** Keep the message for a client that has no session. */
   offline?: 'keep';
+  /** Of a call: where its provider goes away it may be executed once more, by another one. */
+  idempotent?: true;
   /** To the receiver: the sender's number of the message in this channel; who knows it already has it twice. */
   seq?: number;
 }
@@ -309,6 +315,15 @@ export interface PeerReportFrame {
   type: 'peerReport';
   digest: PeerReport;
 }
+/** Asks one provider of a service, the least busy one. The answer is `response`, or `error`. */
+export interface ServiceCallFrame {
+  type: 'call';
+  ref: number;
+  timeoutMs: number;
+  options: MessageOptions;
+  service: ServiceName;
+  payload: Payload;
+}
 
 export type ClientFrame =
   | HelloFrame
@@ -337,6 +352,7 @@ export type ClientFrame =
   | ChunkFrame
   | CreditFrame
   | CutFrame
+  | ServiceCallFrame
   | PeerReportFrame;
 
 /** Fields of each frame in their order on the wire, after the type number; a `payload` comes last, as two elements. */
@@ -367,6 +383,7 @@ export const CLIENT_FIELDS = {
   chunk: ['stream', 'offset', 'part', 'payload'],
   credit: ['stream', 'upTo', 'limit', 'ask'],
   cut: ['stream', 'to', 'code', 'text'],
+  call: ['ref', 'timeoutMs', 'options', 'service', 'payload'],
   peerReport: ['digest'],
 } as const satisfies FieldsOf<ClientFrame>;
 
@@ -567,6 +584,24 @@ export interface ReaderGoneFrame {
   payload: Payload;
 }
 
+/** Somebody calls a service that this session provides; `event` is its name. The answer is `reply` or `reject`. */
+export interface CalledFrame {
+  type: 'called';
+  /** The same once more, on a later connection, is the same call. */
+  handle: string;
+  options: MessageOptions;
+  from: ClientId;
+  session: SessionId;
+  event: EventName;
+  payload: Payload;
+}
+/** To who is in a topic of a service: so many providers are there now. */
+export interface OwnersFrame {
+  type: 'owners';
+  service: ServiceName;
+  count: number;
+}
+
 export type GatewayFrame =
   | WelcomeFrame
   | PingFrame
@@ -590,6 +625,8 @@ export type GatewayFrame =
   | CreditedFrame
   | WasCutFrame
   | ReaderGoneFrame
+  | CalledFrame
+  | OwnersFrame
   | IceServersFrame;
 
 /** As `CLIENT_FIELDS`. */
@@ -616,6 +653,8 @@ export const GATEWAY_FIELDS = {
   credited: ['stream', 'upTo', 'limit', 'ask'],
   wasCut: ['stream', 'code', 'text'],
   readerGone: ['stream', 'from', 'session', 'code', 'text', 'payload'],
+  called: ['handle', 'options', 'from', 'session', 'event', 'payload'],
+  owners: ['service', 'count'],
   iceServers: ['servers'],
 } as const satisfies FieldsOf<GatewayFrame>;
 

@@ -5,6 +5,7 @@ export type SessionId = string & { readonly __brand: 'SessionId' };
 export type RoomName = string & { readonly __brand: 'RoomName' };
 export type EventName = string & { readonly __brand: 'EventName' };
 export type StreamId = string & { readonly __brand: 'StreamId' };
+export type ServiceName = string & { readonly __brand: 'ServiceName' };
 export type WorkerId = string & { readonly __brand: 'WorkerId' };
 export type NodeId = string & { readonly __brand: 'NodeId' };
 
@@ -34,6 +35,32 @@ export function isSessionId(value: unknown): value is SessionId {
 /** A stream id is 128 random bits in base64url, chosen by whoever opens the stream. */
 export function isStreamId(value: unknown): value is StreamId {
   return typeof value === 'string' && SESSION.test(value);
+}
+
+/** Shorter than other names, and without `~`: the rooms of a service have its name between two of these. */
+const SERVICE = /^[A-Za-z0-9._@:/+-]{1,100}$/;
+
+export function isServiceName(value: unknown): value is ServiceName {
+  return typeof value === 'string' && SERVICE.test(value);
+}
+
+/** A room that belongs to a service: `~<service>~<topic>`; those in `~<service>~` are its providers. */
+export interface ServiceRoom {
+  service: ServiceName;
+  /** Empty: the providers. */
+  topic: string;
+}
+
+export function parseServiceRoom(room: RoomName): ServiceRoom | null {
+  if (!room.startsWith('~')) return null;
+  const end = room.indexOf('~', 1);
+  const service = room.slice(1, end);
+  return end > 0 && isServiceName(service) ? { service, topic: room.slice(end + 1) } : null;
+}
+
+/** The room of those who provide a service. */
+export function providersOf(service: ServiceName): RoomName {
+  return `~${service}~` as RoomName;
 }
 
 /** Where a message goes: every session of a client, or one of them. */

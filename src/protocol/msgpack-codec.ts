@@ -124,10 +124,10 @@ export const msgpackCodec: FrameCodec = {
 };
 
 /** Frames whose second element differs by receiver or channel, while the rest is the same bytes for all of them. */
-export type BodyType = 'message' | 'roomMessage' | 'requested';
+export type BodyType = 'message' | 'roomMessage' | 'requested' | 'called';
 
 /** Elements after the first two. */
-const BODY_ELEMENTS = { message: 6, requested: 6, roomMessage: 7 } as const satisfies Record<
+const BODY_ELEMENTS = { message: 6, requested: 6, called: 6, roomMessage: 7 } as const satisfies Record<
   BodyType,
   number
 >;
@@ -148,7 +148,7 @@ export function encodeSender(client: string, session: string): Uint8Array {
   return Uint8Array.from(writer.take());
 }
 
-/** The rest of a `message` after its id, which is also the rest of a `requested` after its handle. Shares memory, see above. */
+/** The rest of a `message` after its id, which is also the rest of a `requested` or `called` after its handle. Shares memory, see above. */
 export function encodeMessageBody(message: MessageBody): Uint8Array {
   writeOptions(message.options);
   return finishBody(message);
@@ -177,7 +177,7 @@ function finishBody({ sender, event, payload }: MessageBody): Uint8Array {
   return writer.take();
 }
 
-/** A whole frame from its body: byte by byte what `encodeGateway` makes of the same frame. `id` is the handle of a `requested`. */
+/** A whole frame from its body: byte by byte what `encodeGateway` makes of the same frame. `id` is the handle of a `requested` or `called`. */
 export function frameFromBody(type: BodyType, id: EntryId | null, body: Uint8Array): Uint8Array {
   writer.reset().array(BODY_ELEMENTS[type] + 2);
   writer.byte(TYPES[type]);

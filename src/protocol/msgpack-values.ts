@@ -67,7 +67,7 @@ function writeObject(writer: Writer, value: object, depth: number): void {
   else if (hasToJson(value)) writeValue(writer, value.toJSON(), depth);
   // A Set, an Error or a Promise has no properties: it would arrive as an empty map.
   else if (!isPlainObject(value)) refuse('an object of this class');
-  else writeEntries(writer, definedEntries(value), depth);
+  else writeProperties(writer, value, depth);
 }
 
 function writeItems(writer: Writer, items: readonly unknown[], depth: number): void {
@@ -83,6 +83,22 @@ function writeEntries(writer: Writer, entries: (readonly [unknown, unknown])[], 
     if (key === '__proto__') refuse('the key __proto__');
     writeValue(writer, key, depth);
     writeValue(writer, item, depth);
+  }
+}
+
+function writeProperties(writer: Writer, value: object, depth: number): void {
+  const keys = Object.keys(value);
+  // Read once: a getter may say something else the next time.
+  const items: unknown[] = Object.values(value);
+  if (items.length !== keys.length) refuse('an object that changes while it is read');
+  let count = 0;
+  for (const item of items) if (item !== undefined) count++;
+  writer.map(count);
+  for (let i = 0; i < items.length; i++) {
+    if (items[i] === undefined) continue;
+    if (keys[i] === '__proto__') refuse('the key __proto__');
+    writeValue(writer, keys[i], depth);
+    writeValue(writer, items[i], depth);
   }
 }
 
@@ -105,10 +121,6 @@ function writeDate(writer: Writer, value: Date): void {
     writer.byte(0xff);
     writer.big(seconds, 4);
   }
-}
-
-function definedEntries(value: object): [string, unknown][] {
-  return Object.entries(value).filter((entry) => entry[1] !== undefined);
 }
 
 /**

@@ -5,7 +5,15 @@ import { PROTOCOL_VERSION, TYPES } from './frame.js';
 import type { Ask, ClientFrame, Cursor, HelloFrame, MessageOptions } from './frame.js';
 import type { Part, Payload, SendFrame, Sequence, Since } from './frame.js';
 import type { RoomName } from './ids.js';
-import { isClientId, isName, isRoomName, isSessionId, isStreamId, parseAddress } from './ids.js';
+import {
+  isClientId,
+  isName,
+  isRoomName,
+  isServiceName,
+  isSessionId,
+  isStreamId,
+  parseAddress,
+} from './ids.js';
 import {
   CURSORS_LIMIT,
   HISTORY_LIMIT,
@@ -45,11 +53,13 @@ function isEmpty(value: object): boolean {
   return true;
 }
 
-/** The options of kept messages. */
+/** The options of kept messages, and of calls. */
 function keeping(fields: Fields, value: object): MessageOptions {
-  const [first, delivered, ttlMs, offline] = ['first', 'delivered', 'ttlMs', 'offline'].map((name) =>
-    own(value, name),
-  );
+  const first = own(value, 'first');
+  const delivered = own(value, 'delivered');
+  const ttlMs = own(value, 'ttlMs');
+  const offline = own(value, 'offline');
+  const idempotent = own(value, 'idempotent');
   const options: MessageOptions = {};
   if (first !== undefined) options.first = isUint(first) && first > 0 ? first : fields.refuse('first');
   if (delivered === true) options.delivered = true;
@@ -59,6 +69,8 @@ function keeping(fields: Fields, value: object): MessageOptions {
   }
   if (offline === 'keep') options.offline = offline;
   else if (offline !== undefined && offline !== 'refuse') fields.refuse('offline');
+  if (idempotent === true) options.idempotent = true;
+  else if (idempotent !== undefined && idempotent !== false) fields.refuse('idempotent');
   return options;
 }
 
@@ -226,6 +238,15 @@ export function parseClientFrame(type: number, elements: Elements): ClientFrame 
         options: options(fields),
         to: fields.value('to', isAddress),
         event: fields.event(),
+        payload: fields.payload(),
+      };
+    case TYPES.call:
+      return {
+        type: 'call',
+        ref: fields.ref(),
+        timeoutMs: fields.uint('timeoutMs', 1, REQUEST_TIMEOUT_LIMIT_MS),
+        options: options(fields),
+        service: fields.value('service', isServiceName),
         payload: fields.payload(),
       };
     case TYPES.reply:

@@ -5,6 +5,7 @@ import type { RoomName } from '../protocol/ids.js';
 import {
   type Permissions,
   mayBroadcast,
+  mayCall,
   mayJoin,
   mayListAnybody,
   mayPresence,
@@ -32,6 +33,9 @@ export function refusalOf(frame: ClientFrame, permissions: Permissions): Code | 
       return mayListAnybody(permissions) ? null : 'forbidden';
     case 'broadcast':
       return mayBroadcast(permissions) ? null : 'forbidden';
+    case 'call':
+      // Looks like a service that nobody provides.
+      return mayCall(permissions, frame.service) ? null : 'not_found';
     case 'openStream':
       return refusalOfStream(frame, permissions);
     case 'attachStream':

@@ -1,7 +1,15 @@
 // The envelope: what workers say to each other. A small binary form of its own, so that no client frame can be one.
 import { type CloseCode, type Code, codeOfClose, CODES } from '../protocol/codes.js';
-import type { ClientId, SessionId, WorkerId } from '../protocol/ids.js';
+import type { ClientId, RoomName, SessionId, WorkerId } from '../protocol/ids.js';
 import { FieldReader, FieldWriter } from './fields.js';
+import {
+  readServe,
+  readServed,
+  type ServedEnvelope,
+  type ServeEnvelope,
+  writeServe,
+  writeServed,
+} from './service-envelope.js';
 import { readStream, type StreamEnvelope, writeStream } from './stream-envelope.js';
 
 /** A volatile message for sessions of a client that the origin believes to be at the destination. */
@@ -45,6 +53,8 @@ export interface BroadcastEnvelope {
   patterns: string[];
   /** The sender's own session does not get it. */
   except: SessionId;
+  /** Nor do these clients. */
+  skip: ClientId[];
   body: Uint8Array;
 }
 /** A small frame for one session. */
@@ -60,7 +70,9 @@ export interface LetterEnvelope {
     /** Has the session handed over the message with this number from that session? */
     | { kind: 'asked'; from: ClientId; sender: SessionId; seq: number }
     /** The session's connection ends: for good where the code says `stop`. */
-    | { kind: 'close'; code: CloseCode };
+    | { kind: 'close'; code: CloseCode }
+    /** On behalf of a server the session joins or leaves a room, or leaves all (null); `handle` is whom to tell. */
+    | { kind: 'move'; handle: string; room: RoomName | null; joins: boolean };
 }
 /** An HTTP request of a connection that the destination holds. */
 export interface ErrandEnvelope {
@@ -94,7 +106,9 @@ export type Envelope =
   | LetterEnvelope
   | ErrandEnvelope
   | ErrandDoneEnvelope
-  | StreamEnvelope;
+  | StreamEnvelope
+  | ServeEnvelope
+  | ServedEnvelope;
 
 const KINDS = {
   deliver: 1,
@@ -106,6 +120,8 @@ const KINDS = {
   errand: 7,
   errandDone: 8,
   stream: 9,
+  serve: 10,
+  served: 11,
 } as const;
 const VERSION = 1;
 
@@ -141,11 +157,14 @@ export class EnvelopeEncoder {
           .string(envelope.text)
           .end(envelope.body);
       case 'broadcast':
-        return writer
-          .string(envelope.origin)
-          .list(envelope.patterns)
-          .string(envelope.except)
-          .end(envelope.body);
+        return (
+          writer
+            .string(envelope.origin)
+            .list(envelope.patterns)
+            // In one field, which a worker of the build before reads as a session that nobody has.
+            .string([envelope.except, ...envelope.skip].join(' '))
+            .end(envelope.body)
+        );
       case 'letter':
         return this.letter(writer, envelope);
       case 'errand':
@@ -165,6 +184,10 @@ export class EnvelopeEncoder {
           .end(envelope.body);
       case 'stream':
         return writeStream(writer, envelope);
+      case 'serve':
+        return writeServe(writer, envelope);
+      case 'served':
+        return writeServed(writer, envelope);
       default:
         return envelope satisfies never;
     }
@@ -186,6 +209,12 @@ export class EnvelopeEncoder {
         return writer.string(letter.from).string(letter.sender).string(String(letter.seq)).end(NOTHING);
       case 'close':
         return writer.string(String(CODES[letter.code].close)).end(NOTHING);
+      case 'move':
+        return writer
+          .string(letter.handle)
+          .string(letter.room ?? '')
+          .string(letter.joins ? '1' : '')
+          .end(NOTHING);
       default:
         return letter satisfies never;
     }
@@ -229,14 +258,19 @@ export function decodeEnvelope(bytes: Buffer): Envelope | null {
           text: reader.string(),
           body: reader.rest(),
         };
-      case KINDS.broadcast:
+      case KINDS.broadcast: {
+        const origin = reader.string() as WorkerId;
+        const patterns = reader.list();
+        const [except = '', ...skip] = reader.string().split(' ');
         return {
           kind: 'broadcast',
-          origin: reader.string() as WorkerId,
-          patterns: reader.list(),
-          except: reader.string() as SessionId,
+          origin,
+          patterns,
+          except: except as SessionId,
+          skip: skip as ClientId[],
           body: reader.rest(),
         };
+      }
       case KINDS.letter: {
         const to = {
           origin: reader.string() as WorkerId,
@@ -258,6 +292,10 @@ export function decodeEnvelope(bytes: Buffer): Envelope | null {
         };
       case KINDS.stream:
         return readStream(reader);
+      case KINDS.serve:
+        return readServe(reader);
+      case KINDS.served:
+        return readServed(reader);
       default:
         return null;
     }
@@ -304,6 +342,10 @@ function readLetter(reader: FieldReader): LetterEnvelope['letter'] | null {
     case 'close': {
       const code = codeOfClose(Number(reader.string()));
       return code === null ? null : { kind, code };
+    }
+    case 'move': {
+      const [handle, room, joins] = [reader.string(), reader.string(), reader.string() !== ''];
+      return { kind, handle, room: room === '' ? null : (room as RoomName), joins };
     }
     default:
       return null;

@@ -12,6 +12,8 @@ const HELD_LIMIT_ENTRIES = 1024;
 const RETRY_MS = 250;
 /** A session is told where a channel stands after so many entries that were not for it, so that its cursor stays in the log. */
 const POSITION_EVERY_ENTRIES = 64;
+/** Most entries skip nobody. */
+const NOBODY: ReadonlySet<string> = new Set();
 
 export class Feed {
   /** The id of the last entry that passed; undefined while nobody has said where to begin. */
@@ -140,11 +142,7 @@ export class Feed {
   }
 
   /** @param skip who is passed over; made once where many sessions are asked about */
-  isFor(
-    session: Session,
-    entry: LiveEntry | Entry,
-    skip: ReadonlySet<string> = new Set(entry.skip),
-  ): boolean {
+  isFor(session: Session, entry: LiveEntry | Entry, skip: ReadonlySet<string> = skippedBy(entry)): boolean {
     const { client, session: id } = session.ref;
     if (entry.only !== null && entry.only !== id) return false;
     return skip.size === 0 || !(skip.has(client) || skip.has(`${client}#${id}`));
@@ -289,7 +287,7 @@ export class Feed {
   /** To all who read live. Who reads too slowly goes on from the log, once it has read what it was sent. */
   private deliver(entry: LiveEntry | Entry, before: Position, isVolatile: boolean): void {
     let frame: PreparedFrame | null = null;
-    const skip = new Set(entry.skip);
+    const skip = skippedBy(entry);
     for (const session of this.readers()) {
       if (!isVolatile && this.replays?.get(session)?.covers(entry.id ?? '') === true) continue;
       if (!this.isFor(session, entry, skip)) {
@@ -303,4 +301,8 @@ export class Feed {
       else this.host.count(outcome, 1);
     }
   }
+}
+
+function skippedBy({ skip }: LiveEntry | Entry): ReadonlySet<string> {
+  return skip.length === 0 ? NOBODY : new Set(skip);
 }

@@ -5,20 +5,16 @@ import type { Payload } from '../protocol/frame.js';
 import type { SessionRef } from '../session/store/store.js';
 import type { Deadline, TimerWheel } from '../session/wheel.js';
 import type { ResponseEnvelope } from './envelope.js';
+import type { WaitingCounts } from './waiting-counts.js';
 
 export interface Asked {
   asker: Pick<SessionRef, 'client' | 'session'>;
   ref: number;
+  /** Takes the answer of a server's request, which waits in this worker; a session's goes to where it is then. */
+  take?: (answer: Answer) => void;
 }
 /** `byGateway`: nobody answered, the gateway refuses. */
 export type Answer = { payload: Payload } | { code: Code; text: string; byGateway: boolean };
-
-/** What waits of one session. */
-export interface Waiting {
-  requests: number;
-  /** Of the requests themselves, which are kept until their answer. */
-  bytes: number;
-}
 
 interface Pending extends Asked {
   address: Address;
@@ -31,7 +27,6 @@ interface Pending extends Asked {
 
 export class PendingRequests {
   private readonly pending = new Map<string, Pending>();
-  private readonly waiting = new Map<SessionId, Waiting>();
   private opened = 0;
 
   /** @param answer takes an answer to who asked, wherever its connection is now */
@@ -39,6 +34,7 @@ export class PendingRequests {
     private readonly worker: WorkerId,
     private readonly wheel: TimerWheel,
     private readonly answer: (asked: Asked, answer: Answer) => void,
+    private readonly waiting: WaitingCounts,
   ) {}
 
   /** The worker that waits for the answer to `handle`; null when it is none of ours. */
@@ -49,16 +45,12 @@ export class PendingRequests {
       : null;
   }
 
-  waitingOf(session: SessionId): Waiting {
-    return this.waiting.get(session) ?? NONE;
-  }
-
   open(asked: Asked, timeoutMs: number, request: { address: Address; body: Uint8Array }): string {
     const handle = `${this.worker}!${String(++this.opened)}`;
     const deadline = this.wheel.in(timeoutMs, () => {
       this.refuse(handle, 'timeout', CODES.timeout.text);
     });
-    this.count(asked.asker.session, 1, request.body.length);
+    this.waiting.add(asked.asker.session, request.body.length);
     this.pending.set(handle, { ...asked, ...request, retried: false, asked: null, deadline });
     return handle;
   }
@@ -97,14 +89,6 @@ export class PendingRequests {
   private remove(handle: string, pending: Pending): void {
     this.pending.delete(handle);
     pending.deadline.cancel();
-    this.count(pending.asker.session, -1, -pending.body.length);
-  }
-  private count(session: SessionId, requests: number, bytes: number): void {
-    const before = this.waitingOf(session);
-    const after = { requests: before.requests + requests, bytes: before.bytes + bytes };
-    if (after.requests > 0) this.waiting.set(session, after);
-    else this.waiting.delete(session);
+    this.waiting.remove(pending.asker.session, pending.body.length);
   }
 }
-
-const NONE: Waiting = { requests: 0, bytes: 0 };

@@ -1,4 +1,4 @@
-// Where clients are, as this worker last heard: the store tells when a cached place changes.
+// Where clients and providers are, as this worker last heard: the store tells when a cached place changes.
 import type { ClientId, WorkerId } from '../protocol/ids.js';
 import type { SessionPlace, Store } from '../session/store/store.js';
 
@@ -7,52 +7,52 @@ const ROUTE_TTL_MS = 30_000;
 /** Most routes kept in one worker, about 300 bytes each. */
 const ROUTES_LIMIT = 50_000;
 
-interface CachedRoute {
-  places: readonly SessionPlace[];
+interface CachedRoute<Place> {
+  places: readonly Place[];
   until: number;
 }
 
-export class RouteCache {
-  private readonly routes = new Map<ClientId, CachedRoute>();
-  private readonly loading = new Map<ClientId, Promise<readonly SessionPlace[]>>();
+export class PlaceCache<Name, Place> {
+  private readonly routes = new Map<Name, CachedRoute<Place>>();
+  private readonly loading = new Map<Name, Promise<readonly Place[]>>();
 
+  /** @param find asks the store, and to be told of changes */
   constructor(
-    private readonly store: Store,
-    private readonly worker: WorkerId,
+    private readonly find: (name: Name) => Promise<readonly Place[]>,
     private readonly now: () => number = () => performance.now(),
   ) {}
 
   /** The cached places; undefined when they must be loaded, or while they are being loaded. */
-  peek(client: ClientId): readonly SessionPlace[] | undefined {
-    const route = this.routes.get(client);
+  peek(name: Name): readonly Place[] | undefined {
+    const route = this.routes.get(name);
     return route !== undefined && route.until > this.now() ? route.places : undefined;
   }
 
-  /** Asks the store; calls for the same client share one question, and are answered in the order they were made. */
-  load(client: ClientId): Promise<readonly SessionPlace[]> {
-    const running = this.loading.get(client);
+  /** Asks the store; calls for the same name share one question, and are answered in the order they were made. */
+  load(name: Name): Promise<readonly Place[]> {
+    const running = this.loading.get(name);
     if (running !== undefined) return running;
-    const loading = this.store.locate(client, this.worker).then(
+    const loading = this.find(name).then(
       (places) => {
         // A change that came while the question was under way removed it from `loading`: the answer may be old.
-        if (this.loading.get(client) === loading) {
-          this.loading.delete(client);
-          if (places.length > 0) this.keep(client, places);
+        if (this.loading.get(name) === loading) {
+          this.loading.delete(name);
+          if (places.length > 0) this.keep(name, places);
         }
         return places;
       },
       (error: unknown) => {
-        if (this.loading.get(client) === loading) this.loading.delete(client);
+        if (this.loading.get(name) === loading) this.loading.delete(name);
         throw error;
       },
     );
-    this.loading.set(client, loading);
+    this.loading.set(name, loading);
     return loading;
   }
 
-  forget(client: ClientId): void {
-    this.routes.delete(client);
-    this.loading.delete(client);
+  forget(name: Name): void {
+    this.routes.delete(name);
+    this.loading.delete(name);
   }
 
   clear(): void {
@@ -60,11 +60,18 @@ export class RouteCache {
     this.loading.clear();
   }
 
-  private keep(client: ClientId, places: readonly SessionPlace[]): void {
-    this.routes.delete(client);
-    this.routes.set(client, { places, until: this.now() + ROUTE_TTL_MS });
+  private keep(name: Name, places: readonly Place[]): void {
+    this.routes.delete(name);
+    this.routes.set(name, { places, until: this.now() + ROUTE_TTL_MS });
     if (this.routes.size <= ROUTES_LIMIT) return;
     const oldest = this.routes.keys().next();
     if (oldest.done !== true) this.routes.delete(oldest.value);
+  }
+}
+
+/** Where the sessions of clients are. */
+export class RouteCache extends PlaceCache<ClientId, SessionPlace> {
+  constructor(store: Pick<Store, 'locate'>, worker: WorkerId, now?: () => number) {
+    super((client) => store.locate(client, worker), now);
   }
 }

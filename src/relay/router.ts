@@ -12,7 +12,14 @@ import type {
   RequestFrame,
   SendFrame,
 } from '../protocol/frame.js';
-import { type Address, type ClientId, type SessionId, type WorkerId, parseAddress } from '../protocol/ids.js';
+import {
+  type Address,
+  type ClientId,
+  parseAddress,
+  type RoomName,
+  type SessionId,
+  type WorkerId,
+} from '../protocol/ids.js';
 import {
   encodeMessageBody,
   encodeRoomMessageBody,
@@ -29,10 +36,13 @@ import type { TimerWheel } from '../session/wheel.js';
 import type { Delivery } from './delivery.js';
 import type { Envelope, ErrandDoneEnvelope, ErrandEnvelope } from './envelope.js';
 import type { Relay } from './relay.js';
-import { PendingRequests } from './pending-requests.js';
+import { type MoveSession, Moves } from './moves.js';
+import { type Answer, type Asked, PendingRequests } from './pending-requests.js';
 import { type Letter, Postman } from './postman.js';
+import type { ServedEnvelope, ServeEnvelope } from './service-envelope.js';
 import type { RouteCache } from './route-cache.js';
 import type { Streams } from './streams.js';
+import { refusalOfWaiting, type WaitingCounts } from './waiting-counts.js';
 
 export interface RouterOptions {
   worker: WorkerId;
@@ -45,10 +55,14 @@ export interface RouterOptions {
   wheel: TimerWheel;
   refusals: Refusals;
   fanOut: FanOut;
+  /** Of requests and calls together. */
+  waiting: WaitingCounts;
   requestsPendingLimit: number;
   requestsPendingLimitBytes: number;
   /** Counts volatile messages that could not be handed over, by reason. */
   countDropped: (reason: 'unreachable' | 'away') => void;
+  /** Has a session of this worker join or leave; resolves with why not, null where it is done. */
+  move: MoveSession;
 }
 
 /** Messages of one session whose delivery it may wait to hear of at once, about 100 bytes each; the oldest go first. */
@@ -59,24 +73,41 @@ type Routed = 'sent' | 'absent';
 export class Router {
   private readonly pending: PendingRequests;
   private readonly postman: Postman;
+  /** Of sessions into rooms and out of them, on behalf of servers. */
+  private readonly moves: Moves;
 
   constructor(private readonly options: RouterOptions) {
-    const { worker, registry, relay, routes, wheel, countDropped, refusals } = options;
-    this.postman = new Postman({ worker, registry, relay, routes, wheel, countDropped, receive: readLetter });
-    this.pending = new PendingRequests(worker, wheel, ({ asker, ref }, answer) => {
-      const here = registry.get(asker.session);
-      if ('payload' in answer) {
-        const letter: Letter = { kind: 'response', ref, code: '', text: '', ...answer.payload };
-        this.postman.send(asker.client, asker.session, letter, true);
-      } else if (answer.byGateway && here !== undefined) {
-        refusals.tell(here, ref, answer.code, answer.text);
-      } else {
-        // The word of the one who was asked: no refusal of ours, and not for the asker's account.
-        const { code, text } = answer;
-        const letter: Letter = { kind: 'response', ref, code, text, encoding: 0, data: NO_BODY };
-        this.postman.send(asker.client, asker.session, letter, true);
-      }
-    });
+    const { worker, registry, relay, routes, wheel, countDropped, waiting } = options;
+    this.moves = new Moves({ worker, relay, wheel, move: options.move });
+    const receive = (session: Session, letter: Letter): void => {
+      if (letter.kind === 'move') this.moves.make(session, letter);
+      else readLetter(session, letter);
+    };
+    this.postman = new Postman({ worker, registry, relay, routes, wheel, countDropped, receive });
+    const answer = (...answered: Parameters<Router['answer']>): void => {
+      this.answer(...answered);
+    };
+    this.pending = new PendingRequests(worker, wheel, answer, waiting);
+  }
+
+  /** Takes an answer to the session that asked, wherever its connection is now. */
+  answer({ asker, ref, take }: Asked, answer: Answer): void {
+    if (take !== undefined) {
+      take(answer);
+      return;
+    }
+    const here = this.options.registry.get(asker.session);
+    if ('payload' in answer) {
+      const letter: Letter = { kind: 'response', ref, code: '', text: '', ...answer.payload };
+      this.postman.send(asker.client, asker.session, letter, true);
+    } else if (answer.byGateway && here !== undefined) {
+      this.options.refusals.tell(here, ref, answer.code, answer.text);
+    } else {
+      // The word of the one who was asked: no refusal of ours, and not for the asker's account.
+      const { code, text } = answer;
+      const letter: Letter = { kind: 'response', ref, code, text, encoding: 0, data: NO_BODY };
+      this.postman.send(asker.client, asker.session, letter, true);
+    }
   }
 
   send(session: Session, frame: SendFrame): void {
@@ -125,10 +156,11 @@ export class Router {
       origin: this.options.worker,
       patterns: sendPatterns(session.identity.permissions),
       except: session.ref.session,
+      skip: frame.options.except ?? [],
       body: encodeMessageBody(bodyOf(session, frame)),
     };
     const { delivery, fanOut, relay } = this.options;
-    const receivers = delivery.toMatching(envelope.patterns, envelope.except, envelope.body);
+    const receivers = delivery.toMatching(envelope);
     // Connections are spread evenly over the workers of a node.
     fanOut.charge(session, receivers * relay.width, envelope.body.length);
     if (relay.sendToAll(envelope)) session.ok(frame.ref, null);
@@ -165,30 +197,21 @@ export class Router {
       );
   }
 
-  request(session: Session, frame: RequestFrame): void {
-    const waiting = this.pending.waitingOf(session.ref.session);
-    if (waiting.requests >= this.options.requestsPendingLimit) {
-      this.options.refusals.tell(
-        session,
-        frame.ref,
-        'limit',
-        `At most ${String(this.options.requestsPendingLimit)} requests may wait.`,
-      );
-      return;
-    }
+  /** @param take of a server's request: its answer comes back here, and to no connection */
+  request(session: Session, frame: RequestFrame, take?: (answer: Answer) => void): void {
     const address = parseAddress(frame.to);
     if (address === null || !maySend(session.identity.permissions, address.client)) {
       this.options.refusals.tell(session, frame.ref, 'not_found');
       return;
     }
     const body = encodeMessageBody(bodyOf(session, frame));
-    const { requestsPendingLimitBytes: limitBytes } = this.options;
-    if (waiting.requests > 0 && waiting.bytes + body.length > limitBytes) {
-      const text = `Requests that wait may have ${String(limitBytes)} bytes.`;
+    const waiting = this.options.waiting.of(session.ref.session);
+    const text = refusalOfWaiting(waiting, body.length, this.options);
+    if (text !== null) {
       this.options.refusals.tell(session, frame.ref, 'limit', text);
       return;
     }
-    const asked = { asker: session.ref, ref: frame.ref };
+    const asked = { asker: session.ref, ref: frame.ref, ...(take === undefined ? {} : { take }) };
     const handle = this.pending.open(asked, frame.timeoutMs, { address, body });
     this.dispatchRequest(handle, address, body);
   }
@@ -235,7 +258,16 @@ export class Router {
     this.postman.send(client, session, { kind: 'close', code }, false);
   }
 
-  receive(envelope: Exclude<Envelope, ErrandEnvelope | ErrandDoneEnvelope>): void {
+  /** Has a session join or leave a room, or leave all, wherever it is; resolves with why not, null where it is done. */
+  move({ client, session }: SessionPlace, room: RoomName | null, joins: boolean): Promise<Code | null> {
+    return this.moves.ask(session, (handle) => {
+      this.postman.send(client, session, { kind: 'move', handle, room, joins }, false);
+    });
+  }
+
+  receive(
+    envelope: Exclude<Envelope, ErrandEnvelope | ErrandDoneEnvelope | ServeEnvelope | ServedEnvelope>,
+  ): void {
     switch (envelope.kind) {
       case 'deliver':
         if (!this.options.delivery.toSessions(envelope.client, envelope.sessions, envelope.body)) {
@@ -254,13 +286,13 @@ export class Router {
         else if (envelope.handle !== '') this.retryRequest(envelope.handle);
         return;
       case 'response':
-        this.pending.settle(envelope);
+        if (!this.moves.settle(envelope)) this.pending.settle(envelope);
         return;
       case 'letter':
         this.postman.deliver(envelope);
         return;
       case 'broadcast':
-        this.options.delivery.toMatching(envelope.patterns, envelope.except, envelope.body);
+        this.options.delivery.toMatching(envelope);
         return;
       case 'stream':
         this.options.streams.receive(envelope);
@@ -445,7 +477,7 @@ function awaitDelivery(session: Session, client: ClientId, seq: number): void {
   if (awaited.size > AWAITED_LIMIT && oldest !== undefined) awaited.delete(oldest);
 }
 
-function readLetter(session: Session, letter: Letter): void {
+function readLetter(session: Session, letter: Exclude<Letter, { kind: 'move' }>): void {
   switch (letter.kind) {
     case 'response': {
       const { ref, code, text, encoding, data } = letter;

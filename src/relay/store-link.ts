@@ -157,6 +157,7 @@ const METHODS: { readonly [M in Method]: HoldsBytes<Signature<M>> } = {
   leave: false,
   members: false,
   count: false,
+  locateMembers: false,
   read: true,
   acknowledge: false,
   keepTicket: false,
@@ -263,6 +264,7 @@ export class RemoteStore implements Store {
   leave = this.method('leave');
   members = this.method('members');
   count = this.method('count');
+  locateMembers = this.method('locateMembers');
   read = this.method('read');
   acknowledge = this.method('acknowledge');
   keepTicket = this.method('keepTicket');

@@ -1,5 +1,5 @@
 // What a token permits, and the only code that decides it: absent means no.
-import type { ClientId, RoomName } from '../protocol/ids.js';
+import { type ClientId, parseServiceRoom, type RoomName, type ServiceName } from '../protocol/ids.js';
 
 /** Most patterns in one list of a token: tokens are at most 4 KiB anyway, and matching is linear in the prefixes. */
 const PATTERNS_LIMIT = 256;
@@ -154,11 +154,22 @@ export function mayStream(permissions: Permissions, client: ClientId): boolean {
 export function mayStreamToAnybody(permissions: Permissions): boolean {
   return !isEmpty(permissions.streams);
 }
+/** The rooms of a service are its own: who may provide it is in the one of its providers, who may call it in its topics. */
 export function mayJoin(permissions: Permissions, room: RoomName): boolean {
-  return matches(permissions.join, room);
+  const own = parseServiceRoom(room);
+  if (own === null) return matches(permissions.join, room);
+  return own.topic === ''
+    ? matches(permissions.provide, own.service)
+    : mayCall(permissions, own.service) || matches(permissions.provide, own.service);
 }
+/** Nobody talks to all providers at once; that a session is one of them is for the router to see. */
 export function mayPublish(permissions: Permissions, room: RoomName): boolean {
-  return matches(permissions.publish, room);
+  const own = parseServiceRoom(room);
+  if (own === null) return matches(permissions.publish, room);
+  return own.topic !== '' && matches(permissions.provide, own.service);
+}
+export function mayCall(permissions: Permissions, service: ServiceName): boolean {
+  return matches(permissions.call, service);
 }
 export function mayPresence(permissions: Permissions, room: RoomName): boolean {
   return matches(permissions.presence, room);

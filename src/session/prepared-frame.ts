@@ -1,6 +1,6 @@
 // A frame for many receivers: built once per codec, however many sessions get it.
 import type { FrameCodec, GatewayFrame } from '../protocol/frame.js';
-import { frameFromBody } from '../protocol/msgpack-codec.js';
+import { type BodyType, frameFromBody } from '../protocol/msgpack-codec.js';
 
 export class PreparedFrame {
   private text: Uint8Array | string | null = null;
@@ -10,12 +10,7 @@ export class PreparedFrame {
     private readonly msgpack: FrameCodec,
   ) {}
 
-  static of(
-    type: 'message' | 'roomMessage' | 'requested',
-    id: string | null,
-    body: Uint8Array,
-    msgpack: FrameCodec,
-  ): PreparedFrame {
+  static of(type: BodyType, id: string | null, body: Uint8Array, msgpack: FrameCodec): PreparedFrame {
     return new PreparedFrame(frameFromBody(type, id, body), msgpack);
   }
 

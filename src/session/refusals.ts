@@ -16,6 +16,8 @@ const COSTS: Partial<Record<Code, number>> = {
   unavailable: 0,
   unknown_outcome: 0,
   overloaded: 0,
+  busy: 0,
+  provider_gone: 0,
   internal_error: 0,
 };
 

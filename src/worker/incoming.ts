@@ -5,6 +5,8 @@ import type { Feeds } from '../relay/feeds.js';
 import type { PresenceFeed } from '../relay/presence-feed.js';
 import type { RouteCache } from '../relay/route-cache.js';
 import type { Router } from '../relay/router.js';
+import type { Services } from '../relay/services.js';
+import type { Topics } from '../relay/topics.js';
 import type { StoreEvent } from '../session/store/store.js';
 import type { Errands } from './errands.js';
 import type { Gateway } from './gateway.js';
@@ -17,6 +19,8 @@ export interface Receivers {
   routes: RouteCache;
   feeds: Feeds;
   presence: PresenceFeed;
+  services: Services;
+  topics: Topics;
   gateway: Gateway;
   keepAlive: KeepAlive;
 }
@@ -32,12 +36,14 @@ export class Incoming {
   envelope(envelope: Envelope): void {
     if (envelope.kind === 'errand') this.receivers?.errands.receive(envelope);
     else if (envelope.kind === 'errandDone') this.receivers?.errands.settle(envelope);
+    else if (envelope.kind === 'serve' || envelope.kind === 'served')
+      this.receivers?.services.receive(envelope);
     else this.receivers?.router.receive(envelope);
   }
 
   event(event: StoreEvent): void {
     if (this.receivers === null) return;
-    const { metrics, routes, feeds, presence, gateway, keepAlive } = this.receivers;
+    const { metrics, routes, feeds, presence, services, topics, gateway, keepAlive } = this.receivers;
     switch (event.type) {
       case 'entry':
         metrics.entries.add(event.channel.kind);
@@ -45,6 +51,10 @@ export class Incoming {
         return;
       case 'route':
         routes.forget(event.client);
+        return;
+      case 'members':
+        services.changed(event.room);
+        topics.changed(event.room);
         return;
       case 'fence':
         gateway.fence(event);
@@ -54,6 +64,8 @@ export class Incoming {
         return;
       case 'reset':
         routes.clear();
+        services.refresh();
+        topics.refresh();
         keepAlive.renewAll();
         void feeds.resync();
         return;

@@ -2,21 +2,23 @@
 import { CODES, type CloseCode, type Code } from '../protocol/codes.js';
 import { GatewayError, ProtocolError } from '../protocol/errors.js';
 import type { ClientFrame, JoinFrame, LeaveFrame, TokenFrame, WatchFrame } from '../protocol/frame.js';
-import type { RoomName, WorkerId } from '../protocol/ids.js';
+import { parseServiceRoom, providersOf, type RoomName, type WorkerId } from '../protocol/ids.js';
 import type { PeerReport } from '../protocol/peer-report.js';
 import { refusalOf } from '../relay/authorize.js';
 import type { Feed } from '../relay/feed.js';
 import type { Feeds } from '../relay/feeds.js';
 import { listClients } from '../relay/listing.js';
 import type { Router } from '../relay/router.js';
+import { Services } from '../relay/services.js';
 import type { Streams } from '../relay/streams.js';
+import type { Topics } from '../relay/topics.js';
 import type { Authenticator } from '../session/authenticator.js';
 import type { Leavings } from '../session/leavings.js';
 import { mayJoin, mayList, mayPresence } from '../session/permissions.js';
 import type { Refusals } from '../session/refusals.js';
 import type { SessionRegistry } from '../session/registry.js';
 import type { Session } from '../session/session.js';
-import type { Store } from '../session/store/store.js';
+import type { Position, Store } from '../session/store/store.js';
 import type { TurnBroker } from '../session/turn-broker.js';
 import type { TimerWheel } from '../session/wheel.js';
 import type { Heartbeat } from './heartbeat.js';
@@ -26,6 +28,8 @@ export interface VerbsOptions {
   store: Store;
   router: Router;
   streams: Streams;
+  services: Services;
+  topics: Topics;
   registry: SessionRegistry;
   feeds: Feeds;
   wheel: TimerWheel;
@@ -38,6 +42,13 @@ export interface VerbsOptions {
   expiryWarningMs: number;
   expiryGraceMs: number;
   onPeerReport(report: PeerReport): void;
+}
+
+/** Who hears how a join went. */
+interface JoinAnswer {
+  /** `position` where the session reads on from there. */
+  joined(result: { count: number; position?: Position }): void;
+  refused(code: Code): void;
 }
 
 /** The store may have done it all the same. */
@@ -56,22 +67,34 @@ export class Verbs {
       else this.refuse(session, 'ref' in frame ? frame.ref : 0, refusal, CODES[refusal].text);
       return;
     }
-    const { router, store, streams } = this.options;
+    const { router, store, streams, services } = this.options;
     switch (frame.type) {
       case 'send':
         router.send(session, frame);
         return;
       case 'publish':
-        router.publish(session, frame);
+        if (this.mayOwn(session, frame.room)) router.publish(session, frame);
+        else
+          this.refuse(
+            session,
+            frame.ref,
+            'forbidden',
+            'Only who provides the service publishes to its topics.',
+          );
         return;
       case 'request':
         router.request(session, frame);
         return;
       case 'reply':
-        router.reply(session, frame);
+        if (Services.has(frame.handle)) services.reply(session, frame);
+        else router.reply(session, frame);
         return;
       case 'reject':
-        router.reject(session, frame);
+        if (Services.has(frame.handle)) services.reject(session, frame);
+        else router.reject(session, frame);
+        return;
+      case 'call':
+        services.call(session, frame);
         return;
       case 'broadcast':
         router.broadcast(session, frame);
@@ -226,7 +249,14 @@ export class Verbs {
     const { feeds } = this.options;
     const feed = feeds.hold({ kind: 'room', room: frame.room });
     try {
-      await this.joinHeld(session, frame, feed);
+      await this.joinHeld(session, frame, feed, {
+        joined: (result) => {
+          session.ok(frame.ref, result);
+        },
+        refused: (code) => {
+          this.refuse(session, frame.ref, code, CODES[code].text);
+        },
+      });
     } catch (error) {
       this.refuseError(session, frame.ref, error);
     } finally {
@@ -234,7 +264,56 @@ export class Verbs {
     }
   }
 
-  private async joinHeld(session: Session, { ref, room, since }: JoinFrame, feed: Feed): Promise<void> {
+  /**
+   * Has a session join or leave a room, or leave all (null), on behalf of a server, in the order of its own joins and leaves.
+   * @returns why not; null where it is done
+   */
+  move(session: Session, room: RoomName | null, joins: boolean): Promise<Code | null> {
+    return new Promise((resolve) => {
+      session.inRoomOrder(async () => {
+        try {
+          if (room !== null && joins) resolve(await this.bring(session, room));
+          else {
+            const rooms = room === null ? [...session.rooms] : [room];
+            await Promise.all(rooms.map((each) => this.leaveRoom(session, each)));
+            resolve(null);
+          }
+        } catch (error) {
+          resolve(error instanceof GatewayError ? error.code : 'internal_error');
+          if (!(error instanceof GatewayError)) throw error;
+        }
+      });
+    });
+  }
+
+  private async bring(session: Session, room: RoomName): Promise<Code | null> {
+    // What a token does not permit a session would lose with its connection, when its permissions are looked at again.
+    if (!mayJoin(session.identity.permissions, room)) return 'forbidden';
+    const wasIn = session.rooms.has(room);
+    const feed = this.options.feeds.hold({ kind: 'room', room });
+    let refusal: Code | null = null;
+    try {
+      await this.joinHeld(session, { room, since: null }, feed, {
+        // Where the room stands, so that a client that listens to it can tell what it missed when it comes back.
+        joined: ({ position = null }) => {
+          if (!wasIn) session.send({ type: 'position', channel: room, id: position });
+        },
+        refused: (code) => {
+          refusal = code;
+        },
+      });
+    } finally {
+      this.options.feeds.release(feed);
+    }
+    return refusal;
+  }
+
+  private async joinHeld(
+    session: Session,
+    { room, since }: Pick<JoinFrame, 'room' | 'since'>,
+    feed: Feed,
+    answer: JoinAnswer,
+  ): Promise<void> {
     const { store, registry, leavings, worker, roomsLimit } = this.options;
     const wasIn = session.rooms.has(room);
     let isIn = wasIn;
@@ -246,25 +325,32 @@ export class Verbs {
       const result = await store.join({ ...session.ref, room, worker, roomsLimit });
       isIn ||= result.status === 'joined';
       if (result.status === 'refused') {
-        this.refuse(session, ref, result.code, CODES[result.code].text);
+        answer.refused(result.code);
       } else if (!mayJoin(session.identity.permissions, room)) {
         // A narrower token was accepted while the store worked.
         await this.leaveRoom(session, room);
-        this.refuse(session, ref, 'forbidden', CODES.forbidden.text);
+        answer.refused('forbidden');
       } else if (since === null) {
-        session.ok(ref, { count: result.count, position: result.position });
+        answer.joined({ count: result.count, position: result.position });
         if (!wasIn) feed.enter(session, result.position, result.position, null);
       } else {
-        session.ok(ref, { count: result.count });
+        answer.joined({ count: result.count });
         feed.begin(result.position);
         feed.replay(session, typeof since === 'number' ? { last: since } : { after: since });
       }
+      if (isIn) this.options.topics.follow(session, room);
     } catch (error) {
       if (!isIn && isUnknown(error)) leavings.add(session, room);
       throw error;
     } finally {
       if (!isIn) this.exit(session, room);
     }
+  }
+
+  /** A topic is its providers' to write to. */
+  private mayOwn(session: Session, room: RoomName): boolean {
+    const own = parseServiceRoom(room);
+    return own === null || session.rooms.has(providersOf(own.service));
   }
 
   private exit(session: Session, room: RoomName): void {

@@ -9,7 +9,9 @@ import { type ClientFrame, type HelloFrame, PROTOCOL_VERSION } from '../protocol
 import type { RoomName, SessionId, WorkerId } from '../protocol/ids.js';
 import type { Feed } from '../relay/feed.js';
 import type { Feeds } from '../relay/feeds.js';
+import type { Services } from '../relay/services.js';
 import type { Streams } from '../relay/streams.js';
+import type { Topics } from '../relay/topics.js';
 import type { Authenticator, Identity } from '../session/authenticator.js';
 import type { Connection, ConnectionHandlers } from '../session/connection.js';
 import type { Endings } from '../session/endings.js';
@@ -36,6 +38,8 @@ export interface VisitOptions {
   registry: SessionRegistry;
   feeds: Feeds;
   streams: Streams;
+  services: Services;
+  topics: Topics;
   verbs: Verbs;
   wheel: TimerWheel;
   throttle: Throttle;
@@ -277,6 +281,7 @@ export class Visit implements ConnectionHandlers {
     if (resumed && this.host.isInDoubt) session.send({ type: 'doubt' });
     if (session.logs('debug')) session.log.debug({ agent: arrived.agent, resumed }, 'session attached');
     entry.enter(inbox, cursors);
+    for (const room of session.rooms) this.options.topics.follow(session, room);
     const early = this.arrival?.early ?? [];
     this.endArrival();
     for (const { frame, bytes } of early) if (!this.serve(session, frame, bytes)) return;
@@ -298,6 +303,7 @@ export class Visit implements ConnectionHandlers {
     feeds.leaveAll(session);
     this.options.streams.leave(session);
     if (!isNewest) return;
+    this.options.services.leave(session);
     metrics.sessions.set(registry.size);
     if (session.logs('debug')) session.log.debug({ code: number }, 'connection closed');
     // 1000 is the client's own word that the session is over; everything else may come back.

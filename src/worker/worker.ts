@@ -17,8 +17,11 @@ import { Feeds } from '../relay/feeds.js';
 import { NodeRelay } from '../relay/node-relay.js';
 import { PresenceFeed } from '../relay/presence-feed.js';
 import { RouteCache } from '../relay/route-cache.js';
-import { Router } from '../relay/router.js';
+import { Router, type RouterOptions } from '../relay/router.js';
+import { Services } from '../relay/services.js';
 import { Streams } from '../relay/streams.js';
+import { Topics } from '../relay/topics.js';
+import { WaitingCounts } from '../relay/waiting-counts.js';
 import { type Authenticator, createAuthenticator } from '../session/authenticator.js';
 import { Endings } from '../session/endings.js';
 import { Leavings } from '../session/leavings.js';
@@ -52,6 +55,8 @@ import { ServerCalls } from './server-calls.js';
 import { Playground } from './playground.js';
 import { StaticFiles } from './static-files.js';
 import { TcpDoor } from './tcp-door.js';
+import { TestDoor } from './test-door.js';
+import { TestGuests } from './test-guests.js';
 import { Tickets } from './tickets.js';
 import { Turnstile } from './turnstile.js';
 import { Verbs } from './verbs.js';
@@ -73,6 +78,9 @@ type Tell = (message: ToPrimary) => Promise<void>;
 /** Of the time that a drain may take, the share for the clients; in the rest the worker closes what it holds. */
 const DRAIN_CLIENTS_SHARE = 0.8;
 
+/** How often it is asked anew where the providers of called or followed services are, ms: a store tells of changes for WATCH_MS. */
+const SERVICES_REFRESH_MS = 20_000;
+
 /** Life of a guest's token, s; the page asks for a newer one in time. */
 const GUEST_TOKEN_LIFE_S = 3600;
 
@@ -89,7 +97,8 @@ export async function runWorker(
   const authenticator = checkTokens(base, revocations);
   const service = createService(base, authenticator);
   const { gateway, admission, endings, leavings, throttle, fanOut } = service;
-  const { server, turnstile } = createServer(base, service);
+  const testDoor = config.testPage ? createTestDoor(base, service, authenticator, tell) : null;
+  const { server, turnstile } = createServer(base, service, testDoor);
 
   const keepAlive = new KeepAlive(worker, store, registry);
   incoming.begin({ ...service, metrics, keepAlive });
@@ -102,6 +111,7 @@ export async function runWorker(
     memory.look();
     throttle.prune();
     admission.prune();
+    testDoor?.prune();
     fanOut.prune();
     return undefined;
   });
@@ -112,6 +122,11 @@ export async function runWorker(
     if (await revocations.poll()) gateway.endRevoked((identity) => revocations.isRevoked(identity));
   });
   chores.every(config.store.settings.workerLeaseMs / 3, () => store.renew(worker, []));
+  chores.every(SERVICES_REFRESH_MS, () => {
+    service.services.refresh();
+    service.topics.refresh();
+    return undefined;
+  });
   chores.every(KeepAlive.STEP_MS, () => keepAlive.step());
   await store.renew(worker, []);
   await revocations.poll();
@@ -147,7 +162,7 @@ export async function runWorker(
     log: base.log,
     session: new RandomPool().text(16) as SessionId,
   });
-  return new Orders({ store, relay, metrics, gateway, calls, tell, drain });
+  return new Orders({ store, relay, metrics, gateway, testDoor, calls, tell, drain });
 }
 
 /** What every part of the worker stands on. */
@@ -233,6 +248,8 @@ interface Service {
   presence: PresenceFeed;
   routes: RouteCache;
   router: Router;
+  services: Services;
+  topics: Topics;
   verbs: Verbs;
   endings: Endings;
   leavings: Leavings;
@@ -260,14 +277,26 @@ function createService(base: Base, authenticator: Authenticator): Service {
   const fanOut = new FanOut(limits.fanOut, () => {
     metrics.throttled.inc({ scope: 'fan_out' });
   });
-  const router = createRouter(base, { routes, refusals, fanOut, streams });
+  const waiting = new WaitingCounts();
+  const router = createRouter(base, {
+    routes,
+    refusals,
+    fanOut,
+    streams,
+    waiting,
+    move: (session, room, joins) => verbs.move(session, room, joins),
+  });
+  const services = createServices(base, { router, refusals, waiting });
+  const topics = new Topics(base);
   const leavings = new Leavings(store, (session) => registry.get(session.ref.session) === session);
   const turn = new TurnBroker(config.iceServers, config.turn, base.turnCheck);
-  const verbs = new Verbs({
+  const verbs: Verbs = new Verbs({
     ...base,
     turn,
     router,
     streams,
+    services,
+    topics,
     feeds,
     authenticator,
     refusals,
@@ -299,6 +328,8 @@ function createService(base: Base, authenticator: Authenticator): Service {
     endings,
     feeds,
     streams,
+    services,
+    topics,
     verbs,
     throttle,
     authenticator,
@@ -321,7 +352,7 @@ function createService(base: Base, authenticator: Authenticator): Service {
   const httpDoor = new HttpDoor({ ...doors, log: base.log, connections, errands, tickets, wheel });
   const tcpDoor = new TcpDoor({ ...doors, authenticator, wheel });
   const presence = new PresenceFeed(registry, wheel);
-  const delivering = { feeds, reads, presence, routes, router, verbs, errands, fanOut };
+  const delivering = { feeds, reads, presence, routes, router, services, topics, verbs, errands, fanOut };
   return { ...delivering, endings, leavings, throttle, gateway, admission, door, httpDoor, tcpDoor };
 }
 
@@ -361,7 +392,7 @@ function createStreams({ config, metrics, ...base }: Base, routes: RouteCache, r
 
 function createRouter(
   base: Base,
-  parts: { routes: RouteCache; refusals: Refusals; fanOut: FanOut; streams: Streams },
+  parts: Pick<RouterOptions, 'routes' | 'refusals' | 'fanOut' | 'streams' | 'waiting' | 'move'>,
 ): Router {
   const { registry, metrics } = base;
   const { requestsPendingLimit, requestsPendingLimitBytes } = base.config.limits;
@@ -380,11 +411,63 @@ function createRouter(
   });
 }
 
+function createServices(
+  base: Base,
+  parts: { router: Router; refusals: Refusals; waiting: WaitingCounts },
+): Services {
+  const { requestsPendingLimit, requestsPendingLimitBytes, callsServedLimit } = base.config.limits;
+  const { router, ...others } = parts;
+  return new Services({
+    ...base,
+    ...others,
+    msgpack: msgpackCodec,
+    requestsPendingLimit,
+    requestsPendingLimitBytes,
+    callsServedLimit,
+    answer: (asked, answer) => {
+      router.answer(asked, answer);
+    },
+    count: (outcome) => {
+      base.metrics.serviceCalls.add(outcome);
+    },
+  });
+}
+
+/** Of the built files. */
+function rootDirectory(): string {
+  return fileURLToPath(new URL('..', import.meta.url));
+}
+
+function createTestDoor(
+  { config, metrics }: Base,
+  { admission }: Service,
+  authenticator: Authenticator,
+  tell: Tell,
+): TestDoor {
+  const { tokens } = config;
+  const secret = tokens.keys.kind === 'secret' ? (tokens.keys.secrets[0] ?? '') : '';
+  return new TestDoor({
+    config,
+    webDirectory: join(rootDirectory(), 'web'),
+    guests: new TestGuests({ sign: (request) => signToken(tokens, request), secret }),
+    authenticator,
+    admission,
+    tested: (report) => {
+      metrics.countTest(report);
+      void tell({ type: 'tested', report });
+    },
+    count: (outcome) => {
+      metrics.testReports.add(outcome);
+    },
+  });
+}
+
 function createServer(
   { config, metrics, store }: Base,
   { gateway, door, httpDoor }: Service,
+  testDoor: TestDoor | null,
 ): { server: Server; turnstile: Turnstile } {
-  const here = fileURLToPath(new URL('..', import.meta.url));
+  const here = rootDirectory();
   const { development, tokens } = config;
   const ttlS = Math.min(GUEST_TOKEN_LIFE_S, tokens.maxLifeS);
   const playground = development
@@ -395,6 +478,7 @@ function createServer(
     files: new StaticFiles(join(here, 'browser')),
     playground,
     door: httpDoor,
+    testDoor,
     isReady: () => store.ready && !gateway.draining,
     upgrade: (request, socket, head) => {
       door.upgrade(request, socket, head);

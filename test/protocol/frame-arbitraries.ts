@@ -3,7 +3,14 @@ import fc from 'fast-check';
 import { CODES, type Code } from '../../src/protocol/codes.js';
 import { DEFLATED, DICTIONARY_SHIFT, PAYLOAD_CODECS } from '../../src/protocol/encoding.js';
 import type { ClientFrame, Cursor, GatewayFrame, MessageOptions, Payload } from '../../src/protocol/frame.js';
-import { isClientId, isEventName, isRoomName, isSessionId, isStreamId } from '../../src/protocol/ids.js';
+import {
+  isClientId,
+  isEventName,
+  isRoomName,
+  isServiceName,
+  isSessionId,
+  isStreamId,
+} from '../../src/protocol/ids.js';
 import { isCode } from '../../src/protocol/codes.js';
 
 const NAME_CHARACTERS = Array.from('ABCXYZabcxyz0189._~@:/+-');
@@ -35,6 +42,10 @@ export const eventName = guarded(name, isEventName);
 export const sessionId = guarded(
   fc.array(fc.constantFrom(...ID_CHARACTERS), { minLength: 22, maxLength: 22 }).map((all) => all.join('')),
   isSessionId,
+);
+const serviceName = guarded(
+  name.map((text) => text.replaceAll('~', '-').slice(0, 100)),
+  isServiceName,
 );
 export const streamId = guarded(sessionId, isStreamId);
 const address = fc.oneof(
@@ -281,6 +292,16 @@ export const clientFrame: fc.Arbitrary<ClientFrame> = fc.oneof(
     code: fc.oneof(refusal, fc.constant('normal' as const)),
     text,
   }),
+  fc.record({
+    type: fc.constant('call'),
+    ref,
+    timeoutMs: fc.integer({ min: 1, max: 120_000 }),
+    options: fc
+      .tuple(options, fc.boolean())
+      .map(([common, isIdempotent]) => (isIdempotent ? { ...common, idempotent: true as const } : common)),
+    service: serviceName,
+    payload,
+  }),
 );
 
 const result = fc.oneof(
@@ -404,6 +425,16 @@ export function gatewayFrameWith(payloads: fc.Arbitrary<Payload>): fc.Arbitrary<
       text,
       payload: payloads,
     }),
+    fc.record({
+      type: fc.constant('called'),
+      handle: opaque,
+      options: originOptions,
+      from: clientId,
+      session: sessionId,
+      event: eventName,
+      payload: payloads,
+    }),
+    fc.record({ type: fc.constant('owners'), service: serviceName, count }),
   );
 }
 

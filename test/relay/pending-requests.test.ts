@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { ClientId, WorkerId } from '../../src/protocol/ids.js';
 import { type Answer, PendingRequests } from '../../src/relay/pending-requests.js';
+import { WaitingCounts } from '../../src/relay/waiting-counts.js';
 import { TimerWheel } from '../../src/session/wheel.js';
 import { sessionId } from './receiver.js';
 
@@ -23,14 +24,21 @@ describe('a waiting request', () => {
   let now: number;
   let wheel: TimerWheel;
   let pending: PendingRequests;
+  let counts: WaitingCounts;
   let answers: ({ session: string; ref: number } & Answer)[];
   beforeEach(() => {
     now = 0;
     wheel = new TimerWheel(() => now);
     answers = [];
-    pending = new PendingRequests(worker, wheel, ({ asker, ref }, answered) => {
-      answers.push({ session: asker.session, ref, ...answered });
-    });
+    counts = new WaitingCounts();
+    pending = new PendingRequests(
+      worker,
+      wheel,
+      ({ asker, ref }, answered) => {
+        answers.push({ session: asker.session, ref, ...answered });
+      },
+      counts,
+    );
   });
   afterEach(() => wheel.close());
   const pass = (ms: number) => {
@@ -41,7 +49,7 @@ describe('a waiting request', () => {
     asker: { client: by as ClientId, session: sessionId(by) },
     ref,
   });
-  const waiting = () => pending.waitingOf(sessionId('alice')).requests;
+  const waiting = () => counts.of(sessionId('alice')).requests;
   const ask = (ref: number, by = 'alice') => {
     const handle = pending.open(asked(ref, by), 1000, request());
     pending.expectFrom(handle, sessionId('bob'));
@@ -103,8 +111,8 @@ describe('a waiting request', () => {
     ask(9, 'carol');
     expect(waiting()).toBe(2);
     for (const handle of handles) pending.settle(answer(handle, 'bob'));
-    expect(pending.waitingOf(sessionId('alice'))).toEqual({ requests: 0, bytes: 0 });
-    expect(pending.waitingOf(sessionId('carol'))).toEqual({ requests: 1, bytes: 8 });
+    expect(counts.of(sessionId('alice'))).toEqual({ requests: 0, bytes: 0 });
+    expect(counts.of(sessionId('carol'))).toEqual({ requests: 1, bytes: 8 });
   });
 
   test('names its worker in the handle, and whatever is no handle names none', () => {

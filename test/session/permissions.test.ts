@@ -1,7 +1,7 @@
 // What the claim perm permits: exactly what it says, and nothing where it says something else.
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { ClientId, RoomName } from '../../src/protocol/ids.js';
+import { type ClientId, parseServiceRoom, type RoomName } from '../../src/protocol/ids.js';
 import {
   type Permissions,
   compilePatterns,
@@ -99,6 +99,38 @@ describe('parsePermissions', () => {
   });
 });
 
+describe('the rooms of a service', () => {
+  const rooms = { join: ['*'], publish: ['*'] };
+  const providers = '~resize~' as RoomName;
+  const topic = '~resize~done' as RoomName;
+  const may = (claim: unknown) => {
+    const permissions = parsePermissions(claim);
+    return [
+      mayJoin(permissions, providers),
+      mayPublish(permissions, providers),
+      mayJoin(permissions, topic),
+      mayPublish(permissions, topic),
+    ];
+  };
+
+  test.each([
+    ['rooms alone', { rooms }, [false, false, false, false]],
+    [
+      'another service',
+      { rooms, services: { provide: ['res'], call: ['resizes'] } },
+      [false, false, false, false],
+    ],
+    ['calling', { services: { call: ['resize'] } }, [false, false, true, false]],
+    ['providing', { services: { provide: ['re*'] } }, [true, false, true, true]],
+  ])('are opened by the permissions of the service: %s', (_, claim, expected) => {
+    expect(may(claim)).toEqual(expected);
+  });
+
+  test.each(['~', '~~', '~~x', '~resize', 'a~b~c', `~${'x'.repeat(101)}~y`])('%s is none', (name) => {
+    expect(mayJoin(parsePermissions({ rooms }), name as RoomName)).toBe(true);
+  });
+});
+
 describe('a pattern', () => {
   test('without a star matches its own name only', () => {
     fc.assert(
@@ -111,6 +143,7 @@ describe('a pattern', () => {
   test('with a star at its end matches every name with that beginning, and no other', () => {
     fc.assert(
       fc.property(roomName, roomName, fc.nat({ max: 3 }), fc.boolean(), (other, name, length, own) => {
+        fc.pre(parseServiceRoom(name) === null);
         const beginning = (own ? name : other).slice(0, length);
         const permissions = parsePermissions({ rooms: { join: [`${beginning}*`] } });
         expect(mayJoin(permissions, name)).toBe(name.startsWith(beginning));

@@ -21,6 +21,7 @@ const PAGE_MEMBERS = 1_000;
 /** Most callers that are remembered for not being in the room. */
 const OUTSIDERS_LIMIT = 64;
 
+/** How a mesh is made; also what each of its peers gets. */
 export interface MeshOptions extends Omit<PeerCallOptions, 'name'> {
   /** Most members of the room, this client among them; 2 to 32, default 8. */
   limitMembers?: number;
@@ -41,6 +42,7 @@ export interface MeshMember {
   readonly streams: ReadonlySet<MediaStream>;
 }
 
+/** What a mesh tells of. */
 export type MeshEvents = {
   /** Somebody is there, and answered; its peer may not be connected yet. */
   join: [member: MeshMember];
@@ -60,6 +62,7 @@ export type MeshEvents = {
 };
 
 /** As much of a room as a mesh needs. */
+/** What a mesh needs of its room. */
 export interface MeshRoom {
   readonly name: string;
   readonly joined: boolean;
@@ -84,6 +87,7 @@ function checkedLimit(limit: number): number {
   throw new TypeError(`options.limitMembers is 2 to ${LIMIT_MOST_MEMBERS}.`);
 }
 
+/** A peer to every other member of a room that has a mesh of it; made by `room.mesh()`. */
 export class Mesh {
   readonly limitMembers: number;
   readonly #client: GatewayClient;

@@ -3,6 +3,7 @@ import { type GatewayClient, GatewaySignaling } from './gateway-signaling.js';
 import { PeerReporter, type ReportPort } from './peer-report.js';
 import { type PeerOptions, RTCSignalingPeer } from './signaling-peer.js';
 
+/** Options of `client.peer()` and `client.onPeer()`. */
 export interface PeerCallOptions extends Omit<PeerOptions, 'signaling'> {
   /** Tell the gateway, for its metrics, how long the set-up took, over what kind of candidates, round trip and loss, and why it ended. Default true. */
   reports?: boolean;
@@ -16,19 +17,19 @@ interface Caller {
 /** Called for each peer that another client makes; what it adds at once goes with the first answer. */
 export type PeerHandler = (peer: RTCSignalingPeer, from: Caller) => unknown;
 
+/** The peers of one client; `client.peer` and `client.onPeer` are its methods. */
 export class Peers {
   readonly #client: GatewayClient;
   readonly #signaling: GatewaySignaling;
-  readonly #port: ReportPort | undefined;
+  #port: ReportPort | undefined;
   readonly #peers = new Set<RTCSignalingPeer>();
   /** For peers of one name each. */
   readonly #named = new Map<string, (from: Caller) => void>();
   #acceptor: { handler: PeerHandler; configuration: RTCConfiguration; options: PeerCallOptions } | null =
     null;
 
-  constructor(client: GatewayClient, port: ReportPort | undefined) {
+  constructor(client: GatewayClient) {
     this.#client = client;
-    this.#port = port;
     this.#signaling = new GatewaySignaling(client);
     this.#signaling.onStranger((from, name) => {
       const named = this.#named.get(name);
@@ -41,6 +42,11 @@ export class Peers {
     client.on('state', (state) => {
       if (state === 'connected') for (const peer of this.#peers) peer.networkChanged(false);
     });
+  }
+
+  /** Peers that are made from now on say there how they do. */
+  reportTo(port: ReportPort): void {
+    this.#port = port;
   }
 
   /** See `Client.peer`. */
@@ -97,9 +103,10 @@ export class Peers {
 // Not a field of the client: that would be part of what every page loads.
 const PEERS = new WeakMap<GatewayClient, Peers>();
 
-/** The one object for the peers of that client; whoever asks first says where reports go. */
+/** The one object for the peers of that client. */
 export function peersOf(client: GatewayClient, port?: ReportPort): Peers {
   let peers = PEERS.get(client);
-  if (peers === undefined) PEERS.set(client, (peers = new Peers(client, port)));
+  if (peers === undefined) PEERS.set(client, (peers = new Peers(client)));
+  if (port !== undefined) peers.reportTo(port);
   return peers;
 }

@@ -1,7 +1,7 @@
 // The rooms of the embedded store: who is a member, who is present, which workers want to know.
 import type { ClientId, RoomName, SessionId, WorkerId } from '../../protocol/ids.js';
 import { SortedNames } from './sorted-names.js';
-import type { Member, SessionPlace } from './store.js';
+import { type Member, MEMBER_PLACES_LIMIT, type MemberPlace, type SessionPlace, WATCH_MS } from './store.js';
 
 interface Room {
   members: Map<SessionId, SessionPlace>;
@@ -22,12 +22,49 @@ export interface PresenceChange {
 
 export class MemoryRooms {
   private readonly rooms = new Map<RoomName, Room>();
+  /** Who wants to know where the members of a room are, and until when, monotonic ms. */
+  private readonly watchers = new Map<RoomName, Map<WorkerId, number>>();
 
-  /** @param tell called for each change, after it, with the workers that have connected members */
-  constructor(private readonly tell: (change: PresenceChange, workers: Iterable<WorkerId>) => void) {}
+  /**
+   * @param tell called for each change, after it, with the workers that have connected members
+   * @param moved called for each worker that watches a room when its members are not where they were
+   */
+  constructor(
+    private readonly tell: (change: PresenceChange, workers: Iterable<WorkerId>) => void,
+    private readonly moved: (room: RoomName, worker: WorkerId) => void,
+    private readonly now: () => number,
+  ) {}
 
   get size(): number {
     return this.rooms.size;
+  }
+  get watched(): number {
+    return this.watchers.size;
+  }
+
+  /** Present members; see `Store.locateMembers`. */
+  places(name: RoomName, watcher: WorkerId | null, evenIfEmpty: boolean): MemberPlace[] {
+    const places: MemberPlace[] = [];
+    const room = this.rooms.get(name);
+    for (const { client, session, generation, worker, connected } of room?.members.values() ?? []) {
+      if (places.length >= MEMBER_PLACES_LIMIT) break;
+      if (room?.present.get(client)?.has(session) !== true) continue;
+      places.push({ session, generation, worker, connected });
+    }
+    if (watcher !== null && (places.length > 0 || evenIfEmpty)) {
+      const watchers = this.watchers.get(name) ?? new Map<WorkerId, number>();
+      this.watchers.set(name, watchers.set(watcher, this.now() + WATCH_MS));
+    }
+    return places;
+  }
+
+  /** Forgets who asked too long ago, and a worker that is gone. */
+  forgetWatchers(gone: WorkerId | null): void {
+    const now = this.now();
+    for (const [room, watchers] of this.watchers) {
+      for (const [worker, until] of watchers) if (worker === gone || until <= now) watchers.delete(worker);
+      if (watchers.size === 0) this.watchers.delete(room);
+    }
   }
 
   count(name: RoomName): number {
@@ -54,6 +91,7 @@ export class MemoryRooms {
     room.members.set(place.session, { ...place });
     if (place.connected) addInterest(room, place.worker, 1);
     this.appear(name, room, place);
+    this.tellWatchers(name);
   }
 
   /** The connection is gone; membership and presence stay. */
@@ -63,14 +101,16 @@ export class MemoryRooms {
     if (room === undefined || member === undefined || !member.connected) return;
     member.connected = false;
     addInterest(room, member.worker, -1);
+    this.tellWatchers(name);
   }
 
   /** The session no longer counts as present; it stays a member. */
   depart(name: RoomName, client: ClientId, session: SessionId): void {
     const room = this.rooms.get(name);
     const sessions = room?.present.get(client);
-    if (room === undefined || sessions === undefined || !sessions.delete(session) || sessions.size > 0)
-      return;
+    if (room === undefined || sessions === undefined || !sessions.delete(session)) return;
+    this.tellWatchers(name);
+    if (sessions.size > 0) return;
     room.present.delete(client);
     room.names.delete(client);
     this.tell({ room: name, client, change: 'left', count: room.present.size }, room.interest.keys());
@@ -95,6 +135,10 @@ export class MemoryRooms {
       rows: page.map((client) => ({ client, sessions: room.present.get(client)?.size ?? 0 })),
       cursor: next,
     };
+  }
+
+  private tellWatchers(name: RoomName): void {
+    for (const worker of this.watchers.get(name)?.keys() ?? []) this.moved(name, worker);
   }
 
   private appear(name: RoomName, room: Room, { client, session }: SessionPlace): void {

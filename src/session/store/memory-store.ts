@@ -15,6 +15,7 @@ import type {
   JoinRequest,
   JoinResult,
   Member,
+  MemberPlace,
   Page,
   ReadQuery,
   ReadResult,
@@ -70,9 +71,15 @@ export class MemoryStore implements Store {
     this.deliver = options.deliver;
     this.tickets = new TicketBox(this.now);
     this.logs = new MemoryLogs(options.settings, this.now);
-    this.rooms = new MemoryRooms((change, workers) => {
-      for (const worker of workers) this.deliver(worker, { type: 'presence', ...change });
-    });
+    this.rooms = new MemoryRooms(
+      (change, workers) => {
+        for (const worker of workers) this.deliver(worker, { type: 'presence', ...change });
+      },
+      (room, worker) => {
+        this.deliver(worker, { type: 'members', room });
+      },
+      this.now,
+    );
   }
 
   attach(request: AttachRequest): Promise<AttachResult> {
@@ -186,6 +193,10 @@ export class MemoryStore implements Store {
     return Promise.resolve(this.rooms.count(room));
   }
 
+  locateMembers(room: RoomName, watcher: WorkerId | null, evenIfEmpty: boolean): Promise<MemberPlace[]> {
+    return Promise.resolve(this.rooms.places(room, watcher, evenIfEmpty));
+  }
+
   append(request: AppendRequest): Promise<AppendResult> {
     const { channel, sender, seq, only, skip, body } = request;
     const found = this.readers(channel, only);
@@ -246,6 +257,7 @@ export class MemoryStore implements Store {
   retire(worker: WorkerId): Promise<void> {
     for (const record of this.sessions.values())
       if (record.worker === worker && record.connected) this.disconnect(record);
+    this.rooms.forgetWatchers(worker);
     for (const [client, watchers] of this.watchers) {
       if (watchers.delete(worker) && watchers.size === 0) this.watchers.delete(client);
     }
@@ -256,6 +268,7 @@ export class MemoryStore implements Store {
     for (const record of this.due(this.departures)) this.depart(record);
     for (const record of this.due(this.ends)) this.remove(record);
     this.logs.expire();
+    this.rooms.forgetWatchers(null);
     return DONE;
   }
 

@@ -1,7 +1,8 @@
 // What Redis gives back, read with suspicion: others may write to it, and older versions did.
 import { isClientId, isRoomName, isSessionId } from '../../protocol/ids.js';
 import { parseEntryId } from './entry-id.js';
-import type { Channel, Entry, Position, ReadResult, Revocation, StoreEvent } from './store.js';
+import type { WorkerId } from '../../protocol/ids.js';
+import type { Channel, Entry, MemberPlace, Position, ReadResult, Revocation, StoreEvent } from './store.js';
 
 const NEWLINE = 0x0a;
 
@@ -66,6 +67,8 @@ function readEvent(line: string): StoreEvent | null {
   switch (event.type) {
     case 'route':
       return isClientId(client) ? { type: 'route', client } : null;
+    case 'members':
+      return isRoomName(room) ? { type: 'members', room } : null;
     case 'fence':
       if (!isClientId(client) || !isSessionId(session) || typeof generation !== 'number') return null;
       return code === 'superseded' || code === 'replaced' || code === 'session_ended_elsewhere'
@@ -169,6 +172,22 @@ function streamEntry(id: string, list: unknown): Entry | null {
     kept: fields.get('f') !== undefined,
     body,
   };
+}
+
+/** The reply of places.lua; a row that somebody edited is as good as none. */
+export function memberPlacesOf(reply: unknown): MemberPlace[] {
+  return (Array.isArray(reply) ? (reply as unknown[]) : []).flatMap((row) => {
+    const [session, generation, worker, connected] = Array.isArray(row) ? (row as unknown[]) : [];
+    if (!isSessionId(session) || typeof worker !== 'string') return [];
+    return [
+      {
+        session,
+        generation: Number(generation),
+        worker: worker as WorkerId,
+        connected: connected === '1',
+      },
+    ];
+  });
 }
 
 /** Revocations as JSON texts; what is none is passed over. */

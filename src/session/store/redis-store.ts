@@ -15,7 +15,7 @@ import { refuseEviction } from './eviction-policy.js';
 import { parseEntryId } from './entry-id.js';
 import { partitionOf, partitionTags } from './partition.js';
 import { RedisConnection } from './redis-connection.js';
-import { keptOf, nameOf, positionOf, readEntries, readEvents } from './redis-records.js';
+import { keptOf, memberPlacesOf, nameOf, positionOf, readEntries, readEvents } from './redis-records.js';
 import { RedisLease } from './redis-lease.js';
 import { RedisPresences } from './redis-presences.js';
 import { RedisRevocations } from './redis-revocations.js';
@@ -27,6 +27,8 @@ import {
   type JoinRequest,
   type JoinResult,
   type Member,
+  MEMBER_PLACES_LIMIT,
+  type MemberPlace,
   type Page,
   type Position,
   READ_LIMIT_BYTES,
@@ -38,6 +40,7 @@ import {
   type Store,
   type StoreListener,
   type StoreSettings,
+  WATCH_MS,
 } from './store.js';
 
 export interface RedisStoreOptions {
@@ -57,8 +60,6 @@ export interface RedisStoreOptions {
 
 /** Keys that nothing touches live at least this long, ms; a live session's are renewed every five minutes. */
 const KEY_TTL_MS = 3_600_000;
-/** How long a worker is told of changes of a client that it asked for, ms: longer than its cache keeps the answer. */
-const WATCH_MS = 60_000;
 /** One worker at a time sweeps, this often, ms. */
 const SWEEP_EVERY_MS = 900;
 const TASKS_PER_SWEEP = 200;
@@ -262,6 +263,17 @@ export class RedisStore implements Store {
   async count(room: RoomName): Promise<number> {
     const reply = await this.run('members', room, room, '', 0);
     return Number((reply as unknown[])[0]);
+  }
+
+  async locateMembers(
+    room: RoomName,
+    watcher: WorkerId | null,
+    evenIfEmpty: boolean,
+  ): Promise<MemberPlace[]> {
+    const always = evenIfEmpty ? 1 : 0;
+    return memberPlacesOf(
+      await this.run('places', room, room, watcher ?? '', WATCH_MS, always, MEMBER_PLACES_LIMIT),
+    );
   }
 
   async append(request: AppendRequest): Promise<AppendResult> {

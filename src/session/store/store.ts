@@ -15,12 +15,20 @@ export interface SessionRef {
 /** Generation of a sender that is no session but a server with a key: nothing fences it, and it has no connection to lose. */
 export const SERVER_GENERATION = 0;
 
+/** A session of a client, and the worker that holds its connection. */
 export interface SessionPlace extends SessionRef {
   /** The worker that holds, or held last, its connection. A worker id is `<node id>.<number>`. */
   worker: WorkerId;
   /** False while the session waits for a new connection. */
   connected: boolean;
 }
+
+/** A member of a room: where its session is. */
+export type MemberPlace = Omit<SessionPlace, 'client'>;
+/** Most members that `locateMembers` names: as many providers of one service share its calls. */
+export const MEMBER_PLACES_LIMIT = 256;
+/** How long a worker is told of changes that it asked for, ms: longer than its caches keep the answer. */
+export const WATCH_MS = 60_000;
 
 export interface AttachRequest {
   client: ClientId;
@@ -172,6 +180,8 @@ export type StoreEvent =
     }
   /** Clients came into or left a room where this worker has members; count is the number of clients after it. */
   | { type: 'presence'; room: RoomName; client: ClientId; change: 'joined' | 'left'; count: number }
+  /** Who is in a room of a service, or where they are, changed, and this worker asked to be told (`locateMembers`). */
+  | { type: 'members'; room: RoomName }
   /** Events may have been missed (the connection to the store was cut, or the worker's lease ran out): forget caches, renew every session. */
   | { type: 'reset' }
   /** The store may have lost what it accepted last: senders should send again what they still hold. */
@@ -225,6 +235,12 @@ export interface Store {
     limit: number;
   }): Promise<Page<Member> & { count: number }>;
   count(room: RoomName): Promise<number>;
+  /**
+   * Sessions that are present in a room of a service (`~<service>~…`), in no order, at most MEMBER_PLACES_LIMIT of them;
+   * `watcher` gets a `members` event when they, their workers or their connections change, for WATCH_MS. Where there are
+   * none it is told only if it asks for it (`evenIfEmpty`): a stranger could fill the store with names.
+   */
+  locateMembers(room: RoomName, watcher: WorkerId | null, evenIfEmpty: boolean): Promise<MemberPlace[]>;
 
   /**
    * Stores and publishes in one step, for the newest connection of the sender only. The embedded store refuses every

@@ -297,6 +297,73 @@ export function testStore(name: string, start: (settings: StoreSettings) => Prom
       });
     });
 
+    describe('members of a service', () => {
+      const providers = room('~resize~');
+      const told = async (worker: WorkerId) => {
+        await harness.settle();
+        return ofType(harness.events(worker), 'members').length;
+      };
+      const provide = async (store: Store, name: string, worker: WorkerId) => {
+        const ref = await attach(store, attachRequest(name, worker));
+        await store.join(joining(ref, '~resize~', worker));
+        return ref;
+      };
+
+      test('are found where they are, until they are not present any more', async () => {
+        const alice = await provide(one, 'alice', W1);
+        const bob = await provide(two, 'bob', W2);
+        const places = async () =>
+          (await one.locateMembers(providers, null, false)).sort((a) => (a.worker === W1 ? -1 : 1));
+        await expect(places()).resolves.toEqual([
+          { session: alice.session, generation: 1, worker: W1, connected: true },
+          { session: bob.session, generation: 1, worker: W2, connected: true },
+        ]);
+        await two.detach(refOf(bob));
+        await expect(places()).resolves.toMatchObject([{ connected: true }, { connected: false }]);
+        await harness.advance(SETTINGS.presenceGraceMs + 10);
+        await harness.sweep();
+        await expect(places()).resolves.toMatchObject([{ session: alice.session }]);
+        const resume = { session: bob.session, keyHash: 'key-1' };
+        await attach(one, attachRequest('bob', W1, { resume }));
+        await expect(places()).resolves.toContainEqual({
+          session: bob.session,
+          generation: 2,
+          worker: W1,
+          connected: true,
+        });
+        await one.leave(refOf(alice), providers);
+        await expect(places()).resolves.toMatchObject([{ session: bob.session }]);
+      });
+
+      test('are watched by who asked: each change is told, and none of other rooms', async () => {
+        const alice = await provide(one, 'alice', W1);
+        await two.locateMembers(providers, W2, false);
+        const bob = await provide(one, 'bob', W1);
+        const joined = await told(W2);
+        expect(joined).toBeGreaterThan(0);
+        await one.join(joining(bob, 'lobby', W1));
+        await one.leave(refOf(bob), room('lobby'));
+        expect(await told(W2)).toBe(joined);
+        await one.detach(refOf(alice));
+        const away = await told(W2);
+        expect(away).toBeGreaterThan(joined);
+        await harness.advance(SETTINGS.presenceGraceMs + 10);
+        await harness.sweep();
+        const absent = await told(W2);
+        expect(absent).toBeGreaterThan(away);
+        await one.end(refOf(bob));
+        expect(await told(W2)).toBeGreaterThan(absent);
+        expect(await told(W1)).toBe(0);
+      });
+
+      test('that nobody is yet are watched only by who asks for that', async () => {
+        await expect(one.locateMembers(providers, W1, false)).resolves.toEqual([]);
+        await expect(two.locateMembers(providers, W2, true)).resolves.toEqual([]);
+        await provide(one, 'alice', W1);
+        expect([await told(W1), (await told(W2)) > 0]).toEqual([0, true]);
+      });
+    });
+
     describe('presence', () => {
       const watcherIn = async (name: string) => {
         const watcher = await attach(two, attachRequest('watcher', W2));

@@ -78,6 +78,12 @@ if told then
     tell(to, { type = 'presence', room = room, client = client, change = told, count = count })
   end
 end
+-- Who calls a service has to know where its providers are.
+if string.sub(room, 1, 1) == '~' then
+  local watchers = base .. 'rw:' .. room
+  redis.call('ZREMRANGEBYSCORE', watchers, '-inf', now())
+  for _, to in ipairs(redis.call('ZRANGE', watchers, 0, -1)) do tell(to, { type = 'members', room = room }) end
+end
 touch(members, present, sorted, interest)
 if change == 'enter' then touch_log('room', room) end
 return { before and 1 or 0, count, position_of('room', room) }
