@@ -9,6 +9,7 @@ import { profileFiles, profileTable, sharesOf } from './profile.mjs';
 import { writeReports } from './report.mjs';
 import { replot, saveGoals, savePlotOfGoals, saveProfile, saveResults, toJson } from './results.mjs';
 import { bundle } from './scenarios/bundle.mjs';
+import { calls } from './scenarios/call.mjs';
 import { fanOut } from './scenarios/fan-out.mjs';
 import { growth } from './scenarios/growth.mjs';
 import { idle } from './scenarios/idle.mjs';
@@ -19,7 +20,7 @@ import { streams } from './scenarios/streams.mjs';
 import { wire } from './scenarios/wire.mjs';
 import { formatTable, scenarioTable } from './table.mjs';
 
-const SCENARIOS = [bundle, serialization, wire, relay, latency, fanOut, streams, idle, growth];
+const SCENARIOS = [bundle, serialization, wire, relay, latency, fanOut, streams, calls, idle, growth];
 
 const NUMBERS = {
   seconds: [0.5, 600],
@@ -33,6 +34,7 @@ const NUMBERS = {
   deliveries: [100, 500_000],
   megabytes: [1, 10_000],
   readers: [1, 5000],
+  calls: [1, 1000],
 };
 
 const USAGE = `usage: npm run bench                        all scenarios, one table of all goals; saved in bench/results/

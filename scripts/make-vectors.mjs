@@ -121,6 +121,27 @@ const clientFrames = [
   ['receipt', { type: 'receipt', to: `alice#${SESSION}`, seq: 9 }],
   ['confirm', { type: 'confirm', to: 'bob', seq: 9 }],
   ['ack', { type: 'ack', id: '5f3a:17-9c' }],
+  [
+    'peerReport: connected',
+    {
+      type: 'peerReport',
+      digest: {
+        moment: 'connected',
+        signalingMs: 214,
+        iceMs: 35,
+        dtlsMs: 12,
+        totalMs: 261,
+        local: 'host',
+        remote: 'relay',
+        protocol: 'udp',
+        rttMs: 41,
+      },
+    },
+  ],
+  [
+    'peerReport: ended',
+    { type: 'peerReport', digest: { moment: 'ended', reason: 'timeout', wasConnected: false } },
+  ],
   ['broadcast', { type: 'broadcast', ref: 4, options: {}, event: 'news', payload: hiJson }],
   [
     'request',

@@ -1,5 +1,6 @@
 // The numbers of one worker, in Prometheus' terms; the primary adds them up over its workers.
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { PeerMetrics } from './peer-metrics.js';
 import type { ClientFrame } from './protocol/frame.js';
 import type { CallOutcome } from './relay/services.js';
 import type { RelayOutcome, RelayPath } from './relay/relay.js';
@@ -108,6 +109,8 @@ export class Metrics {
     'Calls of plugins that threw, took too long, or answered what is no answer.',
     ['plugin', 'fault'],
   );
+  /** Told by clients of their connections with each other. */
+  readonly peers = new PeerMetrics(this.registry);
   readonly serviceCalls = this.tally<CallOutcome>(
     'service_calls_total',
     'Calls of services, by how they ended; `retried` each time that one went to another provider.',

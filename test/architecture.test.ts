@@ -40,6 +40,7 @@ const GROUND = [
   'turn-settings.ts',
   'log.ts',
   'log-writer.ts',
+  'peer-metrics.ts',
   'metrics.ts',
   'version.ts',
 ];

@@ -78,7 +78,7 @@ export class Client<Events extends object = DefaultEvents> {
   readonly #rtc = new Lazy(() => import('./rtc/rtc.js'));
   readonly #port: RoomPort = {
     dialogues: (run) => this.#dialogues(run),
-    mesh: async (...mesh) => (await this.#rtc.load()).openMesh(this, ...mesh),
+    mesh: async (...mesh) => (await this.#rtc.load()).openMesh(this, this.#port, ...mesh),
     rooms: this.#rooms,
     call: (...call) => this.#calls.run(...call),
     tryWrite: (frame) => this.#tryWrite(frame),
@@ -383,12 +383,12 @@ export class Client<Events extends object = DefaultEvents> {
     configuration?: RTCConfiguration,
     options?: PeerCallOptions,
   ): Promise<RTCSignalingPeer> {
-    return (await this.#rtc.load()).peersOf(this).peer(to, configuration, options);
+    return (await this.#rtc.load()).peersOf(this, this.#port).peer(to, configuration, options);
   }
 
   /** Takes the peers that other clients make. Resolves, when calls can come, with a function that removes the handler. */
   async onPeer(...handler: Parameters<Peers['onPeer']>): Promise<() => void> {
-    return (await this.#rtc.load()).peersOf(this).onPeer(...handler);
+    return (await this.#rtc.load()).peersOf(this, this.#port).onPeer(...handler);
   }
 
   /** Of what can be said again. */

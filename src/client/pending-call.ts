@@ -6,7 +6,7 @@ import type { FollowedMessage } from './deliveries.js';
 /** A frame that is numbered when it is written: `ref`, and of a request the time that is left, are set then. */
 export type CallFrame = Exclude<
   ClientFrame,
-  { type: 'hello' | 'pong' | 'bye' | 'receipt' | 'confirm' | 'ack' } | { stream: unknown }
+  { type: 'hello' | 'pong' | 'bye' | 'receipt' | 'confirm' | 'ack' | 'peerReport' } | { stream: unknown }
 >;
 
 export interface PendingCall extends FollowedMessage, WaitingCall {

@@ -1,6 +1,7 @@
 // Every frame of protocol version 1, in two families that cannot be mixed: client → gateway and gateway → client.
 import type { Code } from './codes.js';
 import type { ClientId, EventName, RoomName, ServiceName, SessionId, StreamId } from './ids.js';
+import type { PeerReport } from './peer-report.js';
 
 export const PROTOCOL_VERSION = 1;
 
@@ -67,6 +68,7 @@ export const TYPES = {
   owners: 82,
 
   iceServers: 96,
+  peerReport: 97,
 } as const;
 export type FrameType = keyof typeof TYPES;
 
@@ -308,6 +310,11 @@ export interface CutFrame {
   text: string;
 }
 
+/** How a WebRTC connection of this session does; not answered. */
+export interface PeerReportFrame {
+  type: 'peerReport';
+  digest: PeerReport;
+}
 /** Asks one provider of a service, the least busy one. The answer is `response`, or `error`. */
 export interface ServiceCallFrame {
   type: 'call';
@@ -345,7 +352,8 @@ export type ClientFrame =
   | ChunkFrame
   | CreditFrame
   | CutFrame
-  | ServiceCallFrame;
+  | ServiceCallFrame
+  | PeerReportFrame;
 
 /** Fields of each frame in their order on the wire, after the type number; a `payload` comes last, as two elements. */
 export const CLIENT_FIELDS = {
@@ -376,6 +384,7 @@ export const CLIENT_FIELDS = {
   credit: ['stream', 'upTo', 'limit', 'ask'],
   cut: ['stream', 'to', 'code', 'text'],
   call: ['ref', 'timeoutMs', 'options', 'service', 'payload'],
+  peerReport: ['digest'],
 } as const satisfies FieldsOf<ClientFrame>;
 
 // ── gateway → client ────────────────────────────────────────────────────────────────────────────

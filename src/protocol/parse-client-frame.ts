@@ -26,6 +26,7 @@ import {
   TOKEN_LIMIT_BYTES,
   TTL_LIMIT_MS,
 } from './limits.js';
+import { parsePeerReport } from './parse-peer-report.js';
 
 const TRACE = /^[A-Za-z0-9._~@:/+-]{1,64}$/;
 
@@ -289,6 +290,11 @@ export function parseClientFrame(type: number, elements: Elements): ClientFrame 
         to: fields.value('to', isAddressOrNull),
         code: fields.value('code', isEnd),
         text: fields.string('text', TEXT_LIMIT_CHARACTERS),
+      };
+    case TYPES.peerReport:
+      return {
+        type: 'peerReport',
+        digest: parsePeerReport(fields.elements.value()) ?? fields.refuse('digest'),
       };
     case TYPES.ack:
       return { type: 'ack', id: fields.value('id', isId) };

@@ -51,6 +51,7 @@ export function refusalOf(frame: ClientFrame, permissions: Permissions): Code | 
     case 'receipt':
     case 'confirm':
     case 'ack':
+    case 'peerReport':
     case 'leave':
     case 'leaveAll':
     case 'chunk':

@@ -3,6 +3,7 @@ import { CODES, type CloseCode, type Code } from '../protocol/codes.js';
 import { GatewayError, ProtocolError } from '../protocol/errors.js';
 import type { ClientFrame, JoinFrame, LeaveFrame, TokenFrame, WatchFrame } from '../protocol/frame.js';
 import { parseServiceRoom, providersOf, type RoomName, type WorkerId } from '../protocol/ids.js';
+import type { PeerReport } from '../protocol/peer-report.js';
 import { refusalOf } from '../relay/authorize.js';
 import type { Feed } from '../relay/feed.js';
 import type { Feeds } from '../relay/feeds.js';
@@ -43,6 +44,7 @@ export interface VerbsOptions {
   heartbeat: Heartbeat;
   expiryWarningMs: number;
   expiryGraceMs: number;
+  onPeerReport(report: PeerReport): void;
 }
 
 /** Who hears how a join went. */
@@ -121,6 +123,9 @@ export class Verbs {
         return;
       case 'ack':
         store.acknowledge(session.ref, frame.id).catch(() => undefined);
+        return;
+      case 'peerReport':
+        this.options.onPeerReport(frame.digest);
         return;
       case 'pong':
         return;

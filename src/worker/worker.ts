@@ -318,6 +318,7 @@ function createService(base: Base, authenticator: Authenticator): Service {
     }),
     expiryWarningMs: tokens.expiryWarningMs,
     expiryGraceMs: tokens.expiryGraceMs,
+    onPeerReport: (report) => metrics.peers.count(report),
   });
   const endings = new Endings(store, () => {
     metrics.storeErrors.inc({ kind: 'detach' });

@@ -186,6 +186,31 @@ export const clientFrame: fc.Arbitrary<ClientFrame> = fc.oneof(
   }),
   fc.record({ type: fc.constantFrom('receipt', 'confirm'), to: address, seq: fc.integer({ min: 1 }) }),
   fc.record({ type: fc.constant('ack'), id: opaque }),
+  fc.record({
+    type: fc.constant('peerReport'),
+    digest: fc.oneof(
+      fc.record(
+        {
+          moment: fc.constant('connected'),
+          signalingMs: fc.nat(600_000),
+          totalMs: fc.nat(600_000),
+          local: fc.constantFrom('host', 'srflx', 'prflx', 'relay'),
+          protocol: fc.constantFrom('udp', 'tcp', 'tls'),
+          rttMs: fc.nat(60_000),
+        },
+        { requiredKeys: ['moment'] },
+      ),
+      fc.record(
+        {
+          moment: fc.constant('ended'),
+          reason: fc.constantFrom('closed', 'remote', 'timeout'),
+          wasConnected: fc.boolean(),
+          lossPermille: fc.nat(1_000),
+        },
+        { requiredKeys: ['moment', 'reason'] },
+      ),
+    ),
+  }),
   fc.record({ type: fc.constant('broadcast'), ref: refOrNone, options, event: eventName, payload }),
   fc.record({
     type: fc.constant('request'),

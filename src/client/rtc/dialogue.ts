@@ -41,6 +41,8 @@ export class Dialogue implements LineReceiver {
   #unacknowledged: { seq: number; body: SignalBody }[] = [];
   readonly #early = new Map<number, SignalBody>();
   #silently = 0;
+  /** When this end first said something. */
+  #spokeAt: number | null = null;
   #attempts = 0;
   #cancelResend: (() => void) | null = null;
   #cancelAck: (() => void) | null = null;
@@ -136,7 +138,8 @@ export class Dialogue implements LineReceiver {
   }
 
   #meet(isNew: boolean): void {
-    if (isNew) return this.#again();
+    const spokeLongAgo = this.#environment.now() - (this.#spokeAt ?? 0) > FIRST_CONTACT_MS;
+    if (isNew || spokeLongAgo) return this.#again();
     if (!this.#line.isReliable) return;
     // Usually both spoke at the same time, and its acknowledgement is on the way.
     this.#cancelResend ??= this.#environment.after(FIRST_CONTACT_MS, () => {
@@ -209,6 +212,7 @@ export class Dialogue implements LineReceiver {
 
   #write(seq: number, body: SignalBody): void {
     this.#silently = 0;
+    this.#spokeAt ??= this.#environment.now();
     this.#cancelAck?.();
     this.#cancelAck = null;
     const { name } = this.#info;

@@ -6,6 +6,7 @@ import type { GatewayClient } from './gateway-signaling.js';
 import { MeshStreams } from './mesh-streams.js';
 import type { PeerError } from './peer-errors.js';
 import { type PeerCallOptions, type Peers, peersOf } from './peers.js';
+import type { ReportPort } from './peer-report.js';
 import type { PeerState } from './recovery.js';
 import type { PeerEvents, RTCSignalingPeer } from './signaling-peer.js';
 
@@ -287,7 +288,7 @@ export class Mesh {
       const wasOutsider = this.#outsiders.delete(client);
       if (this.#entries.has(client) || (this.#departed.has(client) && !wasOutsider)) continue;
       if (!this.#hasRoomFor(client)) continue;
-      const peer = this.#make(client);
+      const peer = this.#make(client, wasOutsider);
       // With nothing to send they connect all the same; who never answers is not here.
       peer.connect().catch(() => {});
     }
@@ -299,9 +300,11 @@ export class Mesh {
     return false;
   }
 
-  #make(client: string): RTCSignalingPeer {
-    const { configuration = {}, giveUpMs, environment } = this.#options;
-    const options = { name: this.#name, ...(giveUpMs && { giveUpMs }), ...(environment && { environment }) };
+  /** @param greets its first words were not heard */
+  #make(client: string, greets = false): RTCSignalingPeer {
+    const { configuration = {}, giveUpMs, environment, reports = true } = this.#options;
+    const given = { ...(giveUpMs && { giveUpMs }), ...(environment && { environment }) };
+    const options = { name: this.#name, greets, reports, ...given };
     const peer = this.#peers.make(client, configuration, options);
     const entry: Entry = { id: client, peer, streams: new Set(), isMet: false };
     this.#departed.delete(client);
@@ -387,6 +390,11 @@ export class Mesh {
 }
 
 /** See `Room.mesh`. */
-export function openMesh(client: GatewayClient, room: MeshRoom, options?: MeshOptions): Promise<Mesh> {
-  return Mesh.open(client, room, peersOf(client), options);
+export function openMesh(
+  client: GatewayClient,
+  port: ReportPort,
+  room: MeshRoom,
+  options?: MeshOptions,
+): Promise<Mesh> {
+  return Mesh.open(client, room, peersOf(client, port), options);
 }

@@ -18,6 +18,10 @@ export class OutgoingStreams {
     this.#isHeld = isHeld;
   }
 
+  get areAny(): boolean {
+    return this.#streams.size > 0;
+  }
+
   /** Whether streams wait for `release`. */
   get areWaiting(): boolean {
     return this.#isHeld && this.#streams.size > 0;

@@ -1,9 +1,13 @@
 // All peers of one client: those that it calls, those that call it, and what of the client they share.
 import { type GatewayClient, GatewaySignaling } from './gateway-signaling.js';
+import { PeerReporter, type ReportPort } from './peer-report.js';
 import { type PeerOptions, RTCSignalingPeer } from './signaling-peer.js';
 
 /** Options of `client.peer()` and `client.onPeer()`. */
-export type PeerCallOptions = Omit<PeerOptions, 'signaling'>;
+export interface PeerCallOptions extends Omit<PeerOptions, 'signaling'> {
+  /** Tell the gateway, for its metrics, how long the set-up took, over what kind of candidates, round trip and loss, and why it ended. Default true. */
+  reports?: boolean;
+}
 
 interface Caller {
   client: string;
@@ -17,6 +21,7 @@ export type PeerHandler = (peer: RTCSignalingPeer, from: Caller) => unknown;
 export class Peers {
   readonly #client: GatewayClient;
   readonly #signaling: GatewaySignaling;
+  #port: ReportPort | undefined;
   readonly #peers = new Set<RTCSignalingPeer>();
   /** For peers of one name each. */
   readonly #named = new Map<string, (from: Caller) => void>();
@@ -37,6 +42,11 @@ export class Peers {
     client.on('state', (state) => {
       if (state === 'connected') for (const peer of this.#peers) peer.networkChanged(false);
     });
+  }
+
+  /** Peers that are made from now on say there how they do. */
+  reportTo(port: ReportPort): void {
+    this.#port = port;
   }
 
   /** See `Client.peer`. */
@@ -77,12 +87,14 @@ export class Peers {
     const client = this.#client;
     const isOwn = configuration.iceServers !== undefined;
     const servers = isOwn ? configuration : { ...configuration, iceServers: client.iceServers };
+    const { reports = true, ...own } = options;
     const peer = new RTCSignalingPeer(client.id ?? '', remoteId, servers, {
-      ...options,
+      ...own,
       signaling: this.#signaling,
       ...(isOwn ? {} : { iceServers: () => client.iceServers }),
     });
     this.#peers.add(peer);
+    if (reports && this.#port !== undefined) new PeerReporter(peer, this.#port, own.environment);
     peer.on('close', () => this.#peers.delete(peer));
     return peer;
   }
@@ -92,8 +104,9 @@ export class Peers {
 const PEERS = new WeakMap<GatewayClient, Peers>();
 
 /** The one object for the peers of that client. */
-export function peersOf(client: GatewayClient): Peers {
+export function peersOf(client: GatewayClient, port?: ReportPort): Peers {
   let peers = PEERS.get(client);
   if (peers === undefined) PEERS.set(client, (peers = new Peers(client)));
+  if (port !== undefined) peers.reportTo(port);
   return peers;
 }

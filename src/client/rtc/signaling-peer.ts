@@ -12,6 +12,7 @@ import { type PeerState, Recovery } from './recovery.js';
 import { iceError, keepError, type PeerError, peerError } from './peer-errors.js';
 import type { NegotiationSignal, SignalBody } from './signal.js';
 import type { SignalingMechanism } from './signaling.js';
+import { SignalOutbox } from './signal-outbox.js';
 import { watchSurroundings } from './surroundings.js';
 
 /** How often it is looked whether media flows, ms. */
@@ -44,6 +45,8 @@ export interface PeerOptions {
   giveUpMs?: number;
   /** The class to use where the platform has none. */
   RTCPeerConnection?: typeof RTCPeerConnection;
+  /** The other side's first words are known to be lost: this end asks for them even where it has an offer. @internal */
+  greets?: boolean;
   /** @internal */
   environment?: Environment;
   /** Another way to decide who offers, for comparisons. @internal */
@@ -65,6 +68,7 @@ export class RTCSignalingPeer {
   readonly #dialogue: Dialogue;
   readonly #negotiation: NegotiationDriver;
   readonly #candidates: Candidates;
+  readonly #outbox: SignalOutbox;
   readonly #recovery: Recovery;
   readonly #waits: Waits;
   readonly #listeners: Listeners<PeerEvents>;
@@ -101,6 +105,7 @@ export class RTCSignalingPeer {
       send: (candidate) => this.#send({ type: 'candidate', candidate }),
       onError: (error) => this.#collect(peerError('negotiation', error)),
     });
+    this.#outbox = new SignalOutbox(this.peer, this.#candidates, (signal) => this.#dialogue.send(signal));
     this.#recovery = new Recovery(this.#recoveryPort(isLeader), environment, giveUpMs);
     this.#outgoing = new OutgoingStreams(this.peer, options.negotiation === undefined && !isLeader());
     this.#listen();
@@ -119,8 +124,9 @@ export class RTCSignalingPeer {
     this.ready = this.#dialogue.ready.then(() => this);
     // Who waits for it is told; nobody has to.
     this.ready.catch(() => {});
-    // What offers at once is heard of by its offer.
     environment.after(0, () => {
+      // What offers at once is heard of by its offer.
+      if (options.greets !== true && (this.#hasChannel || this.#outgoing.areAny)) return;
       this.#dialogue.ready.then(
         () => this.#dialogue.greet(),
         () => {},
@@ -339,10 +345,8 @@ export class RTCSignalingPeer {
 
   #send(signal: NegotiationSignal): void {
     this.#sent++;
-    this.#dialogue.send(signal);
-    if (signal.type !== 'offer' && signal.type !== 'answer') return;
+    this.#outbox.send(signal);
     if (signal.type === 'offer' && this.#outgoing.areWaiting) this.#negotiation.handle({ type: 'needed' });
-    this.#candidates.follow(signal);
   }
 
   #until(probe: () => boolean, options: WaitOptions): Promise<void> {

@@ -1,0 +1,177 @@
+// Scenario call: how long from "call bob" to an open data channel, in a real browser, and what does the signaling of it cost?
+import { call, CallPages, hangUp, missingChromium } from '../call-pages.mjs';
+import { bareWsJson } from '../peers/bare-ws.mjs';
+import { peerServer } from '../peers/peer-server.mjs';
+import { sdkOptions, signalbox } from '../peers/signalbox.mjs';
+import { groupedBars } from '../plot/bars.mjs';
+import { ServerProcess } from '../server-process.mjs';
+import { SignalingProxy } from '../signaling-proxy.mjs';
+import { median } from '../statistics.mjs';
+import { fixed, times } from '../table.mjs';
+
+/** Of the second half of the rows: what each signal takes longer each way, ms. */
+const DELAY_MS = 100;
+/** Calls before those that count. */
+const WARM_CALLS = 2;
+/** After a call, for what is on its way still; with the delay twice on top. */
+const SETTLE_MS = 250;
+
+const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** In the order of the rows. */
+const systems = (origin) => [
+  {
+    name: 'simple-peer',
+    page: 'simple-peer',
+    system: bareWsJson,
+    connect: (port) => (id) => ({ url: `ws://127.0.0.1:${port}`, id }),
+  },
+  {
+    name: 'peerjs',
+    page: 'peerjs',
+    system: peerServer,
+    connect: (port) => (id) => ({ port, id }),
+  },
+  {
+    name: 'signalbox',
+    page: 'signalbox',
+    system: signalbox(2, 'signalbox', { settings: { ORIGINS: origin } }),
+    connect: (port) => (id) => ({ url: `ws://127.0.0.1:${port}`, ...sdkOptions(id) }),
+  },
+];
+const NAMES = ['simple-peer', 'peerjs', 'signalbox'];
+const delayed = (name) => `${name}, ${DELAY_MS} ms`;
+
+/** One call: its time, and what went over the wire for it until both sides were quiet. */
+async function measureCall({ pair, proxy, delayMs }, turn) {
+  const [from, to] = turn % 2 === 0 ? pair : [...pair].reverse();
+  const before = proxy.counts;
+  const millis = await call(from, to);
+  await wait(SETTLE_MS + 2 * delayMs);
+  const after = proxy.counts;
+  await hangUp(pair);
+  await wait(SETTLE_MS + 2 * delayMs);
+  return { millis, messages: after.messages - before.messages, bytes: after.bytes - before.bytes };
+}
+
+/** All systems with and without delay, one call of each in turn. */
+async function measureCalls({ load: { calls } }) {
+  const closers = [];
+  try {
+    const pages = await CallPages.open();
+    closers.push(() => pages.close());
+    const ways = [];
+    for (const delayMs of [0, DELAY_MS])
+      for (const { page, system, connect } of systems(pages.origin)) {
+        const server = await ServerProcess.start(system);
+        closers.push(() => server.stop());
+        const proxy = await SignalingProxy.start(server.ports[0], delayMs);
+        closers.push(() => proxy.close());
+        ways.push({
+          pair: await pages.pair(page, connect(proxy.port)),
+          proxy,
+          delayMs,
+          measured: [],
+          faults: [],
+        });
+      }
+    for (let turn = -WARM_CALLS; turn < calls; turn++)
+      for (const way of ways) {
+        try {
+          const result = await measureCall(way, turn);
+          if (turn >= 0) way.measured.push(result);
+        } catch (error) {
+          way.faults.push(`call ${turn}: ${error.message.split('\n')[0]}`);
+          await hangUp(way.pair);
+        }
+      }
+    return ways.map(({ measured, faults }) => {
+      const of = (key) => measured.map((result) => result[key]);
+      const sorted = of('millis').sort((a, b) => a - b);
+      return {
+        medianMs: median(sorted),
+        p90Ms: sorted[Math.floor(sorted.length * 0.9)] ?? Number.NaN,
+        messagesPerCall: median(of('messages')),
+        bytesPerCall: median(of('bytes')),
+        faults,
+      };
+    });
+  } finally {
+    for (const close of closers.reverse()) await close();
+  }
+}
+
+const better = (key, suffix) => (get) =>
+  Math.min(...['simple-peer', 'peerjs'].map((name) => get(suffix(name), key)));
+const same = (name) => name;
+
+function fasterThanOthers(what, suffix, most) {
+  return {
+    what,
+    label: suffix('signalbox'),
+    against: 'the better of simple-peer and PeerJS',
+    most,
+    unit: 'ms',
+    digits: 0,
+    ours: (get) => get(suffix('signalbox'), 'medianMs'),
+    theirs: better('medianMs', suffix),
+  };
+}
+
+export const calls = {
+  name: 'call',
+  defaults: { calls: 30 },
+  cases: (load) => [
+    {
+      label: 'calls',
+      system: { name: 'calls', missing: missingChromium },
+      load,
+      parts: [...NAMES, ...NAMES.map(delayed)],
+      rounds: 1,
+    },
+  ],
+  run: measureCalls,
+  describe: (r) =>
+    `${r.medianMs.toFixed(0)} ms, ${r.messagesPerCall.toFixed(0)} messages and ${r.bytesPerCall.toFixed(0)} bytes a call`,
+  columns: [
+    { head: 'ms to an open channel', text: fixed('medianMs', 0) },
+    { head: 'p90', text: fixed('p90Ms', 0) },
+    { head: 'PeerJS', text: times('medianMs', (label) => label.replace(/^[^,]+/, 'peerjs')) },
+    { head: 'messages', text: fixed('messagesPerCall', 0) },
+    { head: 'bytes', text: fixed('bytesPerCall', 0) },
+    { head: 'PeerJS', text: times('bytesPerCall', (label) => label.replace(/^[^,]+/, 'peerjs')) },
+  ],
+  goals: [
+    fasterThanOthers('call, loopback', same, 1),
+    fasterThanOthers(`call, ${DELAY_MS} ms of signaling delay each way`, delayed, 0.8),
+    {
+      what: 'signaling of a call',
+      label: 'signalbox',
+      against: 'peerjs',
+      most: 0.4,
+      unit: 'bytes',
+      digits: 0,
+      ours: (get) => get('signalbox', 'bytesPerCall'),
+      theirs: (get) => get('peerjs', 'bytesPerCall'),
+    },
+  ],
+  plot: (rows) =>
+    groupedBars({
+      title: 'Time from a call to an open data channel',
+      subtitle: `Chromium, median; on loopback, and with ${DELAY_MS} ms of signaling delay each way`,
+      unit: 'ms',
+      groups: [
+        { name: 'loopback', labels: NAMES },
+        { name: `${DELAY_MS} ms`, labels: NAMES.map(delayed) },
+      ].map(({ name, labels }) => ({
+        name,
+        rows: rows
+          .filter(({ label }) => labels.includes(label))
+          .map(({ label, figures }) => ({
+            label,
+            value: figures.medianMs,
+            ours: label.startsWith('signalbox'),
+          })),
+      })),
+    }),
+};
