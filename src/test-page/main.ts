@@ -43,6 +43,7 @@ function start(): void {
   const showActivity = (): void => {
     const seconds = Math.max(0, Math.round((nextAt - performance.now()) / 1000));
     const clock = `${String(Math.floor(seconds / 60))}:${String(seconds % 60).padStart(2, '0')}`;
+    find('again').toggleAttribute('disabled', page.isRunning);
     find('me').textContent = page.name;
     find('activity').textContent =
       page.isRunning || nextAt === Infinity ? page.activity : `next round in ${clock}`;
@@ -103,7 +104,9 @@ async function share(page: TestPage): Promise<void> {
     box.value = link;
     box.select();
   }
-  const isCopied = await Promise.resolve(navigator.clipboard.writeText(link)).then(
+  // Only secure pages have a clipboard: elsewhere this rejects.
+  const copy = async (): Promise<void> => navigator.clipboard.writeText(link);
+  const isCopied = await copy().then(
     () => true,
     () => false,
   );

@@ -64,14 +64,23 @@ export class Neighbours {
     return (await this.#ask(id)) !== null;
   }
 
+  /** Those who have not answered yet: a page in the background is slow. */
+  async askAgain(): Promise<void> {
+    await Promise.all(
+      this.list.filter(({ about }) => about === null).map((neighbour) => this.#learn(neighbour)),
+    );
+  }
+
   #enter(id: string): void {
     if (id === this.#client.id || this.#found.has(id) || this.#found.size >= NEIGHBOURS_LIMIT) return;
     const neighbour: Neighbour = { id, about: null };
     this.#found.set(id, neighbour);
-    void this.#ask(id).then((about) => {
-      neighbour.about = about;
-      this.#onChange();
-    });
+    void this.#learn(neighbour);
+  }
+
+  async #learn(neighbour: Neighbour): Promise<void> {
+    neighbour.about = await this.#ask(neighbour.id);
+    this.#onChange();
   }
 
   async #ask(id: string): Promise<About | null> {

@@ -17,6 +17,8 @@ import { pause, reasonText } from './waiting.js';
 
 /** Others that one round takes in, by chance: each costs seconds and megabytes. */
 const PEERS_PER_ROUND = 8;
+/** Others whose results are kept after they left. */
+const PEERS_LIMIT = 30;
 /** How often a page that is busy is asked again in one round. */
 const BUSY_TRIES = 12;
 const BUSY_PAUSE_MS = [500, 2_000] as const;
@@ -82,6 +84,7 @@ export class TestPage {
         room,
         () => this.#about(),
         () => {
+          for (const { id, about } of neighbours.list) this.#remember(id, about);
           this.#onChange();
         },
       );
@@ -257,14 +260,27 @@ export class TestPage {
   }
 
   async #testPeers(onlyNew: boolean): Promise<void> {
+    if (!onlyNew) {
+      this.#forget();
+      await this.#neighbours?.askAgain();
+    }
     const neighbours = this.#neighbours?.list ?? [];
-    for (const { id, about } of neighbours) this.#remember(id, about);
     const chosen = neighbours
       .filter(({ id }) => this.#canTest(id) && !(onlyNew && this.#isKnown(id)))
       .map(({ id }) => ({ id, order: Math.random() }))
       .sort((a, b) => a.order - b.order)
       .slice(0, PEERS_PER_ROUND);
     for (const { id } of chosen) await this.#testPeer(id);
+  }
+
+  /** Of those who left, it stays in mind how they were reached, but not for ever. */
+  #forget(): void {
+    for (const id of this.#peers.keys()) {
+      const isOver = this.#neighbours?.get(id) === undefined;
+      if (!isOver || (this.#isKnown(id) && this.#peers.size <= PEERS_LIMIT)) continue;
+      this.#peers.delete(id);
+      this.#aboutOf.delete(id);
+    }
   }
 
   #remember(id: string, about: About | null): void {
@@ -327,10 +343,10 @@ export class TestPage {
   ): void {
     if (media !== null) row.take(media, tags);
     else if (channel === 'ok') this.#skip(row, 'this browser makes no test picture');
-    else {
+    else if (channel === 'failed') {
       row.status = 'waiting';
-      row.note = channel === 'failed' ? 'no way yet' : '';
-    }
+      row.note = 'no way yet';
+    } else row.take({ status: channel === 'gone' ? 'gone' : 'busy' }, tags);
   }
 
   #lines(): Shown['lines'] {

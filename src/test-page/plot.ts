@@ -37,7 +37,8 @@ export function axis(scale: LogScale): SVGElement {
   return draw(
     'svg',
     { viewBox: `0 0 ${width} 14`, class: 'strip ticks', 'aria-hidden': 'true' },
-    ...scale.ticks.map((tick) =>
+    // Those at the edge have no room for their text.
+    ...scale.ticks.filter(isInside(scale)).map((tick) =>
       draw(
         'text',
         { x: 4 + scale.place(tick) * (width - 8), y: 11, 'text-anchor': 'middle' },
@@ -47,6 +48,10 @@ export function axis(scale: LogScale): SVGElement {
       ),
     ),
   );
+}
+
+function isInside(scale: LogScale): (tick: number) => boolean {
+  return (tick) => scale.place(tick) > 0.05 && scale.place(tick) < 0.94;
 }
 
 export interface Line {

@@ -18,9 +18,10 @@ export const RELAY_BULK_BYTES = 1024 * 1024;
  * @param guest one that no other test uses: a gateway may allow one session for each client
  */
 export async function testTransport(transport: 'websocket' | 'sse', guest: Guest): Promise<WayResult> {
-  const { token } = await guest.fetch();
+  const info = await guest.fetch().catch((error: unknown) => reasonText(error));
+  if (typeof info === 'string') return failed(info);
   const client = new Client(location.origin, {
-    token,
+    token: info.token,
     transports: [transport],
     compressAboveBytes: Infinity,
   });

@@ -63,9 +63,13 @@ export function bandwidthUnit(kbps: number): { unit: string; per: number } {
   return kbps >= 1000 ? { unit: 'Mb/s', per: 1000 } : { unit: 'kb/s', per: 1 };
 }
 
-/** `12 ± 3 ms` and `p95 18`, in the given unit. */
+/** `12 ± 3 ms` and `p95 18`, in the given unit. A deviation is no finer than its mean. */
 export function spreadTexts(spread: Spread, unit: string, per = 1): { main: string; p95: string } {
-  const deviation = spread.sd === null ? '' : ` ± ${number(spread.sd / per)}`;
+  const isFine = spread.mean / per < 1;
+  const deviation =
+    spread.sd === null
+      ? ''
+      : ` ± ${spread.sd / per >= 1 || isFine ? number(spread.sd / per) : (spread.sd / per).toFixed(1)}`;
   return {
     main: `${number(spread.mean / per)}${deviation} ${unit}`,
     p95: spread.count < 2 ? '' : `p95 ${number(spread.p95 / per)}`,
