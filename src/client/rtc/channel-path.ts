@@ -16,6 +16,8 @@ export interface PathUser {
 export class ChannelPath implements StreamPath {
   /** Through a TURN server or not: known by the pair of candidates, which may change. */
   kind: StreamPath['kind'] = 'direct';
+  /** Something came by it. */
+  isHeard = false;
   /** Resolves when it is closed, whoever closed it. */
   readonly over: Promise<void>;
   readonly #channel: RTCDataChannel;
@@ -63,6 +65,7 @@ export class ChannelPath implements StreamPath {
   }
 
   #receive(data: unknown): void {
+    this.isHeard = true;
     if (data instanceof ArrayBuffer) this.#user.came(new Uint8Array(data), this);
     else this.close();
   }

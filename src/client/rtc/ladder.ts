@@ -15,6 +15,8 @@ const LABEL = '~stream ';
 const ASK_TIMEOUT_MS = 10_000;
 /** How long two browsers may look for a way before the peer is thrown away and made anew, ms. */
 const OPEN_TIMEOUT_MS = 20_000;
+/** How long an open channel may take to bring the first word, ms. */
+const PROBE_LIMIT_MS = 5_000;
 /** Between tries, ms: doubled while no path comes; one that came and lasted shorter than `LASTING_MS` is waited for a bit longer, too. */
 const RETRY_MS = { first: 200, mostAfterPath: 2_000, most: 30_000 };
 const LASTING_MS = 1_000;
@@ -87,7 +89,9 @@ export class Ladder {
           throw error;
         });
       const openedAt = this.#environment.now();
-      await this.#use(rung, channel, stream).over;
+      const path = this.#use(rung, channel, stream);
+      await path.over;
+      if (!path.isHeard) return 'failed';
       return this.#environment.now() - openedAt >= LASTING_MS ? 'lasted' : 'broke';
     } catch (error) {
       return isHopeless(error) ? 'hopeless' : 'failed';
@@ -141,7 +145,8 @@ export class Ladder {
     void path.over.then(() => rung.paths.delete(path));
     const close = (): void => path.close();
     stream.closed.then(close, close);
-    void this.#seeKind(rung).then(() => stream.move(path));
+    void this.#seeKind(rung).then(() => stream.probe(path));
+    this.#environment.after(PROBE_LIMIT_MS, () => path.isHeard || path.close());
     return path;
   }
 

@@ -28,6 +28,8 @@ export class Paths {
   sending: StreamPath | null = null;
   /** The other side was heard by it last, and is told there what it may send. */
   heard: StreamPath | null = null;
+  /** Open, and asked whether it works. */
+  probed: StreamPath | null = null;
   readonly carried: Record<PathKind, Carried> = { gateway: none(), direct: none(), relay: none() };
 
   sent(bytes: number): void {

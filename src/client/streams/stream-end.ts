@@ -168,6 +168,12 @@ export class StreamEnd implements Stream {
     this.pump();
   }
 
+  /** Asks over a path, and goes on by it with the first word from there: a channel is open for its maker before the other side knows. */
+  probe(path: StreamPath): void {
+    this.#paths.probed = path;
+    this.tell(ASKS.tell, path);
+  }
+
   /**
    * Goes on over a path. Where the other side stands is asked for by the old way, behind all that went there; from there on everything
    * goes by the new one, so that nothing is lost and nothing arrives early.
@@ -289,6 +295,10 @@ export class StreamEnd implements Stream {
   came(bytes: Uint8Array, path: StreamPath): void {
     const frame = readPathFrame(bytes);
     if (this.#isOver) return;
+    if (path === this.#paths.probed) {
+      this.#paths.probed = null;
+      this.move(path);
+    }
     if (frame === null) path.close();
     else if (frame.type === 'chunk') this.arrived(frame, path);
     else this.credited(frame, path);

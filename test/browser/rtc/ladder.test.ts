@@ -168,3 +168,24 @@ describe.each(PAIRS)('a stream from %s to %s', (...pair) => {
     isFull ? 600_000 : 120_000,
   );
 });
+
+test('a stream whose acceptor keeps it with the gateway shows nobody an address', async () => {
+  const { stage } = await set(['Chromium', 'Chromium']);
+  const [alice, bob] = stage.pages;
+  await bob.evaluate(
+    `client.onStream('kept', ({ readable }) => readable.pipeTo(new WritableStream()), { via: 'gateway' })`,
+  );
+  await bob.evaluate(`takeBytes('free', 10, [], '')`);
+  const path = await alice.evaluate(`(async () => {
+    const kept = await client.openStream('bob', 'kept', { via: 'best' });
+    // What a path takes at the most here, by one that gets one.
+    const free = await client.openStream('bob', 'free', { via: 'best' });
+    await until(() => free.path === 'direct');
+    const writer = kept.writable.getWriter();
+    await writer.write(bytesOf(1, 1e5));
+    await writer.close();
+    free.abort();
+    return [kept.path, kept.carried.direct.sentBytes, kept.carried.gateway.sentBytes];
+  })()`);
+  expect(path).toEqual(['gateway', 0, 1e5]);
+}, 60_000);
