@@ -1,6 +1,6 @@
 // Bundles the SDK for browsers: dist/browser/client.js with the default codec, and beside it what is loaded when first needed.
 import { build } from 'esbuild';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { minify } from 'terser';
@@ -50,6 +50,10 @@ const SHARED = {
   'protocol/msgpack-writer.ts': ['Writer', 'isWritableInteger'],
   'protocol/parse-gateway-frame.ts': ['parseGatewayFrame'],
 };
+/** Doors of their own, over what client.js shows to everybody: nothing loads them but the application. */
+const DOORS = ['client/socket-io/socket-io.ts'];
+/** Modules that a door takes from client.js. */
+const BEHIND_DOORS = ['client/client.ts', 'protocol/errors.ts'];
 const PUBLIC = ['Client', 'ProtocolError', 'GatewayError'];
 
 // No hashes in the names: a page that stays open while the gateway is upgraded must still find what it loads late.
@@ -162,6 +166,29 @@ async function buildLazy(module, mangleCache) {
   return build({ ...options, mangleProps: shortened(names), stdin, mangleCache, plugins });
 }
 
+/** Without shortened names: it sees of the SDK what applications see. */
+async function buildDoor(module) {
+  const fromClient = {
+    name: 'from-client',
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /\.js$/ }, (args) => {
+        if (BEHIND_DOORS.some((inner) => join(src, inner) === sourceOf(args)))
+          return { path: fileOf('client'), external: true };
+      });
+      onLoad({ filter: /[\\/]src[\\/]client[\\/]/ }, ({ path }) => ({
+        contents: withPlainPrivates(readFileSync(path, 'utf8')),
+        loader: 'ts',
+      }));
+    },
+  };
+  return build({
+    ...options,
+    mangleProps: /^private\$\d+$/,
+    entryPoints: [join(src, module)],
+    plugins: [fromClient],
+  });
+}
+
 /** Takes from client.js what it exports, under the names that it has there. */
 function withShortImports(text) {
   return text.replace(/import *\{([^}]*)\} *from *"\.\/client\.js"/g, (clause) =>
@@ -217,6 +244,7 @@ export async function bundleClient() {
     ({ mangleCache } = lazy);
     results.push([nameOf(module), lazy]);
   }
+  for (const module of DOORS) results.push([nameOf(module), await buildDoor(module)]);
   const files = new Map();
   for (const [name, { outputFiles }] of results)
     files.set(`${name}.js`, await squeeze(withShortImports(outputFiles[0].text)));

@@ -26,6 +26,7 @@ export interface TokenSettings {
   expiryGraceMs: number;
 }
 
+/** All settings, parsed from the environment, checked and frozen; docs/configuration.md says what each is. */
 export interface Config {
   /** No key is configured: loopback only, a random secret, the playground. */
   development: boolean;

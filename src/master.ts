@@ -39,13 +39,17 @@ interface Forked {
   heardAt: number;
 }
 
+/** A gateway that runs on this machine. */
 export interface Primary {
   /** Port of the gateway, once the first worker listens. */
   readonly port: number;
   readonly adminPort: number | null;
   readonly node: string;
+  /** The workers as they are now. */
   workers(): { id: WorkerId; pid: number; state: string }[];
+  /** Replaces the workers one by one, as SIGHUP does. */
   roll(): Promise<void>;
+  /** Moves the clients away and ends all workers, as SIGTERM does. */
   drain(): Promise<void>;
 }
 

@@ -1,5 +1,6 @@
 // How long to wait before the next try: exponential with full jitter, a pure function.
 
+/** Range of the waits between tries to connect. */
 export interface BackoffRange {
   /** Longest wait before the first try, ms. */
   minMs: number;

@@ -60,6 +60,7 @@ export type ClientEvents = {
   error: [error: unknown];
 };
 
+/** One client of a gateway: connects, stays connected, sends, asks, answers. Each tab or process has its own; docs/client.md shows how it is used. */
 export class Client<Events extends object = DefaultEvents> {
   readonly #settings: Settings;
   readonly #report = (error: unknown, printed = error): void => this.#tell(error, printed);
@@ -141,10 +142,12 @@ export class Client<Events extends object = DefaultEvents> {
     return this.#link.welcome?.client ?? null;
   }
 
+  /** This tab, app or device; stays the same while the session can be resumed. Null before the first connection. */
   get sessionId(): string | null {
     return this.#link.welcome?.session ?? null;
   }
 
+  /** Where the connection stands; the event `state` tells each move. */
   get state(): State {
     return this.#link.state;
   }

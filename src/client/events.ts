@@ -9,6 +9,7 @@ export interface Call<Data, Result> {
 /** Without a type parameter every event carries `unknown`; handlers may still annotate what they expect. */
 export type DefaultEvents = Record<string, unknown>;
 
+/** Names of an application's events. */
 export type EventOf<Events extends object> = keyof Events & string;
 /** What is sent with an event. */
 export type DataOf<Events extends object, E extends keyof Events> =
@@ -23,6 +24,7 @@ export interface Sender {
   session: string;
 }
 
+/** What is known of a message beside its data and sender. */
 export interface MessageInfo {
   /** Where it stands in its room's or this client's log; null for what is kept in none. */
   id: string | null;
@@ -34,10 +36,14 @@ export interface MessageInfo {
 }
 
 // Method types are compared in both directions, so that a handler may annotate narrower data than the declared `unknown`.
+/** Takes a message: its data, who sent it (the gateway's word), and what else is known of it. */
 export type MessageHandler<Data> = {
+  /** What an async handler rejects with is told by `error`. */
   handle(data: Data, from: Sender, info: MessageInfo): unknown;
 }['handle'];
+/** Answers a request with what it returns, or what the promise that it returns resolves with; see `Client.onRequest`. */
 export type RequestHandler<Data, Result> = {
+  /** Throws, or rejects, to refuse. */
   handle(data: Data, from: Sender, info: MessageInfo): Result | Promise<Result>;
 }['handle'];
 /** `joined` and `left` are client ids; both are empty where the room is too large for detail. */

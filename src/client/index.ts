@@ -1,4 +1,7 @@
-// The SDK's door: what `signalbox/client` and the browser's `/client.js` export.
+/**
+ * The SDK's door: what `signalbox/client` and the browser's `/client.js` export.
+ * @module client
+ */
 export type { Code } from '../protocol/codes.js';
 export { GatewayError, ProtocolError } from '../protocol/errors.js';
 export type { BackoffRange } from './backoff.js';
@@ -16,15 +19,18 @@ export type {
 export { Client, type ClientEvents } from './client.js';
 export type {
   Call,
+  DataOf,
   DefaultEvents,
+  EventOf,
   MessageHandler,
   MessageInfo,
   PresenceChange,
   RequestHandler,
+  ResultOf,
   Sender,
 } from './events.js';
 export type { ClientOptions, WhenOffline } from './options.js';
-export type { ClientsPage, Member, MembersPage, SendResult } from './results.js';
+export type { Accepted, ClientsPage, Member, MembersPage, SendResult } from './results.js';
 export type { Room } from './room.js';
 export type { OwnerHandler, ProvideOptions, ServiceHandler } from './services/services.js';
 export type { BroadcastStream, ReaderResult } from './streams/broadcast.js';

@@ -7,6 +7,7 @@ import type { Transport, WebSocketClass } from './websocket-class.js';
 /** What a call does while there is no connection: wait its turn, or fail with `offline`. */
 export type WhenOffline = 'queue' | 'fail';
 
+/** Options of `new Client(url, options)`; only `token` is required. */
 export interface ClientOptions {
   /**
    * The access token, or a function that gets one: called when a connection needs a token and the last one is used up,

@@ -3,17 +3,20 @@ import { ProtocolError } from '../protocol/errors.js';
 import { isBoolean, isList, isText, isTextOrNullOrNone, isUint, pick } from '../protocol/fields.js';
 import type { CallFrame } from './pending-call.js';
 
+/** One page of `Client.clients()`. */
 export interface ClientsPage {
   /** Ids of clients that are online. */
   clients: string[];
   /** Pass it on to get the next page; null at the end. */
   cursor: string | null;
 }
+/** A client in a room. */
 export interface Member {
   client: string;
   /** How many sessions of the client are in the room. */
   sessions: number;
 }
+/** One page of `Room.members()`. */
 export interface MembersPage {
   members: Member[];
   cursor: string | null;
@@ -21,6 +24,7 @@ export interface MembersPage {
   count: number;
 }
 
+/** What `publish` resolves with. */
 export interface Accepted {
   /**
    * Where the message stands in its log, as its receivers see it. Null for volatile ones, for several targets, and where the
@@ -28,6 +32,7 @@ export interface Accepted {
    */
   id: string | null;
 }
+/** What `send` resolves with. */
 export interface SendResult extends Accepted {
   /** Those of several targets that were not reached; empty for one target and for volatile messages. */
   absent: string[];

@@ -25,6 +25,7 @@ export interface RoomEvents extends ReadRoom {
   restore(kept: readonly string[]): void;
 }
 
+/** A room, whether joined or not; made by `client.room(name)`. Its messages are kept: they come once and in order. */
 export class Room<Events extends object = Record<string, unknown>> implements RoomEvents, MemberRoom {
   readonly #port: RoomPort;
   /** Null until it is first joined. */

@@ -1,6 +1,7 @@
 // The states of a client and the legal moves between them.
 import type { Code } from '../protocol/codes.js';
 
+/** `idle` before the first `connect()`, `closed` for good until the next one; docs/client.md has the legal moves. */
 export type State = 'idle' | 'connecting' | 'connected' | 'reconnecting' | 'closed';
 
 /** Why a client came into a state. */

@@ -3,6 +3,7 @@
 // Method types are compared in both directions: each implementation has event classes of its own.
 type On<Event> = { call(event: Event): void }['call'] | null;
 
+/** As much of a WebSocket as the SDK needs: the platform's, that of `ws`, or a class of your own. */
 export interface WebSocketLike {
   binaryType: string;
   readonly bufferedAmount: number;
@@ -10,11 +11,14 @@ export interface WebSocketLike {
   onmessage: On<{ data: unknown }>;
   onclose: On<{ code: number }>;
   onerror: On<unknown>;
+  /** Text or bytes, as one message. */
   send(data: string | Uint8Array<ArrayBuffer>): void;
+  /** Begins the closing handshake. */
   close(code?: number): void;
   /** Of `ws`: ends the TCP connection without a closing handshake. */
   terminate?(): void;
 }
+/** A class of such sockets, for the option `WebSocket`. */
 export type WebSocketClass = new (url: string, protocols: string[]) => WebSocketLike;
 
 /** A way to the gateway: a WebSocket; events of a response that never ends, with POSTs up; polls, with POSTs up. */

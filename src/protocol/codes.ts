@@ -118,6 +118,7 @@ export const CODES = {
   bad_payload: { close: null, then: 'call', text: 'A payload cannot be encoded or decoded.' },
 } as const satisfies Record<string, Row>;
 
+/** Name of a code: why a connection ended, or a call was refused. docs/protocol.md has the table. */
 export type Code = keyof typeof CODES;
 /** Codes that can end a connection. */
 export type CloseCode = { [C in Code]: (typeof CODES)[C]['close'] extends number ? C : never }[Code];

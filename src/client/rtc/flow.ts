@@ -3,6 +3,7 @@ import { GatewayError } from '../../protocol/errors.js';
 import type { Environment } from '../environment.js';
 import { onWithdrawal } from '../withdrawal.js';
 
+/** Options of what waits for the other side. */
 export interface WaitOptions {
   /** Longest wait, ms; default 30 000. */
   timeoutMs?: number;

@@ -14,11 +14,17 @@ export interface GatewayClient {
   readonly state: string;
   /** With credentials that are good now. */
   readonly iceServers: RTCIceServer[];
+  /** Resolves when connected. */
   connect(): Promise<void>;
+  /** See `Client.send`. */
   send(to: string, event: string, data: unknown): Promise<unknown>;
+  /** See `Client.onMessage`. */
   onMessage(event: string, handler: (data: unknown, from: Sender) => unknown): () => void;
+  /** See `Client.on`. */
   on(event: 'state', listener: (state: string, info: { code: string | null }) => unknown): () => void;
+  /** See `Client.on`. */
   on(event: 'stateLost', listener: () => unknown): () => void;
+  /** See `Client.on`. */
   on(event: 'gap', listener: (gap: { room: string | null }) => unknown): () => void;
 }
 
@@ -43,6 +49,7 @@ export class GatewaySignaling implements SignalingMechanism {
     this.#exchange = Exchange.of(client);
   }
 
+  /** See `SignalingMechanism.connect`. */
   connect(info: LineInfo, receiver: LineReceiver): SignalingLine {
     return this.#exchange.connect(info, receiver);
   }

@@ -3,6 +3,7 @@ import { type Environment, REAL_ENVIRONMENT } from '../environment.js';
 import type { Signal } from './signal.js';
 import type { LineInfo, LineReceiver, SignalingLine, SignalingMechanism } from './signaling.js';
 
+/** How bad the network between the two ends is; default not at all. */
 export interface LoopbackOptions {
   /** Each signal takes so long, ms: a fixed time, or any time between two. The order is kept. Default 0. */
   delayMs?: number | readonly [min: number, max: number];
@@ -37,6 +38,7 @@ export class LoopbackSignaling implements SignalingMechanism {
     this.#environment = environment;
   }
 
+  /** See `SignalingMechanism.connect`. */
   connect(info: LineInfo, receiver: LineReceiver): SignalingLine {
     const { loss = 0, duplication = 0, reorder = false } = this.#options;
     const end: End = { info, receiver, coming: [], arrivesAt: 0 };

@@ -33,6 +33,7 @@ export interface NegotiationMachine {
   handle(event: NegotiationEvent): Step[];
 }
 
+/** What became of the offers so far. */
 export interface NegotiationCounts {
   /** Offer and answer both applied here. */
   rounds: number;

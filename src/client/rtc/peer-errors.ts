@@ -3,6 +3,7 @@
 /** Most errors that are kept, the newest. */
 const ERRORS_LIMIT = 64;
 
+/** Something that went wrong on the way to a connection, which may have come about all the same. */
 export interface PeerError {
   /** `ice`: a STUN or TURN server failed (701: it could not be reached); `negotiation`: a step threw; `signaling`: a signal could not be sent. */
   kind: 'ice' | 'negotiation' | 'signaling';

@@ -2,11 +2,13 @@
 import { type GatewayClient, GatewaySignaling } from './gateway-signaling.js';
 import { type PeerOptions, RTCSignalingPeer } from './signaling-peer.js';
 
+/** Options of `client.peer()` and `client.onPeer()`. */
 export type PeerCallOptions = Omit<PeerOptions, 'signaling'>;
 
 /** Called for each peer that another client makes; what it adds at once goes with the first answer. */
 export type PeerHandler = (peer: RTCSignalingPeer, from: { client: string; session: string }) => unknown;
 
+/** The peers of one client; `client.peer` and `client.onPeer` are its methods. */
 export class Peers {
   readonly #client: GatewayClient;
   readonly #signaling: GatewaySignaling;

@@ -28,6 +28,7 @@ export type NegotiationSignal =
   | { type: 'grant' }
   | { type: 'pass' };
 
+/** What a signal says. */
 export type SignalBody =
   | NegotiationSignal
   /** An end that was made just now, with nothing else to say: what was sent before it did not reach it. */
@@ -44,6 +45,7 @@ export type SignalBody =
 /** Who speaks to whom: the random identities of both ends (null: whoever it is), the number of this message, the last one received. */
 export type Route = [from: string, to: string | null, seq: number, ack: number];
 
+/** One signal between two peers, as a mechanism carries it: plain data that JSON can hold. */
 export type Signal = SignalBody & {
   route: Route;
   /** Which of several peers between the same two; left out for the one without a name. */

@@ -20,6 +20,7 @@ const FLOW_LOOK_MS = 50;
 const SILENT_CHANNEL = 1_022;
 const GIVE_UP_DEFAULT_MS = 60_000;
 
+/** What a peer tells, by `peer.on(event, listener)`. */
 export type PeerEvents = {
   state: [state: PeerState];
   /** The other side made a channel. */
@@ -32,6 +33,7 @@ export type PeerEvents = {
   close: [reason: 'closed' | 'remote' | GatewayError];
 };
 
+/** Options of a peer. */
 export interface PeerOptions {
   signaling: SignalingMechanism;
   /** Tells several peers between the same two apart; both sides name theirs alike. Default none. */
@@ -48,6 +50,7 @@ export interface PeerOptions {
   negotiation?: (isLeader: () => boolean) => NegotiationMachine;
 }
 
+/** A WebRTC connection with one other client, that negotiates, restarts and recovers by itself; docs/webrtc.md shows how it is used. */
 export class RTCSignalingPeer {
   readonly localId: string;
   readonly remoteId: string;
@@ -125,6 +128,7 @@ export class RTCSignalingPeer {
     });
   }
 
+  /** Where the connection stands; the event `state` tells each move. */
   get state(): PeerState {
     return this.#recovery.state;
   }

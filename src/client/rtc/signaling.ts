@@ -9,8 +9,12 @@ export interface LineInfo {
   name: string;
 }
 
+/** The end of a line: what a mechanism tells its peer. */
 export interface LineReceiver {
-  /** @param from where the other end is now; signals for it alone go there */
+  /**
+   * A signal of the other end.
+   * @param from where the other end is now; signals for it alone go there
+   */
   onSignal(signal: Signal, from: string): void;
   /** What this end sent or what was sent to it may be lost: it is asked for, and sent, again. */
   onResync(): void;
@@ -20,17 +24,23 @@ export interface LineReceiver {
   onEnded(): void;
 }
 
+/** What carries the signals of one peer. */
 export interface SignalingLine {
   /** Where true, what is sent arrives in order and once, unless `onResync` tells; else it is numbered, acknowledged and sent again. */
   readonly isReliable: boolean;
   /** Resolves when signals can go and come. */
   readonly ready: Promise<void>;
-  /** @param to where the other end was heard of; null: at all places of the remote id */
+  /**
+   * Sends a signal to the other end.
+   * @param to where it was heard of; null: at all places of the remote id
+   */
   send(signal: Signal, to: string | null): void;
+  /** Nothing more is sent, or received. */
   close(): void;
 }
 
 /** A way to signal; one object serves any number of peers. */
 export interface SignalingMechanism {
+  /** Begins to carry the signals of one peer. */
   connect(info: LineInfo, receiver: LineReceiver): SignalingLine;
 }

@@ -3,12 +3,17 @@ import type { GatewayClient } from './gateway-signaling.js';
 
 /** As much of a `simple-peer` object as signaling needs. */
 export interface SimplePeer {
+  /** Its signals. */
   on(event: 'signal', listener: (data: unknown) => void): unknown;
+  /** Its end. */
   once(event: 'close', listener: () => void): unknown;
+  /** Takes a signal of the other side. */
   signal(data: unknown): void;
+  /** Ends it. */
   destroy(error?: Error): unknown;
 }
 
+/** Options of `simplePeerSignaling`. */
 export interface SimplePeerOptions {
   /** Tells several peers between the same two apart. */
   name?: string;

@@ -15,6 +15,7 @@ export interface ReaderResult extends Sender {
   data: unknown;
 }
 
+/** A stream to several readers: one writable side, and an answer of each. */
 export interface BroadcastStream {
   readonly name: string;
   /** Sessions that read it now. */

@@ -10,6 +10,7 @@ import type { Sender } from '../events.js';
 import { Broadcast, type BroadcastStream, noReaders } from './broadcast.js';
 import { codeOf, type Stream, StreamEnd, type StreamHost } from './stream.js';
 
+/** Options of `openStream`. */
 export interface OpenStreamOptions {
   /** Data for the other side's handler, at most 32 KiB. */
   meta?: unknown;
@@ -22,10 +23,12 @@ export interface OpenStreamOptions {
   /** Gives up, or aborts the stream with `aborted`. */
   signal?: AbortSignal;
 }
+/** Options of `room.openStream` and `client.openBroadcast`. */
 export interface OpenBroadcastOptions extends OpenStreamOptions {
   /** The slowest reader: `wait` for it (default), or `drop` who holds up others for 2 s, which gets `slow_reader`. */
   slow?: 'wait' | 'drop';
 }
+/** Options of `onStream`. */
 export interface OnStreamOptions {
   /** Most streams of this name at once; further ones are refused with `limit`. Default: as many as the gateway allows. */
   limit?: number;
@@ -33,6 +36,7 @@ export interface OnStreamOptions {
   windowBytes?: number;
 }
 
+/** Takes a stream that somebody opens; what it returns, or resolves with, is the opener's `reply`. */
 export type StreamHandler = (stream: Stream, from: Sender, meta: unknown) => unknown;
 
 interface Listener {
