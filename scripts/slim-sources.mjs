@@ -35,7 +35,22 @@ function replaced(source, declaration, by) {
 /** Frames that only calls write and get: their rows come with late.js, which makes calls. */
 const OF_CALLS = [
   ...['token', 'send', 'broadcast', 'request', 'reply', 'confirm', 'join', 'leave', 'leaveAll', 'publish'],
-  ...['members', 'count', 'clients', 'watch', 'call', 'ok', 'error', 'response', 'delivered', 'doubt'],
+  ...[
+    'members',
+    'count',
+    'clients',
+    'watch',
+    'call',
+    'pair',
+    'holdPair',
+    'endPair',
+    'available',
+    'ok',
+    'error',
+    'response',
+    'delivered',
+    'doubt',
+  ],
 ];
 
 const refusalsOf = (codes) => Object.keys(codes).filter((code) => codes[code].close === null);

@@ -1,6 +1,6 @@
 // Every frame of protocol version 1, in two families that cannot be mixed: client → gateway and gateway → client.
 import type { Code } from './codes.js';
-import type { ClientId, EventName, RoomName, ServiceName, SessionId, StreamId } from './ids.js';
+import type { ClientId, EventName, PairId, RoomName, ServiceName, SessionId, StreamId } from './ids.js';
 
 export const PROTOCOL_VERSION = 1;
 
@@ -65,6 +65,12 @@ export const TYPES = {
   call: 80,
   called: 81,
   owners: 82,
+  pair: 83,
+  pairing: 84,
+  holdPair: 85,
+  endPair: 86,
+  unpaired: 87,
+  available: 88,
 
   iceServers: 96,
 } as const;
@@ -318,6 +324,38 @@ export interface ServiceCallFrame {
   payload: Payload;
 }
 
+/** Asks a client, or a session of it, into a pair; nobody else can have either of the two meanwhile. The answer is `response`, or `error`. */
+export interface PairFrame {
+  type: 'pair';
+  ref: number;
+  timeoutMs: number;
+  to: string;
+  /** For the other side, to decide. */
+  payload: Payload;
+}
+/** This session is an end of the pair from now on, or again on a new connection. */
+export interface HoldPairFrame {
+  type: 'holdPair';
+  ref: number;
+  pair: PairId;
+  /** The other end, `bob#<session>`. */
+  to: string;
+}
+export interface EndPairFrame {
+  type: 'endPair';
+  ref: number;
+  pair: PairId;
+  to: string;
+}
+/** As `clients`, without those that are in a pair. */
+export interface AvailableFrame {
+  type: 'available';
+  ref: number;
+  prefix: string;
+  cursor: string | null;
+  limit: number;
+}
+
 export type ClientFrame =
   | HelloFrame
   | PongFrame
@@ -345,7 +383,11 @@ export type ClientFrame =
   | ChunkFrame
   | CreditFrame
   | CutFrame
-  | ServiceCallFrame;
+  | ServiceCallFrame
+  | PairFrame
+  | HoldPairFrame
+  | EndPairFrame
+  | AvailableFrame;
 
 /** Fields of each frame in their order on the wire, after the type number; a `payload` comes last, as two elements. */
 export const CLIENT_FIELDS = {
@@ -376,6 +418,10 @@ export const CLIENT_FIELDS = {
   credit: ['stream', 'upTo', 'limit', 'ask'],
   cut: ['stream', 'to', 'code', 'text'],
   call: ['ref', 'timeoutMs', 'options', 'service', 'payload'],
+  pair: ['ref', 'timeoutMs', 'to', 'payload'],
+  holdPair: ['ref', 'pair', 'to'],
+  endPair: ['ref', 'pair', 'to'],
+  available: ['ref', 'prefix', 'cursor', 'limit'],
 } as const satisfies FieldsOf<ClientFrame>;
 
 // ── gateway → client ────────────────────────────────────────────────────────────────────────────
@@ -592,6 +638,22 @@ export interface OwnersFrame {
   service: ServiceName;
   count: number;
 }
+/** Somebody asks this session into a pair; `event` is the pair's id. The answer is `holdPair` and then `reply`, or `reject`. */
+export interface PairingFrame {
+  type: 'pairing';
+  handle: string;
+  options: MessageOptions;
+  from: ClientId;
+  session: SessionId;
+  event: EventName;
+  payload: Payload;
+}
+/** The pair is over: `normal` where the other end ended it. */
+export interface UnpairedFrame {
+  type: 'unpaired';
+  pair: PairId;
+  code: Code;
+}
 
 export type GatewayFrame =
   | WelcomeFrame
@@ -618,6 +680,8 @@ export type GatewayFrame =
   | ReaderGoneFrame
   | CalledFrame
   | OwnersFrame
+  | PairingFrame
+  | UnpairedFrame
   | IceServersFrame;
 
 /** As `CLIENT_FIELDS`. */
@@ -646,6 +710,8 @@ export const GATEWAY_FIELDS = {
   readerGone: ['stream', 'from', 'session', 'code', 'text', 'payload'],
   called: ['handle', 'options', 'from', 'session', 'event', 'payload'],
   owners: ['service', 'count'],
+  pairing: ['handle', 'options', 'from', 'session', 'event', 'payload'],
+  unpaired: ['pair', 'code'],
   iceServers: ['servers'],
 } as const satisfies FieldsOf<GatewayFrame>;
 

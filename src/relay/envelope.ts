@@ -1,6 +1,6 @@
 // The envelope: what workers say to each other. A small binary form of its own, so that no client frame can be one.
 import { type CloseCode, type Code, codeOfClose, CODES } from '../protocol/codes.js';
-import type { ClientId, SessionId, WorkerId } from '../protocol/ids.js';
+import type { ClientId, PairId, SessionId, WorkerId } from '../protocol/ids.js';
 import { FieldReader, FieldWriter } from './fields.js';
 import {
   readServe,
@@ -67,6 +67,8 @@ export interface LetterEnvelope {
     | { kind: 'delivered'; by: ClientId; seq: number }
     /** Has the session handed over the message with this number from that session? */
     | { kind: 'asked'; from: ClientId; sender: SessionId; seq: number }
+    /** The session's pair is over. */
+    | { kind: 'unpaired'; pair: PairId; code: Code }
     /** The session's connection ends: for good where the code says `stop`. */
     | { kind: 'close'; code: CloseCode };
 }
@@ -200,6 +202,8 @@ export class EnvelopeEncoder {
         return writer.string(letter.by).string(String(letter.seq)).end(NOTHING);
       case 'asked':
         return writer.string(letter.from).string(letter.sender).string(String(letter.seq)).end(NOTHING);
+      case 'unpaired':
+        return writer.string(letter.pair).string(letter.code).end(NOTHING);
       case 'close':
         return writer.string(String(CODES[letter.code].close)).end(NOTHING);
       default:
@@ -321,6 +325,8 @@ function readLetter(reader: FieldReader): LetterEnvelope['letter'] | null {
         sender: reader.string() as SessionId,
         seq: Number(reader.string()),
       };
+    case 'unpaired':
+      return { kind, pair: reader.string() as PairId, code: reader.string() as Code };
     case 'close': {
       const code = codeOfClose(Number(reader.string()));
       return code === null ? null : { kind, code };

@@ -9,6 +9,7 @@ import { type ClientFrame, type HelloFrame, PROTOCOL_VERSION } from '../protocol
 import type { RoomName, SessionId, WorkerId } from '../protocol/ids.js';
 import type { Feed } from '../relay/feed.js';
 import type { Feeds } from '../relay/feeds.js';
+import type { Pairs } from '../relay/pairs.js';
 import type { Services } from '../relay/services.js';
 import type { Streams } from '../relay/streams.js';
 import type { Topics } from '../relay/topics.js';
@@ -39,6 +40,7 @@ export interface VisitOptions {
   feeds: Feeds;
   streams: Streams;
   services: Services;
+  pairs: Pairs;
   topics: Topics;
   verbs: Verbs;
   wheel: TimerWheel;
@@ -304,6 +306,7 @@ export class Visit implements ConnectionHandlers {
     this.options.streams.leave(session);
     if (!isNewest) return;
     this.options.services.leave(session);
+    this.options.pairs.leave(session, session.ended || number === 1000);
     metrics.sessions.set(registry.size);
     if (session.logs('debug')) session.log.debug({ code: number }, 'connection closed');
     // 1000 is the client's own word that the session is over; everything else may come back.

@@ -14,5 +14,9 @@ export function parseEntryId(text: string): EntryId | null {
   if (!ENTRY_ID.test(text)) return null;
   const colon = text.indexOf(':');
   const dash = text.indexOf('-', colon);
-  return { epoch: text.slice(0, colon), offset: Number(text.slice(colon + 1, dash)), tag: text.slice(dash + 1) };
+  return {
+    epoch: text.slice(0, colon),
+    offset: Number(text.slice(colon + 1, dash)),
+    tag: text.slice(dash + 1),
+  };
 }
