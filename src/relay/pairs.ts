@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { type Code, CODES } from '../protocol/codes.js';
 import { GatewayError } from '../protocol/errors.js';
 import type { EndPairFrame, HoldPairFrame, PairFrame } from '../protocol/frame.js';
-import { type Address, type EventName, type PairId, parseAddress, type SessionId } from '../protocol/ids.js';
+import { type Address, type PairId, parseAddress, type SessionId } from '../protocol/ids.js';
 import { encodeMessageBody, NO_OPTIONS } from '../protocol/msgpack-codec.js';
 import { maySend } from '../session/permissions.js';
 import type { Refusals } from '../session/refusals.js';
