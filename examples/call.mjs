@@ -1,4 +1,4 @@
-// A video call between two browser tabs: node examples/call.mjs, then open the address that it prints in two tabs.
+// A video call for up to six: node examples/call.mjs, then open the address that it prints in two to six tabs.
 import { createServer } from 'node:http';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -23,7 +23,7 @@ createServer((request, response) => {
     page.replace(/['"]%OPTIONS%['"]/, options).replaceAll('%SDK%', `${url.replace(/^ws/, 'http')}/client.js`),
   );
 }).listen(port, '127.0.0.1', () => {
-  console.log(`Open ${origin}/ in two tabs. Ctrl-C ends.`);
+  console.log(`Open ${origin}/ in two to six tabs. Ctrl-C ends.`);
 });
 process.on('SIGINT', () => process.exit(0));
 process.on('SIGTERM', () => process.exit(0));

@@ -1,4 +1,4 @@
-// Builds dist/: compiled sources, the files beside them (.lua), the pages of web/ and the browser bundle.
+// Builds dist/: compiled sources, the files beside them (.lua), the pages of web/ and the browser bundles.
 // With --if-needed it does nothing where dist is complete and newer than everything it is made of.
 import { spawnSync } from 'node:child_process';
 import {
@@ -27,6 +27,7 @@ const inputs = [
   'tsconfig.json',
   'scripts/build.mjs',
   'scripts/bundle-client.mjs',
+  'scripts/bundle-test-page.mjs',
   'scripts/slim-sources.mjs',
 ];
 
@@ -74,8 +75,10 @@ function build() {
   rmSync(dist, { recursive: true, force: true });
   renameSync(fresh, dist);
 
-  const bundle = join(root, 'scripts', 'bundle-client.mjs');
-  if (existsSync(bundle)) runNode(bundle);
+  for (const name of ['bundle-client.mjs', 'bundle-test-page.mjs']) {
+    const bundle = join(root, 'scripts', name);
+    if (existsSync(bundle)) runNode(bundle);
+  }
   writeFileSync(stamp, '');
 }
 

@@ -27,8 +27,10 @@ const LAZY = {
   'client/late.ts': ['CallDesk', 'Responder', 'Verbs', 'watchNetwork'],
   'client/rtc/rtc.ts': [
     'GatewaySignaling',
+    'Ladder',
     'LoopbackSignaling',
     'RTCSignalingPeer',
+    'openMesh',
     'peersOf',
     'simplePeerSignaling',
   ],

@@ -59,6 +59,8 @@ export interface Config {
   /** Null where it is off. */
   tcp: { port: number; tls: boolean; keysFile: string | null } | null;
   origins: OriginRules;
+  /** The connection test page is served. */
+  testPage: boolean;
   tokens: TokenSettings;
   sessions: {
     duplicateClient: 'allow' | 'replace' | 'reject';
@@ -152,6 +154,7 @@ export function parseConfig(env: Environment): Config {
     tls: readTls(read),
     tcp: readTcp(read),
     origins: readOrigins(read, development),
+    testPage: readTestPage(read, keys, development),
     tokens: {
       keys: keys ?? { kind: 'secret', secrets: [randomBytes(32).toString('base64url')] },
       audience: read.text('JWT_AUDIENCE'),
@@ -344,6 +347,19 @@ function readOrigins(read: SettingReader, development: boolean): OriginRules {
     }
   }
   return { allowed: new Set(origins.filter((origin) => origin !== '*')), any, loopback: development };
+}
+
+/** A page that could get no token, or not connect, is no page. */
+function readTestPage(read: SettingReader, keys: KeySettings | null, development: boolean): boolean {
+  const wish = read.text('TEST_PAGE') ?? (development ? 'on' : 'off');
+  if (wish !== 'on' && wish !== 'off')
+    read.wrong('TEST_PAGE', `is ${JSON.stringify(wish)}: one of on, off is wanted`);
+  if (wish !== 'on') return false;
+  if (keys !== null && keys.kind !== 'secret')
+    read.wrong('TEST_PAGE', 'is on, which needs JWT_SECRET: with a public key alone no tokens can be made');
+  if (!development && read.list('ORIGINS').length === 0)
+    read.wrong('TEST_PAGE', 'is on, but ORIGINS is empty: the page connects from the gateway’s own origin');
+  return true;
 }
 
 /** Exactly what browsers send: scheme, host, and the port where it is not the scheme's own. */

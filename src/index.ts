@@ -2,6 +2,11 @@
  * The server's door: start a gateway from a program of your own.
  * @module server
  */
+export { createGateway, type EmitOptions, type Gateway, type GatewayOptions } from './embedded-gateway.js';
+export type { GatewaySettings, SettingValue } from './embedded-settings.js';
+export type { PageCall, SendResult, Stored } from './relay/server-verbs.js';
+export type { Revocation, SessionPlace } from './session/store/store.js';
+export { GatewayError } from './protocol/errors.js';
 export { type Config, ConfigError, parseConfig } from './config.js';
 export { type Primary, startPrimary } from './master.js';
 export { StartError } from './start-error.js';

@@ -4,9 +4,11 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { NodeMetrics } from './admin/node-metrics.js';
 import { type AdminServer, startAdminServer } from './admin/server.js';
+import { TestSums } from './admin/test-summary.js';
 import { type Config, serializeConfig, WORKER_ENV } from './config.js';
 import { handOnFrom } from './handovers.js';
 import { createLog } from './log.js';
@@ -20,14 +22,18 @@ import { backoffMs, type Fate, nextFate } from './supervision.js';
 import { VERSION } from './version.js';
 import { DOUBT_MS, parseToPrimary, type ToWorker } from './worker/control.js';
 import { EXIT_CANNOT_LISTEN, EXIT_EVICTING_REDIS } from './worker/exit-codes.js';
-import type { ServerAnswer, ServerCall } from './worker/server-calls.js';
+import type { ServerAnswer, ServerCall } from './relay/server-call.js';
 
+/** What a worker runs: the command line, which sees that it is one. */
+const WORKER_ENTRY = fileURLToPath(new URL('./cli.js', import.meta.url));
 /** How long a worker may take from fork to listening, ms. */
 const START_TIMEOUT_MS = 20_000;
 /** How often the watchdog looks, ms. */
 const WATCH_INTERVAL_MS = 1000;
 /** Pause between two lines on the same lack, ms. */
 const UNDELIVERED_LOG_MS = 10_000;
+/** How often workers are told what connection test pages found, ms. */
+const TESTS_INTERVAL_MS = 1000;
 /** How long the admin port waits for a worker's answer, ms. */
 const QUESTION_TIMEOUT_MS = 2_000;
 
@@ -38,6 +44,23 @@ interface Forked {
   startedAt: number;
   heardAt: number;
 }
+
+/** How the primary lives in its process. */
+export interface Surroundings {
+  /** Take signals as a command does: SIGTERM drains and exits, SIGHUP rolls. */
+  signals: boolean;
+  /** Flags of Node for the workers. */
+  execArgv: readonly string[];
+  /** Told where the workers crash in a loop after the start. */
+  hopeless: (error: StartError) => void;
+}
+
+/** Of the command line: the process is the gateway's own. */
+const OWN_PROCESS: Surroundings = {
+  signals: true,
+  execArgv: process.execArgv,
+  hopeless: () => process.exit(1),
+};
 
 /** A gateway that runs on this machine. */
 export interface Primary {
@@ -51,14 +74,20 @@ export interface Primary {
   roll(): Promise<void>;
   /** Moves the clients away and ends all workers, as SIGTERM does. */
   drain(): Promise<void>;
+  /** Has a worker do what a server asks for; the workers take turns. */
+  call(calls: ServerCall[], extraMs?: number): Promise<ServerAnswer[]>;
+  /** Null where the store cannot be reached now. */
+  locate(client: ClientId): Promise<SessionPlace[] | null>;
+  /** Resolves with why not; null where it is done. */
+  revoke(revocation: Revocation): Promise<Code | null>;
 }
 
 /**
  * Starts the gateway on this machine; resolves when every worker listens.
  * @throws StartError where a port cannot be used, or the workers crash in a loop
  */
-export async function startPrimary(config: Config): Promise<Primary> {
-  const supervisor = new Supervisor(config);
+export async function startPrimary(config: Config, surroundings = OWN_PROCESS): Promise<Primary> {
+  const supervisor = new Supervisor(config, surroundings);
   await supervisor.start();
   return supervisor;
 }
@@ -73,6 +102,9 @@ class Supervisor implements Primary {
   private readonly forked = new Map<number, Forked>();
   private readonly questions = new Map<number, (answer: unknown) => void>();
   private readonly nodeMetrics = new NodeMetrics();
+  private readonly tests = new TestSums();
+  /** What they tell the workers is at most so old. */
+  private testsTimer: NodeJS.Timeout | null = null;
   private readonly store: { memory: MemoryStore; server: StoreServer } | null;
   private readonly timers = new Set<NodeJS.Timeout>();
   private admin: AdminServer | null = null;
@@ -91,9 +123,23 @@ class Supervisor implements Primary {
   /** One roll after the other, the first when the start is done. */
   private rolling: Promise<void> = Promise.resolve();
   /** Whoever waits for the start is told; later nobody waits, and only the exit code tells. */
-  private onHopeless: (error: StartError) => void = () => process.exit(1);
+  private onHopeless: (error: StartError) => void;
+  private readonly received = (worker: Worker, message: unknown): void => {
+    this.receive(worker, message);
+  };
+  private readonly exited = (worker: Worker, code: number | null, signal: string | null): void => {
+    this.buried(worker, code, signal);
+  };
+  /** Later than its exit: only now all that it said has been read. */
+  private readonly disconnected = ({ id }: Worker): void => {
+    this.nodeMetrics.end(id);
+  };
 
-  constructor(private readonly config: Config) {
+  constructor(
+    private readonly config: Config,
+    private readonly surroundings: Surroundings,
+  ) {
+    this.onHopeless = surroundings.hopeless;
     this.node = config.server.nodeName ?? randomBytes(4).toString('hex');
     this.log = createLog(config, { node: this.node });
     this.store = config.store.redisUrl === null ? this.createStore() : null;
@@ -115,7 +161,8 @@ class Supervisor implements Primary {
       locate: (client) => this.locate(client),
       revoke: (revocation) => this.revoke(revocation),
       workers: () => this.workers(),
-      call: (calls) => this.call(calls),
+      tests: () => this.tests.summary(),
+      call: (calls, extraMs) => this.call(calls, extraMs),
     });
     this.adminPort = this.admin?.port ?? null;
     this.directory = mkdtempSync(join(tmpdir(), 'signalbox-'));
@@ -125,25 +172,16 @@ class Supervisor implements Primary {
     cluster.setupPrimary({
       // Every connection that is handed over takes three small messages: as JSON some 70 µs less than with `advanced`.
       serialization: 'json',
-      execArgv: [...process.execArgv, ...memoryFlags(this.config)],
+      // Not the program that this may be part of, nor what that was started with.
+      exec: WORKER_ENTRY,
+      args: [],
+      execArgv: [...this.surroundings.execArgv, ...memoryFlags(this.config)],
     });
-    cluster.on('message', (worker, message) => {
-      this.receive(worker, message);
-    });
-    cluster.on('exit', (worker, code, signal) => {
-      this.buried(worker, code, signal);
-    });
-    // Later than its exit: only now all that it said has been read.
-    cluster.on('disconnect', ({ id }) => {
-      this.nodeMetrics.end(id);
-    });
+    cluster.on('message', this.received);
+    cluster.on('exit', this.exited);
+    cluster.on('disconnect', this.disconnected);
     // From the first fork on: a signal during the start must not leave workers behind.
-    process.on('SIGTERM', () => void this.drainAndExit());
-    process.on('SIGINT', () => void this.drainAndExit());
-    process.on('SIGHUP', () => {
-      this.readKeysAgain();
-      this.rolling = this.rolling.then(() => this.roll());
-    });
+    if (this.surroundings.signals) this.takeSignals();
     this.watchedAt = performance.now();
     await this.store?.server.listen(this.storePath);
     this.timers.add(
@@ -163,11 +201,20 @@ class Supervisor implements Primary {
     this.rolling = listening.catch(() => undefined);
     await listening;
     this.onReady = null;
-    this.onHopeless = () => process.exit(1);
+    this.onHopeless = this.surroundings.hopeless;
     this.log.info(
       { port: this.port, adminPort: this.adminPort, workers: server.workers },
       'signalbox is ready',
     );
+  }
+
+  private takeSignals(): void {
+    process.on('SIGTERM', () => void this.drainAndExit());
+    process.on('SIGINT', () => void this.drainAndExit());
+    process.on('SIGHUP', () => {
+      this.readKeysAgain();
+      this.rolling = this.rolling.then(() => this.roll());
+    });
   }
 
   private readKeysAgain(): void {
@@ -279,6 +326,7 @@ class Supervisor implements Primary {
         this.port = message.port;
         this.tellSiblings();
         this.tellDoubt(forked);
+        if (this.config.testPage) this.tell(forked, { type: 'tests', summary: this.tests.summary() });
         this.onReady?.();
         return;
       case 'alive':
@@ -289,6 +337,10 @@ class Supervisor implements Primary {
         return;
       case 'doubt':
         this.doubt(forked);
+        return;
+      case 'tested':
+        this.tests.add(message.report);
+        this.tellTests();
         return;
       case 'metrics':
         this.answer(message.id, null);
@@ -305,6 +357,15 @@ class Supervisor implements Primary {
       default:
         message satisfies never;
     }
+  }
+
+  /** Once for all that comes within a second. */
+  private tellTests(): void {
+    this.testsTimer ??= setTimeout(() => {
+      this.testsTimer = null;
+      const summary = this.tests.summary();
+      for (const forked of this.forked.values()) this.tell(forked, { type: 'tests', summary });
+    }, TESTS_INTERVAL_MS).unref();
   }
 
   /** Each worker sees for itself that its store is another than before, but not those that have begun since. */
@@ -431,6 +492,9 @@ class Supervisor implements Primary {
     this.store?.server.close();
     await this.store?.memory.close();
     rmSync(this.directory, { recursive: true, force: true });
+    cluster.off('message', this.received);
+    cluster.off('exit', this.exited);
+    cluster.off('disconnect', this.disconnected);
     this.log.info('drained');
   }
 
@@ -446,7 +510,7 @@ class Supervisor implements Primary {
     return this.nodeMetrics.exposition();
   }
 
-  private async locate(client: ClientId): Promise<SessionPlace[] | null> {
+  async locate(client: ClientId): Promise<SessionPlace[] | null> {
     const forked = [...this.forked.values()].find(({ state }) => state === 'ready');
     if (forked === undefined) return null;
     const answer = await this.ask(forked, (id) => ({ type: 'locate', id, client }));
@@ -454,18 +518,18 @@ class Supervisor implements Primary {
   }
 
   /** The workers take turns: each has the whole store behind it. */
-  private async call(calls: ServerCall[]): Promise<ServerAnswer[]> {
+  async call(calls: ServerCall[], extraMs = 0): Promise<ServerAnswer[]> {
     const ready = [...this.forked.values()].filter(({ state }) => state === 'ready');
     const forked = ready[this.lastQuestion % ready.length];
     const answers =
-      forked === undefined ? null : await this.ask(forked, (id) => ({ type: 'call', id, calls }));
+      forked === undefined ? null : await this.ask(forked, (id) => ({ type: 'call', id, calls }), extraMs);
     if (Array.isArray(answers)) return answers as ServerAnswer[];
     // Without a worker surely nothing has happened.
     const code = forked === undefined ? 'unavailable' : 'unknown_outcome';
     return calls.map(() => ({ status: 'refused', code, text: CODES[code].text }));
   }
 
-  private async revoke(revocation: Revocation): Promise<Code | null> {
+  async revoke(revocation: Revocation): Promise<Code | null> {
     const forked = [...this.forked.values()].find(({ state }) => state === 'ready');
     if (forked === undefined) return 'unavailable';
     const refusal = await this.ask(forked, (id) => ({ type: 'revoke', id, revocation }));
@@ -474,12 +538,12 @@ class Supervisor implements Primary {
     return isCode(refusal) ? refusal : 'unavailable';
   }
 
-  private ask(forked: Forked, question: (id: number) => ToWorker): Promise<unknown> {
+  private ask(forked: Forked, question: (id: number) => ToWorker, extraMs = 0): Promise<unknown> {
     const id = ++this.lastQuestion;
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
         this.answer(id, undefined);
-      }, QUESTION_TIMEOUT_MS);
+      }, QUESTION_TIMEOUT_MS + extraMs);
       this.questions.set(id, (answer) => {
         clearTimeout(timer);
         resolve(answer);

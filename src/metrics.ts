@@ -4,6 +4,7 @@ import type { ClientFrame } from './protocol/frame.js';
 import type { CallOutcome } from './relay/services.js';
 import type { RelayOutcome, RelayPath } from './relay/relay.js';
 import type { Outcome } from './session/session.js';
+import type { TestReport } from './protocol/test-report.js';
 import type { Channel } from './session/store/store.js';
 
 /**
@@ -107,12 +108,35 @@ export class Metrics {
     'Calls of services, by how they ended; `retried` each time that one went to another provider.',
     ['outcome'],
   );
+  readonly testReports = this.tally<string>(
+    'connection_test_requests_total',
+    'Reports of connection test pages, and what of theirs was refused.',
+    ['outcome'],
+  );
+  private readonly tests = this.tally<string>(
+    'connection_tests_total',
+    'Connections that test pages tried.',
+    ['way', 'browser', 'network', 'candidate', 'outcome'],
+  );
+  private readonly testPairs = this.tally<string>(
+    'connection_test_pairs_total',
+    'Pairs of browsers that test pages tried: whether they need a relay.',
+    ['browser', 'network', 'same_network', 'outcome'],
+  );
   readonly loopLag = new Histogram({
     name: 'signalbox_event_loop_lag_seconds',
     help: "How late the latest of a second's clock ticks of the worker came.",
     buckets: [0.005, 0.02, 0.1, 0.5, 1, 2],
     registers: [this.registry],
   });
+
+  /** Labels have few values each: they are checked where reports come in. */
+  countTest({ browser, network, measures, pairs }: TestReport): void {
+    for (const { way, candidate, ok } of measures)
+      this.tests.add(`${way} ${browser} ${network} ${candidate} ${ok ? 'ok' : 'failed'}`);
+    for (const { outcome, sameNetwork } of pairs)
+      this.testPairs.add(`${browser} ${network} ${String(sameNetwork)} ${outcome}`);
+  }
 
   /** @param count how many ends of streams are held now */
   countStreams(count: () => number): void {

@@ -39,6 +39,8 @@ export const SETTINGS = {
   INSECURE_ALLOW_ANY_ORIGIN: { default: '0', unit: '0 or 1', text: 'Must be `1` beside `ORIGINS=*`.' },
   TRUSTED_PROXIES: { default: null, unit: 'list', text: 'Addresses or networks of proxies whose `X-Forwarded-For` counts.' },
 
+  TEST_PAGE: { default: null, unit: 'on or off', text: '`on`: serves the connection test page at `/test`, whose visitors get tokens for it alone, TURN included ([more](connection-test.md)). Wants `JWT_SECRET`, and the gateway’s own origin in `ORIGINS`. Default: `on` in development mode, else `off`.' },
+
   // Processes
   WORKERS: { ...count(1, 1, 256, 'processes', ''), default: null, text: 'Worker processes. Default: one per core.' },
   SCHEDULING: { default: 'rr', unit: 'rr, none, reuseport', text: '`rr`: the primary hands connections out in turn, where there is more than one worker. `none`: whichever worker is first, which is uneven. `reuseport`: each worker opens the port and the kernel spreads connections evenly, for half the CPU per handshake (Linux, Node.js 22.12 or newer; ADR 0005).' },

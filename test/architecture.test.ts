@@ -11,7 +11,7 @@ type Sources = ReadonlyMap<string, string>;
 
 /** Inner first: a folder imports itself and what stands before it. */
 const ORDER = ['protocol', 'session', 'relay', 'transport', 'worker', 'outer'] as const;
-type Layer = (typeof ORDER)[number] | 'client' | 'ground';
+type Layer = (typeof ORDER)[number] | 'client' | 'ground' | 'page';
 
 /** Composition: what starts processes, and the package's door. */
 const OUTER = [
@@ -23,6 +23,8 @@ const OUTER = [
   'settings-markdown.ts',
   'misspelled-settings.ts',
   'index.ts',
+  'embedded-gateway.ts',
+  'embedded-settings.ts',
   'admin/',
 ];
 /**
@@ -40,7 +42,7 @@ const GROUND = [
   'metrics.ts',
   'version.ts',
 ];
-const PURE = ['protocol', 'client'];
+const PURE = ['protocol', 'client', 'test-page'];
 /** The SDK's files that may know Node: in the browser's bundle the first is another, and the second is not there. */
 const NODE_FILES = ['client/node-websocket.ts', 'client/tcp-socket.ts'];
 const ENVIRONMENT_READERS = ['config.ts'];
@@ -55,12 +57,16 @@ function layerOf(file: string): Layer | null {
   if (within(GROUND)) return 'ground';
   const [folder] = file.split('/');
   if (folder === 'client') return 'client';
+  if (folder === 'test-page') return 'page';
   return ORDER.find((layer) => layer === folder && layer !== 'outer') ?? null;
 }
 
 function mayImport(from: Layer, to: Layer): boolean {
   if (from === to) return true;
   if (from === 'client') return to === 'protocol';
+  // A page is a user of the SDK, and nobody's module.
+  if (from === 'page') return to === 'client' || to === 'protocol';
+  if (to === 'page') return false;
   if (from === 'ground') return to !== 'client' && to !== 'worker' && to !== 'outer';
   if (to === 'ground') return from !== 'protocol';
   if (to === 'client') return from === 'outer';
@@ -165,7 +171,7 @@ describe('src', () => {
     expect(cycles(sources)).toEqual([]);
   });
 
-  test('imports no Node built-in under protocol/ and client/', () => {
+  test('imports no Node built-in under protocol/, client/ and test-page/', () => {
     expect(builtinsInPureFolders(sources)).toEqual([]);
   });
 
@@ -190,6 +196,8 @@ describe('the reader of imports', () => {
         'transport/f.ts': "import '../protocol/a.js';\nimport { log } from '../log.js';",
         'worker/d.ts': "import { Client } from '../client/e.js';",
         'odd/g.ts': '',
+        'test-page/h.ts': "import { Client } from '../client/e.js';\nimport { f } from '../transport/f.js';",
+        'admin/i.ts': "import { h } from '../test-page/h.js';",
       }),
     );
     expect(edges).toEqual([
@@ -200,6 +208,8 @@ describe('the reader of imports', () => {
       'log.ts → worker/d.ts',
       'worker/d.ts → client/e.ts',
       'odd/g.ts has no place in the order',
+      'test-page/h.ts → transport/f.ts',
+      'admin/i.ts → test-page/h.ts',
     ]);
   });
 

@@ -279,6 +279,24 @@ describe('parseConfig', () => {
     expect([keyed.development, keyed.server.host, keyed.origins.loopback]).toEqual([false, '0.0.0.0', false]);
   });
 
+  test('serves the connection test page in development, else when asked, where it can get tokens and connect', () => {
+    const page = { ...KEYED, TEST_PAGE: 'on', ORIGINS: 'https://gw.example' };
+    expect(parseConfig({}).testPage).toBe(true);
+    expect(parseConfig({ TEST_PAGE: 'off' }).testPage).toBe(false);
+    expect(parseConfig(KEYED).testPage).toBe(false);
+    expect(parseConfig(page).testPage).toBe(true);
+    expect(mistakesOf({ ...page, ORIGINS: undefined })).toEqual([
+      expect.stringMatching('^TEST_PAGE .*ORIGINS'),
+    ]);
+    expect(mistakesOf({ ...page, TEST_PAGE: 'yes' })).toEqual([expect.stringMatching('^TEST_PAGE is "yes"')]);
+    const elsewhere = {
+      JWKS_URL: 'https://issuer.example/jwks',
+      TEST_PAGE: 'on',
+      ORIGINS: 'https://gw.example',
+    };
+    expect(mistakesOf(elsewhere)).toEqual([expect.stringMatching('^TEST_PAGE .*JWT_SECRET')]);
+  });
+
   test('lets every origin in only when that is said twice', () => {
     expect(mistakesOf({ ...KEYED, ORIGINS: '*' })).toEqual([expect.stringMatching('^ORIGINS is \\*')]);
     expect(parseConfig({ ...KEYED, ORIGINS: '*', INSECURE_ALLOW_ANY_ORIGIN: '1' }).origins.any).toBe(true);

@@ -8,7 +8,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test } from '@jest/globals';
 import { findPython } from '../scripts/test-tools.mjs';
+import type { Locator, Page } from 'playwright-core';
 import { launchChromium } from './browser/chromium.js';
+import { launchFirefox } from './browser/firefox.js';
 import { startGateway, tokenOf, until } from './gateway-process.js';
 import { freePort } from './redis-server.js';
 
@@ -105,28 +107,101 @@ test('send-file.mjs sends a file between two terminals, and nothing over a file 
   }
 });
 
-test('call.mjs connects the cameras of two tabs', async () => {
+test('call.mjs shows three people each other: muted, dark, sharing, gone and back', async () => {
   const env = { PORT: String(await freePort()), PAGE_PORT: String(await freePort()) };
   const example = run(process.execPath, ['examples/call.mjs'], env);
-  await until(() => example.output().includes('in two tabs'));
-  const browser = await launchChromium([
+  await until(() => example.output().includes('in two to six tabs'));
+  const chromium = await launchChromium([
     '--use-fake-device-for-media-stream',
     '--use-fake-ui-for-media-stream',
+    // Sharing begins with a dialogue, in which nobody clicks here.
+    '--auto-select-desktop-capture-source=Entire screen',
   ]);
+  const firefox = await launchFirefox();
   try {
-    const pages = await Promise.all([browser.newPage(), browser.newPage()]);
-    for (const page of pages) await page.goto(`http://127.0.0.1:${env.PAGE_PORT}/`);
-    for (const page of pages) {
-      await page.waitForFunction('document.getElementById("other").videoWidth > 0');
-      await page.getByText(/guest-\w+: connected/).waitFor();
+    const names = ['Ada', 'Grace'];
+    const pages = await Promise.all(
+      names.map(() => chromium.newPage({ viewport: { width: 1280, height: 800 } })),
+    );
+    const [ada, grace] = pages;
+    if (ada === undefined || grace === undefined) throw new Error('no pages');
+    const faults: string[] = [];
+    for (const [index, page] of pages.entries()) {
+      page.on('pageerror', (error) => faults.push(error.message));
+      await page.goto(`http://127.0.0.1:${env.PAGE_PORT}/`);
+      await page.getByLabel('Your name').fill(names[index] ?? '');
+      await page.getByRole('button', { name: 'Join' }).click();
     }
-    if (process.env.SCREENSHOTS !== undefined)
-      await pages[0].screenshot({ path: `${process.env.SCREENSHOTS}/call.png` });
+    const tile = (page: Page, name: string): Locator => page.locator('figure', { hasText: name });
+    const plays = (page: Page, name: string): Promise<unknown> =>
+      until(async () =>
+        tile(page, name).evaluate((figure) => {
+          const video = figure.querySelector('video');
+          return (
+            video !== null &&
+            video.videoWidth > 0 &&
+            video.currentTime > 0 &&
+            figure.dataset.state === 'connected'
+          );
+        }),
+      );
+    await Promise.all([plays(ada, 'Grace'), plays(grace, 'Ada')]);
+
+    const alan = await firefox.newPage();
+    await alan.goto(`http://127.0.0.1:${env.PAGE_PORT}/`);
+    await alan.evaluate(`(async () => {
+      while (document.getElementById('join').disabled) await new Promise((resolve) => setTimeout(resolve, 20));
+      document.getElementById('name').value = 'Alan';
+      document.getElementById('join').click();
+    })()`);
+    await Promise.all([plays(ada, 'Alan'), plays(grace, 'Alan')]);
+    await until(async () =>
+      Boolean(
+        await alan.evaluate(
+          `[...document.querySelectorAll('figure[data-state=connected] video')].filter(({ videoWidth, currentTime }) => videoWidth > 0 && currentTime > 0).length === 2`,
+        ),
+      ),
+    );
+    const picture = async (page: Page, name: string): Promise<void> => {
+      if (process.env.SCREENSHOTS !== undefined)
+        await page.screenshot({ path: `${process.env.SCREENSHOTS}/${name}.png` });
+    };
+    await picture(ada, 'call-wide');
+
+    await ada.getByRole('button', { name: 'Mute' }).click();
+    await tile(grace, 'Ada').getByLabel('muted').waitFor();
+    await ada.getByRole('button', { name: 'Camera off' }).click();
+    await grace.locator('figure.dark', { hasText: 'Ada' }).waitFor();
+    await ada.getByRole('button', { name: 'Camera off' }).click();
+    await grace.locator('figure:not(.dark)', { hasText: 'Ada' }).waitFor();
+    const camera = await tile(grace, 'Ada').evaluate(
+      (figure) => figure.querySelector('video')?.videoWidth ?? 0,
+    );
+    await ada.getByRole('button', { name: 'Share screen' }).click();
+    await grace.locator('figure.shares', { hasText: 'Ada' }).waitFor();
+    const width = (): Promise<number> =>
+      tile(grace, 'Ada').evaluate((figure) => figure.querySelector('video')?.videoWidth ?? 0);
+    await until(async () => (await width()) !== camera);
+    await picture(grace, 'call-sharing');
+    await ada.getByRole('button', { name: 'Share screen' }).click();
+    await grace.locator('figure:not(.shares)', { hasText: 'Ada' }).waitFor();
+
+    await grace.getByRole('button', { name: 'Leave' }).click();
+    await tile(ada, 'Grace').waitFor({ state: 'detached' });
+    await grace.setViewportSize({ width: 375, height: 740 });
+    await picture(grace, 'call-door');
+    await grace.getByRole('button', { name: 'Join' }).click();
+    await Promise.all([plays(ada, 'Grace'), plays(grace, 'Ada'), plays(grace, 'Alan')]);
+    // Who came back is told how the others are.
+    await tile(grace, 'Ada').getByLabel('muted').waitFor();
+    await picture(grace, 'call-narrow');
+    expect(faults).toEqual([]);
   } finally {
-    await browser.close();
+    await chromium.close();
+    await firefox.close();
   }
-  // Two pages with cameras, beside three other test files.
-}, 90_000);
+  // Three pages with cameras, beside three other test files.
+}, 120_000);
 
 test('the Python client passes the vectors of the protocol', async () => {
   const example = run(python(), ['examples/python/test_vectors.py', 'docs/protocol-vectors.json']);

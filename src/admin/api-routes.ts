@@ -1,14 +1,18 @@
 // The routes of `/api/v1`: what each takes, what it answers, and the frame or order that it becomes.
 import { type Static, type TSchema, Type } from '@sinclair/typebox';
 import { type Code, CODES } from '../protocol/codes.js';
-import { TYPES } from '../protocol/frame.js';
-import { isClientId, isSessionId, NAME, SESSION } from '../protocol/ids.js';
+import { isClientId, isRoomName, isSessionId, NAME, SESSION } from '../protocol/ids.js';
 import type { ClientId } from '../protocol/ids.js';
 import { PAGE_LIMIT, TARGETS_LIMIT } from '../protocol/limits.js';
+import { type TestSummary, turnShare } from '../protocol/test-report.js';
 import type { Revocation, SessionPlace } from '../session/store/store.js';
-import type { ServerAnswer, ServerCall, ServerCaller } from '../worker/server-calls.js';
+import { NO_DATA, type ServerSource, type ServerVerbs, type WirePayload } from '../relay/server-verbs.js';
 
 const inner = ({ source }: RegExp) => source.slice(1, -1);
+/** How long a client may take to answer a request of a server, ms: each holds a connection to the admin port. */
+export const API_REQUEST_LIMIT_MS = 60_000;
+/** The same where the caller does not say. */
+export const API_REQUEST_MS = 10_000;
 /** Longest `jti`, as tokens may have it. */
 const TOKEN_ID_LIMIT_CHARACTERS = 256;
 
@@ -23,7 +27,10 @@ const Volatile = Type.Optional(
     description: 'At most once, never stored; the answer is 202 and says nothing of receivers.',
   }),
 );
+const Except = Type.Optional(Type.Array(Name('A client that does not get it.'), { maxItems: TARGETS_LIMIT }));
+const Session = Type.Optional(Type.String({ pattern: SESSION.source, description: 'Only this one.' }));
 const closed = { additionalProperties: false } as const;
+const OPEN = { additionalProperties: true } as const;
 
 const Paging = {
   cursor: Type.Optional(Type.String({ maxLength: 512, description: '`cursor` of the page before.' })),
@@ -37,12 +44,12 @@ const Stored = Type.Object({
 });
 
 /** What the API is about. */
-export interface ApiSource {
-  /** One answer each, in the order of the calls; `unknown_outcome` where none came. */
-  call(calls: ServerCall[]): Promise<ServerAnswer[]>;
+export interface ApiSource extends ServerSource {
   /** Null where the store cannot be reached now. */
   locate(client: ClientId): Promise<SessionPlace[] | null>;
   workers(): { id: string; pid: number; state: string }[];
+  /** What connection test pages told this node. */
+  tests(): TestSummary;
   /** Resolves with why not; null where it is done. */
   revoke(revocation: Revocation): Promise<Code | null>;
   /** Longest life of a token, s. */
@@ -55,7 +62,7 @@ export interface ApiAnswer {
 }
 
 export interface ApiRequest<Body = unknown> {
-  caller: ServerCaller;
+  verbs: ServerVerbs;
   /** Of the path, decoded and checked. */
   params: Record<string, string>;
   body: Body;
@@ -99,19 +106,16 @@ const publish = route({
       room: Name('The room.'),
       event: Name('The event.'),
       data: Data,
-      except: Type.Optional(Type.Array(Name('A client that does not get it.'), { maxItems: TARGETS_LIMIT })),
+      except: Except,
       volatile: Volatile,
     },
     closed,
   ),
   output: Stored,
   idempotent: true,
-  async handle({ caller, source, body, idempotencyKey }) {
-    const { room, event, data, except, volatile: isVolatile = false } = body;
-    const { seq, options } = numbering(isVolatile, idempotencyKey);
-    const all = except === undefined ? options : { ...options, except };
-    const frame = [TYPES.publish, 1, seq, all, room, event, ...payload(data)];
-    return answerOf(await source.call([frameCall(caller, frame, idempotencyKey)]), isVolatile);
+  async handle({ verbs, body: { data, ...call }, idempotencyKey }) {
+    const stored = await verbs.publish({ ...call, payload: payload(data), idempotencyKey });
+    return { status: stored === null ? 202 : 200, body: stored };
   },
 });
 
@@ -143,16 +147,10 @@ const send = route({
     refused: Type.Array(Type.Object({ to: Type.String(), code: Type.String() })),
   }),
   idempotent: true,
-  async handle({ caller, source, body, idempotencyKey }) {
-    const { event, data, ttlMs, offline, volatile: isVolatile = false } = body;
-    const targets = typeof body.to === 'string' ? [body.to] : body.to;
-    const { seq, options } = numbering(isVolatile, idempotencyKey);
-    // Each target is a channel of its own, and answers for itself.
-    const calls = targets.map((to) => {
-      const frame = [TYPES.send, 1, seq, { ...options, ttlMs, offline }, to, event, ...payload(data)];
-      return frameCall(caller, frame, idempotencyKey);
-    });
-    return sendAnswer(targets, await source.call(calls), isVolatile);
+  async handle({ verbs, body: { to, data, ...call }, idempotencyKey }) {
+    const targets = typeof to === 'string' ? [to] : to;
+    const sent = await verbs.send({ ...call, to: targets, payload: payload(data), idempotencyKey });
+    return { status: call.volatile === true ? 202 : 200, body: sent };
   },
 });
 
@@ -161,11 +159,40 @@ const broadcast = route({
   path: '/api/v1/broadcast',
   summary: 'Sends a volatile message to every session that the key may send to.',
   permission: 'send',
-  input: Type.Object({ event: Name('The event.'), data: Data }, closed),
+  input: Type.Object({ event: Name('The event.'), data: Data, except: Except }, closed),
   output: Type.Null(),
   idempotent: false,
-  handle: async ({ caller, source, body: { event, data } }) =>
-    answerOf(await source.call([frameCall(caller, [TYPES.broadcast, 1, {}, event, ...payload(data)])]), true),
+  async handle({ verbs, body: { event, data, except } }) {
+    await verbs.broadcast(event, payload(data), except);
+    return { status: 202, body: null };
+  },
+});
+
+const request = route({
+  method: 'POST',
+  path: '/api/v1/request',
+  summary: 'Asks one session of a client, and waits for its answer.',
+  permission: 'send',
+  input: Type.Object(
+    {
+      to: Address,
+      event: Name('The event.'),
+      data: Data,
+      timeoutMs: Type.Optional(
+        Type.Integer({ minimum: 1, maximum: API_REQUEST_LIMIT_MS, default: API_REQUEST_MS }),
+      ),
+    },
+    closed,
+  ),
+  output: Type.Object({
+    codec: Type.String({ description: '`json`; another codec of the payload where JSON cannot carry it.' }),
+    data: Type.Unknown({ description: 'The answer; of another codec its bytes, in base64.' }),
+  }),
+  idempotent: false,
+  async handle({ verbs, body: { to, event, data, timeoutMs = API_REQUEST_MS } }) {
+    const [codec, answer] = await verbs.request(to, event, payload(data), timeoutMs);
+    return { status: 200, body: { codec, data: answer } };
+  },
 });
 
 const members = route({
@@ -180,8 +207,10 @@ const members = route({
     count: Type.Integer(),
   }),
   idempotent: false,
-  handle: async ({ caller, source, params: { room }, body: { cursor = null, limit = 100 } }) =>
-    answerOf(await source.call([frameCall(caller, [TYPES.members, 1, room, cursor, limit])])),
+  handle: async ({ verbs, params: { room = '' }, body }) => ({
+    status: 200,
+    body: await verbs.members(room, body),
+  }),
 });
 
 const clients = route({
@@ -192,8 +221,7 @@ const clients = route({
   input: Type.Object({ prefix: Type.Optional(Type.String({ maxLength: 128 })), ...Paging }, closed),
   output: Type.Object({ clients: Type.Array(Type.String()), cursor: NextCursor }),
   idempotent: false,
-  handle: async ({ caller, source, body: { prefix = '', cursor = null, limit = 100 } }) =>
-    answerOf(await source.call([frameCall(caller, [TYPES.clients, 1, prefix, cursor, limit])])),
+  handle: async ({ verbs, body }) => ({ status: 200, body: await verbs.clients(body) }),
 });
 
 const disconnect = route({
@@ -204,7 +232,7 @@ const disconnect = route({
   permission: 'admin',
   input: Type.Object(
     {
-      session: Type.Optional(Type.String({ pattern: SESSION.source })),
+      session: Session,
       comeBack: Type.Optional(
         Type.Boolean({
           description: 'End the connections only: the SDK comes back with its session (1012).',
@@ -215,12 +243,40 @@ const disconnect = route({
   ),
   output: Type.Object({ sessions: Type.Integer() }),
   idempotent: false,
-  async handle({ caller, source, params: { client }, body: { session, comeBack = false } }) {
+  async handle({ verbs, params: { client }, body: { session, comeBack = false } }) {
     const one = isSessionId(session) ? session : null;
     if (!isClientId(client)) return refused('bad_parameter');
-    return answerOf(
-      await source.call([{ ...caller, kind: 'disconnect', target: client, session: one, comeBack }]),
-    );
+    return { status: 200, body: await verbs.disconnect(client, { session: one, comeBack }) };
+  },
+});
+
+const join = route({
+  method: 'POST',
+  path: '/api/v1/clients/{client}/join',
+  summary: 'Has the connected sessions of a client, or one of them, join a room that their tokens permit.',
+  permission: 'admin',
+  input: Type.Object({ room: Name('The room.'), session: Session }, closed),
+  output: Type.Object({ sessions: Type.Integer({ description: 'How many of them are in the room now.' }) }),
+  idempotent: false,
+  async handle({ verbs, params: { client }, body: { room, session } }) {
+    const one = isSessionId(session) ? session : null;
+    if (!isClientId(client) || !isRoomName(room)) return refused('bad_parameter');
+    return { status: 200, body: await verbs.join(client, room, one) };
+  },
+});
+
+const leave = route({
+  method: 'POST',
+  path: '/api/v1/clients/{client}/leave',
+  summary: 'Has the sessions of a client, or one of them, leave a room; without `room` all their rooms.',
+  permission: 'admin',
+  input: Type.Object({ room: Type.Optional(Name('The room.')), session: Session }, closed),
+  output: Type.Object({ sessions: Type.Integer({ description: 'How many of them are not in it now.' }) }),
+  idempotent: false,
+  async handle({ verbs, params: { client }, body: { room = null, session } }) {
+    const one = isSessionId(session) ? session : null;
+    if (!isClientId(client) || !(room === null || isRoomName(room))) return refused('bad_parameter');
+    return { status: 200, body: await verbs.leave(client, room, one) };
   },
 });
 
@@ -313,57 +369,51 @@ const workers = route({
   handle: ({ source }) => Promise.resolve({ status: 200, body: { workers: source.workers() } }),
 });
 
+const connectionTests = route({
+  method: 'GET',
+  path: '/api/v1/connection-tests',
+  summary: 'What connection test pages told this node, by browser, network and candidate.',
+  permission: 'admin',
+  input: Type.Object({}, closed),
+  output: Type.Object({
+    sinceMs: Type.Integer(),
+    reports: Type.Integer(),
+    turnShare: Type.Union([Type.Number(), Type.Null()], {
+      description: 'Of the pairs in different networks that reached each other, the share that needed TURN.',
+    }),
+    groups: Type.Array(Type.Object({ by: Type.String(), value: Type.String() }, OPEN)),
+  }),
+  idempotent: false,
+  handle: ({ source }) => {
+    const summary = source.tests();
+    const all = summary.groups.find(({ by }) => by === 'all');
+    const share = all === undefined ? null : turnShare(all.pairs);
+    return Promise.resolve({ status: 200, body: { ...summary, turnShare: share } });
+  },
+});
+
 export const API_ROUTES: readonly ApiRoute[] = [
   publish,
   send,
   broadcast,
+  request,
   members,
   clients,
   locate,
   disconnect,
+  join,
+  leave,
   revocations,
   workers,
+  connectionTests,
 ];
 
-function frameCall(caller: ServerCaller, frame: unknown[], idempotencyKey: string | null = null): ServerCall {
-  return { ...caller, kind: 'frame', frame: JSON.stringify(frame), idempotencyKey };
-}
-
-/** With a key the message is the first and only one of a sender that the key stands for. */
-function numbering(isVolatile: boolean, key: string | null): { seq: number | null; options: object } {
-  if (isVolatile) return { seq: 0, options: {} };
-  return key === null ? { seq: null, options: {} } : { seq: 1, options: { first: 1 } };
-}
-
-function payload(data: unknown): [string, unknown] {
-  return data === undefined ? ['none', null] : ['json', data];
-}
-
-/** The answer of the only call. */
-function answerOf([answer]: ServerAnswer[], isVolatile = false): ApiAnswer {
-  if (answer?.status === 'ok') return { status: isVolatile ? 202 : 200, body: answer.result };
-  return answer === undefined ? refused('unknown_outcome') : refused(answer.code, answer.text);
+function payload(data: unknown): WirePayload {
+  return data === undefined ? NO_DATA : ['json', data];
 }
 
 export function refused(code: Code, message: string = CODES[code].text): ApiAnswer {
   return { status: STATUS[code] ?? 500, body: { code, message } };
-}
-
-function sendAnswer(targets: string[], answers: ServerAnswer[], isVolatile: boolean): ApiAnswer {
-  const accepted: { to: string; id: unknown }[] = [];
-  const refused: { to: string; code: string }[] = [];
-  for (const [at, to] of targets.entries()) {
-    const answer = answers[at];
-    if (answer?.status === 'ok') {
-      const id: unknown = isVolatile ? null : Reflect.get(Object(answer.result), 'id');
-      accepted.push({ to, id: id ?? null });
-    } else {
-      refused.push({ to, code: answer?.code ?? 'unknown_outcome' });
-    }
-  }
-  // Nobody got it: the reason of the first says why.
-  if (accepted.length === 0) return answerOf(answers);
-  return { status: isVolatile ? 202 : 200, body: { accepted, refused } };
 }
 
 /** HTTP's word for our codes. */
@@ -379,6 +429,9 @@ const STATUS: Partial<Record<Code, number>> = {
   rate_limited: 429,
   internal_error: 500,
   overloaded: 503,
+  no_handler: 502,
+  rejected: 502,
   unavailable: 503,
+  timeout: 504,
   unknown_outcome: 504,
 };

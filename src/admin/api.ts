@@ -7,10 +7,12 @@ import type { TSchema } from '@sinclair/typebox';
 import type Router from 'find-my-way';
 import type { Config } from '../config.js';
 import { type ClientId, isName } from '../protocol/ids.js';
+import { GatewayError } from '../protocol/errors.js';
+import { ServerVerbs } from '../relay/server-verbs.js';
 import { parsePermissions } from '../session/permissions.js';
 import { parseKeys } from '../session/pre-shared-keys.js';
 import { BucketMap } from '../session/rate-limit.js';
-import type { ServerCaller } from '../worker/server-calls.js';
+import type { ServerCaller } from '../relay/server-call.js';
 import { API_ROUTES, type ApiAnswer, type ApiRoute, type ApiSource, refused } from './api-routes.js';
 import { describeApi } from './openapi.js';
 import { reply } from './reply.js';
@@ -127,7 +129,13 @@ export class Api {
       return refused('bad_parameter', `${where}: ${error?.message ?? 'is no JSON'}`);
     }
     const key = route.idempotent ? idempotencyKey : null;
-    return route.handle({ caller, params: names, body, idempotencyKey: key, source: this.source });
+    const verbs = new ServerVerbs(this.source, caller);
+    try {
+      return await route.handle({ verbs, params: names, body, idempotencyKey: key, source: this.source });
+    } catch (error) {
+      if (error instanceof GatewayError) return refused(error.code, error.message);
+      throw error;
+    }
   }
 
   /** Compares digests with all keys, so that neither time nor length tells anything about one. */

@@ -17,9 +17,10 @@ const STATUSES: Record<string, string> = {
   404: 'No such target, or no permission to reach it.',
   413: 'The body is too large.',
   429: 'Too many calls; see Retry-After.',
+  502: 'The client that was asked has no handler for the event, or its handler failed.',
   503: 'The store cannot be reached now; see Retry-After.',
   507: 'The list of revocations is full.',
-  504: 'No answer in time: it may have happened or not. With an idempotency key it can be repeated.',
+  504: 'No answer in time: it may have happened or not. A message with an idempotency key can be repeated.',
 };
 
 export function describeApi(routes: readonly ApiRoute[]): object {
@@ -69,7 +70,7 @@ function operation({ method, path, summary, permission, input, output, idempoten
       { description, content: { 'application/json': { schema: REFUSAL } } },
     ]),
   );
-  const takesVolatile = permission !== 'admin' && method === 'POST';
+  const takesVolatile = permission !== 'admin' && method === 'POST' && path !== '/api/v1/request';
   return {
     summary,
     description: `Needs \`${permission}\` in the \`perm\` of the key.`,

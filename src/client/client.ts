@@ -37,7 +37,7 @@ import type { BroadcastStream } from './streams/broadcast.js';
 import type {
   OnStreamOptions,
   OpenBroadcastOptions,
-  OpenStreamOptions,
+  OpenOneOptions,
   StreamHandler,
 } from './streams/streams.js';
 
@@ -80,6 +80,7 @@ export class Client<Events extends object = DefaultEvents> {
   readonly #rtc = new Lazy(() => import('./rtc/rtc.js'));
   readonly #port: RoomPort = {
     dialogues: (run) => this.#dialogues(run),
+    mesh: async (...mesh) => (await this.#rtc.load()).openMesh(this, ...mesh),
     rooms: this.#rooms,
     call: (...call) => this.#calls.run(...call),
     tryWrite: (frame) => this.#tryWrite(frame),
@@ -308,7 +309,7 @@ export class Client<Events extends object = DefaultEvents> {
    * Rejects with `no_handler`, `timeout`, `not_found` (no such target, or none that this client may reach), `limit`, `unavailable`,
    * `aborted`, `closed`, or a code of the other side.
    */
-  openStream(to: string, name: string, options?: OpenStreamOptions): Promise<Stream> {
+  openStream(to: string, name: string, options?: OpenOneOptions): Promise<Stream> {
     return this.#dialogues(({ streams }) => streams.openTo(to, name, options));
   }
 
@@ -384,6 +385,7 @@ export class Client<Events extends object = DefaultEvents> {
         this.#port,
         this.#late,
         this.#intake,
+        this.#rtc,
       )),
     );
   }

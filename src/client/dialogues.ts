@@ -4,7 +4,7 @@ import type { ClientSideCodec, GatewayFrame } from '../protocol/frame.js';
 import { jsonClientCodec } from '../protocol/json-codec.js';
 import { msgpackClientCodec } from '../protocol/msgpack-codec.js';
 import type { Caller } from './caller.js';
-import type { DialogueClient, DialogueLink } from './dialogue-port.js';
+import type { DialogueClient, DialogueLink, DialoguePort } from './dialogue-port.js';
 import type { Environment } from './environment.js';
 import type { Intake } from './intake.js';
 import type { LateCode } from './late-code.js';
@@ -13,6 +13,7 @@ import type { State, StateInfo } from './state.js';
 import type { PairClient } from './services/pair.js';
 import { Pairs } from './services/pairs.js';
 import { Services, type ServicesPort } from './services/services.js';
+import { type PathClient, PathFinder, type RtcCode } from './streams/path-finder.js';
 import { Streams } from './streams/streams.js';
 
 /** These know the frames of dialogues: those of a page's first file do not. */
@@ -28,26 +29,29 @@ export class Dialogues {
   #session: string | null;
 
   constructor(
-    client: DialogueClient & PairClient,
+    client: DialogueClient & PairClient & PathClient,
     link: DialogueLink,
     { codec, exposeErrors }: Pick<Settings, 'codec' | 'exposeErrors'>,
     clock: Environment,
     caller: Caller,
     late: LateCode,
     intake: Pick<Intake, 'decode'>,
+    rtc: RtcCode,
   ) {
     const tell = (error: unknown): void => caller.report(error);
     this.#codec = CODECS[codec];
     this.#tell = tell;
     this.#session = client.sessionId;
-    this.streams = new Streams({
+    const port: DialoguePort = {
       link: () => link.welcome,
       isOpen: () => link.open,
       isCongested: () => link.congested,
       clock,
       put: (frame) => link.put(this.#codec.encodeClient(frame)),
       tell,
-    });
+    };
+    this.streams = new Streams(port, (stream, configuration) => void paths.climb(stream, configuration));
+    const paths = new PathFinder(client, this.streams, clock, rtc);
     const decode: ServicesPort['decode'] = (...frame) => intake.decode(...frame);
     const room = (name: string): ReturnType<ServicesPort['room']> => client.room(name);
     this.services = new Services({ room, caller, late, decode, exposeErrors, clock });

@@ -33,7 +33,6 @@ export interface IntakePort {
 /** A room as far as messages come from it. */
 export interface ReadRoom {
   readonly name: RoomName;
-  readonly joined: boolean;
   readonly reader: Reader;
   receivePresence(change: { joined: string[]; left: string[]; count: number }): void;
   receive(...message: MessageEvents[string]): boolean;
@@ -73,7 +72,8 @@ export class Intake {
       if (cursor !== undefined && this.#hasCursors) cursors.push([name, cursor]);
     };
     add(null, this.#inbox);
-    for (const { name, joined, reader } of this.#port.rooms.values()) if (joined) add(name, reader);
+    // Also of rooms that a server has brought the session into: where it has a place, it was told of it.
+    for (const { name, reader } of this.#port.rooms.values()) add(name, reader);
     return cursors;
   }
 

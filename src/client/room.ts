@@ -11,10 +11,12 @@ import type { BroadcastStream } from './streams/broadcast.js';
 import type { OpenBroadcastOptions } from './streams/streams.js';
 import { Reader } from './reader.js';
 import type { Accepted, MembersPage } from './results.js';
+import type { Mesh, MeshOptions, MeshRoom } from './rtc/mesh.js';
 
 /** What a room has of its client. */
 export interface RoomPort extends Caller {
   dialogues<Result>(run: (dialogues: Dialogues) => Promise<Result>): Promise<Result>;
+  mesh(room: MeshRoom, options: MeshOptions | undefined): Promise<Mesh>;
   /** Rooms that are joined or listened to, or were never left, by name. */
   readonly rooms: Map<string, RoomEvents>;
 }
@@ -82,6 +84,14 @@ export class Room<Events extends object = Record<string, unknown>> implements Ro
    */
   openStream(name: string, options?: OpenBroadcastOptions): Promise<BroadcastStream> {
     return this.#port.dialogues(({ streams }) => streams.openToAll(this.name, name, options));
+  }
+
+  /**
+   * A peer to every other client that has a mesh of this room: joins it, calls those who are there, and takes the calls of those who come.
+   * Rejects as `join`, and with `limit` where the room has more members than `limitMembers`. @throws TypeError where there is one already
+   */
+  mesh(options?: MeshOptions): Promise<Mesh> {
+    return this.#port.mesh(this, options);
   }
 
   /** Calls `handler` for each message of `event`, or of every event for `*`. Returns a function that removes it. */

@@ -5,7 +5,7 @@ import { compilePatterns, matches, type Patterns } from '../session/permissions.
 import { PreparedFrame } from '../session/prepared-frame.js';
 import type { SessionRegistry } from '../session/registry.js';
 import type { Outcome, Session } from '../session/session.js';
-import type { RequestEnvelope } from './envelope.js';
+import type { BroadcastEnvelope, RequestEnvelope } from './envelope.js';
 
 export class Delivery {
   constructor(
@@ -27,11 +27,12 @@ export class Delivery {
   }
 
   /** @returns to how many sessions */
-  toMatching(patterns: readonly string[], except: SessionId, body: Uint8Array): number {
+  toMatching({ patterns, except, skip, body }: Omit<BroadcastEnvelope, 'kind' | 'origin'>): number {
+    const skipped = new Set(skip);
     const frame = PreparedFrame.of('message', null, body, this.msgpack);
     let receivers = 0;
     for (const session of this.matching(compilePatterns(patterns))) {
-      if (session.ref.session === except) continue;
+      if (session.ref.session === except || skipped.has(session.ref.client)) continue;
       this.count(session.deliver(frame, true), 1);
       receivers++;
     }

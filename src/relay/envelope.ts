@@ -1,6 +1,6 @@
 // The envelope: what workers say to each other. A small binary form of its own, so that no client frame can be one.
 import { type CloseCode, type Code, codeOfClose, CODES } from '../protocol/codes.js';
-import type { ClientId, PairId, SessionId, WorkerId } from '../protocol/ids.js';
+import type { ClientId, PairId, RoomName, SessionId, WorkerId } from '../protocol/ids.js';
 import { FieldReader, FieldWriter } from './fields.js';
 import {
   readServe,
@@ -53,6 +53,8 @@ export interface BroadcastEnvelope {
   patterns: string[];
   /** The sender's own session does not get it. */
   except: SessionId;
+  /** Nor do these clients. */
+  skip: ClientId[];
   body: Uint8Array;
 }
 /** A small frame for one session. */
@@ -70,7 +72,9 @@ export interface LetterEnvelope {
     /** The session's pair is over. */
     | { kind: 'unpaired'; pair: PairId; code: Code }
     /** The session's connection ends: for good where the code says `stop`. */
-    | { kind: 'close'; code: CloseCode };
+    | { kind: 'close'; code: CloseCode }
+    /** On behalf of a server the session joins or leaves a room, or leaves all (null); `handle` is whom to tell. */
+    | { kind: 'move'; handle: string; room: RoomName | null; joins: boolean };
 }
 /** An HTTP request of a connection that the destination holds. */
 export interface ErrandEnvelope {
@@ -155,11 +159,14 @@ export class EnvelopeEncoder {
           .string(envelope.text)
           .end(envelope.body);
       case 'broadcast':
-        return writer
-          .string(envelope.origin)
-          .list(envelope.patterns)
-          .string(envelope.except)
-          .end(envelope.body);
+        return (
+          writer
+            .string(envelope.origin)
+            .list(envelope.patterns)
+            // In one field, which a worker of the build before reads as a session that nobody has.
+            .string([envelope.except, ...envelope.skip].join(' '))
+            .end(envelope.body)
+        );
       case 'letter':
         return this.letter(writer, envelope);
       case 'errand':
@@ -206,6 +213,12 @@ export class EnvelopeEncoder {
         return writer.string(letter.pair).string(letter.code).end(NOTHING);
       case 'close':
         return writer.string(String(CODES[letter.code].close)).end(NOTHING);
+      case 'move':
+        return writer
+          .string(letter.handle)
+          .string(letter.room ?? '')
+          .string(letter.joins ? '1' : '')
+          .end(NOTHING);
       default:
         return letter satisfies never;
     }
@@ -249,14 +262,19 @@ export function decodeEnvelope(bytes: Buffer): Envelope | null {
           text: reader.string(),
           body: reader.rest(),
         };
-      case KINDS.broadcast:
+      case KINDS.broadcast: {
+        const origin = reader.string() as WorkerId;
+        const patterns = reader.list();
+        const [except = '', ...skip] = reader.string().split(' ');
         return {
           kind: 'broadcast',
-          origin: reader.string() as WorkerId,
-          patterns: reader.list(),
-          except: reader.string() as SessionId,
+          origin,
+          patterns,
+          except: except as SessionId,
+          skip: skip as ClientId[],
           body: reader.rest(),
         };
+      }
       case KINDS.letter: {
         const to = {
           origin: reader.string() as WorkerId,
@@ -330,6 +348,10 @@ function readLetter(reader: FieldReader): LetterEnvelope['letter'] | null {
     case 'close': {
       const code = codeOfClose(Number(reader.string()));
       return code === null ? null : { kind, code };
+    }
+    case 'move': {
+      const [handle, room, joins] = [reader.string(), reader.string(), reader.string() !== ''];
+      return { kind, handle, room: room === '' ? null : (room as RoomName), joins };
     }
     default:
       return null;

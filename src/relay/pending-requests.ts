@@ -12,6 +12,8 @@ export interface Asked {
   settled?: (isAnswered: boolean) => void;
   asker: Pick<SessionRef, 'client' | 'session'>;
   ref: number;
+  /** Takes the answer of a server's request, which waits in this worker; a session's goes to where it is then. */
+  take?: (answer: Answer) => void;
 }
 /** `byGateway`: nobody answered, the gateway refuses. */
 export type Answer = { payload: Payload } | { code: Code; text: string; byGateway: boolean };

@@ -16,9 +16,10 @@ import {
   type Address,
   type ClientId,
   type PairId,
+  parseAddress,
+  type RoomName,
   type SessionId,
   type WorkerId,
-  parseAddress,
 } from '../protocol/ids.js';
 import {
   encodeMessageBody,
@@ -36,6 +37,7 @@ import type { TimerWheel } from '../session/wheel.js';
 import type { Delivery } from './delivery.js';
 import type { Envelope, ErrandDoneEnvelope, ErrandEnvelope } from './envelope.js';
 import type { Relay } from './relay.js';
+import { type MoveSession, Moves } from './moves.js';
 import { type Answer, type Asked, PendingRequests } from './pending-requests.js';
 import { type Letter, Postman } from './postman.js';
 import type { ServedEnvelope, ServeEnvelope } from './service-envelope.js';
@@ -60,6 +62,8 @@ export interface RouterOptions {
   requestsPendingLimitBytes: number;
   /** Counts volatile messages that could not be handed over, by reason. */
   countDropped: (reason: 'unreachable' | 'away') => void;
+  /** Has a session of this worker join or leave; resolves with why not, null where it is done. */
+  move: MoveSession;
 }
 
 /** Messages of one session whose delivery it may wait to hear of at once, about 100 bytes each; the oldest go first. */
@@ -70,10 +74,17 @@ type Routed = 'sent' | 'absent';
 export class Router {
   private readonly pending: PendingRequests;
   private readonly postman: Postman;
+  /** Of sessions into rooms and out of them, on behalf of servers. */
+  private readonly moves: Moves;
 
   constructor(private readonly options: RouterOptions) {
     const { worker, registry, relay, routes, wheel, countDropped, waiting } = options;
-    this.postman = new Postman({ worker, registry, relay, routes, wheel, countDropped, receive: readLetter });
+    this.moves = new Moves({ worker, relay, wheel, move: options.move });
+    const receive = (session: Session, letter: Letter): void => {
+      if (letter.kind === 'move') this.moves.make(session, letter);
+      else readLetter(session, letter);
+    };
+    this.postman = new Postman({ worker, registry, relay, routes, wheel, countDropped, receive });
     const answer = (...answered: Parameters<Router['answer']>): void => {
       this.answer(...answered);
     };
@@ -81,7 +92,11 @@ export class Router {
   }
 
   /** Takes an answer to the session that asked, wherever its connection is now. */
-  answer({ asker, ref }: Asked, answer: Answer): void {
+  answer({ asker, ref, take }: Asked, answer: Answer): void {
+    if (take !== undefined) {
+      take(answer);
+      return;
+    }
     const here = this.options.registry.get(asker.session);
     if ('payload' in answer) {
       const letter: Letter = { kind: 'response', ref, code: '', text: '', ...answer.payload };
@@ -142,10 +157,11 @@ export class Router {
       origin: this.options.worker,
       patterns: sendPatterns(session.identity.permissions),
       except: session.ref.session,
+      skip: frame.options.except ?? [],
       body: encodeMessageBody(bodyOf(session, frame)),
     };
     const { delivery, fanOut, relay } = this.options;
-    const receivers = delivery.toMatching(envelope.patterns, envelope.except, envelope.body);
+    const receivers = delivery.toMatching(envelope);
     // Connections are spread evenly over the workers of a node.
     fanOut.charge(session, receivers * relay.width, envelope.body.length);
     if (relay.sendToAll(envelope)) session.ok(frame.ref, null);
@@ -182,7 +198,8 @@ export class Router {
       );
   }
 
-  request(session: Session, frame: RequestFrame): void {
+  /** @param take of a server's request: its answer comes back here, and to no connection */
+  request(session: Session, frame: RequestFrame, take?: (answer: Answer) => void): void {
     const address = parseAddress(frame.to);
     if (address === null || !maySend(session.identity.permissions, address.client)) {
       this.options.refusals.tell(session, frame.ref, 'not_found');
@@ -195,7 +212,7 @@ export class Router {
       this.options.refusals.tell(session, frame.ref, 'limit', text);
       return;
     }
-    const asked = { asker: session.ref, ref: frame.ref };
+    const asked = { asker: session.ref, ref: frame.ref, ...(take === undefined ? {} : { take }) };
     const handle = this.pending.open(asked, frame.timeoutMs, { address, body });
     this.dispatchRequest(handle, address, body);
   }
@@ -264,6 +281,13 @@ export class Router {
     this.postman.send(client, session, { kind: 'close', code }, false);
   }
 
+  /** Has a session join or leave a room, or leave all, wherever it is; resolves with why not, null where it is done. */
+  move({ client, session }: SessionPlace, room: RoomName | null, joins: boolean): Promise<Code | null> {
+    return this.moves.ask(session, (handle) => {
+      this.postman.send(client, session, { kind: 'move', handle, room, joins }, false);
+    });
+  }
+
   receive(
     envelope: Exclude<Envelope, ErrandEnvelope | ErrandDoneEnvelope | ServeEnvelope | ServedEnvelope>,
   ): void {
@@ -285,13 +309,13 @@ export class Router {
         else if (envelope.handle !== '') this.retryRequest(envelope.handle);
         return;
       case 'response':
-        this.pending.settle(envelope);
+        if (!this.moves.settle(envelope)) this.pending.settle(envelope);
         return;
       case 'letter':
         this.postman.deliver(envelope);
         return;
       case 'broadcast':
-        this.options.delivery.toMatching(envelope.patterns, envelope.except, envelope.body);
+        this.options.delivery.toMatching(envelope);
         return;
       case 'stream':
         this.options.streams.receive(envelope);
@@ -476,7 +500,7 @@ function awaitDelivery(session: Session, client: ClientId, seq: number): void {
   if (awaited.size > AWAITED_LIMIT && oldest !== undefined) awaited.delete(oldest);
 }
 
-function readLetter(session: Session, letter: Letter): void {
+function readLetter(session: Session, letter: Exclude<Letter, { kind: 'move' }>): void {
   switch (letter.kind) {
     case 'response': {
       const { ref, code, text, encoding, data } = letter;

@@ -1,8 +1,9 @@
 // The typed IPC messages between primary and worker: control only, bulk goes over links.
 import type { Code } from '../protocol/codes.js';
 import type { ClientId, WorkerId } from '../protocol/ids.js';
+import type { TestReport, TestSummary } from '../protocol/test-report.js';
 import type { Revocation, SessionPlace } from '../session/store/store.js';
-import type { ServerAnswer, ServerCall } from './server-calls.js';
+import type { ServerAnswer, ServerCall } from '../relay/server-call.js';
 
 /** How long senders keep what was accepted, ms: whoever comes later has nothing to send again. */
 export const DOUBT_MS = 30_000;
@@ -16,6 +17,8 @@ export type ToWorker =
   | { type: 'retire'; worker: WorkerId }
   /** Another worker found, so long ago, that the store may have lost what it had accepted: this one is too young to know. */
   | { type: 'doubt'; agoMs: number }
+  /** What all connection test pages of this node have told. */
+  | { type: 'tests'; summary: TestSummary }
   | { type: 'metrics'; id: number }
   | { type: 'locate'; id: number; client: ClientId }
   | { type: 'revoke'; id: number; revocation: Revocation }
@@ -30,6 +33,8 @@ export type ToPrimary =
   | { type: 'recycle' }
   /** The store may have lost what it had accepted last. */
   | { type: 'doubt' }
+  /** What a connection test page measured, checked by the worker. */
+  | { type: 'tested'; report: TestReport }
   /** Answers a question, or, with 0, is what a worker that drained has counted in all. */
   | { type: 'metrics'; id: number; values: object[] }
   | { type: 'located'; id: number; places: SessionPlace[] | null }
@@ -42,6 +47,7 @@ const TO_PRIMARY: Record<ToPrimary['type'], true> = {
   alive: true,
   recycle: true,
   doubt: true,
+  tested: true,
   metrics: true,
   located: true,
   revoked: true,
@@ -56,6 +62,8 @@ export function parseToPrimary(value: unknown): ToPrimary | null {
   if (type === 'ready')
     return 'port' in value && typeof value.port === 'number' ? { type, port: value.port } : null;
   if (type === 'alive' || type === 'recycle' || type === 'doubt') return { type };
+  // The report was parsed by the worker, field by field.
+  if (type === 'tested') return 'report' in value ? (value as ToPrimary) : null;
   if (!('id' in value) || typeof value.id !== 'number') return null;
   // Written by the code of this same version in a process that the primary started: the fields are its own.
   return value as ToPrimary;

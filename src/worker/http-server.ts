@@ -9,6 +9,7 @@ import { HEADER_COUNT_LIMIT } from '../transport/upgrade-check.js';
 import type { HttpDoor } from './http-door.js';
 import { GUEST_TOKEN_PATH, type Playground } from './playground.js';
 import type { StaticFile, StaticFiles } from './static-files.js';
+import type { TestDoor } from './test-door.js';
 
 export interface HttpServerOptions {
   config: Config;
@@ -16,6 +17,8 @@ export interface HttpServerOptions {
   /** Null outside development mode. */
   playground: Playground | null;
   door: Pick<HttpDoor, 'routes' | 'other'>;
+  /** Null where there is no connection test page. */
+  testDoor: Pick<TestDoor, 'routes' | 'other'> | null;
   isReady(): boolean;
   upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
   countBadRequest(): void;
@@ -77,8 +80,7 @@ const STATUS_OF_ERROR: Record<string, string> = {
   ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
 };
 
-function createRouter(options: HttpServerOptions): ReturnType<typeof Router> {
-  const { door } = options;
+function createRouter(options: HttpServerOptions): Router.Instance<Router.HTTPVersion.V1> {
   const router = Router({
     defaultRoute: (request, response) => {
       respond(request, response, options);
@@ -87,6 +89,15 @@ function createRouter(options: HttpServerOptions): ReturnType<typeof Router> {
       send(response, 400, 'application/json', '{"code":"bad_url"}');
     },
   });
+  mount(router, options.door);
+  if (options.testDoor !== null) mount(router, options.testDoor);
+  return router;
+}
+
+function mount(
+  router: Router.Instance<Router.HTTPVersion.V1>,
+  door: Pick<HttpDoor, 'routes' | 'other'>,
+): void {
   for (const [path, methods] of Object.entries(door.routes)) {
     router.all(path, (request, response) => {
       const [, query = ''] = (request.url ?? '').split('?', 2);
@@ -95,7 +106,6 @@ function createRouter(options: HttpServerOptions): ReturnType<typeof Router> {
       else handle(request, response, new URLSearchParams(query));
     });
   }
-  return router;
 }
 
 function respond(request: IncomingMessage, response: ServerResponse, options: HttpServerOptions): void {

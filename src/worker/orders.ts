@@ -6,12 +6,15 @@ import type { Store } from '../session/store/store.js';
 import type { ToPrimary, ToWorker } from './control.js';
 import type { Gateway } from './gateway.js';
 import type { ServerCalls } from './server-calls.js';
+import type { TestDoor } from './test-door.js';
 
 export interface OrdersOptions {
   store: Store;
   relay: NodeRelay;
   metrics: Metrics;
   gateway: Pick<Gateway, 'doubt'>;
+  /** Null where there is no connection test page. */
+  testDoor: Pick<TestDoor, 'learn'> | null;
   calls: ServerCalls;
   tell: (message: ToPrimary) => Promise<void>;
   drain: (delayMs: number) => Promise<void>;
@@ -21,7 +24,7 @@ export class Orders {
   constructor(private readonly options: OrdersOptions) {}
 
   receive(message: ToWorker): void {
-    const { store, relay, metrics, gateway, calls, tell, drain } = this.options;
+    const { store, relay, metrics, gateway, testDoor, calls, tell, drain } = this.options;
     switch (message.type) {
       case 'siblings':
         relay.setSiblings(message.workers);
@@ -36,6 +39,9 @@ export class Orders {
         return;
       case 'doubt':
         gateway.doubt(message.agoMs);
+        return;
+      case 'tests':
+        testDoor?.learn(message.summary);
         return;
       case 'metrics':
         void tellMetrics(message.id, metrics, tell);

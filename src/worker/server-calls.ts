@@ -3,43 +3,24 @@ import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
 import { type Code, CODES } from '../protocol/codes.js';
 import { ProtocolError } from '../protocol/errors.js';
-import type { ClientFrame, GatewayFrame } from '../protocol/frame.js';
+import type { ClientFrame, GatewayFrame, RequestFrame } from '../protocol/frame.js';
 import type { ClientId, SessionId } from '../protocol/ids.js';
 import { createJsonCodec } from '../protocol/json-codec.js';
 import type { Connection } from '../session/connection.js';
 import { parsePermissions } from '../session/permissions.js';
 import { Session } from '../session/session.js';
 import { SERVER_GENERATION, type SessionPlace, type Store } from '../session/store/store.js';
+import { toWire } from '../relay/wire-payload.js';
 import type { Router } from '../relay/router.js';
+import type { ServerAnswer, ServerCall } from '../relay/server-call.js';
 import type { Verbs } from './verbs.js';
-
-/** Who calls: the client that its key stands for, and what the key permits, as a token's `perm` says it. */
-export interface ServerCaller {
-  client: ClientId;
-  perm: unknown;
-}
-
-export type ServerCall = ServerCaller &
-  (
-    | {
-        kind: 'frame';
-        /** A frame of the JSON subprotocol. */
-        frame: string;
-        /** The same key with the same target is the same message: it is stored once. */
-        idempotencyKey: string | null;
-      }
-    /** Ends the sessions of a client, or one of them; those that may come back get `restart`. */
-    | { kind: 'disconnect'; target: ClientId; session: SessionId | null; comeBack: boolean }
-  );
-
-export type ServerAnswer =
-  { status: 'ok'; result: unknown } | { status: 'refused'; code: Code; text: string };
 
 /** What a server may ask for: nothing that needs a session of its own. */
 const VERBS: ReadonlySet<ClientFrame['type']> = new Set([
   'send',
   'publish',
   'broadcast',
+  'request',
   'members',
   'count',
   'clients',
@@ -72,7 +53,7 @@ class CallSession extends Session {
 export interface ServerCallsOptions {
   verbs: Verbs;
   store: Store;
-  router: Pick<Router, 'hangUp'>;
+  router: Pick<Router, 'hangUp' | 'move' | 'request'>;
   /** The session that stands behind messages without an idempotency key. */
   session: SessionId;
   log: Logger;
@@ -84,7 +65,9 @@ export class ServerCalls {
   /** Never rejects. */
   async make(call: ServerCall): Promise<ServerAnswer> {
     try {
-      return call.kind === 'frame' ? await this.handle(call) : await this.disconnect(call);
+      if (call.kind === 'frame') return await this.handle(call);
+      if (!parsePermissions(call.perm).admin) return refusal('forbidden');
+      return call.kind === 'move' ? await this.move(call) : await this.disconnect(call);
     } catch (error) {
       if (error instanceof ProtocolError) return refusal(error.code, error.message);
       this.options.log.error({ err: error }, 'a call of a server failed');
@@ -98,10 +81,25 @@ export class ServerCalls {
     const session = this.sessionOf(call);
     return new Promise((resolve) => {
       session.answered = resolve;
+      if (frame.type === 'request') {
+        this.request(session, frame, resolve);
+        return;
+      }
       this.options.verbs.handle(session, frame);
       // Nobody answers for a volatile message, unless it was refused.
       if ((frame.type === 'send' || frame.type === 'publish') && frame.seq === 0)
         resolve({ status: 'ok', result: null });
+    });
+  }
+
+  private request(session: CallSession, frame: RequestFrame, resolve: (answer: ServerAnswer) => void): void {
+    this.options.router.request(session, frame, (answer) => {
+      if (!('payload' in answer)) {
+        resolve(refusal(answer.code, answer.text));
+        return;
+      }
+      const [codec, value] = toWire(answer.payload);
+      resolve({ status: 'ok', result: { codec, value } });
     });
   }
 
@@ -114,14 +112,8 @@ export class ServerCalls {
   }
 
   private async disconnect(call: ServerCall & { kind: 'disconnect' }): Promise<ServerAnswer> {
-    if (!parsePermissions(call.perm).admin) return refusal('forbidden');
-    let places: SessionPlace[];
-    try {
-      places = await this.options.store.locate(call.target, null);
-    } catch {
-      return refusal('unavailable');
-    }
-    const ended = places.filter(({ session }) => call.session === null || session === call.session);
+    const ended = await this.placesOf(call);
+    if (ended === null) return refusal('unavailable');
     if (ended.length === 0) return refusal('not_found');
     const code = call.comeBack ? 'restart' : 'kicked';
     for (const { client, session, connected } of ended)
@@ -131,6 +123,45 @@ export class ServerCalls {
     const done = await Promise.allSettled(gone.map((place) => this.options.store.end(place)));
     if (done.some(({ status }) => status === 'rejected')) return refusal('unknown_outcome');
     return { status: 'ok', result: { sessions: ended.length } };
+  }
+
+  /** Done where one session did it; where none did, the first says why. */
+  private async move(call: ServerCall & { kind: 'move' }): Promise<ServerAnswer> {
+    const { room, joins } = call;
+    const { router, store } = this.options;
+    const places = await this.placesOf(call);
+    if (places === null) return refusal('unavailable');
+    if (places.length === 0) return refusal('not_found');
+    const outcomes = await Promise.all(
+      places.map(async (place): Promise<Code | null> => {
+        if (place.connected) return router.move(place, room, joins);
+        // It waits for a connection: then only the store can have it leave, a room that is named.
+        if (joins || room === null) return 'unavailable';
+        return store.leave(place, room).then(
+          () => null,
+          () => 'unknown_outcome',
+        );
+      }),
+    );
+    const sessions = outcomes.filter((outcome) => outcome === null).length;
+    const [first] = outcomes;
+    return sessions > 0 ? { status: 'ok', result: { sessions } } : refusal(first ?? 'internal_error');
+  }
+
+  /** Sessions that a call is about; null where the store cannot say. */
+  private async placesOf({
+    target,
+    session,
+  }: {
+    target: ClientId;
+    session: SessionId | null;
+  }): Promise<SessionPlace[] | null> {
+    try {
+      const places = await this.options.store.locate(target, null);
+      return places.filter((place) => session === null || place.session === session);
+    } catch {
+      return null;
+    }
   }
 }
 

@@ -18,7 +18,7 @@ import { mayJoin, mayList, mayPresence } from '../session/permissions.js';
 import type { Refusals } from '../session/refusals.js';
 import type { SessionRegistry } from '../session/registry.js';
 import type { Session } from '../session/session.js';
-import type { Store } from '../session/store/store.js';
+import type { Position, Store } from '../session/store/store.js';
 import type { TurnBroker } from '../session/turn-broker.js';
 import type { TimerWheel } from '../session/wheel.js';
 import type { Heartbeat } from './heartbeat.js';
@@ -42,6 +42,13 @@ export interface VerbsOptions {
   heartbeat: Heartbeat;
   expiryWarningMs: number;
   expiryGraceMs: number;
+}
+
+/** Who hears how a join went. */
+interface JoinAnswer {
+  /** `position` where the session reads on from there. */
+  joined(result: { count: number; position?: Position }): void;
+  refused(code: Code): void;
 }
 
 /** The store may have done it all the same. */
@@ -256,7 +263,14 @@ export class Verbs {
     const { feeds } = this.options;
     const feed = feeds.hold({ kind: 'room', room: frame.room });
     try {
-      await this.joinHeld(session, frame, feed);
+      await this.joinHeld(session, frame, feed, {
+        joined: (result) => {
+          session.ok(frame.ref, result);
+        },
+        refused: (code) => {
+          this.refuse(session, frame.ref, code, CODES[code].text);
+        },
+      });
     } catch (error) {
       this.refuseError(session, frame.ref, error);
     } finally {
@@ -264,7 +278,56 @@ export class Verbs {
     }
   }
 
-  private async joinHeld(session: Session, { ref, room, since }: JoinFrame, feed: Feed): Promise<void> {
+  /**
+   * Has a session join or leave a room, or leave all (null), on behalf of a server, in the order of its own joins and leaves.
+   * @returns why not; null where it is done
+   */
+  move(session: Session, room: RoomName | null, joins: boolean): Promise<Code | null> {
+    return new Promise((resolve) => {
+      session.inRoomOrder(async () => {
+        try {
+          if (room !== null && joins) resolve(await this.bring(session, room));
+          else {
+            const rooms = room === null ? [...session.rooms] : [room];
+            await Promise.all(rooms.map((each) => this.leaveRoom(session, each)));
+            resolve(null);
+          }
+        } catch (error) {
+          resolve(error instanceof GatewayError ? error.code : 'internal_error');
+          if (!(error instanceof GatewayError)) throw error;
+        }
+      });
+    });
+  }
+
+  private async bring(session: Session, room: RoomName): Promise<Code | null> {
+    // What a token does not permit a session would lose with its connection, when its permissions are looked at again.
+    if (!mayJoin(session.identity.permissions, room)) return 'forbidden';
+    const wasIn = session.rooms.has(room);
+    const feed = this.options.feeds.hold({ kind: 'room', room });
+    let refusal: Code | null = null;
+    try {
+      await this.joinHeld(session, { room, since: null }, feed, {
+        // Where the room stands, so that a client that listens to it can tell what it missed when it comes back.
+        joined: ({ position = null }) => {
+          if (!wasIn) session.send({ type: 'position', channel: room, id: position });
+        },
+        refused: (code) => {
+          refusal = code;
+        },
+      });
+    } finally {
+      this.options.feeds.release(feed);
+    }
+    return refusal;
+  }
+
+  private async joinHeld(
+    session: Session,
+    { room, since }: Pick<JoinFrame, 'room' | 'since'>,
+    feed: Feed,
+    answer: JoinAnswer,
+  ): Promise<void> {
     const { store, registry, leavings, worker, roomsLimit } = this.options;
     const wasIn = session.rooms.has(room);
     let isIn = wasIn;
@@ -276,16 +339,16 @@ export class Verbs {
       const result = await store.join({ ...session.ref, room, worker, roomsLimit });
       isIn ||= result.status === 'joined';
       if (result.status === 'refused') {
-        this.refuse(session, ref, result.code, CODES[result.code].text);
+        answer.refused(result.code);
       } else if (!mayJoin(session.identity.permissions, room)) {
         // A narrower token was accepted while the store worked.
         await this.leaveRoom(session, room);
-        this.refuse(session, ref, 'forbidden', CODES.forbidden.text);
+        answer.refused('forbidden');
       } else if (since === null) {
-        session.ok(ref, { count: result.count, position: result.position });
+        answer.joined({ count: result.count, position: result.position });
         if (!wasIn) feed.enter(session, result.position, result.position, null);
       } else {
-        session.ok(ref, { count: result.count });
+        answer.joined({ count: result.count });
         feed.begin(result.position);
         feed.replay(session, typeof since === 'number' ? { last: since } : { after: since });
       }

@@ -17,7 +17,7 @@ import { Feeds } from '../relay/feeds.js';
 import { NodeRelay } from '../relay/node-relay.js';
 import { PresenceFeed } from '../relay/presence-feed.js';
 import { RouteCache } from '../relay/route-cache.js';
-import { Router } from '../relay/router.js';
+import { Router, type RouterOptions } from '../relay/router.js';
 import { Pairs } from '../relay/pairs.js';
 import { Services } from '../relay/services.js';
 import { Streams } from '../relay/streams.js';
@@ -56,6 +56,8 @@ import { ServerCalls } from './server-calls.js';
 import { Playground } from './playground.js';
 import { StaticFiles } from './static-files.js';
 import { TcpDoor } from './tcp-door.js';
+import { TestDoor } from './test-door.js';
+import { TestGuests } from './test-guests.js';
 import { Tickets } from './tickets.js';
 import { Turnstile } from './turnstile.js';
 import { Verbs } from './verbs.js';
@@ -96,7 +98,8 @@ export async function runWorker(
   const authenticator = checkTokens(base, revocations);
   const service = createService(base, authenticator);
   const { gateway, admission, endings, leavings, throttle, fanOut } = service;
-  const { server, turnstile } = createServer(base, service);
+  const testDoor = config.testPage ? createTestDoor(base, service, authenticator, tell) : null;
+  const { server, turnstile } = createServer(base, service, testDoor);
 
   const keepAlive = new KeepAlive(worker, store, registry);
   incoming.begin({ ...service, metrics, keepAlive });
@@ -109,6 +112,7 @@ export async function runWorker(
     memory.look();
     throttle.prune();
     admission.prune();
+    testDoor?.prune();
     fanOut.prune();
     return undefined;
   });
@@ -160,7 +164,7 @@ export async function runWorker(
     log: base.log,
     session: new RandomPool().text(16) as SessionId,
   });
-  return new Orders({ store, relay, metrics, gateway, calls, tell, drain });
+  return new Orders({ store, relay, metrics, gateway, testDoor, calls, tell, drain });
 }
 
 /** What every part of the worker stands on. */
@@ -277,13 +281,20 @@ function createService(base: Base, authenticator: Authenticator): Service {
     metrics.throttled.inc({ scope: 'fan_out' });
   });
   const waiting = new WaitingCounts();
-  const router = createRouter(base, { routes, refusals, fanOut, streams, waiting });
+  const router = createRouter(base, {
+    routes,
+    refusals,
+    fanOut,
+    streams,
+    waiting,
+    move: (session, room, joins) => verbs.move(session, room, joins),
+  });
   const services = createServices(base, { router, refusals, waiting });
   const topics = new Topics(base);
   const pairs = new Pairs({ store, router, refusals, leaseMs: sessions.pairLeaseMs });
   const leavings = new Leavings(store, (session) => registry.get(session.ref.session) === session);
   const turn = new TurnBroker(config.iceServers, config.turn, base.turnCheck);
-  const verbs = new Verbs({
+  const verbs: Verbs = new Verbs({
     ...base,
     turn,
     router,
@@ -398,13 +409,7 @@ function createStreams({ config, metrics, ...base }: Base, routes: RouteCache, r
 
 function createRouter(
   base: Base,
-  parts: {
-    routes: RouteCache;
-    refusals: Refusals;
-    fanOut: FanOut;
-    streams: Streams;
-    waiting: WaitingCounts;
-  },
+  parts: Pick<RouterOptions, 'routes' | 'refusals' | 'fanOut' | 'streams' | 'waiting' | 'move'>,
 ): Router {
   const { registry, metrics } = base;
   const { requestsPendingLimit, requestsPendingLimitBytes } = base.config.limits;
@@ -445,11 +450,41 @@ function createServices(
   });
 }
 
+/** Of the built files. */
+function rootDirectory(): string {
+  return fileURLToPath(new URL('..', import.meta.url));
+}
+
+function createTestDoor(
+  { config, metrics }: Base,
+  { admission }: Service,
+  authenticator: Authenticator,
+  tell: Tell,
+): TestDoor {
+  const { tokens } = config;
+  const secret = tokens.keys.kind === 'secret' ? (tokens.keys.secrets[0] ?? '') : '';
+  return new TestDoor({
+    config,
+    webDirectory: join(rootDirectory(), 'web'),
+    guests: new TestGuests({ sign: (request) => signToken(tokens, request), secret }),
+    authenticator,
+    admission,
+    tested: (report) => {
+      metrics.countTest(report);
+      void tell({ type: 'tested', report });
+    },
+    count: (outcome) => {
+      metrics.testReports.add(outcome);
+    },
+  });
+}
+
 function createServer(
   { config, metrics, store }: Base,
   { gateway, door, httpDoor }: Service,
+  testDoor: TestDoor | null,
 ): { server: Server; turnstile: Turnstile } {
-  const here = fileURLToPath(new URL('..', import.meta.url));
+  const here = rootDirectory();
   const { development, tokens } = config;
   const ttlS = Math.min(GUEST_TOKEN_LIFE_S, tokens.maxLifeS);
   const playground = development
@@ -460,6 +495,7 @@ function createServer(
     files: new StaticFiles(join(here, 'browser')),
     playground,
     door: httpDoor,
+    testDoor,
     isReady: () => store.ready && !gateway.draining,
     upgrade: (request, socket, head) => {
       door.upgrade(request, socket, head);

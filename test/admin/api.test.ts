@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { API_ROUTES } from '../../src/admin/api-routes.js';
 import { type AdminServer, startAdminServer } from '../../src/admin/server.js';
 import { parseConfig } from '../../src/config.js';
-import type { ServerAnswer, ServerCall } from '../../src/worker/server-calls.js';
+import type { ServerAnswer, ServerCall } from '../../src/relay/server-call.js';
 import { ADMIN_KEY, SECRET } from '../gateway-process.js';
 
 const ORDERS_KEY = 'orders-key-for-tests-0123456789abcdefgh';
@@ -29,6 +29,7 @@ describe('the API for servers', () => {
       metrics: async () => '',
       locate: async () => [],
       revoke: () => Promise.resolve(null),
+      tests: () => ({ sinceMs: 0, reports: 0, groups: [] }),
       workers: () => [],
       call: (made) => {
         calls = made;
@@ -126,6 +127,10 @@ describe('the API for servers', () => {
     ['another word for keep', 'send', { to: 'a', event: 'e', offline: 'yes' }, 'offline'],
     ['a session that is none', 'clients/a/disconnect', { session: 'x' }, 'session'],
     ['a client that is none', 'clients/a%20b/disconnect', {}, 'client'],
+    ['a room to join that is none', 'clients/a/join', { room: 'a b' }, 'room'],
+    ['no room to join', 'clients/a/join', {}, 'room'],
+    ['a time-out of more than a minute', 'request', { to: 'a', event: 'e', timeoutMs: 60_001 }, 'timeoutMs'],
+    ['a request to several', 'request', { to: ['a'], event: 'e' }, 'to'],
     ['a client and a token', 'revocations', { client: 'a', token: 'b' }, 'the body'],
   ])('%s is refused, with the place', async (_, path, body, place) => {
     await start();
@@ -152,6 +157,8 @@ describe('the API for servers', () => {
       ['GET', 'clients/alice'],
       ['POST', 'revocations'],
       ['POST', 'clients/alice/disconnect'],
+      ['POST', 'clients/alice/join'],
+      ['POST', 'clients/alice/leave'],
     ] as const)
       expect((await ask(method, path, method === 'GET' ? undefined : {}, orders)).status).toBe(403);
   });

@@ -19,6 +19,7 @@ describe('the admin port', () => {
       metrics: async () => '',
       locate: async () => [],
       revoke: () => Promise.resolve(null),
+      tests: () => ({ sinceMs: 0, reports: 0, groups: [] }),
       workers: () => [{ id: 'n.1', pid: 1, state: 'ready' }],
       call: (calls) => Promise.resolve(calls.map(() => ({ status: 'ok', result: { id: 'e:1-2' } }))),
       ...source,

@@ -27,7 +27,8 @@ const RUN_FIREFOX = fileURLToPath(new URL('./run-firefox.sh', import.meta.url));
 /** How long Firefox may take to close by itself, ms. */
 const CLOSE_LIMIT_MS = 5_000;
 
-export async function launchFirefox(): Promise<TestBrowser> {
+/** @param preferences besides those of all tests */
+export async function launchFirefox(preferences: Record<string, unknown> = {}): Promise<TestBrowser> {
   const name = findFirefox();
   if (name === null) throw new Error('no Firefox: install firefox-esr, or set FIREFOX_BIN');
   const path = spawnSync('sh', ['-c', 'command -v "$0"', name], { encoding: 'utf8' }).stdout.trim();
@@ -36,7 +37,7 @@ export async function launchFirefox(): Promise<TestBrowser> {
     executablePath: RUN_FIREFOX,
     env: { ...process.env, TEST_FIREFOX: path },
     headless: true,
-    extraPrefsFirefox: PREFERENCES,
+    extraPrefsFirefox: { ...PREFERENCES, ...preferences },
     protocolTimeout: 120_000,
   });
   return {

@@ -37,5 +37,5 @@ export const BROWSERS: Record<string, () => Promise<TestBrowser>> = {
       close: () => browser.close(),
     };
   },
-  Firefox: launchFirefox,
+  Firefox: () => launchFirefox(),
 };

@@ -118,6 +118,60 @@ describe.each(['embedded', 'redis'] as const)('with the %s store', (store) => {
     expect(body).toEqual({ clients: [`${store}-m1`, `${store}-m2`], cursor: null });
   });
 
+  test('asks a client and passes its answer on, or why there is none', async () => {
+    const to = `${store}-answers`;
+    const { client } = await connect(to);
+    client.onRequest('double', (data) => Number(data) * 2);
+    client.onRequest('bytes', () => new Uint8Array([1, 2]));
+    expect(await ask('POST', 'request', { to, event: 'double', data: 4 })).toEqual({
+      status: 200,
+      body: { codec: 'json', data: 8 },
+    });
+    const { body } = await ask('POST', 'request', { to, event: 'bytes' });
+    expect(body).toEqual({ codec: 'bytes', data: 'AQI=' });
+    expect(await ask('POST', 'request', { to, event: 'none' })).toMatchObject({
+      status: 502,
+      body: { code: 'no_handler' },
+    });
+    expect((await ask('POST', 'request', { to: `${store}-none`, event: 'e' })).status).toBe(404);
+    client.onRequest('slow', () => new Promise(() => undefined));
+    expect(await ask('POST', 'request', { to, event: 'slow', timeoutMs: 200 })).toMatchObject({
+      status: 504,
+      body: { code: 'timeout' },
+    });
+  });
+
+  test('has a client join and leave rooms', async () => {
+    const [name, room] = [`${store}-moved`, `${store}-there`];
+    const { client, heard } = await connect(name);
+    client.room(room).onMessage('*', (data) => void heard.push(data));
+    const move = (how: 'join' | 'leave', body: object) => ask('POST', `clients/${name}/${how}`, body);
+    expect(await move('join', { room })).toEqual({ status: 200, body: { sessions: 1 } });
+    expect((await ask('GET', `rooms/${room}/members`)).body.members).toEqual([{ client: name, sessions: 1 }]);
+    await ask('POST', 'publish', { room, event: 'e', data: 'in' });
+    await hears(heard, 1);
+    expect(heard).toEqual(['in']);
+    expect((await move('leave', {})).body).toEqual({ sessions: 1 });
+    expect((await ask('GET', `rooms/${room}/members`)).body.count).toBe(0);
+    expect((await ask('POST', `clients/${store}-none/join`, { room })).status).toBe(404);
+    const low = new Client(deployment.gateways[0]?.url ?? '', { token: tokenOf(`${name}-low`, {}) });
+    clients.push(low);
+    await low.connect();
+    expect((await ask('POST', `clients/${name}-low/join`, { room })).body).toMatchObject({
+      code: 'forbidden',
+    });
+  });
+
+  test('a broadcast goes past those that it excepts', async () => {
+    const [one, other] = [await connect(`${store}-hears`), await connect(`${store}-excepted`)];
+    const body = { event: 'e', data: 'some', except: [`${store}-excepted`] };
+    expect((await ask('POST', 'broadcast', body)).status).toBe(202);
+    await hears(one.heard, 1);
+    await ask('POST', 'send', { to: `${store}-excepted`, event: 'e', data: 'last' });
+    await hears(other.heard, 1);
+    expect(other.heard).toEqual([['admin', 'last']]);
+  });
+
   test('disconnect ends sessions for good, or sends them round once', async () => {
     const name = `${store}-gone`;
     const { client } = await connect(name);

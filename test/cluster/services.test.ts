@@ -349,7 +349,7 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
     const [alice, carol, dave] = [await connect('alice'), await connect('carol'), await connect('dave')];
     const codes = await Promise.all(
       Array.from({ length: 45 }, (_, i) =>
-        codeOf((i % 3 === 0 ? alice : i % 3 === 1 ? carol : dave).call(name, i, { timeoutMs: 1_500 })),
+        codeOf((i % 3 === 0 ? alice : i % 3 === 1 ? carol : dave).call(name, i, { timeoutMs: 6_000 })),
       ),
     );
     expect(asked).toBe(30);

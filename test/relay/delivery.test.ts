@@ -56,7 +56,7 @@ describe('delivery', () => {
     [['not a client id'], []],
     [[], []],
   ])('of a broadcast to %j reaches each match once, but not its sender', (patterns, expected) => {
-    delivery.toMatching(patterns, sessionId('alice'), body);
+    delivery.toMatching({ patterns, except: sessionId('alice'), skip: [], body });
     expect(reached()).toEqual(expected);
   });
 

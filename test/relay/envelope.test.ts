@@ -5,6 +5,14 @@ import { decodeEnvelope, EnvelopeEncoder } from '../../src/relay/envelope.js';
 
 const text = fc.string({ unit: 'grapheme', maxLength: 200 });
 const list = fc.array(text, { maxLength: 20 });
+const name = fc.stringMatching(/^[A-Za-z0-9._~@:/+-]{1,40}$/);
+const names = fc.array(name, { maxLength: 20 });
+const move = fc.record({
+  kind: fc.constant('move'),
+  handle: text,
+  room: fc.option(name),
+  joins: fc.boolean(),
+});
 const body = fc.uint8Array({ maxLength: 3000 }).map((bytes) => Buffer.from(bytes));
 const kind = <Kind extends string>(name: Kind) => fc.constant(name);
 const envelope = fc.oneof(
@@ -12,7 +20,8 @@ const envelope = fc.oneof(
   fc.record({ kind: kind('missing'), client: text, handle: text }),
   fc.record({ kind: kind('request'), origin: text, handle: text, client: text, session: text, body }),
   fc.record({ kind: kind('response'), handle: text, session: text, code: text, text, body }),
-  fc.record({ kind: kind('broadcast'), origin: text, patterns: list, except: text, body }),
+  fc.record({ kind: kind('broadcast'), origin: text, patterns: list, except: name, skip: names, body }),
+  fc.record({ kind: kind('letter'), origin: text, client: text, session: text, letter: move }),
   fc.record({
     kind: kind('serve'),
     origin: text,
@@ -58,7 +67,7 @@ describe('an envelope', () => {
   });
 
   test('is null or an envelope for any bytes, and never an exception', () => {
-    const kinds = ['deliver', 'missing', 'request', 'response', 'broadcast'];
+    const kinds = ['deliver', 'missing', 'request', 'response', 'broadcast', 'letter'];
     const bytes = fc
       .tuple(fc.constantFrom(0, 1, 2, 255), fc.nat({ max: 7 }), fc.uint8Array({ maxLength: 60 }))
       .map(([version, type, rest]) => Buffer.from([version, type, ...rest]));

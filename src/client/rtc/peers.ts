@@ -5,14 +5,21 @@ import { type PeerOptions, RTCSignalingPeer } from './signaling-peer.js';
 /** Options of `client.peer()` and `client.onPeer()`. */
 export type PeerCallOptions = Omit<PeerOptions, 'signaling'>;
 
+interface Caller {
+  client: string;
+  session: string;
+}
+
 /** Called for each peer that another client makes; what it adds at once goes with the first answer. */
-export type PeerHandler = (peer: RTCSignalingPeer, from: { client: string; session: string }) => unknown;
+export type PeerHandler = (peer: RTCSignalingPeer, from: Caller) => unknown;
 
 /** The peers of one client; `client.peer` and `client.onPeer` are its methods. */
 export class Peers {
   readonly #client: GatewayClient;
   readonly #signaling: GatewaySignaling;
   readonly #peers = new Set<RTCSignalingPeer>();
+  /** For peers of one name each. */
+  readonly #named = new Map<string, (from: Caller) => void>();
   #acceptor: { handler: PeerHandler; configuration: RTCConfiguration; options: PeerCallOptions } | null =
     null;
 
@@ -20,9 +27,12 @@ export class Peers {
     this.#client = client;
     this.#signaling = new GatewaySignaling(client);
     this.#signaling.onStranger((from, name) => {
-      if (this.#acceptor === null) return;
+      const named = this.#named.get(name);
+      if (named !== undefined) return named(from);
+      // Names that begin with `~` are the SDK's own.
+      if (this.#acceptor === null || name.startsWith('~')) return;
       const { handler, configuration, options } = this.#acceptor;
-      handler(this.#make(from.client, configuration, { ...options, name }), from);
+      handler(this.make(from.client, configuration, { ...options, name }), from);
     });
     client.on('state', (state) => {
       if (state === 'connected') for (const peer of this.#peers) peer.networkChanged(false);
@@ -38,7 +48,7 @@ export class Peers {
     await this.#client.connect();
     const { name = '' } = options;
     for (const peer of this.#peers) if (peer.remoteId === remoteId && peer.name === name) return peer;
-    return this.#make(remoteId, configuration, options);
+    return this.make(remoteId, configuration, options);
   }
 
   /** See `Client.onPeer`. */
@@ -55,7 +65,15 @@ export class Peers {
     };
   }
 
-  #make(remoteId: string, configuration: RTCConfiguration, options: PeerCallOptions): RTCSignalingPeer {
+  /** Who calls under that name is told to `handler`; the peer that it makes at once takes the call. @throws TypeError where somebody has the name */
+  accept(name: string, handler: (from: Caller) => void): () => void {
+    if (this.#named.has(name)) throw new TypeError(`There is a handler for ${name} already.`);
+    this.#named.set(name, handler);
+    return () => this.#named.delete(name);
+  }
+
+  /** A new one, whatever there is. */
+  make(remoteId: string, configuration: RTCConfiguration, options: PeerCallOptions): RTCSignalingPeer {
     const client = this.#client;
     const isOwn = configuration.iceServers !== undefined;
     const servers = isOwn ? configuration : { ...configuration, iceServers: client.iceServers };

@@ -3,7 +3,9 @@
  * @module rtc
  */
 export { GatewaySignaling, type GatewayClient } from './gateway-signaling.js';
+export { Ladder } from './ladder.js';
 export { LoopbackSignaling, type LoopbackOptions } from './loopback-signaling.js';
+export { type Mesh, type MeshEvents, type MeshMember, type MeshOptions, openMesh } from './mesh.js';
 export type { NegotiationCounts } from './negotiation.js';
 export { type PeerCallOptions, type PeerHandler, type Peers, peersOf } from './peers.js';
 export type { PeerState } from './recovery.js';

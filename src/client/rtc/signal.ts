@@ -6,8 +6,10 @@ const SDP_LIMIT_CHARACTERS = 200_000;
 /** Most candidates in one message; a sender cuts at this, too. */
 export const CANDIDATES_LIMIT = 64;
 const CANDIDATE_LIMIT_CHARACTERS = 2_048;
-/** Longest identity of a peer or name of one, characters. */
-const NAME_LIMIT_CHARACTERS = 128;
+/** Longest identity of a peer, characters. */
+const IDENTITY_LIMIT_CHARACTERS = 128;
+/** Longest name of a peer, characters: a room's, which has up to 128, and a word before it. */
+const NAME_LIMIT_CHARACTERS = 160;
 
 /** An ICE candidate as it travels; `usernameFragment` tells which description it belongs to. */
 export interface Candidate {
@@ -98,7 +100,7 @@ function parseBody(data: unknown, type: string): SignalBody | null {
 function parseCandidate(value: unknown): Candidate | null {
   return pick<Candidate>(value, {
     candidate: isShort(CANDIDATE_LIMIT_CHARACTERS),
-    sdpMid: orNull(isShort(NAME_LIMIT_CHARACTERS)),
+    sdpMid: orNull(isShort(IDENTITY_LIMIT_CHARACTERS)),
     sdpMLineIndex: orNull(isUint),
     usernameFragment: orNull(isShort(256)),
   });
@@ -115,7 +117,7 @@ function isCandidateList(value: unknown): value is unknown[] {
 }
 
 function isIdentity(value: unknown): value is string {
-  return isShort(NAME_LIMIT_CHARACTERS)(value) && value !== '';
+  return isShort(IDENTITY_LIMIT_CHARACTERS)(value) && value !== '';
 }
 
 function isSdp(value: unknown): value is string {

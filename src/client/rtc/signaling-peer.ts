@@ -2,7 +2,6 @@
 import { GatewayError } from '../../protocol/errors.js';
 import { type Environment, REAL_ENVIRONMENT } from '../environment.js';
 import { Listeners } from '../listeners.js';
-import { watchNetwork } from '../network-hints.js';
 import { Candidates } from './candidates.js';
 import { Dialogue } from './dialogue.js';
 import { isSent, type WaitOptions, Waits } from './flow.js';
@@ -13,6 +12,7 @@ import { type PeerState, Recovery } from './recovery.js';
 import { iceError, keepError, type PeerError, peerError } from './peer-errors.js';
 import type { NegotiationSignal, SignalBody } from './signal.js';
 import type { SignalingMechanism } from './signaling.js';
+import { watchSurroundings } from './surroundings.js';
 
 /** How often it is looked whether media flows, ms. */
 const FLOW_LOOK_MS = 50;
@@ -143,6 +143,14 @@ export class RTCSignalingPeer {
     return this.#listeners.add(event, listener);
   }
 
+  /** Connects, though there is nothing to send yet. Resolves when connected; rejects as `createDataChannel`. */
+  async connect(options: WaitOptions = {}): Promise<this> {
+    this.#assertOpen();
+    this.#beginWithData();
+    await this.#until(() => this.state === 'connected', options);
+    return this;
+  }
+
   /** Resolves with the channel when it is open. Rejects with `timeout`, `aborted`, `closed`, or the code that ended the peer. */
   async createDataChannel(
     label: string,
@@ -263,18 +271,11 @@ export class RTCSignalingPeer {
         this.#listeners.emit('stream', stream);
       }
     });
-    const stop = watchNetwork({
-      online: () => this.#recovery.networkChanged(false),
-      offline: () => {},
-      visible: () => this.#recovery.networkChanged(false),
+    watchSurroundings(signal, {
+      networkChanged: (isOther) => this.#recovery.networkChanged(isOther),
+      // A page that goes away says so; else the other side would find out by silence.
+      goneAway: () => this.close(),
     });
-    signal.addEventListener('abort', stop);
-    const connection: unknown = typeof navigator === 'object' ? Reflect.get(navigator, 'connection') : null;
-    if (connection instanceof EventTarget)
-      connection.addEventListener('change', () => this.#recovery.networkChanged(true), { signal });
-    // A page that goes away says so; else the other side would find out by silence.
-    if (typeof addEventListener === 'function')
-      addEventListener('pagehide', ({ persisted }) => persisted || this.close(), { signal });
   }
 
   /** By the ids, which both sides know before a word is said; a client that talks to itself, by the identities of both ends. */

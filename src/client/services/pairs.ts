@@ -24,8 +24,9 @@ export interface PairOptions extends CallOptions {
 export type PairHandler = (
   from: Sender,
   meta: unknown,
-) => Beginning | undefined | null | false | Promise<Beginning | undefined | null | false>;
-type Beginning = (pair: Pair) => unknown;
+) => PairBeginning | undefined | null | false | Promise<PairBeginning | undefined | null | false>;
+/** Begins a pair that was accepted: sets its handlers. */
+export type PairBeginning = (pair: Pair) => unknown;
 
 export interface PairsPort extends Omit<ServicesPort, 'room'> {
   readonly client: PairClient & { readonly sessionId: string | null };

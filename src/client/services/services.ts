@@ -11,14 +11,14 @@ import type { Intake } from '../intake.js';
 import type { LateCode } from '../late-code.js';
 import { Listeners } from '../listeners.js';
 
-/** Options of `Client.provide`; `signal` gives up the wait until it is known. */
+/** How a service is provided. */
 export interface ProvideOptions extends Pick<CallOptions, 'signal'> {
   /** Most calls that the handler works on at once; further ones go to other providers, or reject with `busy`. Default: as many as the gateway sends. */
   concurrency?: number;
 }
 /** `present`: whether the service has a provider; `providers`: how many. */
 export type OwnerHandler = (present: boolean, providers: number) => unknown;
-/** Answers calls of a service, as a `RequestHandler` answers requests; `info.event` is the name of the service. */
+/** Answers a call of a service: what it returns is the answer. */
 export type ServiceHandler = RequestHandler<unknown, unknown>;
 
 export interface ServicesPort {

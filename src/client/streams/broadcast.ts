@@ -5,7 +5,7 @@ import type { Ask, GatewayFrame } from '../../protocol/frame.js';
 import type { RoomName, StreamId } from '../../protocol/ids.js';
 import { decodePayload } from '../../protocol/payload.js';
 import type { Sender } from '../events.js';
-import { StreamEnd, type StreamHost, type StreamOptions } from './stream.js';
+import { StreamEnd, type StreamHost, type StreamOptions } from './stream-end.js';
 
 /** How a reader of a stream to several ended. */
 export interface ReaderResult extends Sender {

@@ -74,7 +74,15 @@ export class SendFlow {
     const isNews = upTo > had || limit > this.#limit;
     this.#limit = Math.max(this.#limit, limit);
     this.isPaused = false;
-    if (upTo <= had || upTo > this.#end) return isNews;
+    this.acked(upTo);
+    if (this.#upTo === had) return isNews;
+    this.#window += ((this.#upTo - had) / this.#window) * LARGEST_COST;
+    return isNews;
+  }
+
+  /** The other side has everything up to there: it is kept no longer. */
+  acked(upTo: number): void {
+    if (upTo <= this.#upTo || upTo > this.#end) return;
     let gone = 0;
     for (const chunk of this.#chunks) {
       if (chunk.offset + costOf(chunk.payload) > upTo) break;
@@ -84,8 +92,13 @@ export class SendFlow {
     }
     this.#chunks.splice(0, gone);
     this.#sent = Math.max(0, this.#sent - gone);
-    this.#window += ((this.#upTo - had) / this.#window) * LARGEST_COST;
-    return isNews;
+  }
+
+  /** What comes next goes another way, when the other side has said where it stands: what was allowed on the old one may not be known there. */
+  changeWay(): void {
+    this.isPaused = true;
+    this.#limit = 0;
+    this.#window = Infinity;
   }
 
   /** Chunks got lost: sends again what the other side has not. */

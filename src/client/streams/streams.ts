@@ -8,9 +8,10 @@ import { decodePayload, encodePayload } from '../../protocol/payload.js';
 import type { DialoguePort } from '../dialogue-port.js';
 import type { Sender } from '../events.js';
 import { Broadcast, type BroadcastStream, noReaders } from './broadcast.js';
-import { codeOf, type Stream, StreamEnd, type StreamHost } from './stream.js';
+import type { Stream } from './stream.js';
+import { codeOf, StreamEnd, type StreamHost } from './stream-end.js';
 
-/** Options of `openStream`. */
+/** Options of every way to open a stream. */
 export interface OpenStreamOptions {
   /** Data for the other side's handler, at most 32 KiB. */
   meta?: unknown;
@@ -23,6 +24,16 @@ export interface OpenStreamOptions {
   /** Gives up, or aborts the stream with `aborted`. */
   signal?: AbortSignal;
 }
+/** Options of `client.openStream`. */
+export interface OpenOneOptions extends OpenStreamOptions {
+  /**
+   * `best`: begins through the gateway, goes on over a data channel as soon as there is one, and comes back when that breaks. Where either side
+   * has no WebRTC it stays with the gateway, which is the default.
+   */
+  via?: 'gateway' | 'best';
+  /** For `best`: of the connection, where there is none to that session yet; its `iceServers` are the gateway's unless given. */
+  rtcConfiguration?: RTCConfiguration;
+}
 /** Options of `room.openStream` and `client.openBroadcast`. */
 export interface OpenBroadcastOptions extends OpenStreamOptions {
   /** The slowest reader: `wait` for it (default), or `drop` who holds up others for 2 s, which gets `slow_reader`. */
@@ -34,6 +45,8 @@ export interface OnStreamOptions {
   limit?: number;
   /** Most bytes of each that wait for the handler to read them; default 256 KiB. */
   windowBytes?: number;
+  /** `gateway`: also those that were opened with `via: 'best'` stay there, and their openers learn no network address of this client. Default `best`. */
+  via?: 'gateway' | 'best';
 }
 
 /** Takes a stream that somebody opens; what it returns, or resolves with, is the opener's `reply`. */
@@ -43,6 +56,7 @@ interface Listener {
   readonly handler: StreamHandler;
   readonly limit: number;
   readonly windowBytes: number;
+  readonly mayLeave: boolean;
   open: number;
 }
 
@@ -73,6 +87,7 @@ const SILENCE_GRACE_MS = 15_000;
 export class Streams {
   readonly #port: DialoguePort;
   readonly #host: StreamHost;
+  readonly #climb: (stream: StreamEnd, configuration: RTCConfiguration) => void;
   readonly #streams = new Map<string, StreamEnd>();
   readonly #broadcasts = new Map<string, Broadcast>();
   readonly #opening = new Map<string, Opening>();
@@ -82,8 +97,10 @@ export class Streams {
   #stopWatching: (() => void) | null = null;
   #isPumpingLater = false;
 
-  constructor(port: DialoguePort) {
+  /** @param climb finds a stream a better path than the gateway */
+  constructor(port: DialoguePort, climb: (stream: StreamEnd, configuration: RTCConfiguration) => void) {
     this.#port = port;
+    this.#climb = climb;
     this.#host = {
       get isOpen() {
         return port.isOpen();
@@ -102,8 +119,9 @@ export class Streams {
   }
 
   /** See `Client.openStream`. */
-  async openTo(to: string, name: string, options: OpenStreamOptions = {}): Promise<Stream> {
-    const stream = new StreamEnd(this.#host, { ...this.#settings(name, options), peer: null });
+  async openTo(to: string, name: string, options: OpenOneOptions = {}): Promise<Stream> {
+    const mayLeave = options.via === 'best';
+    const stream = new StreamEnd(this.#host, { ...this.#settings(name, options), peer: null, mayLeave });
     const frame = this.#frame(stream.id, name, options, { to });
     await this.#open(frame, options, {
       timeoutMs: options.timeoutMs ?? OPEN_TIMEOUT_MS,
@@ -115,6 +133,7 @@ export class Streams {
       },
     });
     this.#abortWith(options.signal, stream);
+    if (mayLeave) this.#climb(stream, options.rtcConfiguration ?? {});
     return stream;
   }
 
@@ -153,6 +172,7 @@ export class Streams {
       handler,
       limit: options.limit ?? Infinity,
       windowBytes: windowOf(options.windowBytes),
+      mayLeave: options.via !== 'gateway',
       open: 0,
     };
     this.#listeners.set(name, listener);
@@ -160,6 +180,17 @@ export class Streams {
 
   unlisten(name: string, handler: StreamHandler): void {
     if (this.#listeners.get(name)?.handler === handler) this.#listeners.delete(name);
+  }
+
+  find(id: string): StreamEnd | undefined {
+    return this.#streams.get(id);
+  }
+
+  /** Whether a stream with that session may leave the gateway. */
+  hasLeaving({ client, session }: Sender): boolean {
+    for (const { peer, mayLeave } of this.#streams.values())
+      if (mayLeave && peer?.session === session && peer.client === client) return true;
+    return false;
   }
 
   receive(frame: GatewayFrame): void {
@@ -325,8 +356,9 @@ export class Streams {
       this.#put({ type: 'cut', stream: id, to: `${client}#${session}`, code, text: '' });
       return;
     }
-    const { windowBytes } = listener;
-    const options = { id, name, opened: false, peer, windowBytes, sendBufferBytes: SEND_BUFFER_BYTES };
+    const { windowBytes, mayLeave } = listener;
+    const sendBufferBytes = SEND_BUFFER_BYTES;
+    const options = { id, name, opened: false, peer, windowBytes, sendBufferBytes, mayLeave };
     const stream = new StreamEnd(this.#host, options);
     this.#streams.set(id, stream);
     this.#watch();
@@ -393,7 +425,6 @@ export class Streams {
       this.#stopWatching = null;
       if (this.#streams.size + this.#broadcasts.size === 0) return;
       this.#watch();
-      if (!this.#port.isOpen()) return;
       const limitMs = (this.#port.link()?.resumeWindowMs ?? 0) + SILENCE_GRACE_MS;
       for (const stream of [...this.#streams.values()])
         if (!this.#opening.has(stream.id)) stream.watch(limitMs);

@@ -15,6 +15,7 @@ export interface SessionRef {
 /** Generation of a sender that is no session but a server with a key: nothing fences it, and it has no connection to lose. */
 export const SERVER_GENERATION = 0;
 
+/** A session of a client, and the worker that holds its connection. */
 export interface SessionPlace extends SessionRef {
   /** The worker that holds, or held last, its connection. A worker id is `<node id>.<number>`. */
   worker: WorkerId;

@@ -1,0 +1,392 @@
+// A peer to every member of a room: who comes calls those who are there, who goes is let go, what is sent goes to everybody.
+import { GatewayError } from '../../protocol/errors.js';
+import { type Environment, REAL_ENVIRONMENT } from '../environment.js';
+import { Listeners } from '../listeners.js';
+import type { GatewayClient } from './gateway-signaling.js';
+import { MeshStreams } from './mesh-streams.js';
+import type { PeerError } from './peer-errors.js';
+import { type PeerCallOptions, type Peers, peersOf } from './peers.js';
+import type { PeerState } from './recovery.js';
+import type { PeerEvents, RTCSignalingPeer } from './signaling-peer.js';
+
+/** Everybody sends everything to everybody else: a camera of 1 Mbit/s to seven others is what a good uplink carries. */
+const LIMIT_DEFAULT_MEMBERS = 8;
+/** A peer connection costs a browser megabytes and sockets, and each has its own encoders. */
+const LIMIT_MOST_MEMBERS = 32;
+/** Until one who came and did not call is called, a member whose peer failed is called again, or the members are asked for again, ms. */
+const RETRY_MS = 3_000;
+/** The largest page of members. */
+const PAGE_MEMBERS = 1_000;
+/** Most callers that are remembered for not being in the room. */
+const OUTSIDERS_LIMIT = 64;
+
+/** How a mesh is made; also what each of its peers gets. */
+export interface MeshOptions extends Omit<PeerCallOptions, 'name'> {
+  /** Most members of the room, this client among them; 2 to 32, default 8. */
+  limitMembers?: number;
+  /** Sent to everybody from the first offer on. */
+  streams?: readonly MediaStream[];
+  /** Of every `RTCPeerConnection`; `iceServers` are the gateway's unless given. */
+  configuration?: RTCConfiguration;
+  /** Gives up entering with `aborted`. */
+  signal?: AbortSignal;
+}
+
+/** Somebody who answered. */
+export interface MeshMember {
+  /** The client's id. */
+  readonly id: string;
+  readonly peer: RTCSignalingPeer;
+  /** What it sends. */
+  readonly streams: ReadonlySet<MediaStream>;
+}
+
+/** What a mesh tells of. */
+export type MeshEvents = {
+  /** Somebody is there, and answered; its peer may not be connected yet. */
+  join: [member: MeshMember];
+  /** Its peer is over: see the event `close` of a peer. Where it is in the room still, it is called again. */
+  leave: [member: MeshMember, reason: PeerEvents['close'][0]];
+  /** A member sends a stream. */
+  stream: [stream: MediaStream, member: MeshMember];
+  /** A member took the stream, or its last track, away. */
+  streamEnded: [stream: MediaStream, member: MeshMember];
+  state: [state: PeerState, member: MeshMember];
+  /** That client is in the room and has no peer: the mesh has as many members as it may. */
+  limit: [client: string];
+  /** What went wrong with the peer of that client, or with the room (null). */
+  error: [error: PeerError | Error, client: string | null];
+  /** Once, when the mesh is over: left here, or the client was closed. */
+  close: [];
+};
+
+/** As much of a room as a mesh needs. */
+/** What a mesh needs of its room. */
+export interface MeshRoom {
+  readonly name: string;
+  readonly joined: boolean;
+  join(options?: { signal?: AbortSignal | undefined }): Promise<void>;
+  leave(): Promise<void>;
+  onPresence(handler: (change: { joined: string[]; left: string[] }) => void): () => void;
+  members(options?: {
+    limit?: number;
+    signal?: AbortSignal | undefined;
+  }): Promise<{ members: { client: string }[]; cursor: string | null; count: number }>;
+}
+
+interface Entry extends MeshMember {
+  readonly streams: Set<MediaStream>;
+  /** The application was told of it. */
+  isMet: boolean;
+}
+
+/** A limit that can never be meant is a mistake of the program. @throws TypeError */
+function checkedLimit(limit: number): number {
+  if (Number.isInteger(limit) && limit >= 2 && limit <= LIMIT_MOST_MEMBERS) return limit;
+  throw new TypeError(`options.limitMembers is 2 to ${LIMIT_MOST_MEMBERS}.`);
+}
+
+/** A peer to every other member of a room that has a mesh of it; made by `room.mesh()`. */
+export class Mesh {
+  readonly limitMembers: number;
+  readonly #client: GatewayClient;
+  readonly #room: MeshRoom;
+  readonly #peers: Peers;
+  readonly #options: MeshOptions;
+  readonly #environment: Environment;
+  readonly #listeners = new Listeners<MeshEvents>((error) => console.error('signalbox:', error));
+  readonly #streams = new MeshStreams();
+  readonly #entries = new Map<string, Entry>();
+  /** In the room, as far as was told. */
+  readonly #present = new Set<string>();
+  /** Said good-bye and are in the room still: they call when they want to. */
+  readonly #departed = new Set<string>();
+  /** Called without being in the room. */
+  readonly #outsiders = new Set<string>();
+  readonly #stops: (() => void)[] = [];
+  #cancelRetry: (() => void) | null = null;
+  #isReading = false;
+  /** The members that are being read may be older than what was told. */
+  #isStale = false;
+  /** It entered; the limit is then for those who come. */
+  #isIn = false;
+  #isOwnJoin = false;
+  #isOver = false;
+
+  /** Resolves when this client is in the room and has called everybody; see `Room.mesh`. */
+  static async open(
+    client: GatewayClient,
+    room: MeshRoom,
+    peers: Peers,
+    options: MeshOptions = {},
+  ): Promise<Mesh> {
+    const limit = checkedLimit(options.limitMembers ?? LIMIT_DEFAULT_MEMBERS);
+    const { signal } = options;
+    if (signal?.aborted) throw new GatewayError('aborted', undefined, { cause: signal.reason });
+    const mesh = new Mesh(client, room, peers, options, limit);
+    try {
+      await client.connect();
+      await mesh.#enter(signal);
+      return mesh;
+    } catch (error) {
+      // Why it could not enter is what its caller wants to know.
+      await mesh.leave().catch(() => {});
+      throw error;
+    }
+  }
+
+  private constructor(
+    client: GatewayClient,
+    room: MeshRoom,
+    peers: Peers,
+    options: MeshOptions,
+    limit: number,
+  ) {
+    this.limitMembers = limit;
+    this.#client = client;
+    this.#room = room;
+    this.#peers = peers;
+    this.#options = options;
+    this.#environment = options.environment ?? REAL_ENVIRONMENT;
+    for (const stream of options.streams ?? []) this.#streams.add(stream);
+    // Calls that come while this client enters are seen to when the members are known.
+    this.#stops.push(peers.accept(this.#name, ({ client }) => this.#called(client)));
+  }
+
+  /** Those who answered. */
+  get members(): MeshMember[] {
+    return [...this.#entries.values()].filter(({ isMet }) => isMet);
+  }
+
+  /** Calls `listener` for each such event. Returns a function that removes it. */
+  on<E extends keyof MeshEvents>(event: E, listener: (...args: MeshEvents[E]) => unknown): () => void {
+    return this.#listeners.add(event, listener);
+  }
+
+  /** Sends the tracks of a stream to every member, and to those who come later; called again, those that it has more by now. */
+  addStream(stream: MediaStream): void {
+    this.#assertOpen();
+    this.#streams.add(stream);
+    this.#forEach((peer) => peer.addStream(stream));
+  }
+
+  /** Stops sending it. */
+  removeStream(stream: MediaStream): void {
+    this.#assertOpen();
+    this.#streams.remove(stream);
+    this.#forEach((peer) => peer.removeStream(stream));
+  }
+
+  /** Sends `next` where `previous` was sent, without a negotiation: camera to screen and back. @throws GatewayError `bad_parameter` where `previous` is not sent */
+  replaceTrack(previous: MediaStreamTrack, next: MediaStreamTrack): void {
+    this.#assertOpen();
+    if (!this.#streams.replace(previous, next))
+      throw new GatewayError('bad_parameter', 'That track is not sent.');
+    this.#forEach((peer) => peer.replaceTrack(previous, next));
+  }
+
+  /** Says good-bye to everybody, and leaves the room where the mesh joined it. Idempotent. */
+  async leave(): Promise<void> {
+    if (this.#isOver) return;
+    this.#end();
+    if (this.#isOwnJoin && this.#room.joined) await this.#room.leave();
+  }
+
+  get #name(): string {
+    return `~mesh/${this.#room.name}`;
+  }
+
+  async #enter(signal: AbortSignal | undefined): Promise<void> {
+    const room = this.#room;
+    if (!room.joined) {
+      this.#isOwnJoin = true;
+      await room.join({ signal });
+    }
+    this.#stops.push(
+      room.onPresence((change) => this.#changed(change)),
+      this.#client.on('state', (state, { code }) => {
+        if (state === 'closed' && code === 'closed') this.#end();
+        // Changes that were told meanwhile were told to nobody.
+        else if (state === 'connected') this.#look();
+      }),
+    );
+    await this.#read(signal);
+    this.#isIn = true;
+  }
+
+  #changed({ joined, left }: { joined: string[]; left: string[] }): void {
+    let isStale = false;
+    for (const client of joined) {
+      this.#present.add(client);
+      this.#departed.delete(client);
+      // Whoever enters calls; one who did so before its joining was told did it in vain.
+      isStale = this.#outsiders.delete(client) || isStale;
+      // One whose session was lost has not entered: it came back, and believes that it has its peers.
+      if (!this.#entries.has(client)) this.#later();
+    }
+    for (const client of left) {
+      this.#present.delete(client);
+      this.#departed.delete(client);
+      // It may have come back meanwhile, and called: the list knows.
+      isStale = this.#entries.has(client) || isStale;
+    }
+    if (isStale) this.#look();
+  }
+
+  /** Another client's first signal. Who is in the room is answered at once, for everybody else the list is looked at. */
+  #called(client: string): void {
+    if (this.#isOver || client === this.#client.id || this.#outsiders.has(client)) return;
+    if (!this.#present.has(client)) {
+      if (this.#outsiders.size >= OUTSIDERS_LIMIT) this.#outsiders.clear();
+      this.#outsiders.add(client);
+      return this.#look();
+    }
+    // A page that was loaded again, or another of the same client: the newest has the peer.
+    this.#entries.get(client)?.peer.close();
+    if (this.#hasRoomFor(client)) this.#make(client);
+  }
+
+  /** Asks who is in the room, and brings the peers in line with it. */
+  #look(): void {
+    if (this.#isOver) return;
+    this.#isStale = this.#isReading;
+    if (this.#isReading) return;
+    this.#read().catch((error: unknown) => {
+      if (this.#isOver || this.#client.state === 'closed') return;
+      this.#listeners.emit('error', error instanceof Error ? error : new Error(String(error)), null);
+      this.#later();
+    });
+  }
+
+  async #read(signal?: AbortSignal): Promise<void> {
+    this.#isStale = false;
+    this.#isReading = true;
+    try {
+      await this.#update(signal);
+    } finally {
+      this.#isReading = false;
+      this.#lookAgain();
+    }
+  }
+
+  #lookAgain(): void {
+    if (this.#isStale) this.#look();
+  }
+
+  async #update(signal: AbortSignal | undefined): Promise<void> {
+    const { members, cursor, count } = await this.#room.members({ limit: PAGE_MEMBERS, signal });
+    if (this.#isOver) return;
+    if (!this.#isIn && count > this.limitMembers)
+      throw new GatewayError('limit', 'The room has more members than the mesh may have.');
+    const clients = members.map(({ client }) => client).filter((client) => client !== this.#client.id);
+    this.#present.clear();
+    for (const client of clients) this.#present.add(client);
+    for (const [client, { peer }] of this.#entries)
+      if (cursor === null && !this.#present.has(client)) peer.close();
+    for (const client of clients) {
+      const wasOutsider = this.#outsiders.delete(client);
+      if (this.#entries.has(client) || (this.#departed.has(client) && !wasOutsider)) continue;
+      if (!this.#hasRoomFor(client)) continue;
+      const peer = this.#make(client);
+      // With nothing to send they connect all the same; who never answers is not here.
+      peer.connect().catch(() => {});
+    }
+  }
+
+  #hasRoomFor(client: string): boolean {
+    if (this.#entries.size + 1 < this.limitMembers) return true;
+    this.#listeners.emit('limit', client);
+    return false;
+  }
+
+  #make(client: string): RTCSignalingPeer {
+    const { configuration = {}, giveUpMs, environment } = this.#options;
+    const options = { name: this.#name, ...(giveUpMs && { giveUpMs }), ...(environment && { environment }) };
+    const peer = this.#peers.make(client, configuration, options);
+    const entry: Entry = { id: client, peer, streams: new Set(), isMet: false };
+    this.#departed.delete(client);
+    this.#entries.set(client, entry);
+    peer.on('state', (state) => {
+      if (state === 'closed') return;
+      this.#meet(entry);
+      this.#listeners.emit('state', state, entry);
+    });
+    peer.on('datachannel', () => this.#meet(entry));
+    peer.on('track', ({ streams }) => {
+      this.#meet(entry);
+      for (const stream of streams) this.#hear(entry, stream);
+    });
+    peer.on('error', (error) => this.#listeners.emit('error', error, client));
+    peer.on('close', (reason) => this.#ended(entry, reason));
+    this.#try(peer, this.#streams.sendAll(peer), client);
+    return peer;
+  }
+
+  #meet(entry: Entry): void {
+    if (entry.isMet) return;
+    entry.isMet = true;
+    this.#listeners.emit('join', entry);
+  }
+
+  #hear(entry: Entry, stream: MediaStream): void {
+    // Taken away and sent again it is the same object.
+    if (entry.streams.has(stream)) return;
+    entry.streams.add(stream);
+    const gone = new AbortController();
+    const look = (): void => {
+      if (stream.getTracks().length > 0 || !entry.streams.delete(stream)) return;
+      gone.abort();
+      this.#listeners.emit('streamEnded', stream, entry);
+    };
+    stream.addEventListener('removetrack', look, { signal: gone.signal });
+    this.#listeners.emit('stream', stream, entry);
+  }
+
+  #ended(entry: Entry, reason: PeerEvents['close'][0]): void {
+    if (this.#entries.get(entry.id) === entry) this.#entries.delete(entry.id);
+    if (reason === 'remote') this.#departed.add(entry.id);
+    if (entry.isMet) this.#listeners.emit('leave', entry, reason);
+    // What failed is tried again while its member is there.
+    if (reason instanceof GatewayError && reason.code !== 'closed') this.#later();
+  }
+
+  #later(): void {
+    if (this.#isOver) return;
+    this.#cancelRetry ??= this.#environment.after(RETRY_MS, () => {
+      this.#cancelRetry = null;
+      this.#look();
+    });
+  }
+
+  #forEach(run: (peer: RTCSignalingPeer) => Promise<unknown>): void {
+    for (const { id, peer } of this.#entries.values()) this.#try(peer, run(peer), id);
+  }
+
+  /** What a peer that is over did not do is of no interest; it has told why. */
+  #try(peer: RTCSignalingPeer, work: Promise<unknown>, client: string): void {
+    work.catch((error: unknown) => {
+      if (peer.state === 'closed' || (error instanceof GatewayError && error.code === 'aborted')) return;
+      // Nobody answered yet: the streams go with the first offer, whenever that is.
+      if (peer.state === 'new') return;
+      this.#listeners.emit('error', error instanceof Error ? error : new Error(String(error)), client);
+    });
+  }
+
+  #assertOpen(): void {
+    if (this.#isOver) throw new GatewayError('closed');
+  }
+
+  #end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    for (const stop of this.#stops) stop();
+    this.#cancelRetry?.();
+    for (const { peer } of [...this.#entries.values()]) peer.close();
+    this.#listeners.emit('close');
+  }
+}
+
+/** See `Room.mesh`. */
+export function openMesh(client: GatewayClient, room: MeshRoom, options?: MeshOptions): Promise<Mesh> {
+  return Mesh.open(client, room, peersOf(client), options);
+}

@@ -1,0 +1,289 @@
+// What is seen: the verdict, the rows with their plots, what the browser has, and what all pages found.
+import {
+  countOf,
+  PAIR_OUTCOMES,
+  type TestGroup,
+  type TestSummary,
+  turnShare,
+} from '../protocol/test-report.js';
+import type { RowView } from './board.js';
+import { find, make } from './element.js';
+import { FEATURES } from './features.js';
+import { axis, type Line, LINE_COLOURS, outcomeBar, strip, timePlot } from './plot.js';
+import { LogScale } from './scale.js';
+import type { AboutView } from './share.js';
+import { judge, type Evidence } from './verdict.js';
+import {
+  bandwidthUnit,
+  BROWSER_NAMES,
+  CANDIDATE_NAMES,
+  NETWORK_NAMES,
+  number,
+  percent,
+  PLATFORM_NAMES,
+  spreadTexts,
+  WAY_NAMES,
+} from './wording.js';
+
+export interface SectionShown {
+  /** Null: the server. */
+  peer: (AboutView & { name: string; sameNetwork: boolean; isHere: boolean }) | null;
+  rows: RowView[];
+}
+
+export interface Shown {
+  evidence: Evidence;
+  about: AboutView;
+  missing: readonly string[];
+  sections: SectionShown[];
+  lines: Line[];
+}
+
+export function show({ evidence, about, missing, sections, lines }: Shown): void {
+  showVerdict(evidence);
+  find('about').textContent = describe(about);
+  const scale = new LogScale(sections.flatMap(({ rows }) => rows.flatMap(({ pings }) => [...pings])));
+  const [server, ...peers] = sections;
+  find('server').replaceChildren(...(server === undefined ? [] : [table(server.rows, scale)]));
+  find('peers').replaceChildren(...peers.map((section) => card(section, scale)));
+  find('nobody').hidden = peers.length > 0;
+  showTime(lines);
+  showFeatures(missing);
+}
+
+export function describe({ browser, platform, network }: AboutView): string {
+  return `${BROWSER_NAMES[browser]} on ${PLATFORM_NAMES[platform]}, ${NETWORK_NAMES[network]}`;
+}
+
+function showVerdict(evidence: Evidence): void {
+  const { level, headline, sentences } = judge(evidence);
+  const box = find('verdict');
+  box.className = `card verdict ${level}`;
+  box.replaceChildren(make('h2', {}, headline), ...sentences.map((sentence) => make('p', {}, sentence)));
+}
+
+function card({ peer, rows }: SectionShown, scale: LogScale): HTMLElement {
+  const badges = [
+    peer?.sameNetwork === true ? make('span', { class: 'badge' }, 'same network') : null,
+    peer?.isHere === false ? make('span', { class: 'badge' }, 'gone') : null,
+  ];
+  const title = peer === null ? '' : describe(peer);
+  return make(
+    'section',
+    { class: 'card peer' },
+    make('h3', {}, make('code', {}, peer?.name ?? ''), ` ${title}`, ...badges),
+    table(rows, scale),
+  );
+}
+
+function table(rows: readonly RowView[], scale: LogScale): HTMLElement {
+  return make(
+    'div',
+    { class: 'ways', role: 'table' },
+    make(
+      'div',
+      { class: 'way head', role: 'row' },
+      ...['Way', 'Set-up', 'Ping', 'Bandwidth'].map((text) => make('span', { role: 'columnheader' }, text)),
+      make(
+        'span',
+        { role: 'columnheader', class: 'plot' },
+        rows.some(({ ping }) => ping !== null) ? axis(scale) : '',
+      ),
+    ),
+    ...rows.map((row) => line(row, scale)),
+  );
+}
+
+function line(row: RowView, scale: LogScale): HTMLElement {
+  const { way, status, note, candidate, setup, ping, bandwidth, pings } = row;
+  const via = candidate === 'none' || status !== 'ok' ? '' : `by ${CANDIDATE_NAMES[candidate]}`;
+  const state = status === 'ok' ? via : stateText(status, note);
+  const speed = bandwidthUnit(bandwidth?.mean ?? 0);
+  const cell = (name: string, texts: { main: string; p95: string } | null): HTMLElement =>
+    make(
+      'span',
+      { class: 'figure', role: 'cell', 'data-name': name },
+      make('span', {}, texts?.main ?? '–'),
+      make('small', {}, texts?.p95 ?? ''),
+    );
+  return make(
+    'div',
+    { class: `way ${status}`, role: 'row', 'data-way': way },
+    make('span', { class: 'name', role: 'cell' }, WAY_NAMES[way], make('small', {}, state)),
+    cell('Set-up', setup === null ? null : spreadTexts(setup, 'ms')),
+    cell('Ping', ping === null ? null : spreadTexts(ping, 'ms')),
+    cell('Bandwidth', bandwidth === null ? null : spreadTexts(bandwidth, speed.unit, speed.per)),
+    make('span', { class: 'plot', role: 'cell' }, ping === null ? '' : strip(pings, ping, scale)),
+  );
+}
+
+function stateText(status: RowView['status'], note: string): string {
+  const texts = { waiting: 'waiting', running: 'testing…', ok: '', failed: 'failed', off: 'not tested' };
+  return note === '' ? texts[status] : `${texts[status]}: ${note}`;
+}
+
+function showTime(lines: readonly Line[]): void {
+  const shown = lines.filter(({ points }) => points.length > 1);
+  find('time-card').hidden = shown.length === 0;
+  if (shown.length === 0) return;
+  const scale = new LogScale(shown.flatMap(({ points }) => points.map(({ pingMs }) => pingMs)));
+  find('time').replaceChildren(
+    timePlot(shown, scale),
+    make(
+      'ul',
+      { class: 'legend' },
+      ...shown.map(({ name }, i) => make('li', { class: `line-${String(i % LINE_COLOURS)}` }, name)),
+    ),
+  );
+}
+
+function showFeatures(missing: readonly string[]): void {
+  const isMissing = (id: string): boolean => missing.includes(id);
+  const gone = FEATURES.filter(({ id }) => isMissing(id));
+  find('missing').replaceChildren(
+    ...(gone.length === 0
+      ? [make('p', {}, 'Nothing is missing.')]
+      : [
+          make(
+            'dl',
+            {},
+            ...gone.flatMap(({ name, without, isNeeded }) => [
+              make(
+                'dt',
+                { class: isNeeded ? 'needed' : '' },
+                name,
+                isNeeded ? make('span', { class: 'badge' }, 'needed') : null,
+              ),
+              make('dd', {}, without),
+            ]),
+          ),
+        ]),
+  );
+  const there = FEATURES.filter(({ id }) => !isMissing(id)).map(({ name }) => name);
+  find('there').textContent = there.length === 0 ? '' : `There: ${there.join(', ')}.`;
+}
+
+/** Names of groups; `other` may be a browser or a network. */
+const GROUP_NAMES: Readonly<Record<string, string>> = {
+  ...BROWSER_NAMES,
+  ...NETWORK_NAMES,
+  ...CANDIDATE_NAMES,
+  other: 'Others',
+  unknown: 'Network not told',
+};
+
+const GROUP_TITLES = {
+  all: 'All',
+  browser: 'By browser',
+  network: 'By network',
+  candidate: 'By candidate',
+} as const;
+
+export function showSummary(summary: TestSummary | null): void {
+  const box = find('summary');
+  const all = summary?.groups.find(({ by }) => by === 'all');
+  if (summary === null || all === undefined) {
+    box.replaceChildren(
+      make('p', {}, 'Nothing yet: a page tells what it found when its first round is over.'),
+    );
+    return;
+  }
+  const since = new Date(summary.sinceMs).toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' });
+  const reports = summary.reports === 1 ? '1 report' : `${String(summary.reports)} reports`;
+  box.replaceChildren(
+    make('p', {}, `${reports} of all pages since ${since}. `, ...shareTexts(all)),
+    make('div', { class: 'scroll' }, groupTable([all])),
+    details(summary.groups.filter(({ by }) => by !== 'all')),
+    ...bars(summary.groups),
+  );
+}
+
+function shareTexts({ pairs, sameNetworkPairs }: TestGroup): (HTMLElement | string)[] {
+  const [far, near] = [countOf(pairs), countOf(sameNetworkPairs)];
+  const share = turnShare(pairs);
+  const sides = (count: number): string => (count === 1 ? '1 test' : `${String(count)} tests`);
+  const rest = `${sides(near)} between browsers of one network not counted.`;
+  if (far === 0) return [`No two browsers of different networks were here yet; ${rest}`];
+  if (share === null)
+    return [make('strong', {}, 'No browsers of different networks reached each other'), `; ${rest}`];
+  const needed = make('strong', {}, `${String(Math.round(share * 100))} %`);
+  return [needed, ` of the ways between different networks needed TURN (${sides(far)}); ${rest}`];
+}
+
+/** Drawn anew every few seconds: it stays as open as it was. */
+function details(groups: readonly TestGroup[]): HTMLElement {
+  const isOpen = document.querySelector('#summary details')?.hasAttribute('open') === true;
+  return make(
+    'details',
+    isOpen ? { open: '' } : {},
+    make('summary', {}, 'By browser, network and candidate'),
+    make('div', { class: 'scroll' }, groupTable(groups)),
+  );
+}
+
+function groupTable(groups: readonly TestGroup[]): HTMLElement {
+  const head = ['Way', 'Worked', 'Set-up', 'Ping', 'p95', 'Bandwidth'];
+  const kinds = ['all', 'browser', 'network', 'candidate'] as const;
+  return make(
+    'table',
+    {},
+    make('thead', {}, make('tr', {}, ...head.map((text) => make('th', { scope: 'col' }, text)))),
+    ...kinds.flatMap((kind) =>
+      groups
+        .filter(({ by }) => by === kind)
+        .map((group, i) => groupBody(group, kind !== 'all' && i === 0 ? GROUP_TITLES[kind] : '')),
+    ),
+  );
+}
+
+function groupBody({ by, value, ways }: TestGroup, title: string): HTMLElement {
+  const name = by === 'all' ? GROUP_TITLES.all : (GROUP_NAMES[value] ?? value);
+  const small = title === '' ? null : make('small', {}, title);
+  return make(
+    'tbody',
+    {},
+    by === 'all'
+      ? null
+      : make('tr', { class: 'group' }, make('th', { scope: 'rowgroup', colspan: 6 }, capital(name), small)),
+    ...ways.map(({ way, ok, failed, setupMs, pingMs, kbps }) => {
+      const speed = bandwidthUnit(kbps?.mean ?? 0);
+      const cells = [
+        `${String(ok)} of ${String(ok + failed)}`,
+        setupMs === null ? '–' : spreadTexts(setupMs, 'ms').main,
+        pingMs === null ? '–' : spreadTexts(pingMs, 'ms').main,
+        pingMs === null ? '–' : `${number(pingMs.p95)} ms`,
+        kbps === null ? '–' : spreadTexts(kbps, speed.unit, speed.per).main,
+      ];
+      return make(
+        'tr',
+        {},
+        make('th', { scope: 'row' }, WAY_NAMES[way]),
+        ...cells.map((text) => make('td', {}, text)),
+      );
+    }),
+  );
+}
+
+function bars(groups: readonly TestGroup[]): HTMLElement[] {
+  const counted = groups.filter(({ pairs, by }) => by !== 'candidate' && countOf(pairs) > 0);
+  return counted.length === 0
+    ? []
+    : [make('h3', {}, 'Between different networks'), ...counted.map((group) => pairBar(group))];
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+function pairBar({ by, value, pairs }: TestGroup): HTMLElement {
+  const all = countOf(pairs);
+  const texts = PAIR_OUTCOMES.map((outcome) => percent(pairs[outcome], all));
+  const name = by === 'all' ? GROUP_TITLES.all : (GROUP_NAMES[value] ?? value);
+  return make(
+    'div',
+    { class: 'pairs' },
+    make('span', {}, name),
+    outcomeBar(pairs),
+    make('small', {}, `${texts[0] ?? ''} direct, ${texts[1] ?? ''} TURN, ${texts[2] ?? ''} not at all`),
+  );
+}

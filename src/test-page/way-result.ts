@@ -1,0 +1,13 @@
+// What one test of one way came to.
+import type { CandidatePair } from './candidate-pair.js';
+
+export type WayResult =
+  | { status: 'ok'; setupMs: number; pings: number[]; kbps: number | null; pair: CandidatePair | null }
+  | { status: 'failed'; reason: string }
+  /** The other page tests something else, or is gone: nothing is known. */
+  | { status: 'busy' }
+  | { status: 'gone' };
+
+export function failed(reason: string): WayResult {
+  return { status: 'failed', reason };
+}

@@ -1,0 +1,27 @@
+// The axis of the plots: everything that was measured is on it, and there are marks to read it by.
+import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { LogScale } from '../../src/test-page/scale.js';
+
+test('a scale has all values inside, in their order, and two marks or more', () => {
+  fc.assert(
+    fc.property(fc.array(fc.double({ min: 0.01, max: 1e5, noNaN: true }), { maxLength: 30 }), (values) => {
+      const scale = new LogScale(values);
+      const sorted = [...values].sort((a, b) => a - b);
+      const places = sorted.map((value) => scale.place(value));
+      const isInOrder = places.every((place, i) => i === 0 || place >= (places[i - 1] ?? 0));
+      return (
+        isInOrder &&
+        places.every((place) => place >= 0 && place <= 1) &&
+        scale.ticks.length >= 2 &&
+        scale.ticks.length <= 8
+      );
+    }),
+  );
+});
+
+test('a scale puts what it was not made for at its edges', () => {
+  const scale = new LogScale([10, 100]);
+  expect([scale.place(0), scale.place(0.001), scale.place(1e9)]).toEqual([0, 0, 1]);
+  expect(scale.place(Math.sqrt(1000))).toBeCloseTo(0.5);
+});
