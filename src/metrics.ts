@@ -103,6 +103,11 @@ export class Metrics {
   readonly streamCuts = this.counter('stream_ends_total', 'Ends of streams, by code; `normal` were done.', [
     'code',
   ]);
+  readonly pluginFaults = this.counter(
+    'plugin_faults_total',
+    'Calls of plugins that threw, took too long, or answered what is no answer.',
+    ['plugin', 'fault'],
+  );
   readonly serviceCalls = this.tally<CallOutcome>(
     'service_calls_total',
     'Calls of services, by how they ended; `retried` each time that one went to another provider.',

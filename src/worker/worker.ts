@@ -21,6 +21,7 @@ import { Router, type RouterOptions } from '../relay/router.js';
 import { Pairs } from '../relay/pairs.js';
 import { Services } from '../relay/services.js';
 import { Streams } from '../relay/streams.js';
+import type { PluginHost } from '../plugin/plugin-host.js';
 import { Topics } from '../relay/topics.js';
 import { WaitingCounts } from '../relay/waiting-counts.js';
 import { type Authenticator, createAuthenticator } from '../session/authenticator.js';
@@ -51,6 +52,7 @@ import { Incoming } from './incoming.js';
 import { KeepAlive } from './keep-alive.js';
 import { MemoryGuard, usedShareOfHeap } from './memory-guard.js';
 import { openStore } from './open-store.js';
+import { loadPlugins, makePlugins } from './worker-plugins.js';
 import { Orders, tellMetrics } from './orders.js';
 import { ServerCalls } from './server-calls.js';
 import { Playground } from './playground.js';
@@ -92,7 +94,7 @@ export async function runWorker(
 ): Promise<{ receive(message: ToWorker): void }> {
   const incoming = new Incoming();
   const base = await layBase(settings, incoming, tell);
-  const { config, worker, store, registry, relay, metrics, wheel, memory } = base;
+  const { config, worker, store, registry, relay, metrics, wheel, memory, plugins } = base;
 
   const revocations = new Revocations(store);
   const authenticator = checkTokens(base, revocations);
@@ -133,6 +135,14 @@ export async function runWorker(
   await store.renew(worker, []);
   await revocations.poll();
 
+  const calls = new ServerCalls({
+    ...service,
+    store,
+    log: base.log,
+    session: new RandomPool().text(16) as SessionId,
+  });
+  if (plugins !== null) await loadPlugins(plugins, { ...service, calls, log: base.log });
+
   const tcpServer = service.tcpDoor.createServer();
   await listenTcp(tcpServer, base);
   listen(server, base, tell);
@@ -145,6 +155,7 @@ export async function runWorker(
     tcpServer?.close();
     server.closeIdleConnections();
     await gateway.sendAway((config.server.drainTimeoutMs - delayMs) * DRAIN_CLIENTS_SHARE);
+    await plugins?.close();
     service.door.close();
     turnstile.close();
     chores.close();
@@ -158,12 +169,6 @@ export async function runWorker(
     base.log.info('drained');
     process.exit(0);
   };
-  const calls = new ServerCalls({
-    ...service,
-    store,
-    log: base.log,
-    session: new RandomPool().text(16) as SessionId,
-  });
   return new Orders({ store, relay, metrics, gateway, testDoor, calls, tell, drain });
 }
 
@@ -180,6 +185,8 @@ interface Base {
   store: Store;
   memory: MemoryGuard;
   turnCheck: TurnCheck;
+  /** Null where there are none. */
+  plugins: PluginHost | null;
 }
 
 async function layBase(settings: WorkerSettings, incoming: Incoming, tell: Tell): Promise<Base> {
@@ -216,7 +223,9 @@ async function layBase(settings: WorkerSettings, incoming: Incoming, tell: Tell)
   const [wheel, registry] = [new TimerWheel(), new SessionRegistry()];
   const memory = guardMemory(config, metrics, log, tell);
   const turnCheck = new TurnCheck(config.turn.servers, config.turn.checkMs);
-  return { config, worker, version, log, metrics, wheel, registry, relay, store, memory, turnCheck };
+  const common = { config, worker, log, metrics, wheel, registry };
+  const plugins = await makePlugins(common);
+  return { ...common, version, relay, store, memory, turnCheck, plugins };
 }
 
 function guardMemory({ server }: Config, metrics: Metrics, log: Logger, tell: Tell): MemoryGuard {
@@ -327,6 +336,7 @@ function createService(base: Base, authenticator: Authenticator): Service {
     isShedding: () => base.memory.sheds,
   });
   const random = new RandomPool();
+  const served = base.plugins?.gate(verbs) ?? verbs;
   const gateway: Gateway = new Gateway({
     ...base,
     endings,
@@ -336,6 +346,7 @@ function createService(base: Base, authenticator: Authenticator): Service {
     pairs,
     topics,
     verbs,
+    served,
     throttle,
     authenticator,
     random,
