@@ -222,6 +222,10 @@ const clientFrames = [
   ['cut: done', { type: 'cut', stream: STREAM, to: null, code: 'normal', text: '' }],
   ['cut: refused', { type: 'cut', stream: STREAM, to: `alice#${OTHER}`, code: 'no_handler', text: '' }],
   ['call', { type: 'call', ref: 18, timeoutMs: 5000, options: {}, service: 'resize', payload: hi }],
+  ['pair', { type: 'pair', ref: 21, timeoutMs: 10000, to: 'bob', payload: hi }],
+  ['holdPair', { type: 'holdPair', ref: 22, pair: STREAM, to: `alice#${OTHER}` }],
+  ['endPair', { type: 'endPair', ref: 23, pair: STREAM, to: `bob#${OTHER}` }],
+  ['available', { type: 'available', ref: 24, prefix: 'a', cursor: null, limit: 100 }],
   [
     'call: that another provider may execute once more',
     {
@@ -293,6 +297,8 @@ const gatewayFrames = [
   ],
   ['expiring', { type: 'expiring', inMs: 60000 }],
   ['called', { type: 'called', handle: 'n1.2!s7', options: {}, ...from, event: 'resize', payload: hiJson }],
+  ['pairing', { type: 'pairing', handle: 'n1.2!p7', options: {}, ...from, event: STREAM, payload: hiJson }],
+  ['unpaired', { type: 'unpaired', pair: STREAM, code: 'partner_gone' }],
   ['owners: none left', { type: 'owners', service: 'prices', count: 0 }],
   [
     'iceServers',
@@ -682,6 +688,13 @@ const invalid = [
     'call of a service with a tilde in its name',
     '97 50 05 cd1388 80 a3 617e62 00 c400',
     '[80,5,5000,{},"a~b","none",null]',
+    'bad_parameter',
+    5,
+  ),
+  fromClient(
+    'holdPair with a client for a session',
+    '94 55 05 b6 4162436445664768496a4b6c4d6e4f70517253745576 a3 626f62',
+    '[85,5,"AbCdEfGhIjKlMnOpQrStUv","bob"]',
     'bad_parameter',
     5,
   ),

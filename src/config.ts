@@ -71,6 +71,7 @@ export interface Config {
     pongTimeoutMs: number;
     httpSilenceLimitMs: number;
     helloTimeoutMs: number;
+    pairLeaseMs: number;
   };
   limits: {
     frameLimitBytes: number;
@@ -175,6 +176,7 @@ export function parseConfig(env: Environment): Config {
       pongTimeoutMs: read.number('PONG_TIMEOUT_MS'),
       httpSilenceLimitMs: read.number('HTTP_SILENCE_LIMIT_MS'),
       helloTimeoutMs: read.number('HELLO_TIMEOUT_MS'),
+      pairLeaseMs: read.number('PAIR_LEASE_MS'),
     },
     limits: readLimits(read),
     store: readStore(read),

@@ -79,6 +79,7 @@ export const SETTINGS = {
   PING_INTERVAL_MS: count(25_000, 1000, 600_000, 'ms', 'Each connection is pinged this often; below the idle time-outs of proxies (often 60 s).'),
   PONG_TIMEOUT_MS: count(10_000, 500, 600_000, 'ms', 'A ping without any answer for this long ends the connection.'),
   HTTP_SILENCE_LIMIT_MS: count(4000, 500, 60_000, 'ms', 'An event stream that was silent for this long gets a comment, and a poll without news an empty answer: some proxies cut after 5 s.'),
+  PAIR_LEASE_MS: count(15_000, 1000, 600_000, 'ms', 'An end of a pair that is away for as long is gone: within this time the other end is told, and both are free. Renewed five times as often.'),
   HELLO_TIMEOUT_MS: count(5000, 500, 60_000, 'ms', 'From the handshake to an accepted hello.'),
 
   // Limits

@@ -50,6 +50,24 @@ test('request-reply.mjs answers between two processes', async () => {
   expect(example.output()).toContain('product has no_handler');
 });
 
+test('pair.mjs: a producer has a consumer for itself, and both are free after it', async () => {
+  const example = run(process.execPath, ['examples/pair.mjs'], { PORT: String(await freePort()) });
+  expect(await example.ended).toBe(0);
+  expect(example.output()).toContain('free is consumer');
+  expect(example.output()).toContain('free is nobody');
+  expect(example.output()).toContain('a second pair is busy');
+  expect(example.output()).toContain('the consumer has read 20 lines');
+  expect(example.output()).toContain('consumer: the pair is over, normal');
+});
+
+test('service.mjs: two processes share the calls, and a topic tells when they are gone', async () => {
+  const example = run(process.execPath, ['examples/service.mjs'], { PORT: String(await freePort()) });
+  expect(await example.ended).toBe(0);
+  expect(example.output()).toContain('the last square is 361, and 20 were told in the topic');
+  expect(example.output()).toContain('publish is forbidden');
+  expect(example.output()).toContain('square is not_found');
+});
+
 test('verbs.mjs goes through every verb of messages, rooms and streams', async () => {
   const example = run(process.execPath, ['examples/verbs.mjs'], { PORT: String(await freePort()) });
   expect(await example.ended).toBe(0);

@@ -32,7 +32,7 @@ class FrameError(Exception):
 
 CALL_CODES = set(
     "not_found bad_parameter unknown_type not_joined limit unavailable unknown_outcome out_of_order expired timeout rejected "
-    "no_handler credit_exceeded slow_reader busy provider_gone aborted closed offline queue_full bad_payload".split()
+    "no_handler credit_exceeded slow_reader busy provider_gone partner_gone aborted closed offline queue_full bad_payload".split()
 )
 
 
@@ -287,6 +287,10 @@ CLIENT_FRAMES = _table("""
     70 credit stream:session upTo:uint limit:uint ask:three
     72 cut stream:session to:address? code:endcode text
     80 call ref timeoutMs:timeout options service payload
+    83 pair ref timeoutMs:timeout to:address payload
+    85 holdPair ref pair:session to:whole
+    86 endPair ref pair:session to:whole
+    88 available ref prefix cursor:text? limit
 """)
 GATEWAY_FRAMES = _table("""
     1 welcome info:map
@@ -313,6 +317,8 @@ GATEWAY_FRAMES = _table("""
     75 readerGone stream:session from:name session code text payload
     81 called handle:opaque options from:name session event:name payload
     82 owners service count:uint
+    84 pairing handle:opaque options from:name session event:name payload
+    87 unpaired pair:session code
     96 iceServers servers:list
 """)
 _BY_NAME = {row.name: row for row in [*CLIENT_FRAMES.values(), *GATEWAY_FRAMES.values()]}

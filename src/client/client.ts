@@ -28,6 +28,8 @@ import { RequestHandlers } from './request-handlers.js';
 import type { ClientsPage, SendResult } from './results.js';
 import { Room, type RoomPort } from './room.js';
 import type { PeerCallOptions, Peers, RTCSignalingPeer } from './rtc/rtc.js';
+import type { Pair } from './services/pair.js';
+import type { PairHandler, PairOptions } from './services/pairs.js';
 import type { OwnerHandler, ProvideOptions } from './services/services.js';
 import type { State, StateInfo } from './state.js';
 import type { Stream } from './streams/stream.js';
@@ -327,6 +329,25 @@ export class Client<Events extends object = DefaultEvents> {
     return () => void this.#dialogues(({ streams }) => streams.unlisten(name, handler));
   }
 
+  /**
+   * Asks a client, or one session of it, into a pair: while it lasts neither of the two clients can be in another one. Rejects with `busy`
+   * where one of them is in a pair or is being asked into one, `no_handler`, `rejected` or the handler's code where the other side does
+   * not want it, `timeout`, `not_found`, `unavailable`, … A pair outlives a reconnect that is shorter than the gateway's `PAIR_LEASE_MS`.
+   */
+  pair(to: string, options?: PairOptions): Promise<Pair> {
+    return this.#dialogues(({ pairs }) => pairs.ask(to, options));
+  }
+
+  /** Decides on pairs that others ask for. Resolves with a function that removes the handler; with a TypeError where there is one. */
+  onPair(handler: PairHandler): Promise<() => void> {
+    return this.#dialogues(({ pairs }) => pairs.listen(handler));
+  }
+
+  /** One page of the clients that are online and free for a pair, without this one; as `clients`, but a page may have fewer rows than `limit`. */
+  available(options?: PageOptions & { prefix?: string }): Promise<ClientsPage> {
+    return this.#calls.run(options, (verbs, made) => verbs.clients(made, 'available'));
+  }
+
   /** The room of that name; the same object each time. @throws TypeError where it is no name */
   room(name: string): Room<Events> {
     if (!isRoomName(name)) throw new TypeError(`Not a room's name: ${name}`);
@@ -453,6 +474,8 @@ export class Client<Events extends object = DefaultEvents> {
         );
       case 'called':
       case 'owners':
+      case 'pairing':
+      case 'unpaired':
         return this.#deliver(frame);
       default:
         if ('stream' in frame) return this.#deliver(frame);

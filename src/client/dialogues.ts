@@ -10,6 +10,8 @@ import type { Intake } from './intake.js';
 import type { LateCode } from './late-code.js';
 import type { Settings } from './options.js';
 import type { State, StateInfo } from './state.js';
+import type { PairClient } from './services/pair.js';
+import { Pairs } from './services/pairs.js';
 import { Services, type ServicesPort } from './services/services.js';
 import { type PathClient, PathFinder, type RtcCode } from './streams/path-finder.js';
 import { Streams } from './streams/streams.js';
@@ -20,13 +22,14 @@ const CODECS = { msgpack: msgpackClientCodec, json: jsonClientCodec };
 export class Dialogues {
   readonly streams: Streams;
   readonly services: Services;
+  readonly pairs: Pairs;
   readonly #codec: ClientSideCodec;
   readonly #tell: (error: unknown) => void;
   /** Whose dialogues these are; null while there is none. */
   #session: string | null;
 
   constructor(
-    client: DialogueClient & PathClient,
+    client: DialogueClient & PairClient & PathClient,
     link: DialogueLink,
     { codec, exposeErrors }: Pick<Settings, 'codec' | 'exposeErrors'>,
     clock: Environment,
@@ -52,15 +55,26 @@ export class Dialogues {
     const decode: ServicesPort['decode'] = (...frame) => intake.decode(...frame);
     const room = (name: string): ReturnType<ServicesPort['room']> => client.room(name);
     this.services = new Services({ room, caller, late, decode, exposeErrors, clock });
+    this.pairs = new Pairs({ client, caller, late, decode, exposeErrors, clock });
     client.on('state', (state, { code }) => this.#moved(state, code, client.sessionId));
   }
 
   /** A frame, or what the codec of a page's first file could not read. */
   deliver(unit: GatewayFrame | string | Uint8Array): void {
     const frame = typeof unit === 'string' || unit instanceof Uint8Array ? this.#read(unit) : unit;
-    if (frame?.type === 'called') this.services.called(frame);
-    else if (frame?.type === 'owners') this.services.owners(frame);
-    else if (frame !== null) this.streams.receive(frame);
+    if (frame === null) return;
+    switch (frame.type) {
+      case 'called':
+        return this.services.called(frame);
+      case 'owners':
+        return this.services.owners(frame);
+      case 'pairing':
+        return this.pairs.asked(frame);
+      case 'unpaired':
+        return this.pairs.unpaired(frame);
+      default:
+        this.streams.receive(frame);
+    }
   }
 
   #read(bytes: string | Uint8Array): GatewayFrame | null {
@@ -77,12 +91,16 @@ export class Dialogues {
     if (state === 'closed') {
       this.#session = null;
       this.services.close();
+      this.pairs.end(code ?? 'closed');
       this.streams.end(new GatewayError(code ?? 'closed'));
     }
     if (state !== 'connected') return;
-    if (this.#session === session) this.streams.resumed();
-    else if (this.#session !== null) {
+    if (this.#session === session) {
+      this.streams.resumed();
+      this.pairs.resumed();
+    } else if (this.#session !== null) {
       this.services.end();
+      this.pairs.end('unknown_outcome');
       this.streams.end(new GatewayError('unknown_outcome', 'The session was lost.'));
     }
     this.#session = session;

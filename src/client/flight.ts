@@ -35,6 +35,7 @@ const ON_LOSS: { [T in CallFrame['type']]?: OnLoss } = {
   broadcast: 'unknown',
   request: 'wait',
   call: 'wait',
+  pair: 'wait',
   reply: 'forget',
   reject: 'forget',
 };

@@ -32,6 +32,8 @@ export type {
 export type { ClientOptions, WhenOffline } from './options.js';
 export type { Accepted, ClientsPage, Member, MembersPage, SendResult } from './results.js';
 export type { Room } from './room.js';
+export type { Pair } from './services/pair.js';
+export type { PairBeginning, PairHandler, PairOptions } from './services/pairs.js';
 export type { OwnerHandler, ProvideOptions, ServiceHandler } from './services/services.js';
 export type { BroadcastStream, ReaderResult } from './streams/broadcast.js';
 export type { Stream } from './streams/stream.js';

@@ -7,6 +7,7 @@ import type {
   GapFrame,
   GatewayFrame,
   MessageFrame,
+  PairingFrame,
   PositionFrame,
   RequestedFrame,
   RoomMessageFrame,
@@ -97,7 +98,7 @@ export class Intake {
   }
 
   decode(
-    frame: MessageFrame | RoomMessageFrame | RequestedFrame | CalledFrame,
+    frame: MessageFrame | RoomMessageFrame | RequestedFrame | CalledFrame | PairingFrame,
     handle: (data: unknown, from: Sender, info: MessageInfo) => unknown,
     onFailure: (error: unknown) => void,
   ): void {

@@ -53,6 +53,10 @@ export interface Answers {
   /** Data of the other side's application, decoded. */
   request: unknown;
   call: unknown;
+  pair: unknown;
+  holdPair: undefined;
+  endPair: undefined;
+  available: ClientsPage;
   broadcast: undefined;
   leave: undefined;
   leaveAll: undefined;
@@ -75,7 +79,7 @@ const READ: { [T in keyof Answers]: (answer: unknown) => Answers[T] } = {
   },
   join: (answer) =>
     pick<{ position?: string | null }>(answer ?? {}, { position: isTextOrNullOrNone })?.position,
-  clients: (answer) => pick<ClientsPage>(answer, { clients: isTexts, cursor: isTextOrNull }) ?? unusable(),
+  clients: clientsPage,
   members: (answer) =>
     pick<MembersPage>(answer, { members: isMembers, cursor: isTextOrNull, count: isUint }) ?? unusable(),
   count: (answer) => (isUint(answer) ? answer : unusable()),
@@ -83,6 +87,10 @@ const READ: { [T in keyof Answers]: (answer: unknown) => Answers[T] } = {
   token: (answer) => pick<{ expiresInMs: number }>(answer, { expiresInMs: isUint })?.expiresInMs ?? null,
   request: (answer) => answer,
   call: (answer) => answer,
+  pair: (answer) => answer,
+  holdPair: nothing,
+  endPair: nothing,
+  available: clientsPage,
   broadcast: nothing,
   leave: nothing,
   leaveAll: nothing,
@@ -94,6 +102,10 @@ const READ: { [T in keyof Answers]: (answer: unknown) => Answers[T] } = {
 /** @throws ProtocolError `bad_frame` where the answer has not the expected shape */
 export function readAnswer<Type extends keyof Answers>(type: Type, answer: unknown): Answers[Type] {
   return READ[type](answer);
+}
+
+function clientsPage(answer: unknown): ClientsPage {
+  return pick<ClientsPage>(answer, { clients: isTexts, cursor: isTextOrNull }) ?? unusable();
 }
 
 /** Calls that are only done or refused. */

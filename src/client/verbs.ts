@@ -152,6 +152,16 @@ export class Verbs implements MembershipCalls {
     return this.#carry(frame, this.#encode(data), { ...options, timeoutMs });
   }
 
+  /** Resolves with what the other side says of itself. */
+  async pair(to: string, meta: unknown, options: Made<CallOptions>): Promise<unknown> {
+    const { timeoutMs = REQUEST_TIMEOUT_LIMIT_MS } = options;
+    return this.#carry(
+      { type: 'pair', ref: 0, timeoutMs, to, payload: NO_PAYLOAD },
+      this.#encode(meta),
+      options,
+    );
+  }
+
   async reply(handle: string, data: unknown, options: Made<CallOptions>): Promise<void> {
     return this.#carry({ type: 'reply', handle, payload: NO_PAYLOAD }, this.#encode(data), options);
   }
@@ -188,9 +198,13 @@ export class Verbs implements MembershipCalls {
     return this.call({ type: 'members', ref: 0, room, cursor, limit }, options);
   }
 
-  clients(options: Made<PageOptions & { prefix?: string }>): Promise<ClientsPage> {
+  /** `available`: those that are in no pair. */
+  clients(
+    options: Made<PageOptions & { prefix?: string }>,
+    type: 'clients' | 'available' = 'clients',
+  ): Promise<ClientsPage> {
     const { prefix = '', cursor = null, limit = 100 } = options;
-    return this.call({ type: 'clients', ref: 0, prefix, cursor, limit }, options);
+    return this.call({ type, ref: 0, prefix, cursor, limit }, options);
   }
 
   leaveAll(options: Made<CallOptions>): Promise<void> {

@@ -109,6 +109,7 @@ export const CODES = {
     then: 'call',
     text: 'The provider of the service went away: the call may have been executed or not.',
   },
+  partner_gone: { close: null, then: 'call', text: 'The pair is over: its other end is gone.' },
 
   // Raised by the SDK without the gateway.
   aborted: { close: null, then: 'call', text: 'The caller aborted the call.' },

@@ -4,8 +4,10 @@ import type { Ask, Part } from './frame.js';
 import {
   type EventName,
   isEventName,
+  isPairId,
   isServiceName,
   isStreamId,
+  type PairId,
   type ServiceName,
   type StreamId,
 } from './ids.js';
@@ -16,6 +18,7 @@ export const DIALOGUE_FIELDS = {
   limit: uint,
   name: (element: unknown): EventName | undefined => (isEventName(element) ? element : undefined),
   offset: uint,
+  pair: (element: unknown): PairId | undefined => (isPairId(element) ? element : undefined),
   part: (element: unknown): Part | undefined => (isUpToTwo(element) ? element : undefined),
   service: (element: unknown): ServiceName | undefined => (isServiceName(element) ? element : undefined),
   stream: (element: unknown): StreamId | undefined => (isStreamId(element) ? element : undefined),

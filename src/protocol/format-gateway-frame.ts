@@ -19,6 +19,7 @@ export function formatGatewayFrame(frame: GatewayFrame): Outline {
       );
     case 'requested':
     case 'called':
+    case 'pairing':
       return outline(
         [type, frame.handle, frame.options, frame.from, frame.session, frame.event],
         frame.payload,
@@ -65,6 +66,8 @@ export function formatGatewayFrame(frame: GatewayFrame): Outline {
       return outline([type, frame.stream, frame.code, frame.text]);
     case 'readerGone':
       return outline([type, frame.stream, frame.from, frame.session, frame.code, frame.text], frame.payload);
+    case 'unpaired':
+      return outline([type, frame.pair, frame.code]);
     case 'owners':
       return outline([type, frame.service, frame.count]);
     case 'presence':

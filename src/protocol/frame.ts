@@ -1,6 +1,6 @@
 // Every frame of protocol version 1, in two families that cannot be mixed: client → gateway and gateway → client.
 import type { Code } from './codes.js';
-import type { ClientId, EventName, RoomName, ServiceName, SessionId, StreamId } from './ids.js';
+import type { ClientId, EventName, PairId, RoomName, ServiceName, SessionId, StreamId } from './ids.js';
 import type { PeerReport } from './peer-report.js';
 
 export const PROTOCOL_VERSION = 1;
@@ -66,6 +66,12 @@ export const TYPES = {
   call: 80,
   called: 81,
   owners: 82,
+  pair: 83,
+  pairing: 84,
+  holdPair: 85,
+  endPair: 86,
+  unpaired: 87,
+  available: 88,
 
   iceServers: 96,
   peerReport: 97,
@@ -325,6 +331,38 @@ export interface ServiceCallFrame {
   payload: Payload;
 }
 
+/** Asks a client, or a session of it, into a pair; nobody else can have either of the two meanwhile. The answer is `response`, or `error`. */
+export interface PairFrame {
+  type: 'pair';
+  ref: number;
+  timeoutMs: number;
+  to: string;
+  /** For the other side, to decide. */
+  payload: Payload;
+}
+/** This session is an end of the pair from now on, or again on a new connection. */
+export interface HoldPairFrame {
+  type: 'holdPair';
+  ref: number;
+  pair: PairId;
+  /** The other end, `bob#<session>`. */
+  to: string;
+}
+export interface EndPairFrame {
+  type: 'endPair';
+  ref: number;
+  pair: PairId;
+  to: string;
+}
+/** As `clients`, without those that are in a pair. */
+export interface AvailableFrame {
+  type: 'available';
+  ref: number;
+  prefix: string;
+  cursor: string | null;
+  limit: number;
+}
+
 export type ClientFrame =
   | HelloFrame
   | PongFrame
@@ -353,6 +391,10 @@ export type ClientFrame =
   | CreditFrame
   | CutFrame
   | ServiceCallFrame
+  | PairFrame
+  | HoldPairFrame
+  | EndPairFrame
+  | AvailableFrame
   | PeerReportFrame;
 
 /** Fields of each frame in their order on the wire, after the type number; a `payload` comes last, as two elements. */
@@ -384,6 +426,10 @@ export const CLIENT_FIELDS = {
   credit: ['stream', 'upTo', 'limit', 'ask'],
   cut: ['stream', 'to', 'code', 'text'],
   call: ['ref', 'timeoutMs', 'options', 'service', 'payload'],
+  pair: ['ref', 'timeoutMs', 'to', 'payload'],
+  holdPair: ['ref', 'pair', 'to'],
+  endPair: ['ref', 'pair', 'to'],
+  available: ['ref', 'prefix', 'cursor', 'limit'],
   peerReport: ['digest'],
 } as const satisfies FieldsOf<ClientFrame>;
 
@@ -601,6 +647,22 @@ export interface OwnersFrame {
   service: ServiceName;
   count: number;
 }
+/** Somebody asks this session into a pair; `event` is the pair's id. The answer is `holdPair` and then `reply`, or `reject`. */
+export interface PairingFrame {
+  type: 'pairing';
+  handle: string;
+  options: MessageOptions;
+  from: ClientId;
+  session: SessionId;
+  event: EventName;
+  payload: Payload;
+}
+/** The pair is over: `normal` where the other end ended it. */
+export interface UnpairedFrame {
+  type: 'unpaired';
+  pair: PairId;
+  code: Code;
+}
 
 export type GatewayFrame =
   | WelcomeFrame
@@ -627,6 +689,8 @@ export type GatewayFrame =
   | ReaderGoneFrame
   | CalledFrame
   | OwnersFrame
+  | PairingFrame
+  | UnpairedFrame
   | IceServersFrame;
 
 /** As `CLIENT_FIELDS`. */
@@ -655,6 +719,8 @@ export const GATEWAY_FIELDS = {
   readerGone: ['stream', 'from', 'session', 'code', 'text', 'payload'],
   called: ['handle', 'options', 'from', 'session', 'event', 'payload'],
   owners: ['service', 'count'],
+  pairing: ['handle', 'options', 'from', 'session', 'event', 'payload'],
+  unpaired: ['pair', 'code'],
   iceServers: ['servers'],
 } as const satisfies FieldsOf<GatewayFrame>;
 

@@ -6,6 +6,7 @@ export type RoomName = string & { readonly __brand: 'RoomName' };
 export type EventName = string & { readonly __brand: 'EventName' };
 export type StreamId = string & { readonly __brand: 'StreamId' };
 export type ServiceName = string & { readonly __brand: 'ServiceName' };
+export type PairId = string & { readonly __brand: 'PairId' };
 export type WorkerId = string & { readonly __brand: 'WorkerId' };
 export type NodeId = string & { readonly __brand: 'NodeId' };
 
@@ -61,6 +62,11 @@ export function parseServiceRoom(room: RoomName): ServiceRoom | null {
 /** The room of those who provide a service. */
 export function providersOf(service: ServiceName): RoomName {
   return `~${service}~` as RoomName;
+}
+
+/** A pair's id is 128 random bits in base64url, chosen by the gateway: who knows it is an end of the pair. */
+export function isPairId(value: unknown): value is PairId {
+  return typeof value === 'string' && SESSION.test(value);
 }
 
 /** Where a message goes: every session of a client, or one of them. */

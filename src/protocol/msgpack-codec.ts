@@ -124,13 +124,16 @@ export const msgpackCodec: FrameCodec = {
 };
 
 /** Frames whose second element differs by receiver or channel, while the rest is the same bytes for all of them. */
-export type BodyType = 'message' | 'roomMessage' | 'requested' | 'called';
+export type BodyType = 'message' | 'roomMessage' | 'requested' | 'called' | 'pairing';
 
 /** Elements after the first two. */
-const BODY_ELEMENTS = { message: 6, requested: 6, called: 6, roomMessage: 7 } as const satisfies Record<
-  BodyType,
-  number
->;
+const BODY_ELEMENTS = {
+  message: 6,
+  requested: 6,
+  called: 6,
+  pairing: 6,
+  roomMessage: 7,
+} as const satisfies Record<BodyType, number>;
 
 /** What receivers see of a message, but for its id and room. */
 export interface MessageBody {

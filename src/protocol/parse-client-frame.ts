@@ -8,6 +8,7 @@ import type { RoomName } from './ids.js';
 import {
   isClientId,
   isName,
+  isPairId,
   isRoomName,
   isServiceName,
   isSessionId,
@@ -120,6 +121,10 @@ function since(fields: Fields): Since {
 
 function isAddress(value: unknown): value is string {
   return parseAddress(value) !== null;
+}
+
+function isWholeAddress(value: unknown): value is string {
+  return (parseAddress(value)?.session ?? null) !== null;
 }
 
 function isTargets(value: unknown): value is string | string[] {
@@ -322,9 +327,26 @@ export function parseClientFrame(type: number, elements: Elements): ClientFrame 
       };
     case TYPES.count:
       return { type: 'count', ref: fields.ref(), room: fields.room() };
-    case TYPES.clients:
+    case TYPES.pair:
       return {
-        type: 'clients',
+        type: 'pair',
+        ref: fields.ref(),
+        timeoutMs: fields.uint('timeoutMs', 1, REQUEST_TIMEOUT_LIMIT_MS),
+        to: fields.value('to', isAddress),
+        payload: fields.payload(),
+      };
+    case TYPES.holdPair:
+    case TYPES.endPair:
+      return {
+        type: type === TYPES.holdPair ? 'holdPair' : 'endPair',
+        ref: fields.ref(),
+        pair: fields.value('pair', isPairId),
+        to: fields.value('to', isWholeAddress),
+      };
+    case TYPES.clients:
+    case TYPES.available:
+      return {
+        type: type === TYPES.clients ? 'clients' : 'available',
         ref: fields.ref(),
         prefix: fields.value('prefix', isPrefix),
         cursor: fields.stringOrNull('cursor', OPAQUE_LIMIT_CHARACTERS),

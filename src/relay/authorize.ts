@@ -28,6 +28,7 @@ export function refusalOf(frame: ClientFrame, permissions: Permissions): Code | 
     case 'count':
     case 'watch':
       return mayPresence(permissions, frame.room) ? null : 'forbidden';
+    case 'available':
     case 'clients':
     case 'online':
       return mayListAnybody(permissions) ? null : 'forbidden';
@@ -50,6 +51,9 @@ export function refusalOf(frame: ClientFrame, permissions: Permissions): Code | 
     case 'reject':
     case 'receipt':
     case 'confirm':
+    case 'pair':
+    case 'holdPair':
+    case 'endPair':
     case 'ack':
     case 'peerReport':
     case 'leave':

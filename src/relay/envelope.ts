@@ -1,6 +1,6 @@
 // The envelope: what workers say to each other. A small binary form of its own, so that no client frame can be one.
 import { type CloseCode, type Code, codeOfClose, CODES } from '../protocol/codes.js';
-import type { ClientId, RoomName, SessionId, WorkerId } from '../protocol/ids.js';
+import type { ClientId, PairId, RoomName, SessionId, WorkerId } from '../protocol/ids.js';
 import { FieldReader, FieldWriter } from './fields.js';
 import {
   readServe,
@@ -69,6 +69,8 @@ export interface LetterEnvelope {
     | { kind: 'delivered'; by: ClientId; seq: number }
     /** Has the session handed over the message with this number from that session? */
     | { kind: 'asked'; from: ClientId; sender: SessionId; seq: number }
+    /** The session's pair is over. */
+    | { kind: 'unpaired'; pair: PairId; code: Code }
     /** The session's connection ends: for good where the code says `stop`. */
     | { kind: 'close'; code: CloseCode }
     /** On behalf of a server the session joins or leaves a room, or leaves all (null); `handle` is whom to tell. */
@@ -207,6 +209,8 @@ export class EnvelopeEncoder {
         return writer.string(letter.by).string(String(letter.seq)).end(NOTHING);
       case 'asked':
         return writer.string(letter.from).string(letter.sender).string(String(letter.seq)).end(NOTHING);
+      case 'unpaired':
+        return writer.string(letter.pair).string(letter.code).end(NOTHING);
       case 'close':
         return writer.string(String(CODES[letter.code].close)).end(NOTHING);
       case 'move':
@@ -339,6 +343,8 @@ function readLetter(reader: FieldReader): LetterEnvelope['letter'] | null {
         sender: reader.string() as SessionId,
         seq: Number(reader.string()),
       };
+    case 'unpaired':
+      return { kind, pair: reader.string() as PairId, code: reader.string() as Code };
     case 'close': {
       const code = codeOfClose(Number(reader.string()));
       return code === null ? null : { kind, code };

@@ -8,6 +8,8 @@ import type { ResponseEnvelope } from './envelope.js';
 import type { WaitingCounts } from './waiting-counts.js';
 
 export interface Asked {
+  /** Hears first whether it was answered. */
+  settled?: (isAnswered: boolean) => void;
   asker: Pick<SessionRef, 'client' | 'session'>;
   ref: number;
   /** Takes the answer of a server's request, which waits in this worker; a session's goes to where it is then. */
@@ -45,8 +47,14 @@ export class PendingRequests {
       : null;
   }
 
-  open(asked: Asked, timeoutMs: number, request: { address: Address; body: Uint8Array }): string {
-    const handle = `${this.worker}!${String(++this.opened)}`;
+  /** @param mark begins the handle's number: what is asked for, beside requests */
+  open(
+    asked: Asked,
+    timeoutMs: number,
+    request: { address: Address; body: Uint8Array },
+    mark: '' | 'p' = '',
+  ): string {
+    const handle = `${this.worker}!${mark}${String(++this.opened)}`;
     const deadline = this.wheel.in(timeoutMs, () => {
       this.refuse(handle, 'timeout', CODES.timeout.text);
     });
@@ -74,6 +82,7 @@ export class PendingRequests {
     if (pending === undefined || pending.asked !== session) return;
     this.remove(handle, pending);
     const encoding = body[0];
+    pending.settled?.(code === '' && encoding !== undefined);
     if (code !== '' || encoding === undefined)
       this.answer(pending, { code: code === '' ? 'rejected' : code, text, byGateway: false });
     else this.answer(pending, { payload: { encoding, data: body.subarray(1) } });
@@ -83,6 +92,7 @@ export class PendingRequests {
     const pending = this.pending.get(handle);
     if (pending === undefined) return;
     this.remove(handle, pending);
+    pending.settled?.(false);
     this.answer(pending, { code, text, byGateway: true });
   }
 

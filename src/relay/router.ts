@@ -15,6 +15,7 @@ import type {
 import {
   type Address,
   type ClientId,
+  type PairId,
   parseAddress,
   type RoomName,
   type SessionId,
@@ -251,6 +252,28 @@ export class Router {
     const places = this.options.routes.peek(address.client);
     if (places !== undefined) ask(places);
     else this.options.routes.load(address.client).then(ask, () => undefined);
+  }
+
+  /** Asks one session of a client into a pair that is claimed already; its answer, or a refusal, goes to who asked. */
+  offerPair(
+    offer: { session: Session; ref: number; address: Address; body: Uint8Array; timeoutMs: number },
+    settled: (isAnswered: boolean) => void,
+  ): void {
+    const { session, ref, address, body, timeoutMs } = offer;
+    const text = refusalOfWaiting(this.options.waiting.of(session.ref.session), body.length, this.options);
+    if (text !== null) {
+      settled(false);
+      this.options.refusals.tell(session, ref, 'limit', text);
+      return;
+    }
+    const asked = { asker: session.ref, ref, settled };
+    const handle = this.pending.open(asked, timeoutMs, { address, body }, 'p');
+    this.dispatchRequest(handle, address, body);
+  }
+
+  /** Tells a session, wherever it is, that its pair is over. */
+  unpair(client: ClientId, session: SessionId, pair: PairId, code: Code): void {
+    this.postman.send(client, session, { kind: 'unpaired', pair, code }, false);
   }
 
   /** Ends the connection of a session, wherever it is. */
@@ -491,6 +514,9 @@ function readLetter(session: Session, letter: Exclude<Letter, { kind: 'move' }>)
       return;
     case 'asked':
       session.send({ type: 'asked', from: letter.from, session: letter.sender, seq: letter.seq });
+      return;
+    case 'unpaired':
+      session.send({ type: 'unpaired', pair: letter.pair, code: letter.code });
       return;
     case 'close': {
       const { close, then } = CODES[letter.code];

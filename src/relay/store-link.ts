@@ -158,6 +158,10 @@ const METHODS: { readonly [M in Method]: HoldsBytes<Signature<M>> } = {
   members: false,
   count: false,
   locateMembers: false,
+  claimPair: false,
+  holdPair: false,
+  freePair: false,
+  pairsOf: false,
   read: true,
   acknowledge: false,
   keepTicket: false,
@@ -265,6 +269,10 @@ export class RemoteStore implements Store {
   members = this.method('members');
   count = this.method('count');
   locateMembers = this.method('locateMembers');
+  claimPair = this.method('claimPair');
+  holdPair = this.method('holdPair');
+  freePair = this.method('freePair');
+  pairsOf = this.method('pairsOf');
   read = this.method('read');
   acknowledge = this.method('acknowledge');
   keepTicket = this.method('keepTicket');

@@ -18,6 +18,7 @@ const COSTS: Partial<Record<Code, number>> = {
   overloaded: 0,
   busy: 0,
   provider_gone: 0,
+  partner_gone: 0,
   internal_error: 0,
 };
 

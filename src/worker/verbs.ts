@@ -8,6 +8,7 @@ import { refusalOf } from '../relay/authorize.js';
 import type { Feed } from '../relay/feed.js';
 import type { Feeds } from '../relay/feeds.js';
 import { listClients } from '../relay/listing.js';
+import type { Pairs } from '../relay/pairs.js';
 import type { Router } from '../relay/router.js';
 import { Services } from '../relay/services.js';
 import type { Streams } from '../relay/streams.js';
@@ -30,6 +31,7 @@ export interface VerbsOptions {
   router: Router;
   streams: Streams;
   services: Services;
+  pairs: Pairs;
   topics: Topics;
   registry: SessionRegistry;
   feeds: Feeds;
@@ -96,6 +98,15 @@ export class Verbs {
         return;
       case 'call':
         services.call(session, frame);
+        return;
+      case 'pair':
+        this.options.pairs.ask(session, frame);
+        return;
+      case 'holdPair':
+        this.options.pairs.hold(session, frame);
+        return;
+      case 'endPair':
+        this.options.pairs.end(session, frame);
         return;
       case 'broadcast':
         router.broadcast(session, frame);
@@ -164,6 +175,14 @@ export class Verbs {
         this.answer(session, frame.ref, async () => {
           const { rows, cursor } = await listClients(store, session.identity.permissions.list, frame);
           return { clients: rows, cursor };
+        });
+        return;
+      case 'available':
+        this.answer(session, frame.ref, async () => {
+          const { rows, cursor } = await listClients(store, session.identity.permissions.list, frame);
+          const others = rows.filter((client) => client !== session.ref.client);
+          const pairs = await store.pairsOf(others);
+          return { clients: others.filter((_, i) => pairs[i] === null), cursor };
         });
         return;
       case 'online':

@@ -9,6 +9,7 @@ import { type ClientFrame, type HelloFrame, PROTOCOL_VERSION } from '../protocol
 import type { RoomName, SessionId, WorkerId } from '../protocol/ids.js';
 import type { Feed } from '../relay/feed.js';
 import type { Feeds } from '../relay/feeds.js';
+import type { Pairs } from '../relay/pairs.js';
 import type { Services } from '../relay/services.js';
 import type { Streams } from '../relay/streams.js';
 import type { PluginHost } from '../plugin/plugin-host.js';
@@ -40,6 +41,7 @@ export interface VisitOptions {
   feeds: Feeds;
   streams: Streams;
   services: Services;
+  pairs: Pairs;
   topics: Topics;
   verbs: Verbs;
   /** The verbs, behind the plugins where there are some. */
@@ -322,6 +324,7 @@ export class Visit implements ConnectionHandlers {
     this.options.plugins?.closed(session, number, isNewest && (session.ended || number === 1000));
     if (!isNewest) return;
     this.options.services.leave(session);
+    this.options.pairs.leave(session, session.ended || number === 1000);
     metrics.sessions.set(registry.size);
     if (session.logs('debug')) session.log.debug({ code: number }, 'connection closed');
     // 1000 is the client's own word that the session is over; everything else may come back.

@@ -18,6 +18,7 @@ import { NodeRelay } from '../relay/node-relay.js';
 import { PresenceFeed } from '../relay/presence-feed.js';
 import { RouteCache } from '../relay/route-cache.js';
 import { Router, type RouterOptions } from '../relay/router.js';
+import { Pairs } from '../relay/pairs.js';
 import { Services } from '../relay/services.js';
 import { Streams } from '../relay/streams.js';
 import type { PluginHost } from '../plugin/plugin-host.js';
@@ -124,6 +125,7 @@ export async function runWorker(
     if (await revocations.poll()) gateway.endRevoked((identity) => revocations.isRevoked(identity));
   });
   chores.every(config.store.settings.workerLeaseMs / 3, () => store.renew(worker, []));
+  chores.every(service.pairs.stepMs, () => service.pairs.step());
   chores.every(SERVICES_REFRESH_MS, () => {
     service.services.refresh();
     service.topics.refresh();
@@ -258,6 +260,7 @@ interface Service {
   routes: RouteCache;
   router: Router;
   services: Services;
+  pairs: Pairs;
   topics: Topics;
   verbs: Verbs;
   endings: Endings;
@@ -297,6 +300,7 @@ function createService(base: Base, authenticator: Authenticator): Service {
   });
   const services = createServices(base, { router, refusals, waiting });
   const topics = new Topics(base);
+  const pairs = new Pairs({ store, router, refusals, leaseMs: sessions.pairLeaseMs });
   const leavings = new Leavings(store, (session) => registry.get(session.ref.session) === session);
   const turn = new TurnBroker(config.iceServers, config.turn, base.turnCheck);
   const verbs: Verbs = new Verbs({
@@ -305,6 +309,7 @@ function createService(base: Base, authenticator: Authenticator): Service {
     router,
     streams,
     services,
+    pairs,
     topics,
     feeds,
     authenticator,
@@ -339,6 +344,7 @@ function createService(base: Base, authenticator: Authenticator): Service {
     feeds,
     streams,
     services,
+    pairs,
     topics,
     verbs,
     served,
@@ -363,7 +369,19 @@ function createService(base: Base, authenticator: Authenticator): Service {
   const httpDoor = new HttpDoor({ ...doors, log: base.log, connections, errands, tickets, wheel });
   const tcpDoor = new TcpDoor({ ...doors, authenticator, wheel });
   const presence = new PresenceFeed(registry, wheel);
-  const delivering = { feeds, reads, presence, routes, router, services, topics, verbs, errands, fanOut };
+  const delivering = {
+    feeds,
+    reads,
+    presence,
+    routes,
+    router,
+    services,
+    pairs,
+    topics,
+    verbs,
+    errands,
+    fanOut,
+  };
   return { ...delivering, endings, leavings, throttle, gateway, admission, door, httpDoor, tcpDoor };
 }
 

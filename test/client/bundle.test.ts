@@ -15,9 +15,9 @@ import { startGateway, tokenOf } from '../gateway-process.js';
 import { BOB, ScriptedGateway } from './scripted-gateway.js';
 
 /** Gzip, bytes. What a page must load before it can connect. */
-const ENTRY_LIMIT_BYTES = 10_640;
+const ENTRY_LIMIT_BYTES = 10_700;
 /** Of all late files together; who adds one raises it by what it weighs. */
-const LATE_LIMIT_BYTES = 52_700;
+const LATE_LIMIT_BYTES = 55_000;
 /** Of the door for Socket.IO's code, which nothing loads but an application that has such code. */
 const SOCKET_IO_LIMIT_BYTES = 2_850;
 

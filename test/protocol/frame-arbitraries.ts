@@ -6,6 +6,7 @@ import type { ClientFrame, Cursor, GatewayFrame, MessageOptions, Payload } from 
 import {
   isClientId,
   isEventName,
+  isPairId,
   isRoomName,
   isServiceName,
   isSessionId,
@@ -47,6 +48,7 @@ const serviceName = guarded(
   name.map((text) => text.replaceAll('~', '-').slice(0, 100)),
   isServiceName,
 );
+const pairId = guarded(sessionId, isPairId);
 export const streamId = guarded(sessionId, isStreamId);
 const address = fc.oneof(
   clientId,
@@ -293,6 +295,21 @@ export const clientFrame: fc.Arbitrary<ClientFrame> = fc.oneof(
     text,
   }),
   fc.record({
+    type: fc.constant('pair'),
+    ref,
+    timeoutMs: fc.integer({ min: 1, max: 120_000 }),
+    to: address,
+    payload,
+  }),
+  fc.record({ type: fc.constantFrom('holdPair', 'endPair'), ref, pair: pairId, to: sessionAddress }),
+  fc.record({
+    type: fc.constant('available'),
+    ref,
+    prefix: fc.oneof(fc.constant(''), name),
+    cursor: fc.option(opaque, { nil: null }),
+    limit: fc.integer({ min: 1, max: 1000 }),
+  }),
+  fc.record({
     type: fc.constant('call'),
     ref,
     timeoutMs: fc.integer({ min: 1, max: 120_000 }),
@@ -426,7 +443,7 @@ export function gatewayFrameWith(payloads: fc.Arbitrary<Payload>): fc.Arbitrary<
       payload: payloads,
     }),
     fc.record({
-      type: fc.constant('called'),
+      type: fc.constantFrom('called', 'pairing'),
       handle: opaque,
       options: originOptions,
       from: clientId,
@@ -434,6 +451,7 @@ export function gatewayFrameWith(payloads: fc.Arbitrary<Payload>): fc.Arbitrary<
       event: eventName,
       payload: payloads,
     }),
+    fc.record({ type: fc.constant('unpaired'), pair: pairId, code }),
     fc.record({ type: fc.constant('owners'), service: serviceName, count }),
   );
 }

@@ -1,7 +1,8 @@
 // The embedded store: everything in the memory of the primary. It outlives every worker, not the primary.
-import type { ClientId, RoomName, SessionId, WorkerId } from '../../protocol/ids.js';
+import type { ClientId, PairId, RoomName, SessionId, WorkerId } from '../../protocol/ids.js';
 import { MemoryLogs } from './memory-log.js';
 import { MemoryRooms } from './memory-rooms.js';
+import { PairClaims } from './pair-claims.js';
 import { RevocationList } from './revocation-list.js';
 import { TicketBox } from './ticket-box.js';
 import { SortedNames } from './sorted-names.js';
@@ -59,6 +60,7 @@ export class MemoryStore implements Store {
   private readonly logs: MemoryLogs;
   private readonly revoked = new RevocationList();
   private readonly tickets: TicketBox;
+  private readonly pairs: PairClaims;
   private readonly now: () => number;
   private readonly deliver: MemoryStoreOptions['deliver'];
   /** When waiting sessions depart and end; in the order of insertion, which is the order of time. */
@@ -70,6 +72,7 @@ export class MemoryStore implements Store {
     this.now = options.now ?? (() => performance.now());
     this.deliver = options.deliver;
     this.tickets = new TicketBox(this.now);
+    this.pairs = new PairClaims(this.now);
     this.logs = new MemoryLogs(options.settings, this.now);
     this.rooms = new MemoryRooms(
       (change, workers) => {
@@ -229,6 +232,23 @@ export class MemoryStore implements Store {
     return DONE;
   }
 
+  claimPair(client: ClientId, pair: PairId, leaseMs: number): Promise<boolean> {
+    return Promise.resolve(this.pairs.claim(client, pair, leaseMs));
+  }
+
+  holdPair(client: ClientId, pair: PairId, leaseMs: number): Promise<boolean> {
+    return Promise.resolve(this.pairs.hold(client, pair, leaseMs));
+  }
+
+  freePair(client: ClientId, pair: PairId): Promise<void> {
+    this.pairs.free(client, pair);
+    return DONE;
+  }
+
+  pairsOf(clients: readonly ClientId[]): Promise<(PairId | null)[]> {
+    return Promise.resolve(clients.map((client) => this.pairs.get(client)));
+  }
+
   keepTicket(id: string, value: string, lifeMs: number): Promise<void> {
     this.tickets.keep(id, value, lifeMs);
     return DONE;
@@ -269,6 +289,7 @@ export class MemoryStore implements Store {
     for (const record of this.due(this.ends)) this.remove(record);
     this.logs.expire();
     this.rooms.forgetWatchers(null);
+    this.pairs.expire();
     return DONE;
   }
 

@@ -3,7 +3,9 @@ import type { Logger } from 'pino';
 import { GatewayError } from '../../protocol/errors.js';
 import {
   type ClientId,
+  type PairId,
   isClientId,
+  isPairId,
   isRoomName,
   isSessionId,
   type RoomName,
@@ -307,6 +309,27 @@ export class RedisStore implements Store {
 
   async acknowledge(ref: SessionRef, id: string): Promise<void> {
     await this.run('acknowledge', ref.client, ...wordsOf(ref), id);
+  }
+
+  async claimPair(client: ClientId, pair: PairId, leaseMs: number): Promise<boolean> {
+    return (await this.run('pair', client, client, 'claim', pair, Math.ceil(leaseMs))) === 1;
+  }
+
+  async holdPair(client: ClientId, pair: PairId, leaseMs: number): Promise<boolean> {
+    return (await this.run('pair', client, client, 'hold', pair, Math.ceil(leaseMs))) === 1;
+  }
+
+  async freePair(client: ClientId, pair: PairId): Promise<void> {
+    await this.run('pair', client, client, 'free', pair);
+  }
+
+  pairsOf(clients: readonly ClientId[]): Promise<(PairId | null)[]> {
+    return Promise.all(
+      clients.map(async (client) => {
+        const pair = await this.run('paired', client, client);
+        return isPairId(pair) ? pair : null;
+      }),
+    );
   }
 
   async keepTicket(id: string, value: string, lifeMs: number): Promise<void> {

@@ -1,5 +1,5 @@
 // The store port: sessions, where they are, rooms, presence and logs. Two implementations, one contract suite.
-import type { ClientId, RoomName, SessionId, WorkerId } from '../../protocol/ids.js';
+import type { ClientId, PairId, RoomName, SessionId, WorkerId } from '../../protocol/ids.js';
 
 /** A channel is the inbox of one client or the log of one room. */
 export type Channel = { kind: 'inbox'; client: ClientId } | { kind: 'room'; room: RoomName };
@@ -253,6 +253,18 @@ export interface Store {
   read(query: ReadQuery): Promise<ReadResult>;
   /** What was kept for the client up to this entry has reached it. */
   acknowledge(ref: SessionRef, id: string): Promise<void>;
+
+  /**
+   * Claims a client for a pair, for `leaseMs` from now: false where another pair has it. Renews it where this one has it.
+   * One step for one client: who wants two of them claims them in the order of their names.
+   */
+  claimPair(client: ClientId, pair: PairId, leaseMs: number): Promise<boolean>;
+  /** Renews a claim; false where it has lapsed, was freed or never was. */
+  holdPair(client: ClientId, pair: PairId, leaseMs: number): Promise<boolean>;
+  /** Idempotent; the claim of another pair stays. */
+  freePair(client: ClientId, pair: PairId): Promise<void>;
+  /** The pairs that clients are claimed for, in the order asked; null where there is none. */
+  pairsOf(clients: readonly ClientId[]): Promise<(PairId | null)[]>;
 
   /** Keeps what a one-time ticket is good for, until it is used or `lifeMs` are over. `id` is a hash: the store does not know the ticket. */
   keepTicket(id: string, value: string, lifeMs: number): Promise<void>;

@@ -1,6 +1,6 @@
 // What every store must do with sessions, rooms and workers, whatever it is made of: one suite, run on each implementation.
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import type { WorkerId } from '../../../src/protocol/ids.js';
+import type { PairId, WorkerId } from '../../../src/protocol/ids.js';
 import { REVOCATIONS_PAGE } from '../../../src/session/store/revocation-list.js';
 import type { Revocation, Store, StoreSettings } from '../../../src/session/store/store.js';
 import {
@@ -361,6 +361,47 @@ export function testStore(name: string, start: (settings: StoreSettings) => Prom
         await expect(two.locateMembers(providers, W2, true)).resolves.toEqual([]);
         await provide(one, 'alice', W1);
         expect([await told(W1), (await told(W2)) > 0]).toEqual([0, true]);
+      });
+    });
+
+    describe('claims of pairs', () => {
+      const [alice, bob] = [client('alice'), client('bob')];
+      const [first, second] = [newSession(), newSession()] as unknown as [PairId, PairId];
+
+      test('are held by one pair until it frees them', async () => {
+        await expect(one.claimPair(alice, first, 60_000)).resolves.toBe(true);
+        await expect(two.claimPair(alice, first, 60_000)).resolves.toBe(true);
+        await expect(two.claimPair(alice, second, 60_000)).resolves.toBe(false);
+        await expect(two.holdPair(alice, second, 60_000)).resolves.toBe(false);
+        await expect(one.pairsOf([bob, alice])).resolves.toEqual([null, first]);
+        await two.freePair(alice, second);
+        await expect(two.pairsOf([alice])).resolves.toEqual([first]);
+        await two.freePair(alice, first);
+        await two.freePair(alice, first);
+        await expect(two.pairsOf([alice])).resolves.toEqual([null]);
+        await expect(two.claimPair(alice, second, 60_000)).resolves.toBe(true);
+        await two.freePair(alice, second);
+      });
+
+      test('lapse unless they are renewed, and cannot be held after that', async () => {
+        await one.claimPair(alice, first, 200);
+        await one.claimPair(bob, first, 200);
+        await expect(one.holdPair(bob, first, 60_000)).resolves.toBe(true);
+        await harness.advance(300);
+        await harness.sweep();
+        await expect(one.pairsOf([alice, bob])).resolves.toEqual([null, first]);
+        await expect(one.holdPair(alice, first, 60_000)).resolves.toBe(false);
+        await expect(one.claimPair(alice, second, 200)).resolves.toBe(true);
+        await one.freePair(bob, first);
+      });
+
+      test('of many that want the same client at once go to one', async () => {
+        const pairs = Array.from({ length: 20 }, () => newSession() as unknown as PairId);
+        const got = await Promise.all(
+          pairs.map((pair, i) => (i % 2 === 0 ? one : two).claimPair(alice, pair, 60_000)),
+        );
+        expect(got.filter(Boolean)).toHaveLength(1);
+        await expect(one.pairsOf([alice])).resolves.toEqual([pairs[got.indexOf(true)]]);
       });
     });
 
