@@ -11,6 +11,7 @@ import type { StoreSettings } from './session/store/store.js';
 import { parseRedisUrl } from './session/store/redis-url.js';
 import type { OriginRules } from './transport/upgrade-check.js';
 import { type Environment, SettingReader } from './setting-reader.js';
+import { type PluginEntry, readPlugins } from './plugin-settings.js';
 import { readTurn, type TurnSettings } from './turn-settings.js';
 
 export type { Environment };
@@ -97,6 +98,8 @@ export interface Config {
   };
   iceServers: { urls: string[]; username?: string; credential?: string }[];
   turn: TurnSettings;
+  /** In their order. */
+  plugins: readonly PluginEntry[];
 }
 
 /** Addresses whose `X-Forwarded-For` counts; keeps what it was made of, so that it can be handed to a worker. */
@@ -177,6 +180,7 @@ export function parseConfig(env: Environment): Config {
     store: readStore(read),
     iceServers: readIceServers(read),
     turn: readTurn(read),
+    plugins: readPlugins(read),
   };
   if (read.mistakes.length > 0) throw new ConfigError(read.mistakes);
   return deepFreeze(config);

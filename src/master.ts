@@ -21,7 +21,7 @@ import { StartError } from './start-error.js';
 import { backoffMs, type Fate, nextFate } from './supervision.js';
 import { VERSION } from './version.js';
 import { DOUBT_MS, parseToPrimary, type ToWorker } from './worker/control.js';
-import { EXIT_CANNOT_LISTEN, EXIT_EVICTING_REDIS } from './worker/exit-codes.js';
+import { EXIT_BAD_PLUGIN, EXIT_CANNOT_LISTEN, EXIT_EVICTING_REDIS } from './worker/exit-codes.js';
 import type { ServerAnswer, ServerCall } from './relay/server-call.js';
 
 /** What a worker runs: the command line, which sees that it is one. */
@@ -420,6 +420,8 @@ class Supervisor implements Primary {
   private hopelessEnd(code: number | null): StartError | null {
     const { host, port } = this.config.server;
     if (code === EXIT_CANNOT_LISTEN) return StartError.port('PORT', host, port);
+    if (code === EXIT_BAD_PLUGIN)
+      return new StartError('A plugin cannot be loaded (PLUGINS): the log tells which, and why.');
     if (code !== EXIT_EVICTING_REDIS) return null;
     return new StartError(
       'Redis may evict what it has accepted, which REDIS_REQUIRE_NOEVICTION forbids: CONFIG SET maxmemory-policy noeviction on every node, and in its configuration file.',

@@ -106,6 +106,11 @@ export class Metrics {
   ]);
   /** Told by clients of their connections with each other. */
   readonly peers = new PeerMetrics(this.registry);
+  readonly pluginFaults = this.counter(
+    'plugin_faults_total',
+    'Calls of plugins that threw, took too long, or answered what is no answer.',
+    ['plugin', 'fault'],
+  );
   readonly serviceCalls = this.tally<CallOutcome>(
     'service_calls_total',
     'Calls of services, by how they ended; `retried` each time that one went to another provider.',

@@ -157,6 +157,7 @@ describe('parseConfig', () => {
     const secrets = Object.entries(SETTINGS).filter(([, setting]) => 'secret' in setting);
     expect(secrets.map(([name]) => name)).toEqual([
       'ADMIN_KEY',
+      'PLUGINS',
       'JWT_SECRET',
       'JWT_PREVIOUS_SECRET',
       'REDIS_URL',

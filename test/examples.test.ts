@@ -50,6 +50,31 @@ test('request-reply.mjs answers between two processes', async () => {
   expect(example.output()).toContain('product has no_handler');
 });
 
+test('verbs.mjs goes through every verb of messages, rooms and streams', async () => {
+  const example = run(process.execPath, ['examples/verbs.mjs'], { PORT: String(await freePort()) });
+  expect(await example.ended).toBe(0);
+  const stored = (name: string): string => `${name} stored 200000 bytes of copy.jpg`;
+  expect(example.output().trim().split('\n')).toEqual([
+    'hello, acknowledged: true',
+    'broadcast: bob hears all, carol hears all',
+    'sent: bob hears one, carol hears list, carol hears session',
+    [
+      'room: alice hears with me, bob hears with me, bob hears without me',
+      'carol hears with me, carol hears without me, carol hears without me and bob',
+    ].join(', '),
+    `stream to one: ${stored('bob')}`,
+    `stream to a room: ${stored('bob')}, ${stored('carol')}`,
+    `stream to everybody: ${stored('bob')}, ${stored('carol')}`,
+    'left in the room: alice',
+  ]);
+});
+
+test('fifty-sockets.mjs opens fifty sockets that all hear one message', async () => {
+  const example = run(process.execPath, ['examples/fifty-sockets.mjs'], { PORT: String(await freePort()) });
+  expect(await example.ended).toBe(0);
+  expect(example.output()).toMatch(/50 sockets connected in \d+ ms\n50 of 50 heard one message/);
+});
+
 test('chat.mjs carries lines between two terminals', async () => {
   const PORT = String(await freePort());
   const alice = run(process.execPath, ['examples/chat.mjs', 'alice'], { PORT });

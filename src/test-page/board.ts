@@ -33,12 +33,15 @@ export class Row {
   readonly bandwidth = new Series();
   /** Mean ping of each round: wall clock in ms, and ms. */
   readonly history: { at: number; pingMs: number }[] = [];
+  /** How the last test ended that came to an end. */
+  #known: 'ok' | 'failed' | null = null;
   /** Of the latest round, until it was reported. */
   #unreported: TestMeasure | null = null;
 
   constructor(readonly way: TestWay) {}
 
   run(): void {
+    if (this.status === 'ok' || this.status === 'failed') this.#known = this.status;
     this.status = 'running';
     this.note = '';
   }
@@ -56,12 +59,10 @@ export class Row {
         this.#unreported = this.#measure({ ok: false, setupMs: null, pingMs: null, kbps: null });
         return;
       case 'busy':
-        this.status = 'waiting';
-        this.note = 'the other page is busy';
+        this.#keep('the other page is busy');
         return;
       case 'gone':
-        this.status = 'waiting';
-        this.note = 'the other page was closed';
+        this.#keep('the other page was closed');
         return;
       default:
         result satisfies never;
@@ -84,6 +85,12 @@ export class Row {
       bandwidth: this.bandwidth.spread(),
       pings: this.ping.values,
     };
+  }
+
+  /** Nothing new is known: what was known stays. */
+  #keep(note: string): void {
+    this.status = this.#known ?? 'waiting';
+    this.note = note;
   }
 
   #ok(

@@ -343,10 +343,10 @@ export class TestPage {
   ): void {
     if (media !== null) row.take(media, tags);
     else if (channel === 'ok') this.#skip(row, 'this browser makes no test picture');
-    else {
+    else if (channel === 'failed') {
       row.status = 'waiting';
-      row.note = channel === 'failed' ? 'no way yet' : '';
-    }
+      row.note = 'no way yet';
+    } else row.take({ status: channel === 'gone' ? 'gone' : 'busy' }, tags);
   }
 
   #lines(): Shown['lines'] {

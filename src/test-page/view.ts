@@ -202,12 +202,12 @@ function shareTexts({ pairs, sameNetworkPairs }: TestGroup): (HTMLElement | stri
   const [far, near] = [countOf(pairs), countOf(sameNetworkPairs)];
   const share = turnShare(pairs);
   const sides = (count: number): string => (count === 1 ? '1 test' : `${String(count)} tests`);
-  const rest = `${sides(near)} between browsers of one network not counted.`;
-  if (far === 0) return [`No two browsers of different networks were here yet; ${rest}`];
+  const rest = near === 0 ? '' : ` ${sides(near)} between browsers of one network not counted.`;
+  if (far === 0) return [`No two browsers of different networks were here yet.${rest}`];
   if (share === null)
-    return [make('strong', {}, 'No browsers of different networks reached each other'), `; ${rest}`];
+    return [make('strong', {}, 'No browsers of different networks reached each other'), `.${rest}`];
   const needed = make('strong', {}, `${String(Math.round(share * 100))} %`);
-  return [needed, ` of the ways between different networks needed TURN (${sides(far)}); ${rest}`];
+  return [needed, ` of the ways between different networks needed TURN (${sides(far)}).${rest}`];
 }
 
 /** Drawn anew every few seconds: it stays as open as it was. */

@@ -4,3 +4,5 @@
 export const EXIT_CANNOT_LISTEN = 78;
 /** Redis may evict, which REDIS_REQUIRE_NOEVICTION forbids. */
 export const EXIT_EVICTING_REDIS = 79;
+/** A plugin cannot be loaded. */
+export const EXIT_BAD_PLUGIN = 80;

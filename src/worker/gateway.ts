@@ -38,7 +38,7 @@ export class Gateway {
 
   /** Takes a new connection; `credential` is the token that came with the handshake, or who the door has found the client to be. */
   accept(connection: Connection, credential: string | Identity | null): ConnectionHandlers {
-    return new Visit(connection, credential, this.options, this);
+    return new Visit(this.options.plugins?.tap(connection) ?? connection, credential, this.options, this);
   }
 
   /** The store says that a newer connection or session took over. */

@@ -26,7 +26,7 @@ import { EventStreamConnection, type EventStreamOptions, STREAM_HEADERS } from '
 import type { HttpConnection } from '../transport/http-connection.js';
 import { replyAndHangUp, replyBytes, replyEmpty, replyJson } from '../transport/http-reply.js';
 import { LongPollConnection } from '../transport/long-poll.js';
-import { ReaderEvents, ReaderStream } from '../transport/reader-stream.js';
+import { positionsOf, ReaderEvents, ReaderStream } from '../transport/reader-stream.js';
 import { readBody } from '../transport/request-body.js';
 import { TickFlusher } from '../transport/tick-flusher.js';
 import { bearerOf, HEADER_COUNT_LIMIT, valuesOf } from '../transport/upgrade-check.js';
@@ -127,15 +127,22 @@ export class HttpDoor {
     if (address === null) return;
     const ticket = query.get('ticket');
     if (ticket !== null) {
-      void this.read(response, address, ticket);
+      // Browsers say it when they come back to a URL; who opens another one says it there.
+      const lastId = headerOf(request, 'last-event-id') ?? query.get('last-event-id');
+      void this.read(response, address, ticket, lastId);
       return;
     }
     const stream = new EventStreamConnection(this.streamOptions(response, codec, address));
     stream.tell('open', this.open(stream, request));
   }
 
-  /** A stream of what a ticket is good for. */
-  private async read(response: ServerResponse, address: string, ticket: string): Promise<void> {
+  /** A stream of what a ticket is good for, from after the last event of another one where that is given. */
+  private async read(
+    response: ServerResponse,
+    address: string,
+    ticket: string,
+    lastId: string | null,
+  ): Promise<void> {
     const { gateway, admission, metrics, tickets, codecs } = this.options;
     let reading: Reading | null;
     try {
@@ -150,13 +157,24 @@ export class HttpDoor {
       this.refuse(response, 401, 'invalid_ticket');
       return;
     }
+    const { rooms, history } = reading;
+    const positions = lastId === null ? [] : positionsOf(lastId, rooms.length);
+    if (positions === null) {
+      this.refuse(response, 400, 'last_event_id');
+      return;
+    }
     const codec = codecs[SUBPROTOCOLS.json];
-    const stream = new ReaderStream(this.streamOptions(response, codec, address), this.readerEvents);
+    const stream = new ReaderStream(
+      this.streamOptions(response, codec, address),
+      this.readerEvents,
+      rooms,
+      lastId,
+    );
     metrics.handshakes.add('accepted');
     admission.enter(address);
     stream.open(gateway.accept(stream, reading.identity));
-    const { rooms, history } = reading;
-    const joins = rooms.map((room, i) => [TYPES.join, i + 1, room, history === 0 ? null : history]);
+    const from = history === 0 ? null : history;
+    const joins = rooms.map((room, i) => [TYPES.join, i + 1, room, positions[i] ?? from]);
     stream.begin([[TYPES.hello, PROTOCOL_VERSION, null, null, 'event stream'], ...joins]);
   }
 

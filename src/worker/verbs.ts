@@ -12,7 +12,8 @@ import type { Router } from '../relay/router.js';
 import { Services } from '../relay/services.js';
 import type { Streams } from '../relay/streams.js';
 import type { Topics } from '../relay/topics.js';
-import type { Authenticator } from '../session/authenticator.js';
+import type { PluginHost } from '../plugin/plugin-host.js';
+import type { Authenticator, Identity } from '../session/authenticator.js';
 import type { Leavings } from '../session/leavings.js';
 import { mayJoin, mayList, mayPresence } from '../session/permissions.js';
 import type { Refusals } from '../session/refusals.js';
@@ -37,6 +38,8 @@ export interface VerbsOptions {
   turn: TurnBroker;
   refusals: Refusals;
   leavings: Leavings;
+  /** Null where there are none. */
+  plugins: Pick<PluginHost, 'admit' | 'joined' | 'left'> | null;
   roomsLimit: number;
   heartbeat: Heartbeat;
   expiryWarningMs: number;
@@ -62,9 +65,7 @@ export class Verbs {
   handle(session: Session, frame: ClientFrame): void {
     const refusal = refusalOf(frame, session.identity.permissions);
     if (refusal !== null) {
-      if (frame.type === 'openStream' || frame.type === 'attachStream')
-        this.options.streams.refuse(session, frame.stream, refusal);
-      else this.refuse(session, 'ref' in frame ? frame.ref : 0, refusal, CODES[refusal].text);
+      this.turnAway(session, frame, { code: refusal, text: CODES[refusal].text });
       return;
     }
     const { router, store, streams, services } = this.options;
@@ -176,6 +177,13 @@ export class Verbs {
     }
   }
 
+  /** Refuses a frame in the way of its type. */
+  turnAway(session: Session, frame: ClientFrame, { code, text }: { code: Code; text: string }): void {
+    if (frame.type === 'openStream' || frame.type === 'attachStream')
+      this.options.streams.refuse(session, frame.stream, code);
+    else this.refuse(session, 'ref' in frame ? frame.ref : 0, code, text);
+  }
+
   refuse(session: Session, ref: number, code: Code, text: string): void {
     this.options.refusals.tell(session, ref, code, text);
   }
@@ -215,9 +223,14 @@ export class Verbs {
 
   private async refresh(session: Session, frame: TokenFrame): Promise<void> {
     try {
-      const identity = await this.options.authenticator.verify(frame.token);
-      if (identity.client !== session.ref.client) {
+      const verified = await this.options.authenticator.verify(frame.token);
+      if (verified.client !== session.ref.client) {
         this.refuse(session, frame.ref, 'forbidden', 'The token belongs to another client.');
+        return;
+      }
+      const identity = await this.admitAgain(session, verified);
+      if (identity === null) {
+        this.refuse(session, frame.ref, 'forbidden', 'The token was refused by the application.');
         return;
       }
       // The connection may have ended while the keys were fetched: then there is nothing to watch over.
@@ -243,6 +256,17 @@ export class Verbs {
     } catch (error) {
       this.refuseError(session, frame.ref, error);
     }
+  }
+
+  /** Null where a plugin does not take the new token. @throws GatewayError `unavailable` where none could say */
+  private async admitAgain(session: Session, identity: Identity): Promise<Identity | null> {
+    const { plugins } = this.options;
+    if (plugins === null) return identity;
+    const { address } = session.connection;
+    const admitted = await plugins.admit(identity, { address, agent: null, renewal: true });
+    if (typeof admitted !== 'string') return admitted;
+    if (CODES[admitted].then === 'resume') throw new GatewayError('unavailable');
+    return null;
   }
 
   private async join(session: Session, frame: JoinFrame): Promise<void> {
@@ -324,6 +348,7 @@ export class Verbs {
     try {
       const result = await store.join({ ...session.ref, room, worker, roomsLimit });
       isIn ||= result.status === 'joined';
+      if (!wasIn && result.status === 'joined') this.options.plugins?.joined(session, room, result.count);
       if (result.status === 'refused') {
         answer.refused(result.code);
       } else if (!mayJoin(session.identity.permissions, room)) {
@@ -377,7 +402,8 @@ export class Verbs {
 
   /** Whatever the store answers the session is not in the room here, so it may not be there. */
   private async leaveRoom(session: Session, room: RoomName): Promise<boolean> {
-    const { store, leavings } = this.options;
+    const { store, leavings, plugins } = this.options;
+    if (session.rooms.has(room)) plugins?.left(session, room);
     this.exit(session, room);
     try {
       const wasIn = await store.leave(session.ref, room);

@@ -11,6 +11,7 @@ import type { Feed } from '../relay/feed.js';
 import type { Feeds } from '../relay/feeds.js';
 import type { Services } from '../relay/services.js';
 import type { Streams } from '../relay/streams.js';
+import type { PluginHost } from '../plugin/plugin-host.js';
 import type { Topics } from '../relay/topics.js';
 import type { Authenticator, Identity } from '../session/authenticator.js';
 import type { Connection, ConnectionHandlers } from '../session/connection.js';
@@ -41,6 +42,10 @@ export interface VisitOptions {
   services: Services;
   topics: Topics;
   verbs: Verbs;
+  /** The verbs, behind the plugins where there are some. */
+  served: Pick<Verbs, 'handle'>;
+  /** Null where there are none. */
+  plugins: Pick<PluginHost, 'admit' | 'opened' | 'closed' | 'tap'> | null;
   wheel: TimerWheel;
   throttle: Throttle;
   authenticator: Authenticator;
@@ -132,7 +137,7 @@ export class Visit implements ConnectionHandlers {
   /** @returns false when the frame was one too many: the connection is closed */
   private serve(session: Session, frame: ClientFrame, bytes: number): boolean {
     const affordable = this.options.throttle.take(session, bytes, costOf(frame), session.lastHeardAt);
-    if (affordable) this.options.verbs.handle(session, frame);
+    if (affordable) this.options.served.handle(session, frame);
     return affordable;
   }
 
@@ -188,14 +193,25 @@ export class Visit implements ConnectionHandlers {
     }
     const credential = hello.token ?? this.arrival?.credential ?? null;
     if (credential === null) throw new ProtocolError('invalid_token');
-    const identity =
+    const verified =
       typeof credential === 'string' ? await options.authenticator.verify(credential) : credential;
+    const identity = await this.admit(verified, hello);
+    if (typeof identity === 'string') {
+      this.close(identity);
+      return;
+    }
     const feed = options.feeds.hold({ kind: 'inbox', client: identity.client });
     try {
       await this.attachAs(identity, hello, feed);
     } finally {
       options.feeds.release(feed);
     }
+  }
+
+  /** Who it is for the plugins too; or the code with which it is sent away. */
+  private admit(identity: Identity, { agent }: HelloFrame): Identity | Promise<Identity | CloseCode> {
+    const { address } = this.connection;
+    return this.options.plugins?.admit(identity, { address, agent, renewal: false }) ?? identity;
   }
 
   private async attachAs(identity: Identity, hello: HelloFrame, feed: Feed): Promise<void> {
@@ -278,6 +294,7 @@ export class Visit implements ConnectionHandlers {
         iceServers: turn.iceServers(session.identity),
       },
     });
+    this.options.plugins?.opened(session, resumed);
     if (resumed && this.host.isInDoubt) session.send({ type: 'doubt' });
     if (session.logs('debug')) session.log.debug({ agent: arrived.agent, resumed }, 'session attached');
     entry.enter(inbox, cursors);
@@ -302,6 +319,7 @@ export class Visit implements ConnectionHandlers {
     const isNewest = registry.remove(session);
     feeds.leaveAll(session);
     this.options.streams.leave(session);
+    this.options.plugins?.closed(session, number, isNewest && (session.ended || number === 1000));
     if (!isNewest) return;
     this.options.services.leave(session);
     metrics.sessions.set(registry.size);

@@ -20,6 +20,7 @@ import { RouteCache } from '../relay/route-cache.js';
 import { Router, type RouterOptions } from '../relay/router.js';
 import { Services } from '../relay/services.js';
 import { Streams } from '../relay/streams.js';
+import type { PluginHost } from '../plugin/plugin-host.js';
 import { Topics } from '../relay/topics.js';
 import { WaitingCounts } from '../relay/waiting-counts.js';
 import { type Authenticator, createAuthenticator } from '../session/authenticator.js';
@@ -50,6 +51,7 @@ import { Incoming } from './incoming.js';
 import { KeepAlive } from './keep-alive.js';
 import { MemoryGuard, usedShareOfHeap } from './memory-guard.js';
 import { openStore } from './open-store.js';
+import { loadPlugins, makePlugins } from './worker-plugins.js';
 import { Orders, tellMetrics } from './orders.js';
 import { ServerCalls } from './server-calls.js';
 import { Playground } from './playground.js';
@@ -91,7 +93,7 @@ export async function runWorker(
 ): Promise<{ receive(message: ToWorker): void }> {
   const incoming = new Incoming();
   const base = await layBase(settings, incoming, tell);
-  const { config, worker, store, registry, relay, metrics, wheel, memory } = base;
+  const { config, worker, store, registry, relay, metrics, wheel, memory, plugins } = base;
 
   const revocations = new Revocations(store);
   const authenticator = checkTokens(base, revocations);
@@ -131,6 +133,14 @@ export async function runWorker(
   await store.renew(worker, []);
   await revocations.poll();
 
+  const calls = new ServerCalls({
+    ...service,
+    store,
+    log: base.log,
+    session: new RandomPool().text(16) as SessionId,
+  });
+  if (plugins !== null) await loadPlugins(plugins, { ...service, calls, log: base.log });
+
   const tcpServer = service.tcpDoor.createServer();
   await listenTcp(tcpServer, base);
   listen(server, base, tell);
@@ -143,6 +153,7 @@ export async function runWorker(
     tcpServer?.close();
     server.closeIdleConnections();
     await gateway.sendAway((config.server.drainTimeoutMs - delayMs) * DRAIN_CLIENTS_SHARE);
+    await plugins?.close();
     service.door.close();
     turnstile.close();
     chores.close();
@@ -156,12 +167,6 @@ export async function runWorker(
     base.log.info('drained');
     process.exit(0);
   };
-  const calls = new ServerCalls({
-    ...service,
-    store,
-    log: base.log,
-    session: new RandomPool().text(16) as SessionId,
-  });
   return new Orders({ store, relay, metrics, gateway, testDoor, calls, tell, drain });
 }
 
@@ -178,6 +183,8 @@ interface Base {
   store: Store;
   memory: MemoryGuard;
   turnCheck: TurnCheck;
+  /** Null where there are none. */
+  plugins: PluginHost | null;
 }
 
 async function layBase(settings: WorkerSettings, incoming: Incoming, tell: Tell): Promise<Base> {
@@ -214,7 +221,9 @@ async function layBase(settings: WorkerSettings, incoming: Incoming, tell: Tell)
   const [wheel, registry] = [new TimerWheel(), new SessionRegistry()];
   const memory = guardMemory(config, metrics, log, tell);
   const turnCheck = new TurnCheck(config.turn.servers, config.turn.checkMs);
-  return { config, worker, version, log, metrics, wheel, registry, relay, store, memory, turnCheck };
+  const common = { config, worker, log, metrics, wheel, registry };
+  const plugins = await makePlugins(common);
+  return { ...common, version, relay, store, memory, turnCheck, plugins };
 }
 
 function guardMemory({ server }: Config, metrics: Metrics, log: Logger, tell: Tell): MemoryGuard {
@@ -323,6 +332,7 @@ function createService(base: Base, authenticator: Authenticator): Service {
     isShedding: () => base.memory.sheds,
   });
   const random = new RandomPool();
+  const served = base.plugins?.gate(verbs) ?? verbs;
   const gateway: Gateway = new Gateway({
     ...base,
     endings,
@@ -331,6 +341,7 @@ function createService(base: Base, authenticator: Authenticator): Service {
     services,
     topics,
     verbs,
+    served,
     throttle,
     authenticator,
     random,

@@ -267,21 +267,22 @@ describe('a page', () => {
   test('takes another that was closed in the middle of a test for gone, not for unreachable', async () => {
     const gateway = await startPage();
     const page = await inChromium(urlOf(gateway));
-    await until(async () => (await textOf(page, '#rounds')) === '1 round');
     const other = await inChromium(urlOf(gateway));
-    // The one that was here first asks the newcomer, or is asked by it; either way a test is under way.
-    await until(async () =>
-      (await rowsOf(page)).some(({ way, state }) => way === 'direct' && state === 'running'),
-    );
-    await other.context().close();
-    await until(async () => (await textOf(page, '#peers')).includes('gone'));
-    await until(async () => !(await rowsOf(page)).some(({ state }) => state === 'running'));
-    const direct = (await rowsOf(page)).find(({ way }) => way === 'direct');
-    expect(['waiting', 'ok']).toContain(direct?.state);
+    for (const end of [page, other])
+      await until(
+        async () => (await has(end, { direct: 'ok', media: 'ok' })) && end.locator('#again').isEnabled(),
+      );
     await page.getByRole('button', { name: 'Test again now' }).click();
+    // The other one is idle: this is the test itself, and takes a second or two.
+    await until(async () => has(page, { direct: 'running' }));
+    await other.context().close();
     await until(async () => (await textOf(page, '#rounds')) === '2 rounds');
+    await until(async () => (await textOf(page, '#peers')).includes('gone'));
+    const [direct, , media] = (await rowsOf(page)).slice(-3);
+    expect([direct?.state, media?.state]).toEqual(['ok', 'ok']);
     const all = allOf(await summaryOf(gateway));
     expect([all?.pairs.none, all?.sameNetworkPairs.none]).toEqual([0, 0]);
+    expect(all?.ways.find(({ way }) => way === 'direct')?.failed).toBe(0);
   }, 150_000);
 
   test('goes on when its worker was killed, and the sums go on with it', async () => {

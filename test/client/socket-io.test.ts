@@ -32,6 +32,8 @@ const NEIGHBOURS = { send: ['*'], rooms: { join: ['room/*'], publish: ['room/*']
 function open(name: string, options: Partial<SocketOptions> = {}): Socket {
   const auth = { token: tokenOf(name, NEIGHBOURS) };
   const socket = io(gateway.url.replace('ws:', 'http:'), { auth, server: 'chat-server', ...options });
+  // What is still awaited at the end of a test fails then.
+  socket.on('emit_error', () => undefined);
   sockets.push(socket);
   return socket;
 }
@@ -230,6 +232,22 @@ describe('a room', () => {
     alice.to('room/my room').volatile.emit('line', 3);
     await until(() => c.length === 2);
     expect([a, b, c]).toEqual([[], [[1], [2]], [[1], [3]]]);
+  });
+
+  test('that the server lets it join is heard', async () => {
+    const socket = (await connected('alice')).hear('room/1');
+    const lines = heard(socket, 'line');
+    const joined = await fetch(`http://127.0.0.1:${gateway.adminPort}/api/v1/clients/alice/join`, {
+      method: 'POST',
+      headers: { Authorization: `Bearer ${ADMIN_KEY}`, 'Content-Type': 'application/json' },
+      body: JSON.stringify({ room: 'room/1' }),
+    });
+    expect(joined.status).toBe(200);
+    const bob = await connected('bob');
+    await bob.join('room/1');
+    bob.to('room/1').emit('line', 1);
+    await until(() => lines.length === 1);
+    expect(lines).toEqual([[1]]);
   });
 
   test('that the token does not permit rejects, and is not heard', async () => {

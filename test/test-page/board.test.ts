@@ -61,6 +61,17 @@ describe('a row', () => {
     ]);
   });
 
+  test('keeps what it knew when the other page is busy or was closed', () => {
+    for (const status of ['busy', 'gone'] as const) {
+      const row = new Row('direct');
+      row.take(ok(), TAGS);
+      row.takeUnreported();
+      row.run();
+      row.take({ status }, TAGS);
+      expect([row.status, row.takeUnreported()]).toEqual(['ok', []]);
+    }
+  });
+
   test('does not grow for ever', () => {
     const row = new Row('sse');
     for (let i = 0; i < HISTORY_LIMIT + 3; i++) row.take(ok(), TAGS, i);

@@ -42,6 +42,7 @@ function gatewayOn(store: Store): Gateway {
     registry: new SessionRegistry(),
     endings,
     config: parseConfig({}),
+    plugins: null,
   } as unknown as VisitOptions);
 }
 

@@ -77,6 +77,70 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
     await until(async () => !(await alice.isOnline('reader')) || null);
   });
 
+  const lastId = (stream: RawStream): string => [...stream.text.matchAll(/^id: (.*)$/gm)].at(-1)?.[1] ?? '';
+
+  test('a reader comes back to after the last event that it got, wherever and with several rooms', async () => {
+    await alice.room('hall').join();
+    const rooms = ['lobby', 'hall'];
+    const first = await RawStream.open(ports[0] ?? 0, {}, `?ticket=${await ticketFor({ rooms })}`);
+    await until(() => /^id: [^;]+;[^;]+$/m.test(first.text));
+    await alice.room('hall').publish('n', 1);
+    await until(() => messages(first).length === 1);
+    first.destroy();
+    for (const [room, n] of [
+      ['hall', 2],
+      ['lobby', 3],
+      ['hall', 4],
+    ] as const)
+      await alice.room(room).publish('n', n);
+    const headers = { 'Last-Event-ID': lastId(first) };
+    const second = await RawStream.open(ports.at(-1) ?? 0, headers, `?ticket=${await ticketFor({ rooms })}`);
+    await until(() => messages(second).length === 3);
+    expect(messages(second).sort()).toEqual([2, 3, 4]);
+    await alice.room('lobby').publish('n', 5);
+    await until(() => messages(second).length === 4);
+    second.destroy();
+    // Who opens another EventSource can set no header.
+    const query = `&last-event-id=${encodeURIComponent(lastId(second))}`;
+    const third = await RawStream.open(ports[0] ?? 0, {}, `?ticket=${await ticketFor({ rooms })}${query}`);
+    await alice.room('hall').publish('n', 6);
+    await until(() => messages(third).length > 0);
+    expect(messages(third)).toEqual([6]);
+    third.destroy();
+    await alice.room('hall').leave();
+  });
+
+  test('a reader that got nothing yet knows where it stands, and is told what cannot be had any more', async () => {
+    const first = await RawStream.open(ports[0] ?? 0, {}, `?ticket=${await ticketFor({ rooms: ['lobby'] })}`);
+    const id = await until(() => lastId(first) || null);
+    first.destroy();
+    await alice.room('lobby').publish('n', 'missed');
+    const ticket = await ticketFor({ rooms: ['lobby'] });
+    const second = await RawStream.open(ports[0] ?? 0, { 'Last-Event-ID': id }, `?ticket=${ticket}`);
+    await until(() => messages(second).length === 1);
+    expect(eventsOf(second).map(({ name }) => name)).toEqual(['open', 'message']);
+    second.destroy();
+    const lost = await RawStream.open(
+      ports[0] ?? 0,
+      { 'Last-Event-ID': 'of-another-log:7-1' },
+      `?ticket=${await ticketFor({ rooms: ['lobby'] })}`,
+    );
+    await until(() => eventsOf(lost).length > 1);
+    expect(eventsOf(lost)[1]).toMatchObject({ name: 'gap', data: { room: 'lobby', reason: 'lost' } });
+    lost.destroy();
+  });
+
+  test.each(['x', ';', '00', 'a:1-1;b:1-1', 'a:0-1', 'a:1-1\u00e4', '['.repeat(3000)])(
+    'a reader that says it last read %p is refused',
+    async (id) => {
+      const ticket = await ticketFor({ rooms: ['lobby'] });
+      const answer = await askHttp(ports[0] ?? 0, {
+        path: `/v1/events?ticket=${ticket}&last-event-id=${encodeURIComponent(id)}`,
+      });
+      expect([answer.status, JSON.parse(answer.body)]).toEqual([400, { code: 'last_event_id' }]);
+    },
+  );
+
   test('JSON of a sender that has ends of lines between its tokens stays one event', async () => {
     const stream = await RawStream.open(
       ports[0] ?? 0,

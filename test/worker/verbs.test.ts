@@ -76,6 +76,7 @@ beforeEach(() => {
     wheel: { in: () => ({ cancel: ignore }) },
     turn: { renewalMs: () => null, iceServers: () => [] },
     streams: { recheck: ignore },
+    plugins: null,
     topics: { follow: ignore },
     expiryWarningMs: 0,
     expiryGraceMs: 0,

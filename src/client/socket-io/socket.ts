@@ -153,19 +153,25 @@ export class Socket {
 
   /** Joins a room, which the token has to permit; events that are published there are heard like others. Rejects with `forbidden`, `limit`, … */
   async join(name: string, options: { history?: number } = {}): Promise<void> {
-    const room = this.client.room(toName(name));
     const isHeard = this.#rooms.has(name);
-    if (!isHeard)
-      this.#rooms.set(
-        name,
-        room.onMessage('*', (data, from, info) => this.#hand(data, from, info)),
-      );
+    this.hear(name);
     try {
-      await room.join(options);
+      await this.client.room(toName(name)).join(options);
     } catch (error) {
       if (!isHeard) this.#silence(name);
       throw error;
     }
+  }
+
+  /** Hears a room without joining it: one that the server lets this session join (`gateway.join`), which Socket.IO's servers do. Until `leave` or `disconnect`. */
+  hear(name: string): this {
+    const room = this.client.room(toName(name));
+    if (!this.#rooms.has(name))
+      this.#rooms.set(
+        name,
+        room.onMessage('*', (data, from, info) => this.#hand(data, from, info)),
+      );
+    return this;
   }
 
   /** Leaves a room. */

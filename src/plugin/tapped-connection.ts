@@ -1,0 +1,58 @@
+// A connection whose frames to the client are shown to plugins, each decoded only where one looks into it.
+import type { CloseCode } from '../protocol/codes.js';
+import type { FrameCodec, GatewayFrame } from '../protocol/frame.js';
+import type { Connection } from '../session/connection.js';
+import type { OutgoingFrame } from './plugin.js';
+
+/** Messages may be dropped; without the others a client would wait, or lose count. */
+const DROPPABLE: ReadonlySet<GatewayFrame['type']> = new Set(['message', 'roomMessage', 'presence']);
+
+/** @returns whether it may pass */
+export type Look = (frame: OutgoingFrame) => boolean;
+
+class Outgoing implements OutgoingFrame {
+  private decoded: GatewayFrame | null = null;
+
+  constructor(
+    private readonly bytes: Uint8Array | string,
+    private readonly codec: FrameCodec,
+  ) {}
+
+  get frame(): GatewayFrame {
+    return (this.decoded ??= this.codec.decodeGateway(this.bytes));
+  }
+}
+
+export class TappedConnection implements Connection {
+  readonly codec: FrameCodec;
+  readonly address: string;
+  /** From the welcome on. */
+  look: Look | null = null;
+
+  constructor(private readonly inner: Connection) {
+    this.codec = inner.codec;
+    this.address = inner.address;
+  }
+
+  get queuedBytes(): number {
+    return this.inner.queuedBytes;
+  }
+
+  send(bytes: Uint8Array | string): boolean {
+    if (this.look !== null) {
+      const outgoing = new Outgoing(bytes, this.codec);
+      if (!this.look(outgoing) && DROPPABLE.has(outgoing.frame.type)) return true;
+    }
+    return this.inner.send(bytes);
+  }
+
+  pause(ms: number): void {
+    this.inner.pause(ms);
+  }
+  close(code: CloseCode): void {
+    this.inner.close(code);
+  }
+  terminate(): void {
+    this.inner.terminate();
+  }
+}

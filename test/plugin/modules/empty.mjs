@@ -1,0 +1,2 @@
+// Middleware that does nothing.
+export default () => ({ frameIn: () => undefined, frameOut: () => true });
