@@ -25,7 +25,7 @@ describe('the route cache', () => {
         });
       },
     };
-    routes = new RouteCache(store as Store, 'n.1' as WorkerId, () => now);
+    routes = new RouteCache(store, 'n.1' as WorkerId, () => now);
   });
 
   test('asks once for calls at the same time, and remembers for thirty seconds', async () => {
