@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { FaultProxy } from '../../faults/fault-proxy.js';
 import { seeded } from '../../faults/random.js';
+import { startTurnServer } from '../../turn-server.js';
 import { Stage } from './scene.js';
 
 const PAGE = readFileSync(new URL('./ladder-page.js', import.meta.url), 'utf8');
@@ -168,6 +169,22 @@ describe.each(PAIRS)('a stream from %s to %s', (...pair) => {
     isFull ? 600_000 : 120_000,
   );
 });
+
+test('a stream of pages that may only use a relay goes through a real coturn', async () => {
+  const secret = 'a-secret-of-coturn-for-streams';
+  const turn = await startTurnServer([secret]);
+  closers.push(() => turn.stop());
+  const env = { TURN_URLS: `turn:127.0.0.1:${String(turn.port)}`, TURN_SECRET: secret };
+  const setting = await set(['Chromium', 'Chromium'], env);
+  const rtcConfiguration: RTCConfiguration = { iceTransportPolicy: 'relay' };
+  const sent = await transfer(setting, { bytes: SOME.bytes, cuts: 4, rtcConfiguration });
+  report('through a relay', sent);
+  expect(sent.there).toMatchObject({ at: SOME.bytes, sha: sent.sha });
+  const { gateway, direct, relay } = sent.there.carried;
+  expect(gateway.receivedBytes + direct.receivedBytes + relay.receivedBytes).toBe(SOME.bytes);
+  expect(relay.receivedBytes).toBeGreaterThan(SOME.bytes / 20);
+  expect(new Set([...sent.cut, ...sent.there.cut])).toContain('relay');
+}, 120_000);
 
 test('a stream whose acceptor keeps it with the gateway shows nobody an address', async () => {
   const { stage } = await set(['Chromium', 'Chromium']);
