@@ -291,6 +291,7 @@ CLIENT_FRAMES = _table("""
     85 holdPair ref pair:session to:whole
     86 endPair ref pair:session to:whole
     88 available ref prefix cursor:text? limit
+    97 peerReport digest:map
 """)
 GATEWAY_FRAMES = _table("""
     1 welcome info:map
