@@ -13,6 +13,9 @@ export type NodeId = string & { readonly __brand: 'NodeId' };
 /** Longest client id, room or event name, in characters (all of them ASCII, so also in bytes). */
 export const NAME_LENGTH_LIMIT = 128;
 
+/** Begins the ids of all guests of the connection test page, which anybody may be, under any number of names. */
+export const GUEST_PREFIX = '~test-';
+
 export const NAME = /^[A-Za-z0-9._~@:/+-]{1,128}$/;
 export const SESSION = /^[A-Za-z0-9_-]{22}$/;
 

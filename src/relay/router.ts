@@ -15,6 +15,7 @@ import type {
 import {
   type Address,
   type ClientId,
+  GUEST_PREFIX,
   type PairId,
   parseAddress,
   type RoomName,
@@ -365,7 +366,9 @@ export class Router {
         seq,
         first: options.first ?? null,
         ttlMs: options.ttlMs ?? null,
-        keep: options.offline === 'keep',
+        // Guests come under ever new ids, and any guest may send to all of them: what is kept for ids that nobody ever had
+        // would push out what is kept for others.
+        keep: options.offline === 'keep' && !address.client.startsWith(GUEST_PREFIX),
         only: address.session,
         skip: [],
         body,

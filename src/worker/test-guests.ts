@@ -1,8 +1,7 @@
 // The guests of the connection test page: tokens that are good for the page and nothing else.
 import { createHash, createHmac } from 'node:crypto';
+import { GUEST_PREFIX } from '../protocol/ids.js';
 
-/** Begins the ids of all guests; tokens for other clients are none of this page's. */
-export const GUEST_PREFIX = '~test-';
 /** Where the open pages find each other. */
 export const TEST_ROOM = '~test';
 /** A page that stays open asks again; whoever leaves takes little along. */

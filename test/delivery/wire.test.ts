@@ -178,6 +178,15 @@ describe.each(['embedded', 'redis'] as const)('with the %s store', (store) => {
     });
   });
 
+  test('nothing is kept for a guest of the test page that is not there, for anybody may send to these ids', async () => {
+    const alice = await connect(name('alice'));
+    const to = name('~test-guest');
+    expect(await alice.send(to, 1, 'n', { offline: 'keep' })).toEqual(['not_found', null]);
+    const guest = await connect(to);
+    expect(guest.info.kept).toBeNull();
+    expect(await alice.send(to, 1, 'n', { offline: 'keep' })).toMatchObject({ id: expect.any(String) });
+  });
+
   test('a message whose time is over is not delivered', async () => {
     const [alice, bob, to] = await pair();
     await bob.cut();

@@ -197,6 +197,41 @@ describe('in production', () => {
   });
 });
 
+describe('with pages of many addresses', () => {
+  const body = JSON.stringify(REPORT);
+  let authorization: string;
+  beforeEach(async () => {
+    await open({
+      JWT_SECRET: SECRET,
+      TEST_PAGE: 'on',
+      ORIGINS: 'https://gw.example',
+      TRUSTED_PROXIES: '127.0.0.1',
+    });
+    authorization = `Bearer ${JSON.parse((await admit()).body).token}`;
+  });
+
+  async function flood(bearer: string): Promise<number[]> {
+    const statuses: number[] = [];
+    for (let i = 0; i < 300; i++) {
+      const headers = { authorization: bearer, 'x-forwarded-for': `203.0.113.${String(i % 250)}` };
+      statuses.push((await ask('POST', '/test/results', { ...headers, body })).status);
+    }
+    return statuses;
+  }
+
+  test('those without a token keep nobody from reporting', async () => {
+    expect(new Set(await flood('Bearer a.b.c'))).toEqual(new Set([401]));
+    expect((await ask('POST', '/test/results', { authorization, body })).status).toBe(204);
+  });
+
+  test('takes so many reports of all, and what was refused is not owed', async () => {
+    const statuses = await flood(authorization);
+    expect([statuses[0], statuses.at(-1)]).toEqual([204, 429]);
+    time += 100;
+    expect((await ask('POST', '/test/results', { authorization, body })).status).toBe(204);
+  });
+});
+
 test('in development it is there for this machine only', async () => {
   await open({});
   expect((await ask('GET', '/test', { host: 'localhost:8080' })).status).toBe(200);
