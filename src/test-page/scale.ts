@@ -1,6 +1,8 @@
 // A logarithmic axis: a ping of 0.3 ms and one of 400 ms are both to be seen.
 
 const STEPS = [1, 2, 5];
+/** Nothing that is measured lies outside; near the ends of floating point there are no marks to find. */
+const [LEAST, MOST] = [1e-6, 1e12];
 
 export class LogScale {
   readonly #low: number;
@@ -8,7 +10,9 @@ export class LogScale {
 
   /** From just below the smallest value to just above the largest; a decade at least. */
   constructor(values: readonly number[]) {
-    const positive = values.filter((value) => value > 0);
+    const positive = values
+      .filter((value) => value > 0)
+      .map((value) => Math.min(MOST, Math.max(LEAST, value)));
     const smallest = positive.reduce((least, value) => Math.min(least, value), Infinity);
     const largest = positive.reduce((most, value) => Math.max(most, value), 0);
     const [low, high] = positive.length === 0 ? [1, 100] : [smallest / 1.3, largest * 1.3];

@@ -40,12 +40,15 @@ const SECTIONS_LIMIT = 12;
 const ROWS_LIMIT = 6;
 /** Round trips of each row that go along, for its plot. */
 const PINGS_LIMIT = 20;
+/** Of times and bandwidths; more than was ever measured. */
+const FIGURE_LIMIT = 1e12;
 const STATUSES: readonly RowStatus[] = ['waiting', 'running', 'ok', 'failed', 'off'];
 const REACHES: readonly Reach[] = ['ok', 'failed', 'unknown'];
 
 export function linkOf(snapshot: Snapshot, page: string): string {
   const short: Snapshot = {
     ...snapshot,
+    evidence: { ...snapshot.evidence, pairs: snapshot.evidence.pairs.slice(0, SECTIONS_LIMIT) },
     sections: snapshot.sections.slice(0, SECTIONS_LIMIT).map(({ peer, rows }) => ({
       peer,
       // Notes are texts of the browser's; whether it failed is enough.
@@ -133,7 +136,7 @@ function rowOf(value: unknown): RowView {
     ping: spreadOf(field(value, 'ping')),
     bandwidth: spreadOf(field(value, 'bandwidth')),
     pings: list(value, 'pings', PINGS_LIMIT).map((ping) => {
-      if (typeof ping !== 'number' || !(ping >= 0)) throw new Wrong();
+      if (typeof ping !== 'number' || !(ping >= 0 && ping <= FIGURE_LIMIT)) throw new Wrong();
       return ping;
     }),
   };
@@ -143,9 +146,9 @@ function spreadOf(value: unknown): Spread | null {
   if (value === null) return null;
   return {
     count: figure(value, 'count', 1e9),
-    mean: figure(value, 'mean', 1e12),
-    sd: field(value, 'sd') === null ? null : figure(value, 'sd', 1e12),
-    p95: figure(value, 'p95', 1e12),
+    mean: figure(value, 'mean', FIGURE_LIMIT),
+    sd: field(value, 'sd') === null ? null : figure(value, 'sd', FIGURE_LIMIT),
+    p95: figure(value, 'p95', FIGURE_LIMIT),
   };
 }
 

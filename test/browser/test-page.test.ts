@@ -303,7 +303,7 @@ describe('a page', () => {
     await until(async () => (await summaryOf(gateway)).reports === 2);
   }, 150_000);
 
-  test('says so, and does nothing else, where the link is of a shared result that was made up', async () => {
+  test('tests as always where the link is of a shared result that was made up', async () => {
     const gateway = await startPage();
     const page = await inChromium(`${urlOf(gateway)}#r=eyJhdCI6MX0`);
     await until(async () => has(page, { websocket: 'ok' }));

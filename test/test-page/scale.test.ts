@@ -25,3 +25,13 @@ test('a scale puts what it was not made for at its edges', () => {
   expect([scale.place(0), scale.place(0.001), scale.place(1e9)]).toEqual([0, 0, 1]);
   expect(scale.place(Math.sqrt(1000))).toBeCloseTo(0.5);
 });
+
+test.each([[[1e-200]], [[1.5e308]], [[Infinity]], [[1e-200, 1.5e308]], [[5e-324, Infinity]]])(
+  'a scale of %j, which nobody measured, has an end',
+  (values) => {
+    const scale = new LogScale(values);
+    expect(scale.ticks.length).toBeLessThanOrEqual(20);
+    expect(scale.ticks.every((tick) => tick >= 1e-7 && tick <= 1e13)).toBe(true);
+    expect(values.every((value) => scale.place(value) >= 0 && scale.place(value) <= 1)).toBe(true);
+  },
+);

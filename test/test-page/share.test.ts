@@ -68,6 +68,20 @@ describe('a link', () => {
     });
   });
 
+  test('opens also where the page met more others than go along', () => {
+    const [pair] = SNAPSHOT.evidence.pairs;
+    const [section] = SNAPSHOT.sections;
+    if (pair === undefined || section === undefined) throw new Error('none');
+    const shared = snapshotOf(
+      hashOf({
+        ...SNAPSHOT,
+        evidence: { ...SNAPSHOT.evidence, pairs: Array.from({ length: 13 }, () => pair) },
+        sections: Array.from({ length: 14 }, () => section),
+      }),
+    );
+    expect([shared?.evidence.pairs.length, shared?.sections.length]).toEqual([12, 12]);
+  });
+
   test('is no result when it was made up', () => {
     const wrong: unknown[] = [
       null,
@@ -80,8 +94,14 @@ describe('a link', () => {
       { ...SNAPSHOT, sections: Array.from({ length: 13 }, () => SNAPSHOT.sections[0]) },
       { ...SNAPSHOT, sections: [{ peer: null, rows: [{ ...SNAPSHOT.sections[0]?.rows[1], pings: [-1] }] }] },
     ];
+    const pingOf = (ping: string): string =>
+      JSON.stringify(SNAPSHOT).replace('"pings":[11,12.25]', `"pings":[${ping}]`);
     expect(snapshotOf(encoded(SNAPSHOT))).not.toBeNull();
     for (const value of wrong) expect(snapshotOf(encoded(value))).toBeNull();
+    expect(snapshotOf(`#r=${btoa(pingOf('1e12'))}`)).not.toBeNull();
+    // JSON.parse makes Infinity of the first.
+    for (const ping of ['1e999', '1.5e308', '1e13'])
+      expect(snapshotOf(`#r=${btoa(pingOf(ping))}`)).toBeNull();
     for (const hash of ['', '#', '#r=', '#r=%%%', '#x=1', `#r=${'A'.repeat(100_000)}`])
       expect(snapshotOf(hash)).toBeNull();
   });
