@@ -17,6 +17,8 @@ const ASK_TIMEOUT_MS = 10_000;
 const OPEN_TIMEOUT_MS = 20_000;
 /** How long an open channel may take to bring the first word, ms. */
 const PROBE_LIMIT_MS = 5_000;
+/** Open channels of one stream at a time: its opener has one, and perhaps those that it gave up and that are not gone here yet. */
+const PATHS_LIMIT = 4;
 /** Between tries, ms: doubled while no path comes; one that came and lasted shorter than `LASTING_MS` is waited for a bit longer, too. */
 const RETRY_MS = { first: 200, mostAfterPath: 2_000, most: 30_000 };
 const LASTING_MS = 1_000;
@@ -49,6 +51,8 @@ export class Ladder {
   readonly #peers: Peers;
   /** By the address of the other session. */
   readonly #rungs = new Map<string, Rung>();
+  /** Those that are open, by stream. */
+  readonly #paths = new WeakMap<StreamEnd, Set<ChannelPath>>();
   #cancelLook: (() => void) | null = null;
 
   constructor(client: LadderClient, streams: LadderStreams, environment: Environment) {
@@ -135,19 +139,39 @@ export class Ladder {
       : undefined;
     const isOurs = stream?.peer?.session === rung.with.session && stream.peer.client === rung.with.client;
     if (stream === undefined || !isOurs || !stream.mayLeave) return channel.close();
-    if (channel.readyState === 'open') this.#use(rung, channel, stream);
-    else channel.addEventListener('open', () => this.#use(rung, channel, stream), { once: true });
+    const use = (): void => {
+      if (this.#pathsOf(stream).size >= PATHS_LIMIT) channel.close();
+      else this.#use(rung, channel, stream);
+    };
+    if (channel.readyState === 'open') use();
+    else channel.addEventListener('open', use, { once: true });
   }
 
   #use(rung: Rung, channel: RTCDataChannel, stream: StreamEnd): ChannelPath {
     const path = new ChannelPath(channel, stream);
-    rung.paths.add(path);
-    void path.over.then(() => rung.paths.delete(path));
-    const close = (): void => path.close();
-    stream.closed.then(close, close);
+    const holders = [rung.paths, this.#pathsOf(stream)];
+    for (const paths of holders) paths.add(path);
+    const cancelProbe = this.#environment.after(PROBE_LIMIT_MS, () => path.isHeard || path.close());
+    void path.over.then(() => {
+      cancelProbe();
+      for (const paths of holders) paths.delete(path);
+    });
+    // One that was made too late for the stream is closed, too.
+    if (stream.isOver) path.close();
     void this.#seeKind(rung).then(() => stream.probe(path));
-    this.#environment.after(PROBE_LIMIT_MS, () => path.isHeard || path.close());
     return path;
+  }
+
+  #pathsOf(stream: StreamEnd): Set<ChannelPath> {
+    let paths = this.#paths.get(stream);
+    if (paths === undefined) {
+      const made = (paths = new Set<ChannelPath>());
+      this.#paths.set(stream, made);
+      // Once for all its paths: what waits for its end stays as long as it lasts.
+      const close = (): void => closeAll({ paths: made });
+      stream.closed.then(close, close);
+    }
+    return paths;
   }
 
   async #seeKind({ peer, paths }: Rung): Promise<void> {
@@ -165,7 +189,7 @@ export class Ladder {
   }
 }
 
-function closeAll({ paths }: Rung): void {
+function closeAll({ paths }: Pick<Rung, 'paths'>): void {
   for (const path of [...paths]) path.close();
 }
 

@@ -194,6 +194,9 @@ export class StreamEnd implements Stream {
     const paths = this.#paths;
     if (this.#isOver) return;
     const wasHeard = paths.heard === path;
+    // What the other side may send is told by the gateway from here on, and not into a channel that is closed.
+    if (wasHeard) paths.heard = null;
+    if (paths.probed === path) paths.probed = null;
 
     if (paths.sending === path) {
       paths.sending = null;

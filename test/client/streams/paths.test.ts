@@ -346,6 +346,28 @@ test('a path that says nothing for some seconds is left, also while the gateway 
   expect(alice.end.path).toBe('gateway');
 });
 
+test('a side whose path is gone tells through the gateway at once what the other may send', async () => {
+  const world = new World();
+  const { alice, bob } = world;
+  alice.deliver();
+  bob.deliver();
+  world.openPath(alice);
+  // Bob hears by the path, and has not moved to it.
+  for (let i = 0; i < 4; i++) await DOES.flow(alice, world);
+  expect(bob.end.carried.direct.receivedBytes).toBeGreaterThan(WINDOW);
+  bob.queue.length = 0;
+  bob.path?.close();
+  expect(bob.queue).toEqual([expect.objectContaining({ type: 'credit', ...bob.end.receive.tell() })]);
+});
+
+test('a side that left its path does not go on telling there what the other may send', async () => {
+  const { bob } = await onPath();
+  bob.path?.close();
+  bob.queue.length = 0;
+  bob.end.tell(ASKS.nothing);
+  expect(bob.queue).toEqual([expect.objectContaining({ type: 'credit' })]);
+});
+
 test('frames of a path are read as they were written, and nothing else is one', () => {
   const chunk = {
     type: 'chunk',
