@@ -198,6 +198,27 @@ describe('a handler', () => {
     expect(socket.listeners('ask')).toEqual([]);
   });
 
+  test('that is there for once() and on() stays for on()', async () => {
+    const socket = await connected('alice');
+    const got: unknown[] = [];
+    const hear = (n: number): unknown => got.push(n);
+    socket.on('news', hear).once('news', hear);
+    for (const n of [1, 2]) await backend.send('alice', 'news', [n]);
+    await until(() => got.length >= 3);
+    expect(got).toEqual([1, 1, 2]);
+    expect(socket.listeners('news')).toEqual([hear]);
+  });
+
+  test("of every event does not hear the SDK's own signals, but names of applications that begin alike", async () => {
+    const socket = await connected('alice');
+    const got: string[] = [];
+    socket.onAny((event: string) => got.push(event));
+    for (const event of ['~rtc', toName('~rtc'), '~mine', 'news']) await backend.send('alice', event, [1]);
+    await until(() => got.includes('news'));
+    // The second is escaped on the wire.
+    expect(got).toEqual(['~rtc', '~mine', 'news']);
+  });
+
   test('that throws keeps no other from hearing, and is told', async () => {
     const socket = await connected('alice');
     const errors: unknown[] = [];

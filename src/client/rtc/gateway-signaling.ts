@@ -1,10 +1,8 @@
 // Signaling over a client's gateway: kept messages to a session, which come once and in order, also after a resume.
 import { GatewayError } from '../../protocol/errors.js';
-import { parseSignal, type Signal } from './signal.js';
+import { parseSignal, type Signal, SIGNAL_EVENT } from './signal.js';
 import type { LineInfo, LineReceiver, SignalingLine, SignalingMechanism } from './signaling.js';
 
-/** The event that carries signals; names that begin with `~` are the SDK's own. */
-export const SIGNAL_EVENT = '~rtc';
 /** After a refusal that may pass, ms. */
 const RETRY_MS = 2_000;
 

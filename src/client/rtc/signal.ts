@@ -1,6 +1,9 @@
 // One message between the two ends of a peer: what it carries, and the check of what somebody else sent.
 import { isText, isUint, pick } from '../../protocol/fields.js';
 
+/** The event that carries signals over a gateway; names that begin with `~` are the SDK's own. */
+export const SIGNAL_EVENT = '~rtc';
+
 /** Longest description, characters: an SDP of a call with many tracks has some 30 KB. */
 const SDP_LIMIT_CHARACTERS = 200_000;
 /** Most candidates in one message; a sender cuts at this, too. */

@@ -43,7 +43,10 @@ export class Handlers {
   /** Calls those of the event. One that throws does not keep the others from hearing. */
   call(event: string, args: readonly unknown[]): Promise<unknown> | undefined {
     const entries = this.#lists.get(event) ?? [];
-    for (const { handler, isOnce } of entries) if (isOnce) this.remove(event, handler);
+    // By the entry and not by its function, which may be there for ever, too.
+    const rest = entries.filter(({ isOnce }) => !isOnce);
+    if (rest.length > 0) this.#lists.set(event, rest);
+    else this.#lists.delete(event);
     return callAll(
       entries.map(({ handler }) => handler),
       args,

@@ -3,6 +3,7 @@ import type { Code } from '../../protocol/codes.js';
 import { GatewayError } from '../../protocol/errors.js';
 import { Client } from '../client.js';
 import type { MessageInfo, Sender } from '../events.js';
+import { SIGNAL_EVENT } from '../rtc/signal.js';
 import type { State, StateInfo } from '../state.js';
 import { argumentsOf, Emission, type EmissionPort, RESERVED } from './emission.js';
 import { type Handler, Handlers } from './handlers.js';
@@ -250,6 +251,8 @@ export class Socket {
   }
 
   #hand(data: unknown, from: Sender, info: MessageInfo): Promise<unknown> | undefined {
+    // A signal of the SDK's own; an application's `~rtc` is escaped.
+    if (info.event === SIGNAL_EVENT) return undefined;
     const event = fromName(info.event);
     // Nobody but the socket itself tells that it is connected.
     return isReserved(event) ? undefined : this.#dispatch(event, argumentsOf(data), from);
