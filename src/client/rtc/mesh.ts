@@ -20,6 +20,9 @@ const RETRY_MS = 3_000;
 const PAGE_MEMBERS = 1_000;
 /** Most callers that are remembered for not being in the room. */
 const OUTSIDERS_LIMIT = 64;
+/** Most calls of one member that are answered at once in so much time, ms: each costs a peer connection, and a page that is loaded again makes one. */
+const CALLS_LIMIT = 5;
+const CALLS_WITHIN_MS = 10_000;
 
 /** How a mesh is made; also what each of its peers gets. */
 export interface MeshOptions extends Omit<PeerCallOptions, 'name'> {
@@ -104,6 +107,8 @@ export class Mesh {
   readonly #departed = new Set<string>();
   /** Called without being in the room. */
   readonly #outsiders = new Set<string>();
+  /** When the members called that are in the room, as far as it counts. */
+  readonly #calls = new Map<string, number[]>();
   readonly #stops: (() => void)[] = [];
   #cancelRetry: (() => void) | null = null;
   #isReading = false;
@@ -228,6 +233,7 @@ export class Mesh {
     for (const client of left) {
       this.#present.delete(client);
       this.#departed.delete(client);
+      this.#calls.delete(client);
       // It may have come back meanwhile, and called: the list knows.
       isStale = this.#entries.has(client) || isStale;
     }
@@ -244,7 +250,21 @@ export class Mesh {
     }
     // A page that was loaded again, or another of the same client: the newest has the peer.
     this.#entries.get(client)?.peer.close();
+    if (this.#callsTooOften(client)) {
+      // Its newest page is called from here, later and once, also where the one before said good-bye.
+      this.#departed.delete(client);
+      return this.#later();
+    }
     if (this.#hasRoomFor(client)) this.#make(client);
+  }
+
+  #callsTooOften(client: string): boolean {
+    const now = this.#environment.now();
+    const times = (this.#calls.get(client) ?? []).filter((at) => now - at < CALLS_WITHIN_MS);
+    const isTooOften = times.length >= CALLS_LIMIT;
+    if (!isTooOften) times.push(now);
+    this.#calls.set(client, times);
+    return isTooOften;
   }
 
   /** Asks who is in the room, and brings the peers in line with it. */
@@ -282,6 +302,8 @@ export class Mesh {
     const clients = members.map(({ client }) => client).filter((client) => client !== this.#client.id);
     this.#present.clear();
     for (const client of clients) this.#present.add(client);
+    // Those whose leaving was not told.
+    for (const client of this.#calls.keys()) if (!this.#present.has(client)) this.#calls.delete(client);
     for (const [client, { peer }] of this.#entries)
       if (cursor === null && !this.#present.has(client)) peer.close();
     for (const client of clients) {

@@ -1,9 +1,10 @@
 // What a ladder does with the channels that the other side makes: so many for a stream, and nothing of them stays behind.
-import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
+import { expect, jest, test } from '@jest/globals';
 import { Ladder, type LadderClient } from '../../../src/client/rtc/ladder.js';
 import { StreamEnd } from '../../../src/client/streams/stream-end.js';
 import { isStreamId } from '../../../src/protocol/ids.js';
 import { ManualEnvironment } from '../fixture.js';
+import { useTestConnections } from './test-connection.js';
 
 const ID = 'AAAAAAAAAAAAAAAAAAAAAA';
 const BOB = { client: 'bob', session: 'BBBBBBBBBBBBBBBBBBBBBB' };
@@ -20,34 +21,7 @@ class TestChannel extends EventTarget {
   }
 }
 
-/** As much of a connection as a peer without negotiations looks at. */
-class TestConnection extends EventTarget {
-  static last: TestConnection | null = null;
-  readonly connectionState = 'new';
-  readonly iceConnectionState = 'new';
-  readonly signalingState = 'stable';
-
-  constructor() {
-    super();
-    TestConnection.last = this;
-  }
-  getStats(): Promise<Map<string, unknown>> {
-    return Promise.resolve(new Map());
-  }
-  getTransceivers(): never[] {
-    return [];
-  }
-  close(): void {}
-}
-
-const before = Object.getOwnPropertyDescriptor(globalThis, 'RTCPeerConnection');
-beforeEach(() => {
-  Reflect.set(globalThis, 'RTCPeerConnection', TestConnection);
-});
-afterEach(() => {
-  Reflect.deleteProperty(globalThis, 'RTCPeerConnection');
-  if (before !== undefined) Object.defineProperty(globalThis, 'RTCPeerConnection', before);
-});
+const connections = useTestConnections();
 
 /** A stream with bob, who called this client to give it a path. */
 function called() {
@@ -92,7 +66,7 @@ function called() {
     hear({ type: 'hello', route: ['b'.repeat(22), null, 1, 0], name: '~streams' }, BOB);
   const offer = (): TestChannel => {
     const channel = new TestChannel();
-    TestConnection.last?.dispatchEvent(Object.assign(new Event('datachannel'), { channel }));
+    connections.at(-1)?.dispatchEvent(Object.assign(new Event('datachannel'), { channel }));
     return channel;
   };
   return { environment, stream, awaited, offer };

@@ -1,0 +1,79 @@
+// What a mesh does with those who call it: browsers show the rest (test/browser/rtc/mesh.test.ts).
+import { expect, test } from '@jest/globals';
+import type { GatewayClient } from '../../../src/client/rtc/gateway-signaling.js';
+import { Mesh, type MeshRoom } from '../../../src/client/rtc/mesh.js';
+import { peersOf } from '../../../src/client/rtc/peers.js';
+import { ManualEnvironment } from '../fixture.js';
+import { useTestConnections } from './test-connection.js';
+
+const BOB = { client: 'bob', session: 'BBBBBBBBBBBBBBBBBBBBBB' };
+const connections = useTestConnections();
+
+/** A mesh with bob, who is in the room; `hello` is a page of bob's that was just loaded, or says so. */
+async function withBob() {
+  const environment = new ManualEnvironment();
+  const handlers: ((data: unknown, from: typeof BOB) => unknown)[] = [];
+  const client: GatewayClient = {
+    id: 'alice',
+    state: 'connected',
+    iceServers: [],
+    connect: () => Promise.resolve(),
+    send: () => Promise.resolve(),
+    onMessage: (_event, handler) => {
+      handlers.push(handler);
+      return () => undefined;
+    },
+    on: () => () => undefined,
+  };
+  let told: Parameters<MeshRoom['onPresence']>[0] = () => undefined;
+  const room: MeshRoom = {
+    name: 'lobby',
+    joined: true,
+    join: () => Promise.resolve(),
+    leave: () => Promise.resolve(),
+    onPresence: (handler) => {
+      told = handler;
+      return () => undefined;
+    },
+    members: () =>
+      Promise.resolve({ members: [{ client: 'alice' }, { client: 'bob' }], cursor: null, count: 2 }),
+  };
+  const mesh = await Mesh.open(client, room, peersOf(client), { environment });
+  const made = new Set(connections);
+  let pages = 0;
+  const hello = (): void => {
+    const id = String(pages++).padStart(22, 'b');
+    const signal = { type: 'hello', route: [id, null, 1, 0], name: '~mesh/lobby' };
+    for (const hear of handlers) hear(signal, BOB);
+    for (const connection of connections) made.add(connection);
+  };
+  return { environment, mesh, made, hello, change: (change: Parameters<typeof told>[0]) => told(change) };
+}
+const settle = () => new Promise((resolve) => setImmediate(resolve));
+
+test('a member that calls again and again gets so many new peers, and one a while later', async () => {
+  const { environment, mesh, made, hello } = await withBob();
+  for (let i = 0; i < 50; i++) hello();
+  expect(made.size).toBeLessThanOrEqual(6);
+  // The newest page of that member is called: it may be an honest one.
+  environment.advance(3_000);
+  await settle();
+  expect(connections).toHaveLength(1);
+  expect(connections.filter((connection) => made.has(connection))).toEqual([]);
+  environment.advance(10_000);
+  const before = made.size;
+  hello();
+  expect(made.size).toBeGreaterThan(before);
+  await mesh.leave();
+});
+
+test('a member that went and came back may call again', async () => {
+  const { mesh, made, hello, change } = await withBob();
+  for (let i = 0; i < 50; i++) hello();
+  change({ joined: [], left: ['bob'] });
+  change({ joined: ['bob'], left: [] });
+  const before = made.size;
+  hello();
+  expect(made.size).toBe(before + 1);
+  await mesh.leave();
+});
