@@ -28,6 +28,9 @@ import type { ServedEnvelope, ServeEnvelope } from './service-envelope.js';
 import { Serving } from './serving.js';
 import { refusalOfWaiting, type WaitingCounts } from './waiting-counts.js';
 
+/** Of a connection that is none, so that the next look finds another one. */
+const NO_GENERATION = -1;
+
 export interface ServicesOptions {
   worker: WorkerId;
   store: Store;
@@ -222,7 +225,9 @@ export class Services {
     for (;;) {
       const hopeful = list.filter((place) => call.tried.get(nameOf(place)) !== true);
       if (hopeful.length === 0 || call.tried.size >= TRIES_LIMIT) {
-        this.refuse(handle, call, call.refusal);
+        // Who was asked and was not there has gone for good meanwhile.
+        const isNobody = list.length === 0 && call.refusal === 'unavailable';
+        this.refuse(handle, call, isNobody ? 'not_found' : call.refusal);
         return;
       }
       const place = this.loads.leastBusy(
@@ -242,7 +247,11 @@ export class Services {
     const { service, again, body, endsAt } = call;
     const { session, worker } = place;
     const timeoutMs = Math.max(1, endsAt - performance.now());
+    const before = call.at;
     call.tried.set(nameOf(place), false);
+    // First: a provider of this worker answers within `send`, where it is busy.
+    if (before === null) this.loads.begin(session);
+    call.at = place;
     const isSent = relay.send(worker, {
       kind: 'serve',
       origin,
@@ -253,9 +262,10 @@ export class Services {
       again,
       body,
     });
-    if (isSent && call.at === null) this.loads.begin(session);
-    if (isSent) call.at = place;
-    return isSent;
+    if (isSent) return true;
+    if (before === null) this.loads.end(session);
+    call.at = before;
+    return false;
   }
 
   private settle({ handle, session, outcome, load, code, text, body }: ServedEnvelope): void {
@@ -274,13 +284,20 @@ export class Services {
     }
     if (outcome === 'missing') this.providers.forget(call.service);
     // On an earlier connection it may have begun: only its own provider may say more.
-    if (call.again && !call.idempotent) return;
+    if (call.again && !call.idempotent) {
+      // Its worker has not let it in yet: what is known of it is nothing, so it is given the call once more.
+      if (outcome === 'missing') call.at = { ...call.at, generation: NO_GENERATION };
+      if (outcome === 'missing') this.lookAgain(call.service);
+      return;
+    }
     call.tried.set(nameOf(call.at), outcome !== 'missing');
     this.take(call);
     call.refusal =
       outcome === 'missing' ? 'unavailable' : outcome === 'busy' || code === 'busy' ? 'busy' : 'no_handler';
     this.options.count('retried');
     this.dispatch(handle, call);
+    // No further change may come to be told of.
+    if (outcome === 'missing') this.lookAgain(call.service);
   }
 
   private lookAgain(service: ServiceName): void {
@@ -298,6 +315,7 @@ export class Services {
   private look(handle: string, call: Call, list: readonly MemberPlace[]): void {
     const { at } = call;
     if (at === null) {
+      for (const [name, hasRefused] of call.tried) if (!hasRefused) call.tried.delete(name);
       this.give(handle, call, list);
       return;
     }

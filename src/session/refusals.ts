@@ -17,6 +17,7 @@ const COSTS: Partial<Record<Code, number>> = {
   unknown_outcome: 0,
   overloaded: 0,
   busy: 0,
+  no_handler: 0,
   provider_gone: 0,
   partner_gone: 0,
   internal_error: 0,

@@ -41,8 +41,11 @@ interface Provider {
   onIdle: () => void;
 }
 
-/** Results that are kept to be given again, the newest: a call comes again only when its provider's connection was lost. */
-const FINISHED_LIMIT = 64;
+/**
+ * Results that are kept to be given again, the newest: a call comes again only when its provider's connection was lost. As many as a
+ * gateway has a provider work on at once, by its own setting: what is older was answered on a connection that stood.
+ */
+const FINISHED_LIMIT = 1024;
 
 export class Services {
   readonly #port: ServicesPort;
