@@ -8,6 +8,7 @@ import { type Address, type PairId, parseAddress, type SessionId } from '../prot
 import { encodeMessageBody, NO_OPTIONS } from '../protocol/msgpack-codec.js';
 import { maySend } from '../session/permissions.js';
 import type { Refusals } from '../session/refusals.js';
+import type { SessionRegistry } from '../session/registry.js';
 import type { Session } from '../session/session.js';
 import type { Store } from '../session/store/store.js';
 import { claimBoth, freeBoth } from './pair-claims.js';
@@ -15,6 +16,7 @@ import type { Router } from './router.js';
 
 export interface PairsOptions {
   store: Store;
+  registry: SessionRegistry;
   router: Pick<Router, 'offerPair' | 'unpair'>;
   refusals: Refusals;
   /** A partner that went away is told of within this time. */
@@ -45,10 +47,6 @@ export class Pairs {
     this.stepMs = options.leaseMs * STEP_SHARE;
   }
 
-  get size(): number {
-    return this.held.size;
-  }
-
   ask(session: Session, frame: PairFrame): void {
     const address = parseAddress(frame.to);
     const { client } = session.ref;
@@ -77,6 +75,8 @@ export class Pairs {
     const partner = { client: address.client, session: address.session };
     this.options.store.holdPair(client, pair, this.claimMs).then(
       (isHeld) => {
+        // Its connection ended meanwhile: nobody would ever let go of it.
+        if (this.options.registry.get(id) !== session) return;
         if (!isHeld) {
           this.options.refusals.tell(session, ref, 'partner_gone');
           return;
@@ -108,7 +108,8 @@ export class Pairs {
   /** The connection is gone. A session that may come back keeps its claim for the rest of the lease. */
   leave(session: Session, isOver: boolean): void {
     const held = this.held.get(session.ref.session);
-    if (held?.session !== session) return;
+    // Also where an earlier connection of the session held it, and this one has not said so yet.
+    if (held === undefined) return;
     this.held.delete(session.ref.session);
     if (!isOver) return;
     const { pair, to } = held;
@@ -129,8 +130,12 @@ export class Pairs {
   }
 
   private async renew({ session, pair, to }: Held): Promise<void> {
-    const { store } = this.options;
+    const { store, registry } = this.options;
     const { client, session: id } = session.ref;
+    if (registry.get(id) === undefined) {
+      this.held.delete(id);
+      return;
+    }
     const [isHeld, [theirs]] = await Promise.all([
       store.holdPair(client, pair, this.claimMs),
       store.pairsOf([to.client]),
@@ -138,7 +143,7 @@ export class Pairs {
     if (isHeld && theirs === pair) return;
     if (this.held.get(id)?.pair !== pair) return;
     this.held.delete(id);
-    session.send({ type: 'unpaired', pair, code: 'partner_gone' });
+    registry.get(id)?.send({ type: 'unpaired', pair, code: 'partner_gone' });
     await freeBoth(store, [client, to.client], pair);
   }
 
@@ -157,7 +162,9 @@ export class Pairs {
       payload: frame.payload,
     });
     router.offerPair({ session, ref: frame.ref, address, body, timeoutMs: frame.timeoutMs }, (isAccepted) => {
-      if (!isAccepted) void freeBoth(store, clients, pair);
+      // From here on only who says so holds it: an end that is gone already is missed within the lease.
+      if (isAccepted) void Promise.allSettled(clients.map((one) => store.holdPair(one, pair, this.claimMs)));
+      else void freeBoth(store, clients, pair);
     });
   }
 

@@ -81,7 +81,7 @@ export function createService(base: Base, authenticator: Authenticator): Service
   });
   const services = createServices(base, { router, refusals, waiting });
   const topics = new Topics(base);
-  const pairs = new Pairs({ store, router, refusals, leaseMs: sessions.pairLeaseMs });
+  const pairs = new Pairs({ store, registry, router, refusals, leaseMs: sessions.pairLeaseMs });
   const leavings = new Leavings(store, (session) => registry.get(session.ref.session) === session);
   const turn = new TurnBroker(config.iceServers, config.turn, base.turnCheck);
   const verbs: Verbs = new Verbs({
