@@ -120,6 +120,7 @@ class Supervisor implements Primary {
   private fate: Fate = { failures: 0 };
   private draining: Promise<void> | null = null;
   private onReady: (() => void) | null = null;
+  private isStarted = false;
   /** One roll after the other, the first when the start is done. */
   private rolling: Promise<void> = Promise.resolve();
   /** Whoever waits for the start is told; later nobody waits, and only the exit code tells. */
@@ -200,6 +201,7 @@ class Supervisor implements Primary {
     });
     this.rolling = listening.catch(() => undefined);
     await listening;
+    this.isStarted = true;
     this.onReady = null;
     this.onHopeless = this.surroundings.hopeless;
     this.log.info(
@@ -420,7 +422,8 @@ class Supervisor implements Primary {
   private hopelessEnd(code: number | null): StartError | null {
     const { host, port } = this.config.server;
     if (code === EXIT_CANNOT_LISTEN) return StartError.port('PORT', host, port);
-    if (code === EXIT_BAD_PLUGIN)
+    // Once it has loaded somewhere the others go on with theirs, and it is tried again.
+    if (code === EXIT_BAD_PLUGIN && !this.isStarted)
       return new StartError('A plugin cannot be loaded (PLUGINS): the log tells which, and why.');
     if (code !== EXIT_EVICTING_REDIS) return null;
     return new StartError(

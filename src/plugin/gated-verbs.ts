@@ -6,9 +6,12 @@ import type { Session } from '../session/session.js';
 
 /** Frames of a session that may wait for a verdict on one before them; past it the session is sent away, and comes back. */
 const WAITING_LIMIT_FRAMES = 1_000;
-/** From here on it is read more slowly. */
+/** The same for the bytes of their payloads. */
+const WAITING_LIMIT_BYTES = 4 * 1024 * 1024;
+/** From here on it is read more slowly: the pause is for each frame that comes then. */
 const SLOW_FROM_FRAMES = 64;
-const PAUSE_MS = 50;
+const SLOW_FROM_BYTES = 256 * 1024;
+const PAUSE_MS = { frames: 50, bytes: 1000 };
 
 export interface FrameRefusal {
   code: Code;
@@ -32,6 +35,7 @@ export interface Serving {
 
 export class GatedVerbs {
   private readonly waiting = new Map<Session, ClientFrame[]>();
+  private readonly bytes = new WeakMap<ClientFrame[], number>();
 
   constructor(
     private readonly verbs: Serving,
@@ -45,12 +49,21 @@ export class GatedVerbs {
       const verdict = this.judge.frameIn(session, frame);
       if (verdict instanceof Promise) this.wait(session, frame, verdict, []);
       else this.serve(session, frame, verdict);
-    } else if (line.length < WAITING_LIMIT_FRAMES) {
-      line.push(frame);
-      if (line.length > SLOW_FROM_FRAMES) session.connection.pause(PAUSE_MS);
     } else {
-      session.close('overloaded', CODES.overloaded.close, 0);
+      this.queue(session, frame, line);
     }
+  }
+
+  private queue(session: Session, frame: ClientFrame, line: ClientFrame[]): void {
+    const bytes = (this.bytes.get(line) ?? 0) + sizeOf(frame);
+    if (line.length >= WAITING_LIMIT_FRAMES || bytes > WAITING_LIMIT_BYTES) {
+      session.close('overloaded', CODES.overloaded.close, 0);
+      return;
+    }
+    line.push(frame);
+    this.bytes.set(line, bytes);
+    if (bytes > SLOW_FROM_BYTES) session.connection.pause(PAUSE_MS.bytes);
+    else if (line.length > SLOW_FROM_FRAMES) session.connection.pause(PAUSE_MS.frames);
   }
 
   private wait(session: Session, frame: ClientFrame, verdict: Promise<Verdict>, line: ClientFrame[]): void {
@@ -67,6 +80,7 @@ export class GatedVerbs {
   /** Until the next one that has to wait. */
   private proceed(session: Session, line: ClientFrame[]): void {
     for (let frame = line.shift(); frame !== undefined; frame = line.shift()) {
+      this.bytes.set(line, (this.bytes.get(line) ?? 0) - sizeOf(frame));
       const verdict = this.judge.frameIn(session, frame);
       if (verdict instanceof Promise) {
         this.wait(session, frame, verdict, line);
@@ -80,4 +94,8 @@ export class GatedVerbs {
     if (refusal === null) this.verbs.handle(session, frame);
     else this.verbs.turnAway(session, frame, refusal);
   }
+}
+
+function sizeOf(frame: ClientFrame): number {
+  return 'payload' in frame ? frame.payload.data.length : 0;
 }

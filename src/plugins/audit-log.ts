@@ -1,27 +1,34 @@
 // The audit log: who came, went, joined, left and spoke, a line of JSON each; never what was said.
-import { createWriteStream } from 'node:fs';
+import { once } from 'node:events';
+import { createWriteStream, type WriteStream } from 'node:fs';
 import type { PluginFactory, PluginSession } from '../plugin/plugin.js';
 
 /** Bytes that wait for the disk; past it lines are dropped, and the next one says how many. */
 const WAITING_LIMIT_BYTES = 4 * 1024 * 1024;
+/** A file that could not be written is opened again after this long, ms. */
+const REOPEN_MS = 1_000;
 
 const auditLog: PluginFactory = async (context, options) => {
   const { file } = Object(options) as { file?: unknown };
   if (typeof file !== 'string') throw new TypeError('options.file must be the path of a file');
-  // Each worker appends whole lines to the same file.
-  const stream = createWriteStream(file, { flags: 'a' });
-  await new Promise<void>((resolve, reject) => {
-    stream.once('open', () => {
-      resolve();
-    });
-    stream.once('error', reject);
-  });
   let dropped = 0;
-  stream.on('error', (error) => {
-    context.log.error({ err: error }, 'the audit log cannot be written');
-  });
+  let openedAt = 0;
+  let stream: WriteStream;
+  const open = (): WriteStream => {
+    openedAt = performance.now();
+    // Each worker appends whole lines to the same file.
+    const opened = createWriteStream(file, { flags: 'a' });
+    opened.on('error', (error) => {
+      context.log.error({ err: error }, 'the audit log cannot be written');
+    });
+    return opened;
+  };
+  stream = open();
+  await once(stream, 'open');
   const write = (what: string, session: PluginSession, more: object = {}): void => {
-    if (stream.writableLength > WAITING_LIMIT_BYTES) {
+    // A disk that was full may have room again; a stream that failed once takes nothing any more.
+    if (stream.destroyed && performance.now() - openedAt > REOPEN_MS) stream = open();
+    if (stream.destroyed || stream.writableLength > WAITING_LIMIT_BYTES) {
       dropped++;
       return;
     }
@@ -52,7 +59,8 @@ const auditLog: PluginFactory = async (context, options) => {
     },
     close: () =>
       new Promise<void>((resolve) => {
-        stream.end(resolve);
+        if (stream.destroyed) resolve();
+        else stream.end(resolve);
       }),
   };
 };

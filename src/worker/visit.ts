@@ -20,6 +20,7 @@ import type { Endings } from '../session/endings.js';
 import { mayJoin } from '../session/permissions.js';
 import type { SessionRegistry } from '../session/registry.js';
 import type { RandomPool } from '../session/random-pool.js';
+import { PLUGIN_ADDRESS } from '../plugin/memory-socket.js';
 import { RETRY_SPREAD_MS, Session } from '../session/session.js';
 import type { AttachRequest, AttachResult, Position, Store } from '../session/store/store.js';
 import type { TurnBroker } from '../session/turn-broker.js';
@@ -30,6 +31,11 @@ import { ChannelEntry, type InboxStart } from './channel-entry.js';
 import type { Newcomers } from './newcomers.js';
 import type { Verbs } from './verbs.js';
 import type { WaitingLine } from './waiting-line.js';
+
+/** Sessions of one plugin's client over all nodes: those of earlier workers wait for their resume window. */
+const PLUGIN_SESSIONS_LIMIT = 10_000;
+/** Clients of a page of `available` that count as one message. */
+const AVAILABLE_PER_MESSAGE = 32;
 
 export interface VisitOptions {
   config: Config;
@@ -220,6 +226,7 @@ export class Visit implements ConnectionHandlers {
     const { config, store, worker, random, log } = this.options;
     const { client } = identity;
     const { resume } = hello;
+    const isPlugins = this.connection.address === PLUGIN_ADDRESS;
     const resumeKey = random.text(32);
     const told = new Map(resume?.cursors);
     const request: AttachRequest = {
@@ -228,8 +235,9 @@ export class Visit implements ConnectionHandlers {
       resume: resume === null ? null : { session: resume.session, keyHash: hashOf(resume.key) },
       fresh: random.text(16) as SessionId,
       keyHash: hashOf(resumeKey),
-      duplicates: config.sessions.duplicateClient,
-      sessionsLimit: config.sessions.sessionsPerClientLimit,
+      // A plugin has one session in each worker of all nodes, under one client id.
+      duplicates: isPlugins ? 'allow' : config.sessions.duplicateClient,
+      sessionsLimit: isPlugins ? PLUGIN_SESSIONS_LIMIT : config.sessions.sessionsPerClientLimit,
     };
     const { result, positions, fencedBy } = await this.host.attach(request, told);
     if (result.status === 'refused') {
@@ -366,6 +374,8 @@ function inboxStart({ resumed, kept, inbox, cursors }: Arrived): InboxStart {
 
 /** What a frame counts against the rates: each target of a list is a message of its own. */
 function costOf(frame: ClientFrame): number {
+  // Each client of the page is a look into the store.
+  if (frame.type === 'available') return Math.ceil(frame.limit / AVAILABLE_PER_MESSAGE);
   return frame.type === 'send' && Array.isArray(frame.to) ? frame.to.length : 1;
 }
 
