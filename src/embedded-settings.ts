@@ -20,7 +20,8 @@ export type SettingValue = string | number | boolean | readonly unknown[] | Read
 /** @throws ConfigError with every mistake, names that are no settings included */
 export function embeddedConfig(settings: GatewaySettings): Config {
   const env: Record<string, string> = {};
-  for (const [name, value] of Object.entries(settings)) if (value !== undefined) env[name] = textOf(value);
+  for (const [name, value] of Object.entries(settings))
+    if (value !== undefined) env[name] = textOf(name, value);
   const mistakes = unknownNames(env);
   try {
     const config = parseConfig(env);
@@ -32,9 +33,11 @@ export function embeddedConfig(settings: GatewaySettings): Config {
   throw new ConfigError(mistakes);
 }
 
-function textOf(value: SettingValue): string {
+function textOf(name: string, value: SettingValue): string {
   if (typeof value === 'boolean') return value ? '1' : '0';
-  if (Array.isArray(value) && value.every((entry) => typeof entry === 'string')) return value.join(',');
+  const isList = !(name in SETTINGS && SETTINGS[name as SettingName].unit === 'JSON');
+  if (isList && Array.isArray(value) && value.every((entry) => typeof entry === 'string'))
+    return value.join(',');
   return typeof value === 'object' ? JSON.stringify(value) : String(value);
 }
 

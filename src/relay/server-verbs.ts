@@ -69,6 +69,7 @@ export class ServerVerbs {
 
   /** Each target answers for itself; rejects, with the reason of the first, where nobody got it. */
   async send({ to, event, payload, ttlMs, offline, ...how }: SendCall): Promise<SendResult> {
+    if (to.length === 0) throw new GatewayError('bad_parameter', 'to names nobody');
     const { seq, options } = numbering(how);
     const answers = await this.source.call(
       to.map((target) =>
