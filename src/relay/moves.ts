@@ -36,6 +36,11 @@ export class Moves {
 
   constructor(private readonly options: MovesOptions) {}
 
+  /** Whether a handle is of a move: those no client answers. */
+  static isHandle(handle: string): boolean {
+    return handle.includes('!m');
+  }
+
   /** @param send gives the order on; without an answer in time nobody knows what became of it */
   ask(session: SessionId, send: (handle: string) => void): Promise<Code | null> {
     if (this.pending.size >= PENDING_LIMIT) return Promise.resolve('overloaded');

@@ -481,7 +481,7 @@ export class Router {
   ): void {
     const worker = PendingRequests.workerOf(handle);
     // An answer to nobody is dropped like a late one: a client cannot tell, and learns nothing about handles.
-    if (worker === null) return;
+    if (worker === null || Moves.isHandle(handle)) return;
     const answering = session.ref.session;
     this.options.relay.send(worker, { kind: 'response', handle, session: answering, code, text, body });
   }

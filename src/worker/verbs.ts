@@ -118,7 +118,9 @@ export class Verbs {
         router.confirm(session, frame);
         return;
       case 'openStream':
-        streams.open(session, frame);
+        if (frame.room !== null && !this.mayOwn(session, frame.room))
+          streams.refuse(session, frame.stream, 'forbidden');
+        else streams.open(session, frame);
         return;
       case 'attachStream':
         streams.attach(session, frame);
@@ -382,7 +384,7 @@ export class Verbs {
         feed.begin(result.position);
         feed.replay(session, typeof since === 'number' ? { last: since } : { after: since });
       }
-      if (isIn) this.options.topics.follow(session, room);
+      if (isIn && session.rooms.has(room)) this.options.topics.follow(session, room);
     } catch (error) {
       if (!isIn && isUnknown(error)) leavings.add(session, room);
       throw error;
