@@ -182,8 +182,10 @@ test('a stream of pages that may only use a relay goes through a real coturn', a
   expect(sent.there).toMatchObject({ at: SOME.bytes, sha: sent.sha });
   const { gateway, direct, relay } = sent.there.carried;
   expect(gateway.receivedBytes + direct.receivedBytes + relay.receivedBytes).toBe(SOME.bytes);
-  expect(relay.receivedBytes).toBeGreaterThan(SOME.bytes / 20);
-  expect(new Set([...sent.cut, ...sent.there.cut])).toContain('relay');
+  // The sender may use nothing but a relay, and knows so; its reader learns of the other side's candidate later, and counts as direct until then.
+  expect(sent.carried.direct.sentBytes).toBe(0);
+  expect(sent.carried.relay.sentBytes).toBeGreaterThan(SOME.bytes / 20);
+  expect([...sent.cut, ...sent.there.cut].filter((path) => path !== 'gateway')).not.toHaveLength(0);
 }, 120_000);
 
 test('a stream whose acceptor keeps it with the gateway shows nobody an address', async () => {
