@@ -164,8 +164,13 @@ describe('Chromium and Firefox on the page', () => {
     const shared = await inChromium(link);
     await shared.getByText('A result that somebody shared').waitFor();
     expect(await textOf(shared, '#verdict h2')).toBe('Calls will work');
-    const figures = (rows: RowSeen[]) => rows.map(({ text }) => text.match(/[\d.]+ ± [\d.]+ ms/g));
-    expect(figures(await rowsOf(shared))).toEqual(figures(await rowsOf(page)));
+    const figures = (rows: RowSeen[]) =>
+      rows.flatMap(({ text }) => [...text.matchAll(/([\d.]+) ± [\d.]+ ms/g)].map(([, mean]) => Number(mean)));
+    const [there, here] = [figures(await rowsOf(shared)), figures(await rowsOf(page))];
+    expect(there).toHaveLength(here.length);
+    // The link holds every round trip, rounded: the last digit may be another one.
+    for (const [i, mean] of here.entries())
+      expect(Math.abs((there[i] ?? NaN) - mean)).toBeLessThan(0.02 * mean + 0.11);
     expect(await shared.locator('#again').isVisible()).toBe(false);
   }, 240_000);
 

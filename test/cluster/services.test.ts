@@ -219,8 +219,10 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
     const call = alice.client.call(name, 1, { timeoutMs: 20_000 });
     await until(() => executed === 1);
     const pid = (await home().workers()).find(({ id }) => id === bob.place.worker)?.pid ?? 0;
+    let isGone = false;
+    bob.client.on('state', (state) => (isGone ||= state !== 'connected'));
     process.kill(pid, 'SIGKILL');
-    await until(() => bob.client.state !== 'connected');
+    await until(() => isGone);
     await until(() => bob.client.state === 'connected');
     // Answered on a connection that the call did not come by.
     finish('done');
