@@ -5,6 +5,7 @@ import { compilePatterns, matches, type Patterns } from '../session/permissions.
 import { PreparedFrame } from '../session/prepared-frame.js';
 import type { SessionRegistry } from '../session/registry.js';
 import type { Outcome, Session } from '../session/session.js';
+import { kindOf } from './handles.js';
 import type { BroadcastEnvelope, RequestEnvelope } from './envelope.js';
 
 export class Delivery {
@@ -43,7 +44,13 @@ export class Delivery {
   requestTo({ client, session: id, handle, body }: RequestEnvelope): boolean {
     const session = this.registry.get(id);
     if (session === undefined || session.ref.client !== client) return false;
-    this.count(session.deliver(PreparedFrame.of(typeOf(handle), handle, body, this.msgpack), false), 1);
+    this.count(
+      session.deliver(
+        PreparedFrame.of(kindOf(handle) === 'pair' ? 'pairing' : 'requested', handle, body, this.msgpack),
+        false,
+      ),
+      1,
+    );
     return true;
   }
 
@@ -56,9 +63,4 @@ export class Delivery {
     // Names alone need no look at everybody who is here.
     for (const name of exact) if (isClientId(name)) yield* this.registry.ofClient(name);
   }
-}
-
-/** Requests into a pair have a mark in their handle. */
-function typeOf(handle: string): 'requested' | 'pairing' {
-  return handle.startsWith('p', handle.lastIndexOf('!') + 1) ? 'pairing' : 'requested';
 }

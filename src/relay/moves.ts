@@ -5,7 +5,7 @@ import type { Session } from '../session/session.js';
 import type { Deadline, TimerWheel } from '../session/wheel.js';
 import type { LetterEnvelope, ResponseEnvelope } from './envelope.js';
 import type { Relay } from './relay.js';
-import { PendingRequests } from './pending-requests.js';
+import { makeHandle, workerOf } from './handles.js';
 
 /** How long the worker of a session may take, its store's answer included, ms. */
 const TIMEOUT_MS = 1_500;
@@ -36,16 +36,10 @@ export class Moves {
 
   constructor(private readonly options: MovesOptions) {}
 
-  /** Whether a handle is of a move: those no client answers. */
-  static isHandle(handle: string): boolean {
-    return handle.includes('!m');
-  }
-
   /** @param send gives the order on; without an answer in time nobody knows what became of it */
   ask(session: SessionId, send: (handle: string) => void): Promise<Code | null> {
     if (this.pending.size >= PENDING_LIMIT) return Promise.resolve('overloaded');
-    // The mark keeps it apart from the handle of a request, which is a number.
-    const handle = `${this.options.worker}!m${String(++this.asked)}`;
+    const handle = makeHandle(this.options.worker, 'move', ++this.asked);
     return new Promise((resolve) => {
       const deadline = this.options.wheel.in(TIMEOUT_MS, () => {
         this.pending.delete(handle);
@@ -58,7 +52,7 @@ export class Moves {
 
   /** The session is here. */
   make(session: Session, { handle, room, joins }: Extract<LetterEnvelope['letter'], { kind: 'move' }>): void {
-    const asking = PendingRequests.workerOf(handle);
+    const asking = workerOf(handle);
     if (asking === null) return;
     void this.options.move(session, room, joins).then((refusal) => {
       this.options.relay.send(asking, {

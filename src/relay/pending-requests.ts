@@ -5,6 +5,7 @@ import type { Payload } from '../protocol/frame.js';
 import type { SessionRef } from '../session/store/store.js';
 import type { Deadline, TimerWheel } from '../session/wheel.js';
 import type { ResponseEnvelope } from './envelope.js';
+import { type HandleKind, makeHandle } from './handles.js';
 import type { WaitingCounts } from './waiting-counts.js';
 
 export interface Asked {
@@ -39,22 +40,13 @@ export class PendingRequests {
     private readonly waiting: WaitingCounts,
   ) {}
 
-  /** The worker that waits for the answer to `handle`; null when it is none of ours. */
-  static workerOf(handle: string): WorkerId | null {
-    const mark = handle.lastIndexOf('!');
-    return mark > 0 && /^[A-Za-z0-9_-]+\.\d+$/.test(handle.slice(0, mark))
-      ? (handle.slice(0, mark) as WorkerId)
-      : null;
-  }
-
-  /** @param mark begins the handle's number: what is asked for, beside requests */
   open(
     asked: Asked,
     timeoutMs: number,
     request: { address: Address; body: Uint8Array },
-    mark: '' | 'p' = '',
+    kind: HandleKind = 'request',
   ): string {
-    const handle = `${this.worker}!${mark}${String(++this.opened)}`;
+    const handle = makeHandle(this.worker, kind, ++this.opened);
     const deadline = this.wheel.in(timeoutMs, () => {
       this.refuse(handle, 'timeout', CODES.timeout.text);
     });

@@ -38,6 +38,7 @@ import type { TimerWheel } from '../session/wheel.js';
 import type { Delivery } from './delivery.js';
 import type { Envelope, ErrandDoneEnvelope, ErrandEnvelope } from './envelope.js';
 import type { Relay } from './relay.js';
+import { kindOf, workerOf } from './handles.js';
 import { type MoveSession, Moves } from './moves.js';
 import { type Answer, type Asked, PendingRequests } from './pending-requests.js';
 import { type Letter, Postman } from './postman.js';
@@ -268,7 +269,7 @@ export class Router {
       return;
     }
     const asked = { asker: session.ref, ref, settled };
-    const handle = this.pending.open(asked, timeoutMs, { address, body }, 'p');
+    const handle = this.pending.open(asked, timeoutMs, { address, body }, 'pair');
     this.dispatchRequest(handle, address, body);
   }
 
@@ -479,9 +480,9 @@ export class Router {
     text: string,
     body: Uint8Array,
   ): void {
-    const worker = PendingRequests.workerOf(handle);
+    const worker = workerOf(handle);
     // An answer to nobody is dropped like a late one: a client cannot tell, and learns nothing about handles.
-    if (worker === null || Moves.isHandle(handle)) return;
+    if (worker === null || kindOf(handle) === 'move') return;
     const answering = session.ref.session;
     this.options.relay.send(worker, { kind: 'response', handle, session: answering, code, text, body });
   }

@@ -20,7 +20,8 @@ import type { Session } from '../session/session.js';
 import type { MemberPlace, Store } from '../session/store/store.js';
 import { MEMBER_PLACES_LIMIT } from '../session/store/store.js';
 import type { Deadline, TimerWheel } from '../session/wheel.js';
-import { type Answer, type Asked, PendingRequests } from './pending-requests.js';
+import { makeHandle, workerOf } from './handles.js';
+import type { Answer, Asked } from './pending-requests.js';
 import { ProviderLoads } from './provider-loads.js';
 import type { Relay } from './relay.js';
 import { PlaceCache } from './route-cache.js';
@@ -89,11 +90,6 @@ export class Services {
     this.serving = new Serving(wheel, callsServedLimit);
   }
 
-  /** Whether a call, and no request, has this handle. */
-  static has(handle: string): boolean {
-    return handle.startsWith('s', handle.lastIndexOf('!') + 1);
-  }
-
   call(session: Session, frame: ServiceCallFrame): void {
     const { refusals, waiting, wheel, worker } = this.options;
     const { ref, service, timeoutMs, options, payload } = frame;
@@ -110,7 +106,7 @@ export class Services {
       refusals.tell(session, ref, 'limit', text);
       return;
     }
-    const handle = `${worker}!s${String(++this.opened)}`;
+    const handle = makeHandle(worker, 'call', ++this.opened);
     const call: Call = {
       asker: session.ref,
       ref,
@@ -189,7 +185,7 @@ export class Services {
     outcome: ServedEnvelope['outcome'],
     answer: Pick<ServedEnvelope, 'code' | 'text' | 'body'>,
   ): void {
-    const worker = PendingRequests.workerOf(handle);
+    const worker = workerOf(handle);
     // As with requests: an answer to nobody is dropped.
     if (worker === null) return;
     this.serving.drop(session, handle);

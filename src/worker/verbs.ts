@@ -10,7 +10,8 @@ import type { Feeds } from '../relay/feeds.js';
 import { listClients } from '../relay/listing.js';
 import type { Pairs } from '../relay/pairs.js';
 import type { Router } from '../relay/router.js';
-import { Services } from '../relay/services.js';
+import { kindOf } from '../relay/handles.js';
+import type { Services } from '../relay/services.js';
 import type { Streams } from '../relay/streams.js';
 import type { Topics } from '../relay/topics.js';
 import type { PluginHost } from '../plugin/plugin-host.js';
@@ -89,11 +90,11 @@ export class Verbs {
         router.request(session, frame);
         return;
       case 'reply':
-        if (Services.has(frame.handle)) services.reply(session, frame);
+        if (kindOf(frame.handle) === 'call') services.reply(session, frame);
         else router.reply(session, frame);
         return;
       case 'reject':
-        if (Services.has(frame.handle)) services.reject(session, frame);
+        if (kindOf(frame.handle) === 'call') services.reject(session, frame);
         else router.reject(session, frame);
         return;
       case 'call':
@@ -123,7 +124,9 @@ export class Verbs {
         else streams.open(session, frame);
         return;
       case 'attachStream':
-        streams.attach(session, frame);
+        if (frame.opened && frame.room !== null && !this.mayOwn(session, frame.room))
+          streams.refuse(session, frame.stream, 'forbidden');
+        else streams.attach(session, frame);
         return;
       case 'chunk':
         streams.chunk(session, frame);

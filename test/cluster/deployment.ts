@@ -1,7 +1,7 @@
 // Deployments for tests: which gateways run, and clients that are held exactly where a test wants them.
 import { once } from 'node:events';
 import { createConnection, createServer } from 'node:net';
-import { Client, type ClientOptions, type Transport } from '../../src/client/index.js';
+import { Client, type ClientOptions, GatewayError, type Transport } from '../../src/client/index.js';
 import { type GatewayProcess, type Place, startGateway, tokenOf } from '../gateway-process.js';
 import { RedisCluster, SentinelGroup } from '../faults/redis-topology.js';
 import { type RedisServer, startRedis } from '../redis-server.js';
@@ -9,6 +9,30 @@ import { type RedisServer, startRedis } from '../redis-server.js';
 export type Placement = 'same worker' | 'other worker' | 'other node';
 
 export type StoreKind = 'embedded' | 'redis' | 'sentinel' | 'cluster';
+
+/** Where two clients can be to each other, by store. */
+export const PLACEMENTS: Record<StoreKind, Placement[]> = {
+  embedded: ['same worker', 'other worker'],
+  redis: ['same worker', 'other worker', 'other node'],
+  // Here only Redis itself differs.
+  sentinel: ['other node'],
+  cluster: ['other node'],
+};
+
+let names = 0;
+
+/** A name that no other test of the file has. */
+export function fresh(name: string): string {
+  return `${name}-${String(++names)}`;
+}
+
+/** The code with which a promise rejects, else what it rejects with; null where it resolves. */
+export function codeOf(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    () => null,
+    (error: unknown) => (error instanceof GatewayError ? error.code : error),
+  );
+}
 
 export interface Deployment {
   gateways: GatewayProcess[];

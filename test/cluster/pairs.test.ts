@@ -4,20 +4,17 @@ import { Client, type ClientOptions, GatewayError, type Pair } from '../../src/c
 import { type GatewayProcess, tokenOf, until } from '../gateway-process.js';
 import { CuttableSockets } from '../faults/cuttable-sockets.js';
 import {
+  codeOf,
   connectPair,
   connectWhere,
-  type Deployment,
   deploy,
+  type Deployment,
+  fresh,
   type Placed,
-  type Placement,
-  type StoreKind,
+  PLACEMENTS,
   type Way,
 } from './deployment.js';
 
-const PLACEMENTS: Partial<Record<StoreKind, Placement[]>> = {
-  embedded: ['same worker', 'other worker'],
-  redis: ['same worker', 'other worker', 'other node'],
-};
 const WAYS: [Way, Way][] = [
   ['websocket msgpack', 'websocket msgpack'],
   ['websocket json', 'sse msgpack'],
@@ -25,17 +22,6 @@ const WAYS: [Way, Way][] = [
   ['tcp msgpack', 'poll json'],
 ];
 const LEASE_MS = 1_500;
-
-let names = 0;
-const fresh = (name: string): string => `${name}-${String(++names)}`;
-
-/** The code with which a promise rejects; null where it resolves. */
-function codeOf(promise: Promise<unknown>): Promise<string | null> {
-  return promise.then(
-    () => null,
-    (error: unknown) => (error instanceof GatewayError ? error.code : String(error)),
-  );
-}
 
 /** Takes every pair; resolves with the first. */
 function taken(client: Client): Promise<Pair> {
@@ -73,7 +59,7 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
     return client;
   };
 
-  describe.each(PLACEMENTS[store] ?? [])('%s', (placement) => {
+  describe.each(PLACEMENTS[store])('%s', (placement) => {
     describe.each(WAYS)('%s to %s', (...ways) => {
       let alice: Placed;
       let bob: Placed;

@@ -4,22 +4,17 @@ import type { Client } from '../../src/client/index.js';
 import { until } from '../gateway-process.js';
 import {
   connectPair,
-  type Deployment,
   deploy,
+  type Deployment,
+  fresh,
   nodeOf,
   type Placed,
   type Placement,
+  PLACEMENTS,
   type StoreKind,
   type Way,
 } from './deployment.js';
 
-const PLACEMENTS: Record<StoreKind, Placement[]> = {
-  embedded: ['same worker', 'other worker'],
-  redis: ['same worker', 'other worker', 'other node'],
-  // Here only Redis itself differs.
-  sentinel: ['other node'],
-  cluster: ['other node'],
-};
 const SOCKETS: [Way, Way][] = [
   ['websocket msgpack', 'websocket msgpack'],
   ['websocket msgpack', 'websocket json'],
@@ -47,9 +42,6 @@ const PATHS: Record<Placement, string> = {
   'other worker': 'unix',
   'other node': 'redis',
 };
-
-let names = 0;
-const fresh = (name: string): string => `${name}-${String(++names)}`;
 
 /** The next message of an event, whoever sends it. */
 function next(target: Pick<Client, 'onMessage'>, event: string): Promise<{ data: unknown; from: string }> {

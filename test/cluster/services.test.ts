@@ -1,23 +1,20 @@
 // Services: who provides, who calls, and topics, between every pair of places; and providers that die in the middle of a call.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { Client, type ClientOptions, GatewayError } from '../../src/client/index.js';
+import { Client, type ClientOptions } from '../../src/client/index.js';
 import { type GatewayProcess, tokenOf, until } from '../gateway-process.js';
 import { CuttableSockets } from '../faults/cuttable-sockets.js';
 import {
+  codeOf,
   connectPair,
   connectWhere,
-  type Deployment,
   deploy,
+  type Deployment,
+  fresh,
   type Placed,
-  type Placement,
-  type StoreKind,
+  PLACEMENTS,
   type Way,
 } from './deployment.js';
 
-const PLACEMENTS: Partial<Record<StoreKind, Placement[]>> = {
-  embedded: ['same worker', 'other worker'],
-  redis: ['same worker', 'other worker', 'other node'],
-};
 const WAYS: [Way, Way][] = [
   ['websocket msgpack', 'websocket msgpack'],
   ['websocket json', 'websocket msgpack'],
@@ -27,17 +24,6 @@ const WAYS: [Way, Way][] = [
 ];
 
 const RESUME_WINDOW_MS = 2_000;
-
-let names = 0;
-const fresh = (name: string): string => `${name}-${String(++names)}`;
-
-/** The code with which a promise rejects; null where it resolves. */
-function codeOf(promise: Promise<unknown>): Promise<string | null> {
-  return promise.then(
-    () => null,
-    (error: unknown) => (error instanceof GatewayError ? error.code : String(error)),
-  );
-}
 
 /** Until a call finds a provider with room: then nobody answers it. */
 async function callPatiently(call: () => Promise<unknown>): Promise<void> {
@@ -82,7 +68,7 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
     return client;
   };
 
-  describe.each(PLACEMENTS[store] ?? [])('%s', (placement) => {
+  describe.each(PLACEMENTS[store])('%s', (placement) => {
     describe.each(WAYS)('%s to %s', (...ways) => {
       let alice: Placed;
       let bob: Placed;
@@ -144,7 +130,10 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
         await expect(bob.client.topic(name, 'eur').publish('rate', 0)).rejects.toMatchObject({
           code: 'forbidden',
         });
+        const streaming = () => bob.client.topic(name, 'eur').openStream('rates');
+        expect(await codeOf(streaming())).toBe('forbidden');
         const withdraw = await bob.client.provide(name, () => null);
+        expect(await codeOf(streaming())).toBe('no_handler');
         await until(() => owners.length === 2);
         await bob.client.topic(name, 'eur').publish('rate', 1.1);
         await until(() => heard.length === 1);

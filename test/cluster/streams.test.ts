@@ -7,19 +7,16 @@ import { Client, GatewayError, type Stream } from '../../src/client/index.js';
 import { type GatewayProcess, tokenOf, until } from '../gateway-process.js';
 import { CuttableSockets } from '../faults/cuttable-sockets.js';
 import {
+  codeOf,
   connectPair,
-  type Deployment,
   deploy,
+  type Deployment,
+  fresh,
   type Placed,
-  type Placement,
-  type StoreKind,
+  PLACEMENTS,
   type Way,
 } from './deployment.js';
 
-const PLACEMENTS: Partial<Record<StoreKind, Placement[]>> = {
-  embedded: ['same worker', 'other worker'],
-  redis: ['same worker', 'other worker', 'other node'],
-};
 const WAYS: [Way, Way][] = [
   ['websocket msgpack', 'websocket msgpack'],
   ['websocket msgpack', 'websocket json'],
@@ -32,9 +29,6 @@ const FAST = Object.fromEntries(
     ['BYTES', 'MESSAGES'].map((of) => [`${scope}${of}_PER_SECOND_LIMIT`, '0']),
   ),
 );
-
-let names = 0;
-const fresh = (name: string): string => `${name}-${String(++names)}`;
 
 const shaOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
@@ -54,14 +48,6 @@ function* slices(bytes: Uint8Array, size: number): Generator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
 }
 
-async function codeOf(promise: Promise<unknown>): Promise<unknown> {
-  const error: unknown = await promise.then(
-    () => null,
-    (reason: unknown) => reason,
-  );
-  return error instanceof GatewayError ? error.code : error;
-}
-
 describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
   let deployment: Deployment;
   beforeAll(async () => {
@@ -71,7 +57,7 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
     await deployment.stop();
   });
 
-  describe.each(PLACEMENTS[store] ?? [])('%s', (placement) => {
+  describe.each(PLACEMENTS[store])('%s', (placement) => {
     describe.each(WAYS)('%s to %s', (...ways) => {
       let alice: Placed;
       let bob: Placed;

@@ -1,5 +1,5 @@
 // Plugins in a real gateway: what they see and do, and that one that misbehaves harms nobody but who needs its word.
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -150,6 +150,29 @@ describe('a plugin that misbehaves', () => {
     await expect(start([{ module: 'audit-lok' }])).rejects.toThrow('one of audit-log, authorize');
     await expect(start({})).rejects.toThrow('PLUGINS must be a JSON array');
   });
+
+  test('that cannot be loaded any more keeps one worker from coming back, and ends none that runs', async () => {
+    const directory = mkdtempSync(join(tmpdir(), 'signalbox-plugin-'));
+    const file = join(directory, 'plugin.mjs');
+    const good = 'export default () => ({});';
+    try {
+      writeFileSync(file, good);
+      const {
+        process: primary,
+        output,
+        workers,
+      } = await start([file], { WORKERS: '2', CRASH_LOOP_LIMIT: '0' });
+      writeFileSync(file, 'export default () => { throw new Error("spoilt meanwhile"); };');
+      process.kill((await workers())[0]?.pid ?? 0, 'SIGKILL');
+      await until(() => output().includes('spoilt meanwhile'));
+      await connect('ann');
+      expect(primary.exitCode).toBeNull();
+      writeFileSync(file, good);
+      await until(async () => (await workers()).filter(({ state }) => state === 'ready').length === 2);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  }, 40_000);
 });
 
 describe('the shipped plugins', () => {

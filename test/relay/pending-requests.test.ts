@@ -1,6 +1,7 @@
 // Requests that wait: each ends once, by who was asked or by time, whether or not the asker is connected.
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { ClientId, WorkerId } from '../../src/protocol/ids.js';
+import { workerOf } from '../../src/relay/handles.js';
 import { type Answer, PendingRequests } from '../../src/relay/pending-requests.js';
 import { WaitingCounts } from '../../src/relay/waiting-counts.js';
 import { TimerWheel } from '../../src/session/wheel.js';
@@ -58,7 +59,7 @@ describe('a waiting request', () => {
 
   test('is settled by the session that was asked, once, and times out no more', () => {
     const handle = ask(7);
-    expect(PendingRequests.workerOf(handle)).toBe(worker);
+    expect(workerOf(handle)).toBe(worker);
     expect(waiting()).toBe(1);
     pending.settle(answer(handle, 'bob'));
     pending.settle(answer(handle, 'bob'));
@@ -113,10 +114,5 @@ describe('a waiting request', () => {
     for (const handle of handles) pending.settle(answer(handle, 'bob'));
     expect(counts.of(sessionId('alice'))).toEqual({ requests: 0, bytes: 0 });
     expect(counts.of(sessionId('carol'))).toEqual({ requests: 1, bytes: 8 });
-  });
-
-  test('names its worker in the handle, and whatever is no handle names none', () => {
-    for (const text of ['', '!', '!1', 'node!1', 'node.x!1', '../x.1!1', 'node.1', 'node.1 !1'])
-      expect(PendingRequests.workerOf(text)).toBeNull();
   });
 });
