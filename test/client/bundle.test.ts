@@ -22,7 +22,7 @@ const LATE_LIMIT_BYTES = 55_000;
 const DOOR_LIMITS_BYTES: Record<string, number> = {
   'socket-io.js': 2_850,
   'offload.js': 4_800,
-  'offload-worker.js': 850,
+  'offload-worker.js': 900,
 };
 
 const root = fileURLToPath(new URL('../..', import.meta.url));

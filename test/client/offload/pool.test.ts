@@ -81,7 +81,9 @@ describe('registerFunctions', () => {
   test('throws for what has no source text or is no function', async () => {
     const pool = open();
     const bound = FUNCTIONS.add.bind(null);
-    for (const run of [bound, Math.max, class A {} as unknown as () => void, 'text' as unknown as () => void])
+    // eslint-disable-next-line @typescript-eslint/no-extraneous-class -- something that cannot be called
+    const Class = class {} as unknown as () => void;
+    for (const run of [bound, Math.max, Class, 'text' as unknown as () => void])
       await expect(pool.registerFunctions({ run })).rejects.toThrow(TypeError);
     expect(pool.threads).toBe(0);
   });
@@ -172,7 +174,7 @@ describe('call', () => {
         };
         return inner();
       },
-      // eslint-disable-next-line @typescript-eslint/only-throw-error -- what a careless function does
+      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- what a careless function does
       text: () => Promise.reject('only a text'),
     });
     const error = await failureOf(pool.call('deep'));
