@@ -10,6 +10,7 @@ import { writeReports } from './report.mjs';
 import { replot, saveGoals, savePlotOfGoals, saveProfile, saveResults, toJson } from './results.mjs';
 import { bundle } from './scenarios/bundle.mjs';
 import { calls } from './scenarios/call.mjs';
+import { callRate } from './scenarios/call-rate.mjs';
 import { fanOut } from './scenarios/fan-out.mjs';
 import { growth } from './scenarios/growth.mjs';
 import { idle } from './scenarios/idle.mjs';
@@ -20,7 +21,19 @@ import { streams } from './scenarios/streams.mjs';
 import { wire } from './scenarios/wire.mjs';
 import { formatTable, scenarioTable } from './table.mjs';
 
-const SCENARIOS = [bundle, serialization, wire, relay, latency, fanOut, streams, calls, idle, growth];
+const SCENARIOS = [
+  bundle,
+  serialization,
+  wire,
+  relay,
+  latency,
+  fanOut,
+  streams,
+  calls,
+  callRate,
+  idle,
+  growth,
+];
 
 const NUMBERS = {
   seconds: [0.5, 600],
