@@ -151,7 +151,7 @@ export class StreamEnd implements Stream {
       if (sending?.isCongested === true) return;
       if (sending === null && this.#host.isCongested) return this.#host.pumpLater();
       const chunk = this.send.take();
-      if (chunk === null) return;
+      if (chunk === null) return this.send.takeQuestion() ? this.tell(ASKS.tell, sending) : undefined;
       this.#paths.sent(chunk.payload.data.length);
       try {
         this.#put(sending, { type: 'chunk', ...chunk });
