@@ -71,16 +71,22 @@ export class SendFlow {
   }
 
   /**
-   * Whether the other side has to be asked what it has: it tells by itself when so much has come that its own window makes it worth it,
-   * and more than the narrowed one may be needed for that. True once for each time that it has more.
+   * Whether the other side has to be asked what it has: it tells by itself when so much has come that its own window makes it worth it, and
+   * more than the narrowed one, or the room for what is kept, may be needed for that. True once for each time that it has more.
+   * @param isFull all is sent that there is room for
    */
-  takeQuestion(): boolean {
+  takeQuestion(isFull = false): boolean {
+    if (this.isPaused || this.#askedUpTo === this.#upTo) return false;
     const next = this.#chunks[this.#sent];
-    if (next === undefined || this.isPaused || this.#askedUpTo === this.#upTo) return false;
-    const to = next.part === PARTS.data ? next.offset + costOf(next.payload) : next.offset;
-    if (to > this.#limit || to <= this.#upTo + this.#window) return false;
+    if (next === undefined ? !isFull : !this.#isNarrow(next)) return false;
     this.#askedUpTo = this.#upTo;
     return true;
+  }
+
+  /** Whether the chunk waits for the narrowed window alone. */
+  #isNarrow({ offset, part, payload }: Chunk): boolean {
+    const to = part === PARTS.data ? offset + costOf(payload) : offset;
+    return to <= this.#limit && to > this.#upTo + this.#window;
   }
 
   /** The other side has everything up to there, and allows more; true where this is news. */

@@ -420,8 +420,10 @@ export class StreamEnd implements Stream {
       },
       write: async (chunk) => {
         for (const payload of payloadsOf(chunk)) {
-          while (!this.#isOver && this.send.heldBytes >= this.#options.sendBufferBytes)
+          while (!this.#isOver && this.send.heldBytes >= this.#options.sendBufferBytes) {
+            if (this.send.takeQuestion(true)) this.tell(ASKS.tell, this.#paths.sending);
             await this.#hasRoom.next();
+          }
           if (this.#failure !== null) throw this.#failure;
           this.send.push(PARTS.data, payload);
           this.pump();

@@ -230,6 +230,22 @@ test('a sender that sends less at once than its reader waits for asks what the r
   expect(send.takeQuestion()).toBe(true);
 });
 
+test('a sender that may keep less than its reader waits for asks what the reader has, once for each time', () => {
+  const send = new SendFlow();
+  for (let i = 0; i < 4; i++) send.push(PARTS.data, payloadOf(1000, i));
+  send.credited(0, 10_000);
+  // Not while something is left to be sent.
+  expect(send.takeQuestion(true)).toBe(false);
+  while (send.take() !== null);
+  expect([send.takeQuestion(), send.takeQuestion(true), send.takeQuestion(true)]).toEqual([
+    false,
+    true,
+    false,
+  ]);
+  send.credited(1064, 10_000);
+  expect(send.takeQuestion(true)).toBe(true);
+});
+
 test('a sender that waits for the leave of its reader does not ask', () => {
   const send = new SendFlow();
   for (let i = 0; i < 4; i++) send.push(PARTS.data, payloadOf(1000, i));
