@@ -23,6 +23,7 @@ const OUTER = [
   'settings-markdown.ts',
   'misspelled-settings.ts',
   'index.ts',
+  'embedded-client.ts',
   'embedded-gateway.ts',
   'embedded-settings.ts',
   'admin/',
