@@ -11,13 +11,15 @@ import type { Refusals } from '../session/refusals.js';
 import type { SessionRegistry } from '../session/registry.js';
 import type { Session } from '../session/session.js';
 import type { Store } from '../session/store/store.js';
+import type { Letters } from './letters.js';
 import { claimBoth, freeBoth } from './pair-claims.js';
-import type { Router } from './router.js';
+import type { Requests } from './requests.js';
 
 export interface PairsOptions {
   store: Store;
   registry: SessionRegistry;
-  router: Pick<Router, 'offerPair' | 'unpair'>;
+  requests: Pick<Requests, 'offerPair'>;
+  letters: Pick<Letters, 'unpair'>;
   refusals: Refusals;
   /** A partner that went away is told of within this time. */
   leaseMs: number;
@@ -98,7 +100,7 @@ export class Pairs {
     freeBoth(this.options.store, [session.ref.client, other.client], pair).then(
       () => {
         // Nobody else than an end of it has anything to tell the other one.
-        if (isEnd) this.options.router.unpair(held.to.client, held.to.session, pair, 'normal');
+        if (isEnd) this.options.letters.unpair(held.to.client, held.to.session, pair, 'normal');
         session.ok(ref, null);
       },
       this.refuseLater(session, ref),
@@ -114,7 +116,7 @@ export class Pairs {
     if (!isOver) return;
     const { pair, to } = held;
     void freeBoth(this.options.store, [session.ref.client, to.client], pair).then(() => {
-      this.options.router.unpair(to.client, to.session, pair, 'partner_gone');
+      this.options.letters.unpair(to.client, to.session, pair, 'partner_gone');
     });
   }
 
@@ -148,7 +150,7 @@ export class Pairs {
   }
 
   private async offer(session: Session, frame: PairFrame, address: Address, pair: PairId): Promise<void> {
-    const { store, router, refusals } = this.options;
+    const { store, requests, refusals } = this.options;
     const clients = [session.ref.client, address.client] as const;
     if (!(await claimBoth(store, clients, pair, frame.timeoutMs + OFFER_GRACE_MS))) {
       refusals.tell(session, frame.ref, 'busy');
@@ -161,11 +163,15 @@ export class Pairs {
       event: pair,
       payload: frame.payload,
     });
-    router.offerPair({ session, ref: frame.ref, address, body, timeoutMs: frame.timeoutMs }, (isAccepted) => {
-      // From here on only who says so holds it: an end that is gone already is missed within the lease.
-      if (isAccepted) void Promise.allSettled(clients.map((one) => store.holdPair(one, pair, this.claimMs)));
-      else void freeBoth(store, clients, pair);
-    });
+    requests.offerPair(
+      { session, ref: frame.ref, address, body, timeoutMs: frame.timeoutMs },
+      (isAccepted) => {
+        // From here on only who says so holds it: an end that is gone already is missed within the lease.
+        if (isAccepted)
+          void Promise.allSettled(clients.map((one) => store.holdPair(one, pair, this.claimMs)));
+        else void freeBoth(store, clients, pair);
+      },
+    );
   }
 
   private refuseLater(session: Session, ref: number): (error: unknown) => void {

@@ -11,7 +11,8 @@ import { parsePermissions } from '../session/permissions.js';
 import { Session } from '../session/session.js';
 import { SERVER_GENERATION, type SessionPlace, type Store } from '../session/store/store.js';
 import { toWire } from '../relay/wire-payload.js';
-import type { Router } from '../relay/router.js';
+import type { Letters } from '../relay/letters.js';
+import type { Requests } from '../relay/requests.js';
 import type { ServerAnswer, ServerCall } from '../relay/server-call.js';
 import type { Verbs } from './verbs.js';
 
@@ -53,7 +54,8 @@ class CallSession extends Session {
 export interface ServerCallsOptions {
   verbs: Verbs;
   store: Store;
-  router: Pick<Router, 'hangUp' | 'move' | 'request'>;
+  requests: Pick<Requests, 'request'>;
+  letters: Pick<Letters, 'hangUp' | 'move'>;
   /** The session that stands behind messages without an idempotency key. */
   session: SessionId;
   log: Logger;
@@ -93,7 +95,7 @@ export class ServerCalls {
   }
 
   private request(session: CallSession, frame: RequestFrame, resolve: (answer: ServerAnswer) => void): void {
-    this.options.router.request(session, frame, (answer) => {
+    this.options.requests.request(session, frame, (answer) => {
       if (!('payload' in answer)) {
         resolve(refusal(answer.code, answer.text));
         return;
@@ -117,7 +119,7 @@ export class ServerCalls {
     if (ended.length === 0) return refusal('not_found');
     const code = call.comeBack ? 'restart' : 'kicked';
     for (const { client, session, connected } of ended)
-      if (connected) this.options.router.hangUp(client, session, code);
+      if (connected) this.options.letters.hangUp(client, session, code);
     // In the store too: a session may wait for a connection, or its worker may be gone.
     const gone = call.comeBack ? [] : ended;
     const done = await Promise.allSettled(gone.map((place) => this.options.store.end(place)));
@@ -128,13 +130,13 @@ export class ServerCalls {
   /** Done where one session did it; where none did, the first says why. */
   private async move(call: ServerCall & { kind: 'move' }): Promise<ServerAnswer> {
     const { room, joins } = call;
-    const { router, store } = this.options;
+    const { letters, store } = this.options;
     const places = await this.placesOf(call);
     if (places === null) return refusal('unavailable');
     if (places.length === 0) return refusal('not_found');
     const outcomes = await Promise.all(
       places.map(async (place): Promise<Code | null> => {
-        if (place.connected) return router.move(place, room, joins);
+        if (place.connected) return letters.move(place, room, joins);
         // It waits for a connection: then only the store can have it leave, a room that is named.
         if (joins || room === null) return 'unavailable';
         return store.leave(place, room).then(

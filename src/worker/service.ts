@@ -7,7 +7,9 @@ import { Delivery } from '../relay/delivery.js';
 import { Feeds } from '../relay/feeds.js';
 import { PresenceFeed } from '../relay/presence-feed.js';
 import { RouteCache } from '../relay/route-cache.js';
-import { Router, type RouterOptions } from '../relay/router.js';
+import { Letters } from '../relay/letters.js';
+import { Requests } from '../relay/requests.js';
+import { Router } from '../relay/router.js';
 import { Pairs } from '../relay/pairs.js';
 import { Services } from '../relay/services.js';
 import { Streams } from '../relay/streams.js';
@@ -40,6 +42,8 @@ export interface Service {
   presence: PresenceFeed;
   routes: RouteCache;
   router: Router;
+  requests: Requests;
+  letters: Letters;
   services: Services;
   pairs: Pairs;
   topics: Topics;
@@ -70,24 +74,32 @@ export function createService(base: Base, authenticator: Authenticator): Service
   const fanOut = new FanOut(limits.fanOut, () => {
     metrics.throttled.inc({ scope: 'fan_out' });
   });
-  const waiting = new WaitingCounts();
-  const router = createRouter(base, {
+  const countDropped = (reason: 'unreachable' | 'away'): void => {
+    metrics.dropped.inc({ reason });
+  };
+  const letters = new Letters({
+    ...base,
     routes,
     refusals,
-    fanOut,
-    streams,
-    waiting,
+    countDropped,
     move: (session, room, joins) => verbs.move(session, room, joins),
   });
-  const services = createServices(base, { router, refusals, waiting });
+  const { requests, services } = createAnswering(base, { routes, refusals, letters });
+  const delivery = new Delivery(registry, msgpackCodec, (outcome, receivers) => {
+    metrics.deliveries.add(outcome, receivers);
+  });
+  const sending = { routes, refusals, fanOut, streams, delivery, requests, letters, countDropped };
+  const router = new Router({ ...base, ...sending });
   const topics = new Topics(base);
-  const pairs = new Pairs({ store, registry, router, refusals, leaseMs: sessions.pairLeaseMs });
+  const pairs = new Pairs({ store, registry, requests, letters, refusals, leaseMs: sessions.pairLeaseMs });
   const leavings = new Leavings(store, (session) => registry.get(session.ref.session) === session);
   const turn = new TurnBroker(config.iceServers, config.turn, base.turnCheck);
   const verbs: Verbs = new Verbs({
     ...base,
     turn,
     router,
+    requests,
+    letters,
     streams,
     services,
     pairs,
@@ -156,6 +168,8 @@ export function createService(base: Base, authenticator: Authenticator): Service
     presence,
     routes,
     router,
+    requests,
+    letters,
     services,
     pairs,
     topics,
@@ -200,45 +214,31 @@ function createStreams({ config, metrics, ...base }: Base, routes: RouteCache, r
   return streams;
 }
 
-function createRouter(
+/** Requests and calls: what waits for an answer, and counts together. */
+function createAnswering(
   base: Base,
-  parts: Pick<RouterOptions, 'routes' | 'refusals' | 'fanOut' | 'streams' | 'waiting' | 'move'>,
-): Router {
-  const { registry, metrics } = base;
-  const { requestsPendingLimit, requestsPendingLimitBytes } = base.config.limits;
-  const delivery = new Delivery(registry, msgpackCodec, (outcome, receivers) => {
-    metrics.deliveries.add(outcome, receivers);
-  });
-  return new Router({
+  parts: { routes: RouteCache; refusals: Refusals; letters: Letters },
+): { requests: Requests; services: Services } {
+  const { letters } = parts;
+  const { requestsPendingLimit, requestsPendingLimitBytes, callsServedLimit } = base.config.limits;
+  const common = {
     ...base,
     ...parts,
-    delivery,
+    waiting: new WaitingCounts(),
     requestsPendingLimit,
     requestsPendingLimitBytes,
-    countDropped: (reason) => {
-      metrics.dropped.inc({ reason });
+    answer: (...answered: Parameters<Letters['answer']>) => {
+      letters.answer(...answered);
     },
-  });
-}
-
-function createServices(
-  base: Base,
-  parts: { router: Router; refusals: Refusals; waiting: WaitingCounts },
-): Services {
-  const { requestsPendingLimit, requestsPendingLimitBytes, callsServedLimit } = base.config.limits;
-  const { router, ...others } = parts;
-  return new Services({
-    ...base,
-    ...others,
+  };
+  const requests = new Requests(common);
+  const services = new Services({
+    ...common,
     msgpack: msgpackCodec,
-    requestsPendingLimit,
-    requestsPendingLimitBytes,
     callsServedLimit,
-    answer: (asked, answer) => {
-      router.answer(asked, answer);
-    },
     count: (outcome) => {
       base.metrics.serviceCalls.add(outcome);
     },
   });
+  return { requests, services };
 }

@@ -9,6 +9,8 @@ import type { Feed } from '../relay/feed.js';
 import type { Feeds } from '../relay/feeds.js';
 import { listClients } from '../relay/listing.js';
 import type { Pairs } from '../relay/pairs.js';
+import type { Letters } from '../relay/letters.js';
+import type { Requests } from '../relay/requests.js';
 import type { Router } from '../relay/router.js';
 import { kindOf } from '../relay/handles.js';
 import type { Services } from '../relay/services.js';
@@ -30,6 +32,8 @@ export interface VerbsOptions {
   worker: WorkerId;
   store: Store;
   router: Router;
+  requests: Requests;
+  letters: Letters;
   streams: Streams;
   services: Services;
   pairs: Pairs;
@@ -71,7 +75,7 @@ export class Verbs {
       this.turnAway(session, frame, { code: refusal, text: CODES[refusal].text });
       return;
     }
-    const { router, store, streams, services } = this.options;
+    const { letters, requests, router, store, streams, services } = this.options;
     switch (frame.type) {
       case 'send':
         router.send(session, frame);
@@ -87,15 +91,15 @@ export class Verbs {
           );
         return;
       case 'request':
-        router.request(session, frame);
+        requests.request(session, frame);
         return;
       case 'reply':
         if (kindOf(frame.handle) === 'call') services.reply(session, frame);
-        else router.reply(session, frame);
+        else requests.reply(session, frame);
         return;
       case 'reject':
         if (kindOf(frame.handle) === 'call') services.reject(session, frame);
-        else router.reject(session, frame);
+        else requests.reject(session, frame);
         return;
       case 'call':
         services.call(session, frame);
@@ -113,10 +117,10 @@ export class Verbs {
         router.broadcast(session, frame);
         return;
       case 'receipt':
-        router.receipt(session, frame);
+        letters.receipt(session, frame);
         return;
       case 'confirm':
-        router.confirm(session, frame);
+        letters.confirm(session, frame);
         return;
       case 'openStream':
         if (frame.room !== null && !this.mayOwn(session, frame.room))

@@ -32,10 +32,8 @@ describe('the pairs of a worker', () => {
     pairs = new Pairs({
       store: store as Store,
       registry,
-      router: {
-        offerPair: () => undefined,
-        unpair: (client, _session, _pair, code) => told.push(`${client} ${code}`),
-      },
+      requests: { offerPair: () => undefined },
+      letters: { unpair: (client, _session, _pair, code) => told.push(`${client} ${code}`) },
       refusals: new Refusals(60, () => undefined),
       leaseMs: 10_000,
     });

@@ -298,12 +298,20 @@ export class RTCSignalingPeer {
       // Nobody has answered yet: that is waiting, not failing.
       return this.counts.rounds === 0 && state !== 'connected' ? 'new' : state;
     };
+    const isIceUp = (): boolean => ['connected', 'completed'].includes(this.peer.iceConnectionState);
+    const rounds = (): number => this.counts.rounds;
     return {
       get isLeader() {
         return isLeader();
       },
       get connectionState() {
         return connectionState();
+      },
+      get isIceUp() {
+        return isIceUp();
+      },
+      get rounds() {
+        return rounds();
       },
       restartIce: () => this.restartIce(),
       onState: (state) => this.#listeners.emit('state', state),

@@ -5,6 +5,7 @@ import { EvictionWatch } from './eviction-watch.js';
 import { SLOTS, slotOf } from './partition.js';
 import { isReply, PROBE_INTERVAL_MS, RedisMaster, type Script, tagOf } from './redis-master.js';
 import { TopologySource, type Topology } from './redis-topology.js';
+import { SentinelWatch } from './sentinel-watch.js';
 import { type Address, nameOf, parseAddress, parseRedisUrl, type RedisTarget } from './redis-url.js';
 
 /** Without any doubt the topology is asked for this often, ms: a notice of a change can be lost. */
@@ -51,6 +52,7 @@ export class RedisConnection {
   private readonly heardBefore = new Set<string>();
   private readonly poller: NodeJS.Timeout;
   private readonly evictions: EvictionWatch;
+  private readonly sentinels: SentinelWatch;
   private refreshing: Promise<void> | null = null;
   private refreshedAt = -Infinity;
   private moving = 0;
@@ -65,6 +67,11 @@ export class RedisConnection {
       if (!isWell || performance.now() - this.refreshedAt >= TOPOLOGY_INTERVAL_MS) void this.refresh();
     }, PROBE_INTERVAL_MS);
     this.poller.unref();
+    this.sentinels = new SentinelWatch(this.target, () => {
+      // A question that is on its way may get the answer of before.
+      const running = this.refreshing ?? Promise.resolve();
+      void running.then(() => this.refresh());
+    });
     this.evictions = new EvictionWatch(EVICTIONS_INTERVAL_MS, {
       masters: () => this.masters.values(),
       evicted: () => {
@@ -186,6 +193,7 @@ export class RedisConnection {
     this.closed = true;
     clearInterval(this.poller);
     this.evictions.close();
+    this.sentinels.close();
     for (const master of this.masters.values()) master.close();
     return Promise.resolve();
   }
