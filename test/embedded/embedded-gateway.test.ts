@@ -440,3 +440,24 @@ async function childrenOf(pid: number): Promise<number[]> {
   const text = await readFile(`/proc/${String(pid)}/task/${String(pid)}/children`, 'utf8').catch(() => '');
   return text.split(' ').filter(Boolean).map(Number);
 }
+
+test('PLUGINS may be an array, of paths and of entries with options', async () => {
+  const options = { url: 'http://127.0.0.1:9/', secret: SECRET };
+  const gateway = createGateway({
+    ...SETTINGS,
+    WORKERS: 1,
+    LOG_LEVEL: 'silent',
+    PLUGINS: ['./test/plugin/modules/tagger.mjs', { module: 'webhooks', options }],
+  });
+  await gateway.listen();
+  const client = new Client(gateway.url, { token: () => gateway.token('banned') });
+  try {
+    await expect(client.connect()).rejects.toMatchObject({ code: 'kicked' });
+  } finally {
+    await client.close();
+    await gateway.close();
+  }
+  expect(() => createGateway({ PLUGINS: ['./not-there.mjs'] })).toThrow(
+    /"\.\/not-there\.mjs", which is not there/,
+  );
+});

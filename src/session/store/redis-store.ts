@@ -54,6 +54,8 @@ export interface RedisStoreOptions {
   log: Pick<Logger, 'warn' | 'error'>;
   /** How many replicas must have a message before it counts as accepted. */
   waitReplicas?: number;
+  /** How long a change must last before webhooks tell of it, ms; null: there are none. */
+  debounceMs?: number | null;
   /** Do not start where Redis may evict what it has accepted. */
   requireNoEviction?: boolean;
   /** Counts failures and messages that are none of ours. */
@@ -108,6 +110,7 @@ export class RedisStore implements Store {
     const redis = await RedisConnection.open({
       url: options.url,
       waitReplicas: options.waitReplicas ?? 0,
+      debounceMs: options.debounceMs ?? null,
       count: options.count,
       reconnected: () => {
         options.listener({ type: 'reset' });
