@@ -3,6 +3,7 @@ import { connectAll } from './connections.mjs';
 import { DRIVERS } from './peers/drivers.mjs';
 import { PingPong } from './traffic/ping-pong.mjs';
 import { Exchanges } from './traffic/exchanges.mjs';
+import { RecordedCalls } from './traffic/recorded-calls.mjs';
 import { Flows } from './traffic/flows.mjs';
 import { Members, Publishers } from './traffic/rooms.mjs';
 import { Schedule } from './traffic/schedule.mjs';
@@ -47,6 +48,12 @@ const ANSWERS = {
     const connected = pairs.map((pair) => pair.map(endOf));
     const Loop = load.ratePerSecond === undefined ? PingPong : Schedule;
     traffic = new Loop({ driver, pairs: connected, noteFault, ...load });
+    traffic.start();
+    return {};
+  },
+  async startCalls({ recording, pairs }) {
+    const connected = pairs.map((pair) => pair.map(endOf));
+    traffic = new RecordedCalls({ driver, recording, pairs: connected, noteFault });
     traffic.start();
     return {};
   },

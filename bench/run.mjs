@@ -10,6 +10,7 @@ import { writeReports } from './report.mjs';
 import { replot, saveGoals, savePlotOfGoals, saveProfile, saveResults, toJson } from './results.mjs';
 import { bundle } from './scenarios/bundle.mjs';
 import { calls } from './scenarios/call.mjs';
+import { callRate } from './scenarios/call-rate.mjs';
 import { fanOut } from './scenarios/fan-out.mjs';
 import { growth } from './scenarios/growth.mjs';
 import { idle } from './scenarios/idle.mjs';
@@ -35,6 +36,7 @@ const SCENARIOS = [
   services,
   plugins,
   calls,
+  callRate,
   idle,
   growth,
 ];

@@ -63,8 +63,8 @@ export const signalboxDriver = {
   tail: 0,
   open: (port, id) => ({
     url: `ws://127.0.0.1:${port}/v1/connect`,
-    protocols: offerSubprotocols('msgpack', tokenFor(id, SENDS)),
-    hello: HELLO,
+    // As the SDK does: hello goes with the handshake.
+    protocols: offerSubprotocols('msgpack', tokenFor(id, SENDS), HELLO),
   }),
   greet({ id }, bytes) {
     const frame = msgpackCodec.decodeGateway(bytes);
@@ -164,7 +164,7 @@ export const roomDriver = {
   publishTail: 0,
   open: (port, id) => ({
     ...signalboxDriver.open(port, id),
-    protocols: offerSubprotocols('msgpack', tokenFor(id, ROOMS)),
+    protocols: offerSubprotocols('msgpack', tokenFor(id, ROOMS), HELLO),
   }),
   greet(end, bytes) {
     const frame = msgpackCodec.decodeGateway(bytes);
