@@ -48,6 +48,12 @@ export const streamOptions = (client) => ({
   token: tokenFor(client, { ...SENDS, ...ROOMS, streams: ['bench-*'] }),
 });
 
+/** The same for services, which each provides under its own name. */
+export const exchangeOptions = (client) => ({
+  token: tokenFor(client, { ...SENDS, services: { provide: ['bench-*'], call: ['bench-*'] } }),
+  compressAboveBytes: Infinity,
+});
+
 const encode = (frame) => Buffer.from(msgpackCodec.encodeClient(frame));
 const HELLO = encode({ type: 'hello', version: PROTOCOL_VERSION, token: null, resume: null, agent: 'bench' });
 const PONG = encode({ type: 'pong' });
