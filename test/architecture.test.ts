@@ -23,6 +23,7 @@ const OUTER = [
   'settings-markdown.ts',
   'misspelled-settings.ts',
   'index.ts',
+  'embedded-client.ts',
   'embedded-gateway.ts',
   'embedded-settings.ts',
   'admin/',
@@ -45,8 +46,8 @@ const GROUND = [
   'version.ts',
 ];
 const PURE = ['protocol', 'client', 'test-page'];
-/** The SDK's files that may know Node: in the browser's bundle the first is another, and the second is not there. */
-const NODE_FILES = ['client/node-websocket.ts', 'client/tcp-socket.ts'];
+/** The SDK's files that may know Node: in the browser's bundles the first and last are others, and the second is not there. */
+const NODE_FILES = ['client/node-websocket.ts', 'client/tcp-socket.ts', 'client/offload/node-thread.ts'];
 const ENVIRONMENT_READERS = ['config.ts'];
 /** Where the process begins, it hands its environment over whole, as `parse(process.env)`, and looks at no variable. */
 const ENVIRONMENT_HANDED_OVER_BY = ['cli.ts'];

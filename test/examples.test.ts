@@ -50,6 +50,17 @@ test('request-reply.mjs answers between two processes', async () => {
   expect(example.output()).toContain('product has no_handler');
 });
 
+test('offload.mjs runs functions and a loaded script off the main thread', async () => {
+  const example = run(process.execPath, ['examples/offload.mjs']);
+  expect(await example.ended).toBe(0);
+  expect(example.output()).toContain('is pako found? yes! (object)');
+  expect(example.output()).toContain('78498 primes below a million');
+  expect(example.output()).toContain('the main thread was free meanwhile');
+  expect(example.output()).toMatch(/100000 bytes became \d{2,3}, 0 are left here/);
+  expect(example.output()).toContain('rejected: RangeError, more than 100');
+  expect(example.output()).toContain('a call without end: timeout; the next one: 25');
+});
+
 test('pair.mjs: a producer has a consumer for itself, and both are free after it', async () => {
   const example = run(process.execPath, ['examples/pair.mjs'], { PORT: String(await freePort()) });
   expect(await example.ended).toBe(0);
