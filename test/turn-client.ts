@@ -12,6 +12,7 @@ const ATTRIBUTE = {
   realm: 0x0014,
   nonce: 0x0015,
   xorPeerAddress: 0x0012,
+  requestedAddressFamily: 0x0017,
   requestedTransport: 0x0019,
 } as const;
 
@@ -42,6 +43,28 @@ function readAttributes(bytes: Buffer): Map<number, Buffer> {
   return found;
 }
 
+/** Of an IPv4 or IPv6 address in its usual form, as the attribute XOR-PEER-ADDRESS with port 9 (RFC 8656 §18.3). */
+function xorAddress(address: string, transaction: Buffer): Buffer {
+  const isV6 = address.includes(':');
+  const plain = isV6 ? bytesOfV6(address) : Buffer.from(address.split('.').map(Number));
+  const mask = Buffer.alloc(16);
+  mask.writeUInt32BE(MAGIC_COOKIE, 0);
+  transaction.copy(mask, 4);
+  const head = Buffer.from([0, isV6 ? 2 : 1, 0, 0]);
+  head.writeUInt16BE(9 ^ (MAGIC_COOKIE >>> 16), 2);
+  return Buffer.concat([head, plain.map((byte, i) => byte ^ (mask[i] ?? 0))]);
+}
+
+function bytesOfV6(address: string): Buffer {
+  // The URL parser writes 127.0.0.1 behind colons as hexadecimal digits, too.
+  const [head = '', tail] = new URL(`http://[${address}]`).hostname.slice(1, -1).split('::');
+  const wordsOf = (text = ''): number[] =>
+    text === '' ? [] : text.split(':').map((word) => parseInt(word, 16));
+  const [front, back] = [wordsOf(head), wordsOf(tail)];
+  const words = [...front, ...new Array<number>(8 - front.length - back.length).fill(0), ...back];
+  return Buffer.from(words.flatMap((word) => [word >> 8, word & 0xff]));
+}
+
 /** 0 for success. */
 function codeOf(attributes: Map<number, Buffer>): number {
   const error = attributes.get(ATTRIBUTE.errorCode);
@@ -63,9 +86,13 @@ export class TurnClient {
   ) {}
 
   /** @param credentials of one client, or the secret of the TURN REST scheme to make some with */
-  static async connect(port: number, credentials: Credentials | string): Promise<TurnClient> {
-    const socket = createSocket('udp4');
-    socket.connect(port, '127.0.0.1');
+  static async connect(
+    port: number,
+    credentials: Credentials | string,
+    host: '127.0.0.1' | '::1' = '127.0.0.1',
+  ): Promise<TurnClient> {
+    const socket = createSocket(host === '::1' ? 'udp6' : 'udp4');
+    socket.connect(port, host);
     await once(socket, 'connect');
     if (typeof credentials !== 'string') return new TurnClient(socket, credentials);
     const username = `${String(Math.floor(Date.now() / 1000) + 600)}:alice`;
@@ -74,30 +101,37 @@ export class TurnClient {
   }
 
   /** STUN error code of the answer, 0 for success. */
-  async allocate(): Promise<number> {
-    const transport: Attributes = [[ATTRIBUTE.requestedTransport, Buffer.from([17, 0, 0, 0])]];
+  async allocate(family: 4 | 6 = 4): Promise<number> {
+    const transport: Attributes = [
+      [ATTRIBUTE.requestedTransport, Buffer.from([17, 0, 0, 0])],
+      // Who asks for none gets IPv4.
+      ...(family === 6
+        ? [[ATTRIBUTE.requestedAddressFamily, Buffer.from([2, 0, 0, 0])] as Attributes[0]]
+        : []),
+    ];
     const first = await this.#ask(METHOD.allocate, transport, false);
     this.#realm = first.get(ATTRIBUTE.realm)?.toString() ?? '';
     this.#nonce = Buffer.from(first.get(ATTRIBUTE.nonce) ?? []);
     return codeOf(await this.#ask(METHOD.allocate, transport, true));
   }
 
-  /** The same for a permission to send to an IPv4 address. */
+  /** The same for a permission to send to an address, of the family of the allocation. */
   async permit(address: string): Promise<number> {
-    const value = Buffer.alloc(8);
-    value.writeUInt8(1, 1);
-    value.writeUInt16BE(9 ^ (MAGIC_COOKIE >>> 16), 2);
-    const bytes = Buffer.from(address.split('.').map(Number)).readUInt32BE(0);
-    value.writeUInt32BE((bytes ^ MAGIC_COOKIE) >>> 0, 4);
-    return codeOf(await this.#ask(METHOD.createPermission, [[ATTRIBUTE.xorPeerAddress, value]], true));
+    const transaction = randomBytes(12);
+    const peer: Attributes = [[ATTRIBUTE.xorPeerAddress, xorAddress(address, transaction)]];
+    return codeOf(await this.#ask(METHOD.createPermission, peer, true, transaction));
   }
 
   close(): void {
     this.socket.close();
   }
 
-  async #ask(method: number, attributes: Attributes, isSigned: boolean): Promise<Map<number, Buffer>> {
-    const transaction = randomBytes(12);
+  async #ask(
+    method: number,
+    attributes: Attributes,
+    isSigned: boolean,
+    transaction = randomBytes(12),
+  ): Promise<Map<number, Buffer>> {
     const own: Attributes = isSigned
       ? [
           [ATTRIBUTE.username, Buffer.from(this.credentials.username)],

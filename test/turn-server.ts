@@ -20,6 +20,8 @@ const LOCAL_CALLS = 'use-auth-secret\nrealm=signalbox.test\nno-cli\nno-tls\nno-d
 export interface TurnPlace {
   /** Where it listens and relays. */
   address?: string;
+  /** More of them: of IPv6. */
+  others?: readonly string[];
   /** What comes before the command: another machine. */
   wrap?: readonly string[];
   /** The one of a server that was stopped. */
@@ -30,7 +32,7 @@ export interface TurnPlace {
 export async function startTurnServer(
   secrets: string[],
   configuration = LOCAL_CALLS,
-  { address = '127.0.0.1', wrap = [], port: wanted }: TurnPlace = {},
+  { address = '127.0.0.1', others = [], wrap = [], port: wanted }: TurnPlace = {},
 ): Promise<TurnProcess> {
   const program = findTurnServer();
   if (program === null) throw new Error('no coturn: npm test installs one where it may');
@@ -45,7 +47,7 @@ export async function startTurnServer(
     [
       ...before,
       ...['-c', file, '--verbose', '--log-file=stdout', `--listening-port=${String(port)}`],
-      ...[`--listening-ip=${address}`, `--relay-ip=${address}`],
+      ...[address, ...others].flatMap((one) => [`--listening-ip=${one}`, `--relay-ip=${one}`]),
       ...[`--pidfile=${join(folder, 'pid')}`, `--userdb=${join(folder, 'db')}`],
     ],
     { stdio: ['ignore', 'pipe', 'pipe'], cwd: folder },

@@ -1,6 +1,8 @@
-// What the network fuzz makes of its calls: cells by name, percentiles, and the tables.
+// What the network fuzz makes of its calls: cells by name, percentiles, and the tables in docs/webrtc.md.
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { ALL_CELLS, nameOf, parseCells } from './cell.js';
+import { blockOf, DOCS_FILE, readResults, RESULTS_FILE, withBlock } from './results.js';
 import type { Call } from './round.js';
 import { markdownOf, summaryOf } from './summary.js';
 
@@ -58,4 +60,11 @@ describe('a summary', () => {
       '| 10 % loss, 150 ms, 64 kbit/s, both sides | 100 % · 0.9 / 0.9 s · 0.0 / 0.0 s |',
     ]);
   });
+});
+
+test('the tables in docs/webrtc.md are those of the results that are kept', () => {
+  const { info, results } = readResults(readFileSync(RESULTS_FILE, 'utf8'));
+  expect(results.map(({ cell }) => cell)).toEqual(ALL_CELLS.map(nameOf));
+  const text = readFileSync(DOCS_FILE, 'utf8');
+  expect(withBlock(text, blockOf(info, results))).toBe(text);
 });
