@@ -2,6 +2,7 @@
 import { connectAll } from './connections.mjs';
 import { DRIVERS } from './peers/drivers.mjs';
 import { PingPong } from './traffic/ping-pong.mjs';
+import { Exchanges } from './traffic/exchanges.mjs';
 import { RecordedCalls } from './traffic/recorded-calls.mjs';
 import { Flows } from './traffic/flows.mjs';
 import { Members, Publishers } from './traffic/rooms.mjs';
@@ -15,6 +16,7 @@ let traffic = null;
 let members = null;
 let publishers = null;
 const flows = new Flows();
+const exchanges = new Exchanges();
 
 function noteFault(text) {
   if (faults.length < 5) faults.push(text);
@@ -73,6 +75,14 @@ const ANSWERS = {
   },
   async flowRead(what) {
     return { missing: await flows.read(what) };
+  },
+
+  async exchangeConnect(side) {
+    await exchanges.connect(side);
+    return {};
+  },
+  async exchange(what) {
+    return { latencies: await exchanges.exchange(what) };
   },
 
   async listen({ members: list, payload }) {

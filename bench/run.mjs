@@ -15,9 +15,12 @@ import { fanOut } from './scenarios/fan-out.mjs';
 import { growth } from './scenarios/growth.mjs';
 import { idle } from './scenarios/idle.mjs';
 import { latency } from './scenarios/latency.mjs';
+import { plugins } from './scenarios/plugins.mjs';
 import { relay } from './scenarios/relay.mjs';
 import { serialization } from './scenarios/serialization.mjs';
+import { services } from './scenarios/services.mjs';
 import { streams } from './scenarios/streams.mjs';
+import { transports } from './scenarios/transports.mjs';
 import { wire } from './scenarios/wire.mjs';
 import { formatTable, scenarioTable } from './table.mjs';
 
@@ -29,6 +32,9 @@ const SCENARIOS = [
   latency,
   fanOut,
   streams,
+  transports,
+  services,
+  plugins,
   calls,
   callRate,
   idle,
@@ -47,7 +53,11 @@ const NUMBERS = {
   deliveries: [100, 500_000],
   megabytes: [1, 10_000],
   readers: [1, 5000],
-  calls: [1, 1000],
+  calls: [1, 100_000],
+  slices: [1, 100],
+  requests: [10, 100_000],
+  messages: [100, 1_000_000],
+  alone: [1, 10_000],
 };
 
 const USAGE = `usage: npm run bench                        all scenarios, one table of all goals; saved in bench/results/

@@ -53,7 +53,9 @@ const SHARED = {
   'protocol/parse-gateway-frame.ts': ['parseGatewayFrame'],
 };
 /** Doors of their own, over what client.js shows to everybody: nothing loads them but the application. */
-const DOORS = ['client/socket-io/socket-io.ts'];
+const DOORS = ['client/socket-io/socket-io.ts', 'client/offload/offload.ts'];
+/** Programs of workers, whole: they import nothing, and nothing imports them. */
+const PROGRAMS = ['client/offload/offload-worker.ts'];
 /** Modules that a door takes from client.js. */
 const BEHIND_DOORS = ['client/client.ts', 'protocol/errors.ts'];
 const PUBLIC = ['Client', 'ProtocolError', 'GatewayError'];
@@ -177,6 +179,12 @@ async function buildDoor(module) {
         if (BEHIND_DOORS.some((inner) => join(src, inner) === sourceOf(args)))
           return { path: fileOf('client'), external: true };
       });
+      // Browsers have workers of their own.
+      onLoad({ filter: /[\\/]offload[\\/]node-thread\.ts$/ }, () => ({
+        contents: `export { spawnInBrowser as spawnThread } from './thread-port.js';
+          export const coreCount = () => navigator.hardwareConcurrency;`,
+        loader: 'ts',
+      }));
       onLoad({ filter: /[\\/]src[\\/]client[\\/]/ }, ({ path }) => ({
         contents: withPlainPrivates(readFileSync(path, 'utf8')),
         loader: 'ts',
@@ -188,6 +196,15 @@ async function buildDoor(module) {
     mangleProps: /^private\$\d+$/,
     entryPoints: [join(src, module)],
     plugins: [fromClient],
+  });
+}
+
+async function buildProgram(module) {
+  return build({
+    ...options,
+    format: 'iife',
+    mangleProps: /^private\$\d+$/,
+    entryPoints: [join(src, module)],
   });
 }
 
@@ -247,6 +264,7 @@ export async function bundleClient() {
     results.push([nameOf(module), lazy]);
   }
   for (const module of DOORS) results.push([nameOf(module), await buildDoor(module)]);
+  for (const module of PROGRAMS) results.push([nameOf(module), await buildProgram(module)]);
   const files = new Map();
   for (const [name, { outputFiles }] of results)
     files.set(`${name}.js`, await squeeze(withShortImports(outputFiles[0].text)));

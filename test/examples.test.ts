@@ -50,6 +50,17 @@ test('request-reply.mjs answers between two processes', async () => {
   expect(example.output()).toContain('product has no_handler');
 });
 
+test('offload.mjs runs functions and a loaded script off the main thread', async () => {
+  const example = run(process.execPath, ['examples/offload.mjs']);
+  expect(await example.ended).toBe(0);
+  expect(example.output()).toContain('is pako found? yes! (object)');
+  expect(example.output()).toContain('78498 primes below a million');
+  expect(example.output()).toContain('the main thread was free meanwhile');
+  expect(example.output()).toMatch(/100000 bytes became \d{2,3}, 0 are left here/);
+  expect(example.output()).toContain('rejected: RangeError, more than 100');
+  expect(example.output()).toContain('a call without end: timeout; the next one: 25');
+});
+
 test('pair.mjs: a producer has a consumer for itself, and both are free after it', async () => {
   const example = run(process.execPath, ['examples/pair.mjs'], { PORT: String(await freePort()) });
   expect(await example.ended).toBe(0);
@@ -66,6 +77,22 @@ test('service.mjs: two processes share the calls, and a topic tells when they ar
   expect(example.output()).toContain('the last square is 361, and 20 were told in the topic');
   expect(example.output()).toContain('publish is forbidden');
   expect(example.output()).toContain('square is not_found');
+});
+
+test('webhooks.mjs is told who comes and goes, and refuses what is not signed', async () => {
+  const example = run(process.execPath, ['examples/webhooks.mjs'], { PORT: String(await freePort()) });
+  expect(await example.ended).toBe(0);
+  const lines = example.output().trim().split('\n');
+  expect(lines[0]).toBe('refused: not signed by the gateway');
+  expect(lines.at(-1)).toBe('told 4 times');
+  const told = lines.slice(1, -1).map((line) => line.replace(/ after \d+ ms$/, ' after …'));
+  expect(told.map((line) => line.replace(/^\d /, '')).sort()).toEqual([
+    'connect ann',
+    'disconnect ann after …',
+    'occupied lobby',
+    'vacated lobby after …',
+  ]);
+  expect(told.map((line) => Number(line[0]))).toEqual([1, 2, 3, 4]);
 });
 
 test('verbs.mjs goes through every verb of messages, rooms and streams', async () => {

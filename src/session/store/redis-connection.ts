@@ -24,6 +24,8 @@ export interface RedisConnectionOptions {
   url: string;
   /** How many replicas must have what was accepted; 0: its master is enough. */
   waitReplicas?: number;
+  /** How long a change must last before webhooks tell of it, ms; null: there are none. */
+  debounceMs?: number | null;
   /** Counts failures by kind. */
   count(kind: string): void;
   /** Channels are heard again after an interruption: what was published meanwhile is lost. */
@@ -37,7 +39,7 @@ export interface RedisConnectionOptions {
 export class RedisConnection {
   private readonly source: TopologySource;
   private readonly target: RedisTarget;
-  private readonly scripts = readScripts();
+  private readonly scripts: Script[];
   private readonly masters = new Map<string, RedisMaster>();
   /** The master of each slot; all the same without a cluster. */
   private owners: (RedisMaster | undefined)[] = [];
@@ -57,6 +59,7 @@ export class RedisConnection {
   private closed = false;
 
   private constructor(private readonly options: RedisConnectionOptions) {
+    this.scripts = readScripts(options.debounceMs ?? null);
     this.target = parseRedisUrl(options.url);
     this.source = new TopologySource(this.target);
     this.poller = setInterval(() => {
@@ -380,9 +383,11 @@ export class RedisConnection {
   }
 }
 
-function readScripts(): Script[] {
+function readScripts(debounceMs: number | null): Script[] {
   const directory = new URL('./scripts/', import.meta.url);
-  const prelude = readFileSync(new URL('prelude.lua', directory), 'utf8');
+  // A constant of the text, so that nothing is sent with each call.
+  const debounce = `local debounce = ${debounceMs === null ? 'nil' : String(debounceMs)}`;
+  const prelude = `${debounce}\n${readFileSync(new URL('prelude.lua', directory), 'utf8')}`;
   return readdirSync(directory)
     .filter((file) => file !== 'prelude.lua' && file.endsWith('.lua'))
     .map((file) => ({
