@@ -17,6 +17,7 @@ function showShared(snapshot: Snapshot): void {
     `A result that somebody shared: ${describe(snapshot.about)}, ${when}. It is all in the link, which anybody can change.`;
   show({
     ...snapshot,
+    past: [],
     lines: [],
     sections: snapshot.sections.map(({ peer, rows }) => ({
       peer: peer === null ? null : { ...peer, name: '', isHere: true },
@@ -86,6 +87,7 @@ function start(): void {
     .then(() => run(false))
     .then(() => {
       setInterval(() => {
+        page.forget();
         if (performance.now() >= nextAt) void run(false);
         else if (page.hasNewcomers) void run(true);
         showActivity();

@@ -1,12 +1,14 @@
 // The page at work: connects, finds the others, tests round after round, and tells the gateway what came out.
 import { Client } from '../client/index.js';
 import { MEASURES_LIMIT, PAIRS_LIMIT, type TestReport, type TestSummary } from '../protocol/test-report.js';
-import { PeerRows, Row } from './board.js';
+import { Acquaintances } from './acquaintances.js';
+import { type PeerRows, Row } from './board.js';
 import { missingFeatures } from './features.js';
 import { type Found, gather } from './gathering.js';
 import { Guest, type GuestInfo } from './guest.js';
 import { Lock } from './lock.js';
 import { type About, Neighbours, shortName } from './neighbours.js';
+import { Patience } from './patience.js';
 import { PeerWays } from './peer-ways.js';
 import { hasStun, hasTurn, testRelay, testTransport } from './server-ways.js';
 import type { Snapshot } from './share.js';
@@ -17,11 +19,9 @@ import { pause, reasonText } from './waiting.js';
 
 /** Others that one round takes in, by chance: each costs seconds and megabytes. */
 const PEERS_PER_ROUND = 8;
-/** Others whose results are kept after they left. */
-const PEERS_LIMIT = 30;
-/** How often a page that is busy is asked again in one round. */
-const BUSY_TRIES = 12;
-const BUSY_PAUSE_MS = [500, 2_000] as const;
+/** How often a page that is busy is asked in one round, and the first pause between, ms, which doubles; half of each is chance. */
+const BUSY_TRIES = 5;
+const BUSY_PAUSE_MS = 1_000;
 /** Without a connection by then, the gateway counts as not reached; the page goes on trying. */
 const CONNECT_PATIENCE_MS = 20_000;
 
@@ -32,7 +32,8 @@ export class TestPage {
   readonly #transportGuests = { websocket: new Guest(), sse: new Guest() };
   readonly #lock = new Lock();
   readonly #server = { websocket: new Row('websocket'), sse: new Row('sse'), turn: new Row('turn') };
-  readonly #peers = new Map<string, PeerRows>();
+  readonly #peers = new Acquaintances(() => performance.now());
+  readonly #patience = new Patience(() => performance.now());
   readonly #missing = missingFeatures(globalThis);
   #neighbours: Neighbours | null = null;
   #peerWays: PeerWays | null = null;
@@ -108,7 +109,14 @@ export class TestPage {
 
   /** Those whom no round has taken in yet. */
   get hasNewcomers(): boolean {
-    return (this.#neighbours?.list ?? []).some(({ id }) => !this.#isKnown(id) && this.#canTest(id));
+    return (this.#neighbours?.list ?? []).some(({ id }) => this.#isNewcomer(id) && this.#canTest(id));
+  }
+
+  /** Forgets those who left a while ago; not in the middle of a round, which has to tell what it found. */
+  forget(): void {
+    if (this.#isRunning) return;
+    this.#patience.keepOnly((id) => this.#isHere(id));
+    if (this.#peers.look((id) => this.#isHere(id))) this.#onChange();
   }
 
   /** Everything once; with `onlyNew`, only those who came since. Nothing where a round runs. */
@@ -134,20 +142,21 @@ export class TestPage {
 
   shown(): Shown {
     const server: SectionShown = { peer: null, rows: Object.values(this.#server).map((row) => row.view()) };
-    const peers = [...this.#peers].map(([id, rows]): SectionShown => {
-      const { sameNetwork } = rows;
-      const about = this.#aboutOf.get(id);
-      const isHere = this.#neighbours?.get(id) !== undefined;
-      return {
-        peer: { ...(about ?? UNKNOWN), name: shortName(id), sameNetwork, isHere },
-        rows: rows.rows.map((row) => row.view()),
-      };
-    });
+    const peers = this.#peers.list.map(([id, { rows, about }]): SectionShown => ({
+      peer: {
+        ...(about ?? UNKNOWN),
+        name: shortName(id),
+        sameNetwork: rows.sameNetwork,
+        isHere: this.#isHere(id),
+      },
+      rows: rows.rows.map((row) => row.view()),
+    }));
     return {
       evidence: this.evidence,
       about: this.#about(),
       missing: this.#missing,
       sections: [server, ...peers],
+      past: this.#peers.past,
       lines: this.#lines(),
     };
   }
@@ -185,11 +194,9 @@ export class TestPage {
       sse: reachOf(this.#server.sse),
       found: this.#found,
       servers: { stun: hasStun(iceServers) || hasTurn(iceServers), turn: hasTurn(iceServers) },
-      pairs: [...this.#peers.values()].flatMap(({ pair }) => (pair === null ? [] : [pair])),
+      pairs: this.#peers.pairs,
     };
   }
-
-  readonly #aboutOf = new Map<string, About>();
 
   #welcome({ token, network }: GuestInfo): string {
     this.#tag = network;
@@ -252,7 +259,15 @@ export class TestPage {
 
   /** Whether it came out how this one is reached. */
   #isKnown(id: string): boolean {
-    return (this.#peers.get(id)?.pair ?? null) !== null;
+    return (this.#peers.get(id)?.rows.pair ?? null) !== null;
+  }
+
+  #isHere(id: string): boolean {
+    return this.#neighbours?.get(id) !== undefined;
+  }
+
+  #isNewcomer(id: string): boolean {
+    return !this.#isKnown(id) && this.#patience.isOver(id);
   }
 
   #canTest(id: string): boolean {
@@ -260,33 +275,18 @@ export class TestPage {
   }
 
   async #testPeers(onlyNew: boolean): Promise<void> {
-    if (!onlyNew) {
-      this.#forget();
-      await this.#neighbours?.askAgain();
-    }
+    if (!onlyNew) await this.#neighbours?.askAgain();
     const neighbours = this.#neighbours?.list ?? [];
     const chosen = neighbours
-      .filter(({ id }) => this.#canTest(id) && !(onlyNew && this.#isKnown(id)))
+      .filter(({ id }) => this.#canTest(id) && (!onlyNew || this.#isNewcomer(id)))
       .map(({ id }) => ({ id, order: Math.random() }))
       .sort((a, b) => a.order - b.order)
       .slice(0, PEERS_PER_ROUND);
     for (const { id } of chosen) await this.#testPeer(id);
   }
 
-  /** Of those who left, it stays in mind how they were reached, but not for ever. */
-  #forget(): void {
-    for (const id of this.#peers.keys()) {
-      const isOver = this.#neighbours?.get(id) === undefined;
-      if (!isOver || (this.#isKnown(id) && this.#peers.size <= PEERS_LIMIT)) continue;
-      this.#peers.delete(id);
-      this.#aboutOf.delete(id);
-    }
-  }
-
   #remember(id: string, about: About | null): void {
-    const rows = this.#peers.get(id) ?? new PeerRows();
-    this.#peers.set(id, rows);
-    if (about !== null) this.#aboutOf.set(id, about);
+    const rows = this.#peers.meet(id, about);
     const reason = !this.evidence.hasWebRTC
       ? 'no WebRTC in this browser'
       : about?.hasWebRTC === false
@@ -296,7 +296,7 @@ export class TestPage {
   }
 
   async #testPeer(id: string): Promise<void> {
-    const rows = this.#peers.get(id);
+    const rows = this.#peers.get(id)?.rows;
     if (rows === undefined) return;
     const isDirect = await this.#tryPeer(id, rows, 'direct');
     if (isDirect === null) return;
@@ -313,8 +313,8 @@ export class TestPage {
   ): Promise<boolean | null> {
     const ways = this.#peerWays;
     if (ways === null) return null;
-    const tags = [this.#tag, this.#aboutOf.get(id)?.tag ?? ''] as const;
-    for (let attempt = 0; attempt < BUSY_TRIES && this.#neighbours?.get(id) !== undefined; attempt++) {
+    const tags = [this.#tag, this.#peers.get(id)?.about?.tag ?? ''] as const;
+    for (let attempt = 0; attempt < BUSY_TRIES && this.#isHere(id); attempt++) {
       const release = await this.#lock.take();
       this.#do(`testing ${kind === 'direct' ? 'the direct way' : 'the relay'} to ${shortName(id)}`);
       rows[kind].run();
@@ -323,15 +323,17 @@ export class TestPage {
         const { channel, media } = await ways.test(id, kind, withVideo);
         rows[kind].take(channel, tags);
         if (withVideo) this.#takeMedia(rows.media, channel.status, media, tags);
-        if (channel.status === 'ok') return true;
-        if (channel.status === 'failed') return false;
+        if (channel.status === 'ok' || channel.status === 'failed') {
+          this.#patience.forget(id);
+          return channel.status === 'ok';
+        }
       } finally {
         release();
         this.#onChange();
       }
-      const [least, most] = BUSY_PAUSE_MS;
-      await pause(least + Math.random() * (most - least));
+      if (attempt < BUSY_TRIES - 1) await pause(BUSY_PAUSE_MS * 2 ** attempt * (0.5 + Math.random() / 2));
     }
+    this.#patience.wasBusy(id);
     return null;
   }
 
@@ -355,16 +357,23 @@ export class TestPage {
       name: names[row.way as keyof typeof names],
       points: row.history,
     }));
-    const peers = [...this.#peers].flatMap(([id, { direct, relay }]) => [
-      { name: `${shortName(id)} direct`, points: direct.history },
-      { name: `${shortName(id)} relayed`, points: relay.history },
-    ]);
+    const peers = this.#peers.list.flatMap(
+      ([
+        id,
+        {
+          rows: { direct, relay },
+        },
+      ]) => [
+        { name: `${shortName(id)} direct`, points: direct.history },
+        { name: `${shortName(id)} relayed`, points: relay.history },
+      ],
+    );
     return [...server, ...peers];
   }
 
   async #report(): Promise<void> {
     const { browser, platform, network } = this.#about();
-    const peers = [...this.#peers.values()];
+    const peers = this.#peers.list.map(([, { rows }]) => rows);
     const rows = [...Object.values(this.#server), ...peers.flatMap((peer) => peer.rows)];
     const report: TestReport = {
       ...{ browser, platform, network },

@@ -3,6 +3,7 @@ import {
   countOf,
   PAIR_OUTCOMES,
   type TestGroup,
+  type TestPair,
   type TestSummary,
   turnShare,
 } from '../protocol/test-report.js';
@@ -36,10 +37,12 @@ export interface Shown {
   about: AboutView;
   missing: readonly string[];
   sections: SectionShown[];
+  /** Of those who left and have no section any more. */
+  past: readonly TestPair[];
   lines: Line[];
 }
 
-export function show({ evidence, about, missing, sections, lines }: Shown): void {
+export function show({ evidence, about, missing, sections, past, lines }: Shown): void {
   showVerdict(evidence);
   find('about').textContent = describe(about);
   const scale = new LogScale(sections.flatMap(({ rows }) => rows.flatMap(({ pings }) => [...pings])));
@@ -47,12 +50,26 @@ export function show({ evidence, about, missing, sections, lines }: Shown): void
   find('server').replaceChildren(...(server === undefined ? [] : [table(server.rows, scale)]));
   find('peers').replaceChildren(...peers.map((section) => card(section, scale)));
   find('nobody').hidden = peers.length > 0;
+  find('past').textContent = pastText(past);
   showTime(lines);
   showFeatures(missing);
 }
 
 export function describe({ browser, platform, network }: AboutView): string {
   return `${BROWSER_NAMES[browser]} on ${PLATFORM_NAMES[platform]}, ${NETWORK_NAMES[network]}`;
+}
+
+const PAST_WORDS = { direct: 'directly', relay: 'through the relay', none: 'not at all' } as const;
+
+function pastText(past: readonly TestPair[]): string {
+  if (past.length === 0) return '';
+  const who = past.length === 1 ? '1 browser has left' : `${String(past.length)} browsers have left`;
+  const ways = PAIR_OUTCOMES.map(
+    (outcome) => [past.filter((pair) => pair.outcome === outcome).length, outcome] as const,
+  )
+    .filter(([count]) => count > 0)
+    .map(([count, outcome]) => `${String(count)} ${PAST_WORDS[outcome]}`);
+  return `${who}; reached before: ${ways.join(', ')}.`;
 }
 
 function showVerdict(evidence: Evidence): void {

@@ -3,6 +3,7 @@ import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
+import { Client } from '../../src/client/index.js';
 import { ADMIN_KEY, type GatewayProcess, startGateway, until } from '../gateway-process.js';
 import type { TestSummary } from '../../src/protocol/test-report.js';
 import { freePort } from '../redis-server.js';
@@ -239,6 +240,13 @@ test('two pages of different networks that reach each other through TURN only ne
   }
 }, 180_000);
 
+/** The page's clock can be set forward. */
+const FAST_CLOCK = `{
+  const now = performance.now.bind(performance);
+  window.skipMs = 0;
+  performance.now = () => now() + window.skipMs;
+}`;
+
 describe('a page', () => {
   test('goes by plain requests, and says so, where a WebSocket is blocked', async () => {
     const port = { gateway: 0 };
@@ -269,9 +277,9 @@ describe('a page', () => {
     expect(await textOf(page, '#verdict')).toContain('only addresses of their own network');
   }, 120_000);
 
-  test('takes another that was closed in the middle of a test for gone, not for unreachable', async () => {
+  test('takes another that was closed in the middle of a test for gone, not for unreachable, and forgets it', async () => {
     const gateway = await startPage();
-    const page = await inChromium(urlOf(gateway));
+    const page = await inChromium(urlOf(gateway), FAST_CLOCK);
     const other = await inChromium(urlOf(gateway));
     for (const end of [page, other])
       await until(
@@ -288,6 +296,52 @@ describe('a page', () => {
     const all = allOf(await summaryOf(gateway));
     expect([all?.pairs.none, all?.sameNetworkPairs.none]).toEqual([0, 0]);
     expect(all?.ways.find(({ way }) => way === 'direct')?.failed).toBe(0);
+
+    // A minute later its card is gone, and how it was reached is not.
+    await page.evaluate('void (skipMs += 60_000)');
+    await until(async () => (await page.locator('#peers .card').count()) === 0);
+    expect(await textOf(page, '#past')).toBe('1 browser has left; reached before: 1 directly.');
+    expect(await textOf(page, '#verdict h2')).toBe('Calls inside this network will work');
+    const screenshots = process.env.SCREENSHOTS;
+    for (const [name, width] of Object.entries(
+      screenshots === undefined ? {} : { wide: 1280, narrow: 375 },
+    )) {
+      await page.setViewportSize({ width, height: 900 });
+      await page.screenshot({ path: `${String(screenshots)}/test-page-gone-${name}.png`, fullPage: true });
+    }
+  }, 150_000);
+
+  test('asks one that is always busy less and less often', async () => {
+    const gateway = await startPage();
+    const page = await inChromium(urlOf(gateway), FAST_CLOCK);
+    // A page by all that others see of it, which never has time.
+    const answer = await fetch(`${urlOf(gateway)}/token`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', Origin: new URL(urlOf(gateway)).origin },
+      body: JSON.stringify({ key: 'a'.repeat(32) }),
+    });
+    const { token, room } = (await answer.json()) as { token: string; room: string };
+    const busy = new Client(`ws://127.0.0.1:${String(gateway.port)}`, { token });
+    closers.push(() => busy.close());
+    let asked = 0;
+    const about = { browser: 'firefox', platform: 'linux', network: 'unknown', hasWebRTC: true, tag: '' };
+    busy.onRequest('connection-test-about', () => about);
+    busy.onRequest('connection-test-begin', () => (asked++, 'busy'));
+    await busy.connect();
+    await busy.room(room).join();
+    // Some tries, further and further apart, and then the page has other things to do.
+    await until(() => Promise.resolve(asked === 5));
+    await until(async () => page.locator('#again').isEnabled());
+    expect(await textOf(page, '#peers')).toContain('the other page is busy');
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    expect(asked).toBe(5);
+    await page.evaluate('void (skipMs += 10_000)');
+    await until(() => Promise.resolve(asked === 10));
+    await until(async () => page.locator('#again').isEnabled());
+    // Twice as long the second time, half of it by chance.
+    await page.evaluate('void (skipMs += 5_000)');
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    expect(asked).toBe(10);
   }, 150_000);
 
   test('goes on when its worker was killed, and the sums go on with it', async () => {
