@@ -14,9 +14,9 @@ export async function findWebSocket(
   failures: number,
   ways: Lazy<typeof waysCode>,
 ): Promise<WebSocketClass> {
-  const { WebSocket: injected, transports } = settings;
+  const { WebSocket: injected, transports, offload } = settings;
   const found = injected ?? (await platformWebSocket());
-  return (transports ?? (failures && !injected))
+  return (transports ?? ((offload || failures) && !injected))
     ? // Where the code is not to be had now, a WebSocket may come through all the same.
       ways.load().then(
         (code) => code.choose(settings, found),
