@@ -60,10 +60,15 @@ export class CallPages {
     return `http://127.0.0.1:${this.#server.address().port}`;
   }
 
-  /** Two pages that are connected to their server. @param optionsOf what a client's page needs to connect */
-  async pair(page, optionsOf) {
+  /**
+   * Two pages that are connected to their server.
+   * @param optionsOf what a client's page needs to connect
+   * @param prepare a script that runs before all others in each
+   */
+  async pair(page, optionsOf, prepare = '') {
     const open = async (id) => {
       const opened = await (await this.#browser.newContext()).newPage();
+      if (prepare !== '') await opened.addInitScript(prepare);
       await opened.goto(`${this.origin}/${page}`);
       await opened.waitForFunction('window.connect');
       await opened.evaluate(`connect(${JSON.stringify(optionsOf(id))})`);

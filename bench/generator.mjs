@@ -2,6 +2,8 @@
 import { connectAll } from './connections.mjs';
 import { DRIVERS } from './peers/drivers.mjs';
 import { PingPong } from './traffic/ping-pong.mjs';
+import { Exchanges } from './traffic/exchanges.mjs';
+import { RecordedCalls } from './traffic/recorded-calls.mjs';
 import { Flows } from './traffic/flows.mjs';
 import { Members, Publishers } from './traffic/rooms.mjs';
 import { Schedule } from './traffic/schedule.mjs';
@@ -14,6 +16,7 @@ let traffic = null;
 let members = null;
 let publishers = null;
 const flows = new Flows();
+const exchanges = new Exchanges();
 
 function noteFault(text) {
   if (faults.length < 5) faults.push(text);
@@ -48,6 +51,12 @@ const ANSWERS = {
     traffic.start();
     return {};
   },
+  async startCalls({ recording, pairs }) {
+    const connected = pairs.map((pair) => pair.map(endOf));
+    traffic = new RecordedCalls({ driver, recording, pairs: connected, noteFault });
+    traffic.start();
+    return {};
+  },
   async mark() {
     traffic.mark();
     return {};
@@ -66,6 +75,14 @@ const ANSWERS = {
   },
   async flowRead(what) {
     return { missing: await flows.read(what) };
+  },
+
+  async exchangeConnect(side) {
+    await exchanges.connect(side);
+    return {};
+  },
+  async exchange(what) {
+    return { latencies: await exchanges.exchange(what) };
   },
 
   async listen({ members: list, payload }) {

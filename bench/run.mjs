@@ -10,17 +10,36 @@ import { writeReports } from './report.mjs';
 import { replot, saveGoals, savePlotOfGoals, saveProfile, saveResults, toJson } from './results.mjs';
 import { bundle } from './scenarios/bundle.mjs';
 import { calls } from './scenarios/call.mjs';
+import { callRate } from './scenarios/call-rate.mjs';
 import { fanOut } from './scenarios/fan-out.mjs';
 import { growth } from './scenarios/growth.mjs';
 import { idle } from './scenarios/idle.mjs';
 import { latency } from './scenarios/latency.mjs';
+import { plugins } from './scenarios/plugins.mjs';
 import { relay } from './scenarios/relay.mjs';
 import { serialization } from './scenarios/serialization.mjs';
+import { services } from './scenarios/services.mjs';
 import { streams } from './scenarios/streams.mjs';
+import { transports } from './scenarios/transports.mjs';
 import { wire } from './scenarios/wire.mjs';
 import { formatTable, scenarioTable } from './table.mjs';
 
-const SCENARIOS = [bundle, serialization, wire, relay, latency, fanOut, streams, calls, idle, growth];
+const SCENARIOS = [
+  bundle,
+  serialization,
+  wire,
+  relay,
+  latency,
+  fanOut,
+  streams,
+  transports,
+  services,
+  plugins,
+  calls,
+  callRate,
+  idle,
+  growth,
+];
 
 const NUMBERS = {
   seconds: [0.5, 600],
@@ -34,7 +53,11 @@ const NUMBERS = {
   deliveries: [100, 500_000],
   megabytes: [1, 10_000],
   readers: [1, 5000],
-  calls: [1, 1000],
+  calls: [1, 100_000],
+  slices: [1, 100],
+  requests: [10, 100_000],
+  messages: [100, 1_000_000],
+  alone: [1, 10_000],
 };
 
 const USAGE = `usage: npm run bench                        all scenarios, one table of all goals; saved in bench/results/

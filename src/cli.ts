@@ -9,6 +9,7 @@ import { permissionMistakes } from './session/permissions.js';
 import { settingsMarkdown } from './settings-markdown.js';
 import { signToken } from './session/sign-token.js';
 import { StartError } from './start-error.js';
+import { WEBHOOK_ARGUMENT } from './webhook-process.js';
 import { VERSION } from './version.js';
 
 /** Wrong use and wrong configuration. */
@@ -148,6 +149,11 @@ async function main(): Promise<void> {
   if (cluster.isWorker) {
     const { startWorker } = await import('./worker/main.js');
     await startWorker(process.env);
+    return;
+  }
+  if (process.argv[2] === WEBHOOK_ARGUMENT) {
+    const { startWebhooks } = await import('./webhooks/process.js');
+    await startWebhooks(process.env);
     return;
   }
   await program().parseAsync();

@@ -12,6 +12,7 @@ import { parseRedisUrl } from './session/store/redis-url.js';
 import type { OriginRules } from './transport/upgrade-check.js';
 import { type Environment, SettingReader } from './setting-reader.js';
 import { type PluginEntry, readPlugins } from './plugin-settings.js';
+import type { WebhookSettings } from './webhook-settings.js';
 import { readTurn, type TurnSettings } from './turn-settings.js';
 
 export type { Environment };
@@ -99,8 +100,10 @@ export interface Config {
   };
   iceServers: { urls: string[]; username?: string; credential?: string }[];
   turn: TurnSettings;
-  /** In their order. */
+  /** Of workers, in their order. */
   plugins: readonly PluginEntry[];
+  /** Null where nobody wants to be told. */
+  webhooks: WebhookSettings | null;
 }
 
 /** Addresses whose `X-Forwarded-For` counts; keeps what it was made of, so that it can be handed to a worker. */
@@ -182,7 +185,7 @@ export function parseConfig(env: Environment): Config {
     store: readStore(read),
     iceServers: readIceServers(read),
     turn: readTurn(read),
-    plugins: readPlugins(read),
+    ...readPlugins(read),
   };
   if (read.mistakes.length > 0) throw new ConfigError(read.mistakes);
   return deepFreeze(config);
@@ -502,6 +505,11 @@ function deepFreeze<Value extends object>(value: Value): Value {
       deepFreeze(inner);
   }
   return Object.freeze(value);
+}
+
+/** What a process beside the workers inherits: certificates, a time zone, options of Node. */
+export function ownEnvironment(): Environment {
+  return process.env;
 }
 
 /** What a worker needs, in one value of its environment: development mode's random secret is in it. */

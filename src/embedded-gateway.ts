@@ -1,7 +1,16 @@
 // A gateway inside a program: started, asked and closed by it, with the verbs that servers have.
 import cluster from 'node:cluster';
 import { embeddedConfig, type GatewaySettings } from './embedded-settings.js';
+import type {
+  BroadcastStream,
+  OnStreamOptions,
+  OpenBroadcastOptions,
+  OpenStreamOptions,
+  Stream,
+  StreamHandler,
+} from './client/index.js';
 import type { Config } from './config.js';
+import { EmbeddedClient } from './embedded-client.js';
 import { type Primary, startPrimary } from './master.js';
 import { GatewayError } from './protocol/errors.js';
 import { clientOf, ServerVoice } from './relay/server-voice.js';
@@ -37,6 +46,7 @@ export class Gateway extends ServerVoice {
   #primary: Primary | null = null;
   #starting: Promise<void> | null = null;
   #closing: Promise<void> | null = null;
+  readonly #client: EmbeddedClient;
 
   /** @internal made by `createGateway` */
   constructor(config: Config, options: GatewayOptions) {
@@ -48,6 +58,7 @@ export class Gateway extends ServerVoice {
     );
     this.#config = config;
     this.#options = options;
+    this.#client = new EmbeddedClient({ url: () => this.url, token: () => this.token(name) });
   }
 
   /** Resolves when every worker listens. Rejects with a `StartError` where a port is taken, the workers crash, or another gateway runs in this process. */
@@ -117,6 +128,33 @@ export class Gateway extends ServerVoice {
     });
   }
 
+  /**
+   * Opens a stream to a client, or to one of its sessions (`bob#<session id>`), as `Client.openStream` does: Web Streams both ways, at the pace of the
+   * reader. The program is a client of its gateway for that, under its `name`. Rejects with a TypeError where the gateway cannot make tokens, as `token` throws one.
+   */
+  async openStream(to: string, name: string, options: OpenStreamOptions = {}): Promise<Stream> {
+    return (await this.#client.get()).openStream(to, name, options);
+  }
+
+  /** Opens a stream to the sessions in a room; see `Room.openStream`. */
+  async openRoomStream(
+    room: string,
+    name: string,
+    options: OpenBroadcastOptions = {},
+  ): Promise<BroadcastStream> {
+    return (await this.#client.get()).room(room).openStream(name, options);
+  }
+
+  /** Opens a stream to everybody; see `Client.openBroadcast`. */
+  async openBroadcast(name: string, options: OpenBroadcastOptions = {}): Promise<BroadcastStream> {
+    return (await this.#client.get()).openBroadcast(name, options);
+  }
+
+  /** Takes streams that clients open to the program's `name`; see `Client.onStream`. Resolves, when they can, with a function that removes the handler. */
+  async onStream(name: string, handler: StreamHandler, options: OnStreamOptions = {}): Promise<() => void> {
+    return (await this.#client.get()).onStream(name, handler, options);
+  }
+
   get #running(): Primary {
     if (this.#primary === null) throw new GatewayError('closed', 'The gateway does not run: call listen().');
     return this.#primary;
@@ -158,6 +196,7 @@ export class Gateway extends ServerVoice {
   async #end(): Promise<void> {
     // One that is on its way is let arrive: half a start cannot be drained.
     await this.#starting?.catch(() => undefined);
+    await this.#client.close();
     await this.#primary?.drain();
     this.#primary = null;
     running.delete(this);

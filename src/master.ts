@@ -9,7 +9,7 @@ import type { Logger } from 'pino';
 import { NodeMetrics } from './admin/node-metrics.js';
 import { type AdminServer, startAdminServer } from './admin/server.js';
 import { TestSums } from './admin/test-summary.js';
-import { type Config, serializeConfig, WORKER_ENV } from './config.js';
+import { type Config, ownEnvironment, serializeConfig, WORKER_ENV } from './config.js';
 import { handOnFrom } from './handovers.js';
 import { createLog } from './log.js';
 import { type Code, CODES, isCode } from './protocol/codes.js';
@@ -20,6 +20,7 @@ import type { Revocation, SessionPlace } from './session/store/store.js';
 import { StartError } from './start-error.js';
 import { backoffMs, type Fate, nextFate } from './supervision.js';
 import { VERSION } from './version.js';
+import { WebhookProcess } from './webhook-process.js';
 import { DOUBT_MS, parseToPrimary, type ToWorker } from './worker/control.js';
 import { EXIT_BAD_PLUGIN, EXIT_CANNOT_LISTEN, EXIT_EVICTING_REDIS } from './worker/exit-codes.js';
 import type { ServerAnswer, ServerCall } from './relay/server-call.js';
@@ -36,6 +37,8 @@ const UNDELIVERED_LOG_MS = 10_000;
 const TESTS_INTERVAL_MS = 1000;
 /** How long the admin port waits for a worker's answer, ms. */
 const QUESTION_TIMEOUT_MS = 2_000;
+/** The process of webhooks among those that count; workers begin with 1. */
+const WEBHOOKS_NUMBER = 0;
 
 interface Forked {
   id: WorkerId;
@@ -108,6 +111,7 @@ class Supervisor implements Primary {
   private readonly store: { memory: MemoryStore; server: StoreServer } | null;
   private readonly timers = new Set<NodeJS.Timeout>();
   private admin: AdminServer | null = null;
+  private webhooks: WebhookProcess | null = null;
   /** The worker whose successor a roll has forked already. */
   private replacing: Forked | null = null;
   private watchedAt = performance.now();
@@ -191,6 +195,7 @@ class Supervisor implements Primary {
       }, WATCH_INTERVAL_MS),
     );
     if (this.store !== null) this.timers.add(setInterval(() => void this.store?.memory.sweep(), 100));
+    if (this.config.webhooks !== null) this.webhooks = this.startWebhooks();
     const listening = new Promise<void>((resolve, reject) => {
       let waiting = server.workers;
       this.onReady = () => {
@@ -272,6 +277,7 @@ class Supervisor implements Primary {
       deliver: (worker, event) => {
         server.deliver(worker, event);
       },
+      webhooks: this.config.webhooks?.rules ?? null,
     });
     const server = new StoreServer(
       memory,
@@ -281,19 +287,39 @@ class Supervisor implements Primary {
       (error) => {
         this.log.error({ err: error }, 'a store call failed');
       },
+      memory.webhooks,
     );
     return { memory, server };
   }
 
-  private fork(): Forked {
-    const id = `${this.node}.${String(++this.lastNumber)}` as WorkerId;
-    const worker = cluster.fork({
+  private startWebhooks(): WebhookProcess {
+    return new WebhookProcess({
+      env: { ...ownEnvironment(), ...this.envOf(`${this.node}.webhooks` as WorkerId) },
+      execArgv: this.surroundings.execArgv,
+      log: this.log,
+      told: (values) => {
+        this.nodeMetrics.tell(WEBHOOKS_NUMBER, values);
+      },
+      ended: () => {
+        this.nodeMetrics.end(WEBHOOKS_NUMBER);
+      },
+    });
+  }
+
+  /** What a process of this node is told at its start. */
+  private envOf(id: WorkerId): Record<string, string> {
+    return {
       [WORKER_ENV.config]: serializeConfig(this.config),
       [WORKER_ENV.worker]: id,
       [WORKER_ENV.version]: VERSION,
       [WORKER_ENV.directory]: this.directory,
       [WORKER_ENV.storePath]: this.storePath,
-    });
+    };
+  }
+
+  private fork(): Forked {
+    const id = `${this.node}.${String(++this.lastNumber)}` as WorkerId;
+    const worker = cluster.fork(this.envOf(id));
     handOnFrom(worker, {
       isAnyoneThere: () => [...this.forked.values()].some(({ state }) => state === 'ready'),
       undelivered: () => {
@@ -493,6 +519,9 @@ class Supervisor implements Primary {
     for (const timer of this.timers) clearInterval(timer);
     const { drainDelayMs } = this.config.server;
     await Promise.all([...this.forked.values()].map((forked) => this.drainWorker(forked, drainDelayMs)));
+    // With Redis the sessions go on elsewhere; here they end, and what was to be told is told now or never.
+    if (this.webhooks !== null) this.store?.memory.endAll();
+    await this.webhooks?.stop(this.store !== null);
     this.admin?.close();
     this.store?.server.close();
     await this.store?.memory.close();

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { SettingReader } from './setting-reader.js';
+import { type WebhookSettings, webhookSettingsOf } from './webhook-settings.js';
 
 export interface PluginEntry {
   /** For logs and metrics: what PLUGINS says. */
@@ -14,28 +15,57 @@ export interface PluginEntry {
   readonly timeoutMs: number;
 }
 
+/** All plugins: those that each worker loads, in their order, and the one that runs beside the primary. */
+export interface PluginSettings {
+  plugins: PluginEntry[];
+  /** Null where there are none. */
+  webhooks: WebhookSettings | null;
+}
+
+/** Not loaded by workers: it must outlive them. */
+const WEBHOOKS = 'webhooks';
 /** Plugins that ship with the gateway. */
-export const SHIPPED_PLUGINS = ['audit-log', 'authorize', 'greeting-bot'] as const;
+export const SHIPPED_PLUGINS = ['audit-log', 'authorize', 'greeting-bot', WEBHOOKS] as const;
 
 /** Each is asked about every frame. */
 const PLUGINS_LIMIT = 16;
 const TIMEOUT_MS = 1_000;
 const TIMEOUT_LIMIT_MS = 10_000;
 
-export function readPlugins(read: SettingReader): PluginEntry[] {
+export function readPlugins(read: SettingReader): PluginSettings {
+  const settings: PluginSettings = { plugins: [], webhooks: null };
   const text = read.text('PLUGINS');
-  if (text === null) return [];
+  if (text === null) return settings;
   const list = parse(text);
   if (!Array.isArray(list) || list.length > PLUGINS_LIMIT) {
     read.wrong('PLUGINS', `must be a JSON array of at most ${String(PLUGINS_LIMIT)} modules`);
-    return [];
+    return settings;
   }
-  return list.flatMap((value: unknown) => {
+  for (const value of list as unknown[]) {
     const entry = entryOf(value);
-    if (typeof entry !== 'string') return [entry];
-    read.wrong('PLUGINS', entry);
-    return [];
-  });
+    if (typeof entry === 'string') read.wrong('PLUGINS', entry);
+    else if (entry.name === WEBHOOKS) readWebhooks(read, settings, entry, value);
+    else settings.plugins.push(entry);
+  }
+  return settings;
+}
+
+function readWebhooks(
+  read: SettingReader,
+  settings: PluginSettings,
+  entry: PluginEntry,
+  value: unknown,
+): void {
+  if (settings.webhooks !== null)
+    read.wrong('PLUGINS', 'has webhooks twice: one application can pass them on');
+  // Nobody waits for a verdict of it.
+  if (typeof value === 'object' && value !== null && 'timeoutMs' in value)
+    read.wrong('PLUGINS', 'has a timeoutMs for webhooks, where options.timeoutMs is meant');
+  try {
+    settings.webhooks = webhookSettingsOf(entry.options);
+  } catch (error) {
+    read.wrong('PLUGINS', `has webhooks that cannot be: ${error instanceof Error ? error.message : ''}`);
+  }
 }
 
 /** Or what is wrong with it. */

@@ -54,7 +54,7 @@ export const SETTINGS = {
   DRAIN_TIMEOUT_MS: count(25_000, 1000, 600_000, 'ms', 'Longest drain after SIGTERM; set the grace period of your supervisor above it.'),
   DRAIN_DELAY_MS: count(0, 0, 60_000, 'ms', 'From SIGTERM on `/readyz` says no for this long before connections end: set it above the time that the load balancer takes to notice.'),
   DRAIN_CLIENTS_PER_SECOND: count(1000, 1, 100_000, 'connections/s', 'A worker that drains sends its clients away at this rate, so that a deploy is no storm; faster only where DRAIN_TIMEOUT_MS would not suffice.'),
-  PLUGINS: { default: null, unit: 'JSON', text: 'Plugins, in their order: an array of modules, each a path or the name of a shipped one (`audit-log`, `authorize`, `greeting-bot`), or `{ "module": …, "options": …, "timeoutMs": 1000 }`. See plugins.md.', secret: true },
+  PLUGINS: { default: null, unit: 'JSON', text: 'Plugins, in their order: an array of modules, each a path or the name of a shipped one (`audit-log`, `authorize`, `greeting-bot`, `webhooks`), or `{ "module": …, "options": …, "timeoutMs": 1000 }`. See plugins.md.', secret: true },
   LOG_LEVEL: { default: 'info', unit: 'level', text: '`trace`, `debug`, `info`, `warn`, `error`, `fatal` or `silent`; `debug` has a line per connection.' },
 
   // Tokens

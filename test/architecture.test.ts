@@ -10,19 +10,31 @@ import ts from 'typescript';
 type Sources = ReadonlyMap<string, string>;
 
 /** Inner first: a folder imports itself and what stands before it. */
-const ORDER = ['protocol', 'session', 'relay', 'transport', 'plugin', 'plugins', 'worker', 'outer'] as const;
+const ORDER = [
+  'protocol',
+  'session',
+  'relay',
+  'transport',
+  'plugin',
+  'plugins',
+  'webhooks',
+  'worker',
+  'outer',
+] as const;
 type Layer = (typeof ORDER)[number] | 'client' | 'ground' | 'page';
 
 /** Composition: what starts processes, and the package's door. */
 const OUTER = [
   'master.ts',
   'handovers.ts',
+  'webhook-process.ts',
   'supervision.ts',
   'start-error.ts',
   'cli.ts',
   'settings-markdown.ts',
   'misspelled-settings.ts',
   'index.ts',
+  'embedded-client.ts',
   'embedded-gateway.ts',
   'embedded-settings.ts',
   'admin/',
@@ -37,6 +49,8 @@ const GROUND = [
   'setting-reader.ts',
   'settings.ts',
   'plugin-settings.ts',
+  'webhook-settings.ts',
+  'hook-target.ts',
   'turn-settings.ts',
   'log.ts',
   'log-writer.ts',
@@ -69,7 +83,7 @@ function mayImport(from: Layer, to: Layer): boolean {
   // A page is a user of the SDK, and nobody's module.
   if (from === 'page') return to === 'client' || to === 'protocol';
   if (to === 'page') return false;
-  if (from === 'ground') return !['client', 'plugin', 'plugins', 'worker', 'outer'].includes(to);
+  if (from === 'ground') return !['client', 'plugin', 'plugins', 'webhooks', 'worker', 'outer'].includes(to);
   if (to === 'ground') return from !== 'protocol';
   // Sessions that plugins make are clients of the SDK.
   if (to === 'client') return from === 'outer' || from === 'plugin' || from === 'plugins';

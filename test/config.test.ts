@@ -404,3 +404,67 @@ describe('docs/configuration.md', () => {
     expect(named.filter((name) => !known.has(name))).toEqual([]);
   });
 });
+
+describe('the webhooks of PLUGINS', () => {
+  const url = 'https://app.example/hook';
+  const secret = 'hook-secret-for-tests-0123456789abcdef';
+  const of = (...entries: unknown[]) => ({ JWT_SECRET: SECRET, PLUGINS: JSON.stringify(entries) });
+  const webhooks = (options: unknown, more: object = {}) => of({ module: 'webhooks', options, ...more });
+
+  test('have defaults, are no plugin of a worker, and keep the others in their order', () => {
+    const { webhooks: found, plugins } = parseConfig(
+      of('greeting-bot', { module: 'webhooks', options: { url, secret, rooms: ['doc:*'] } }, 'audit-log'),
+    );
+    expect(plugins.map(({ name }) => name)).toEqual(['greeting-bot', 'audit-log']);
+    expect(found).toEqual({
+      target: { url, secret },
+      rules: {
+        debounceMs: 1_000,
+        queueLimitEvents: 100_000,
+        events: ['connect', 'disconnect', 'occupied', 'vacated'],
+        rooms: ['doc:*'],
+      },
+      timeoutMs: 5_000,
+      retryForS: 86_400,
+      batchLimitEvents: 100,
+    });
+    expect(parseConfig({ JWT_SECRET: SECRET }).webhooks).toBeNull();
+  });
+
+  test.each<[string, unknown, RegExp]>([
+    ['nothing', undefined, /options\.url/],
+    ['a text', 'https://app.example', /options must have url and secret/],
+    ['no address', { url: 'app.example', secret }, /options\.url/],
+    ['another scheme', { url: 'file:///etc/passwd', secret }, /http: or https:/],
+    [
+      'a password in the address',
+      { url: 'https://me:hidden@app.example/', secret },
+      /must not hold a password/,
+    ],
+    ['a short secret', { url, secret: 'short' }, /32 characters/],
+    ['an unknown option', { url, secret, debounce: 1 }, /options\.debounce is none: there are .*debounceMs/],
+    [
+      'a negative debounce',
+      { url, secret, debounceMs: -1 },
+      /debounceMs must be a whole number from 0 to 60000/,
+    ],
+    ['a number as text', { url, secret, retryForS: '60' }, /retryForS must be a whole number/],
+    ['a batch of none', { url, secret, batchLimitEvents: 0 }, /batchLimitEvents/],
+    ['an unknown event', { url, secret, events: ['connected'] }, /options\.events/],
+    ['no event', { url, secret, events: [] }, /options\.events/],
+    ['a room that is none', { url, secret, rooms: ['a room'] }, /options\.rooms/],
+  ])('are refused with %s', (_, options, reason) => {
+    const [mistake, ...more] = mistakesOf(webhooks(options));
+    expect(mistake).toMatch(reason);
+    expect(mistake).not.toMatch(/hidden/);
+    expect(more).toEqual([]);
+  });
+
+  test('are refused twice, and with the time-out of a verdict', () => {
+    const entry = { module: 'webhooks', options: { url, secret } };
+    expect(mistakesOf(of(entry, entry))[0]).toMatch(/webhooks twice/);
+    expect(mistakesOf(webhooks({ url, secret }, { timeoutMs: 500 }))[0]).toMatch(
+      /options\.timeoutMs is meant/,
+    );
+  });
+});

@@ -79,6 +79,22 @@ test('service.mjs: two processes share the calls, and a topic tells when they ar
   expect(example.output()).toContain('square is not_found');
 });
 
+test('webhooks.mjs is told who comes and goes, and refuses what is not signed', async () => {
+  const example = run(process.execPath, ['examples/webhooks.mjs'], { PORT: String(await freePort()) });
+  expect(await example.ended).toBe(0);
+  const lines = example.output().trim().split('\n');
+  expect(lines[0]).toBe('refused: not signed by the gateway');
+  expect(lines.at(-1)).toBe('told 4 times');
+  const told = lines.slice(1, -1).map((line) => line.replace(/ after \d+ ms$/, ' after …'));
+  expect(told.map((line) => line.replace(/^\d /, '')).sort()).toEqual([
+    'connect ann',
+    'disconnect ann after …',
+    'occupied lobby',
+    'vacated lobby after …',
+  ]);
+  expect(told.map((line) => Number(line[0]))).toEqual([1, 2, 3, 4]);
+});
+
 test('verbs.mjs goes through every verb of messages, rooms and streams', async () => {
   const example = run(process.execPath, ['examples/verbs.mjs'], { PORT: String(await freePort()) });
   expect(await example.ended).toBe(0);

@@ -17,20 +17,35 @@ export interface TurnProcess {
 /** For calls on this machine, whose peers are where a server on the Internet must never relay to. */
 const LOCAL_CALLS = 'use-auth-secret\nrealm=signalbox.test\nno-cli\nno-tls\nno-dtls\nallow-loopback-peers\n';
 
+export interface TurnPlace {
+  /** Where it listens and relays. */
+  address?: string;
+  /** What comes before the command: another machine. */
+  wrap?: readonly string[];
+  /** The one of a server that was stopped. */
+  port?: number;
+}
+
 /** @param secrets any of them is accepted */
-export async function startTurnServer(secrets: string[], configuration = LOCAL_CALLS): Promise<TurnProcess> {
+export async function startTurnServer(
+  secrets: string[],
+  configuration = LOCAL_CALLS,
+  { address = '127.0.0.1', wrap = [], port: wanted }: TurnPlace = {},
+): Promise<TurnProcess> {
   const program = findTurnServer();
   if (program === null) throw new Error('no coturn: npm test installs one where it may');
-  const port = await freePort();
+  const port = wanted ?? (await freePort());
   const folder = mkdtempSync(join(tmpdir(), 'signalbox-turn-'));
   const file = join(folder, 'turnserver.conf');
   const secretLines = secrets.map((secret) => `static-auth-secret=${secret}\n`).join('');
   writeFileSync(file, `${configuration}\n${secretLines}`);
+  const [command, ...before] = [...wrap, program];
   const child = spawn(
-    program,
+    command,
     [
+      ...before,
       ...['-c', file, '--verbose', '--log-file=stdout', `--listening-port=${String(port)}`],
-      ...['--listening-ip=127.0.0.1', '--relay-ip=127.0.0.1'],
+      ...[`--listening-ip=${address}`, `--relay-ip=${address}`],
       ...[`--pidfile=${join(folder, 'pid')}`, `--userdb=${join(folder, 'db')}`],
     ],
     { stdio: ['ignore', 'pipe', 'pipe'], cwd: folder },

@@ -8,10 +8,13 @@
 //   publish(room, payload, from) → the bytes of one message to a room
 //   isMessage(bytes)          whether it is an application's message; control(socket, bytes) gets all others
 //   tail, publishTail         bytes that follow the payload in a message, both ways; in a published one
+//   prepare(recorded)         → a signal of a recorded call as signal and hear take it
+//   signal(recorded, { end, to, session }), hear(bytes, from, recorded)  write and read a signal of a recorded call
 //   verify(bytes, from, payload) → whether a message says what was sent, and by whom
 import { binaryDriver, jsonDriver, sharedDriver } from './bare-ws.mjs';
 import { natsDriver, natsRoomDriver } from './nats.mjs';
 import { peerServerDriver } from './peer-server.mjs';
+import { peerServerCallDriver, signalboxCallDriver } from './recorded-calls.mjs';
 import { keptDriver, roomDriver, signalboxDriver } from './signalbox.mjs';
 import { socketIoDriver, socketIoRoomDriver } from './socket-io.mjs';
 
@@ -22,9 +25,11 @@ export const DRIVERS = {
   nats: natsDriver,
   'nats-room': natsRoomDriver,
   'peer-server': peerServerDriver,
+  'peer-server-call': peerServerCallDriver,
   'socket.io': socketIoDriver,
   'socket.io-room': socketIoRoomDriver,
   signalbox: signalboxDriver,
+  'signalbox-call': signalboxCallDriver,
   'signalbox-kept': keptDriver,
   'signalbox-room': roomDriver,
 };

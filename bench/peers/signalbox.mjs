@@ -48,6 +48,12 @@ export const streamOptions = (client) => ({
   token: tokenFor(client, { ...SENDS, ...ROOMS, streams: ['bench-*'] }),
 });
 
+/** The same for services, which each provides under its own name. */
+export const exchangeOptions = (client) => ({
+  token: tokenFor(client, { ...SENDS, services: { provide: ['bench-*'], call: ['bench-*'] } }),
+  compressAboveBytes: Infinity,
+});
+
 const encode = (frame) => Buffer.from(msgpackCodec.encodeClient(frame));
 const HELLO = encode({ type: 'hello', version: PROTOCOL_VERSION, token: null, resume: null, agent: 'bench' });
 const PONG = encode({ type: 'pong' });
@@ -57,8 +63,8 @@ export const signalboxDriver = {
   tail: 0,
   open: (port, id) => ({
     url: `ws://127.0.0.1:${port}/v1/connect`,
-    protocols: offerSubprotocols('msgpack', tokenFor(id, SENDS)),
-    hello: HELLO,
+    // As the SDK does: hello goes with the handshake.
+    protocols: offerSubprotocols('msgpack', tokenFor(id, SENDS), HELLO),
   }),
   greet({ id }, bytes) {
     const frame = msgpackCodec.decodeGateway(bytes);
@@ -158,7 +164,7 @@ export const roomDriver = {
   publishTail: 0,
   open: (port, id) => ({
     ...signalboxDriver.open(port, id),
-    protocols: offerSubprotocols('msgpack', tokenFor(id, ROOMS)),
+    protocols: offerSubprotocols('msgpack', tokenFor(id, ROOMS), HELLO),
   }),
   greet(end, bytes) {
     const frame = msgpackCodec.decodeGateway(bytes);

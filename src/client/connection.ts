@@ -1,6 +1,6 @@
 // One WebSocket from its construction to its end: hello first, then frames both ways, watched for silence.
 import { ProtocolError } from '../protocol/errors.js';
-import type { ClientFrame, ClientSideCodec, GatewayFrame, HelloFrame } from '../protocol/frame.js';
+import type { ClientFrame, ClientSideCodec, GatewayFrame } from '../protocol/frame.js';
 import type { Environment } from './environment.js';
 import type { WebSocketLike } from './websocket-class.js';
 
@@ -38,7 +38,8 @@ export class Connection {
   constructor(
     socket: WebSocketLike,
     codec: ClientSideCodec,
-    hello: HelloFrame,
+    hello: string | Uint8Array,
+    offered: string | undefined,
     port: ConnectionPort,
     environment: Environment,
   ) {
@@ -48,7 +49,8 @@ export class Connection {
     this.#environment = environment;
     this.#lastHeard = environment.now();
     socket.binaryType = 'arraybuffer';
-    socket.onopen = () => this.write(hello);
+    // What is no WebSocket has no handshake in which it could have been offered.
+    socket.onopen = () => (offered && socket.protocol) || this.put(hello);
     socket.onmessage = (event) => this.#receive(event.data);
     socket.onclose = (event) => {
       this.#stop();

@@ -21,7 +21,7 @@ import type { WatchNetwork } from './network-hints.js';
 import type { Settings } from './options.js';
 import { canMove, type State, type StateInfo } from './state.js';
 import { TokenSource } from './token-source.js';
-import type { WebSocketLike } from './websocket-class.js';
+import type { WebSocketClass } from './websocket-class.js';
 import { abortedBy } from './withdrawal.js';
 
 /** How a session began: `lost` means that an older one was asked for and is gone. */
@@ -211,7 +211,7 @@ export class Link {
       const token = await this.#tokens.get();
       const WebSocketClass = await findWebSocket(this.#settings, this.#failures, this.#ways);
       if (round !== this.#round) return;
-      this.#open(new WebSocketClass(this.#url, offerSubprotocols(this.#settings.codec, token)), codec, round);
+      this.#open(WebSocketClass, token, codec, round);
     } catch (cause) {
       if (round === this.#round) this.#dialFailed(cause);
     }
@@ -237,20 +237,22 @@ export class Link {
     this.#stop(error, { ...NOTHING, code: error.code });
   }
 
-  #open(socket: WebSocketLike, codec: ClientSideCodec, round: number): void {
-    const hello: HelloFrame = {
+  #open(WebSocketClass: WebSocketClass, token: string, codec: ClientSideCodec, round: number): void {
+    const hello = codec.encodeClient({
       type: 'hello',
       version: PROTOCOL_VERSION,
       token: null,
       resume: this.#resume && { ...this.#resume, cursors: this.#port.cursors },
       agent: this.#settings.agent,
-    };
+    });
+    const offered = offerSubprotocols(this.#settings.codec, token, hello);
     const current = (): boolean => round === this.#round;
     this.#goaway = null;
     this.#connection = new Connection(
-      socket,
+      new WebSocketClass(this.#url, offered),
       codec,
       hello,
+      offered[2],
       {
         onFrame: (frame) => current() && this.#receive(frame),
         onError: (error) => current() && this.#port.onError(error),

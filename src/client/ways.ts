@@ -186,6 +186,10 @@ class TriedSocket implements WebSocketLike {
     queueMicrotask(() => this.#try(ways.first));
   }
 
+  get protocol(): string | undefined {
+    return this.#socket?.protocol;
+  }
+
   get bufferedAmount(): number {
     return this.#socket?.bufferedAmount ?? 0;
   }

@@ -7,6 +7,8 @@ type On<Event> = { call(event: Event): void }['call'] | null;
 export interface WebSocketLike {
   binaryType: string;
   readonly bufferedAmount: number;
+  /** Of a real WebSocket, once it is open: the subprotocol that the gateway took. What has none sends its first frame itself. */
+  readonly protocol?: string | undefined;
   onopen: On<unknown>;
   onmessage: On<{ data: unknown }>;
   onclose: On<{ code: number }>;

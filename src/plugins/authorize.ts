@@ -1,6 +1,7 @@
 // Authorization by hook: the application is asked on connect, join and publish, because permissions change faster than tokens.
 import type { FrameVerdict, Plugin, PluginFactory, PluginSession, VisibleFrame } from '../plugin/plugin.js';
-import { SignedPoster, targetOf } from './signed-post.js';
+import { targetOf } from '../hook-target.js';
+import { SignedPoster } from './signed-post.js';
 
 /** Answers that are remembered in one worker, some 300 bytes each; past it the oldest go. */
 const CACHE_LIMIT_ANSWERS = 20_000;

@@ -40,7 +40,8 @@ export class Writer {
   #reserve(bytes: number): void {
     if (this.#at + bytes <= this.#chunk.length) return;
     const written = this.#at - this.#start;
-    const larger = new Uint8Array(Math.max(this.#chunk.length, (written + bytes) * 2));
+    // Twice what is there, and no more than is asked for: a chunk of a stream comes last, and is most of its frame.
+    const larger = new Uint8Array(Math.max(this.#chunk.length, written * 2 + bytes));
     larger.set(this.#chunk.subarray(this.#start, this.#at));
     this.#chunk = larger;
     this.#start = 0;

@@ -185,7 +185,7 @@ export class EnvelopeEncoder {
           .string(String(envelope.close))
           .end(envelope.body);
       case 'stream':
-        return writeStream(writer, envelope);
+        return writer.end(writeStream(writer, envelope));
       case 'serve':
         return writeServe(writer, envelope);
       case 'served':
@@ -193,6 +193,13 @@ export class EnvelopeEncoder {
       default:
         return envelope satisfies never;
     }
+  }
+
+  /** All of a stream's step but its bytes: a view of memory that the next envelope overwrites. */
+  streamHead(envelope: StreamEnvelope): Buffer {
+    const writer = this.writer.start(VERSION, KINDS.stream);
+    writeStream(writer, envelope);
+    return writer.view;
   }
 
   private letter(writer: FieldWriter, { origin, client, session, letter }: LetterEnvelope): Buffer {

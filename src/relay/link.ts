@@ -8,6 +8,8 @@ export const LINK_MESSAGE_LIMIT_BYTES = 16 * 1024 * 1024;
 const HEADER_BYTES = 4;
 /** Up to this size messages of a tick are copied together: one write of 64 KiB beats many small ones. */
 const BATCH_BYTES = 64 * 1024;
+/** From this size on a message is not copied at all: it is written as it is, in the same system call as the batch. */
+const WHOLE_FROM_BYTES = 16 * 1024;
 
 export interface LinkHandlers {
   message(bytes: Buffer): void;
@@ -25,6 +27,7 @@ export class Link {
   /** Messages that the kernel has not taken yet. */
   private unsent = 0;
   private scheduled = false;
+  private corked = false;
   /** What came of a header, at most three bytes. */
   private partial: Buffer | null = null;
   /** A message of which not all has come: in a buffer of its size, or each piece of a large one would be copied with all before it. */
@@ -48,7 +51,10 @@ export class Link {
     });
   }
 
-  /** Queues a message; false when it is too large, the link is closed or its queue is full. The bytes are copied or kept unchanged by the caller. */
+  /**
+   * Queues a message; false when it is too large, the link is closed or its queue is full. A last part from 16 KiB on is kept as it is
+   * until the kernel has it, and its caller does not change it; all else is copied.
+   */
   send(...parts: Uint8Array[]): boolean {
     const waiting = this.socket.writableLength + this.batched - this.written;
     if (this.closed || waiting > LINK_QUEUE_LIMIT_BYTES) return false;
@@ -56,11 +62,14 @@ export class Link {
     for (const part of parts) length += part.length;
     if (length > LINK_MESSAGE_LIMIT_BYTES) return false;
     this.unsent++;
-    if (this.batched + HEADER_BYTES + length > BATCH_BYTES) {
+    const body = parts.at(-1);
+    const isWhole = body !== undefined && body.length >= WHOLE_FROM_BYTES;
+    const copied = HEADER_BYTES + (isWhole ? length - body.length : length);
+    if (this.batched + copied > BATCH_BYTES) {
       this.flush();
       this.renew();
     }
-    if (HEADER_BYTES + length > BATCH_BYTES) {
+    if (copied > BATCH_BYTES) {
       const header = Buffer.allocUnsafe(HEADER_BYTES);
       header.writeUInt32LE(length);
       this.write(Buffer.concat([header, ...parts]), 1);
@@ -68,23 +77,40 @@ export class Link {
     }
     this.batched = this.batch.writeUInt32LE(length, this.batched);
     for (const part of parts) {
+      if (isWhole && part === body) break;
       this.batch.set(part, this.batched);
       this.batched += part.length;
     }
-    this.batchedMessages++;
-    if (!this.scheduled) {
-      this.scheduled = true;
-      setImmediate(() => {
-        this.scheduled = false;
-        this.flush();
-      });
-    }
+    this.schedule();
+    if (isWhole) {
+      this.cork();
+      this.flush();
+      this.write(body, 1);
+    } else this.batchedMessages++;
     return true;
   }
 
   close(): void {
     this.flush();
     this.socket.end();
+  }
+
+  /** What is batched leaves at the end of the tick. */
+  private schedule(): void {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    setImmediate(() => {
+      this.scheduled = false;
+      this.flush();
+      if (this.corked) this.socket.uncork();
+      this.corked = false;
+    });
+  }
+
+  private cork(): void {
+    if (this.corked) return;
+    this.corked = true;
+    this.socket.cork();
   }
 
   private flush(): void {
@@ -103,7 +129,7 @@ export class Link {
     this.batched = this.written = 0;
   }
 
-  private write(bytes: Buffer, messages: number): void {
+  private write(bytes: Uint8Array, messages: number): void {
     this.socket.write(bytes, (error) => {
       if (error === null || error === undefined) this.unsent -= messages;
     });

@@ -82,8 +82,11 @@ export class NodeRelay implements Relay {
       this.options.listener(envelope, 'local');
       return true;
     }
-    const bytes = this.encoder.encode(envelope);
-    return nodeOf(to) === this.node ? this.sendToSibling(to, bytes) : this.sendAway(to, bytes);
+    if (nodeOf(to) !== this.node) return this.sendAway(to, this.encoder.encode(envelope));
+    // The bytes of a chunk go from socket to socket as they are.
+    if (envelope.kind === 'stream' && envelope.step.kind === 'chunk')
+      return this.sendToSibling(to, this.encoder.streamHead(envelope), envelope.step.payload.data);
+    return this.sendToSibling(to, this.encoder.encode(envelope));
   }
 
   sendToAll(envelope: Envelope): boolean {
@@ -114,6 +117,12 @@ export class NodeRelay implements Relay {
         this.options.listener(nobody, 'redis');
         return;
       }
+      case 'serve': {
+        const { handle, session } = envelope;
+        const nowhere = { outcome: 'missing', load: 0, code: '', text: '', body: NOTHING } as const;
+        this.options.listener({ kind: 'served', handle, session, ...nowhere }, 'redis');
+        return;
+      }
       case 'stream': {
         const { to } = envelope;
         if (to !== null)
@@ -138,8 +147,8 @@ export class NodeRelay implements Relay {
     await this.bridge?.close();
   }
 
-  private sendToSibling(to: WorkerId, bytes: Buffer): boolean {
-    const sent = this.siblings.includes(to) && this.linkTo(to).send(bytes);
+  private sendToSibling(to: WorkerId, ...parts: Uint8Array[]): boolean {
+    const sent = this.siblings.includes(to) && this.linkTo(to).send(...parts);
     this.options.count('unix', sent ? 'sent' : 'failed');
     return sent;
   }

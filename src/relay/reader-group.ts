@@ -39,6 +39,9 @@ export class ReaderGroup {
   upTo = 0;
   /** Up to where all readers take more. */
   limit = 0;
+  /** How many readers have no more than that, and may be sent no more: while there are some, nothing has changed for the opener. */
+  private atUpTo = 0;
+  private atLimit = 0;
   /** Up to where the opener has sent. */
   private sent = 0;
 
@@ -69,19 +72,24 @@ export class ReaderGroup {
 
   add(reader: Reader): void {
     this.readers.set(reader.session, reader);
-    this.count();
+    if (this.readers.size === 1 || reader.upTo < this.upTo || reader.limit < this.limit) this.count();
+    else this.weigh(reader, 1);
   }
 
   remove(session: SessionId): void {
-    if (this.readers.delete(session)) this.count();
+    const reader = this.readers.get(session);
+    if (reader === undefined) return;
+    this.readers.delete(session);
+    this.weigh(reader, -1);
+    this.countIfNew();
   }
 
   heard(reader: Reader, upTo: number, limit: number): void {
-    const isLast = reader.upTo <= this.upTo || reader.limit <= this.limit;
+    this.weigh(reader, -1);
     reader.upTo = Math.max(reader.upTo, upTo);
     reader.limit = Math.max(reader.limit, limit);
-    // Only the slowest decide; with many readers most are not among them.
-    if (isLast) this.count();
+    this.weigh(reader, 1);
+    this.countIfNew();
   }
 
   passed(offset: number): void {
@@ -93,6 +101,16 @@ export class ReaderGroup {
     this.deadline.cancel();
   }
 
+  private weigh({ upTo, limit }: Reader, by: 1 | -1): void {
+    if (upTo === this.upTo) this.atUpTo += by;
+    if (limit === this.limit) this.atLimit += by;
+  }
+
+  /** Only the slowest decide: looking at all readers for each of them would be work that grows with their square. */
+  private countIfNew(): void {
+    if (this.atUpTo === 0 || this.atLimit === 0) this.count();
+  }
+
   private count(): void {
     if (this.isGathering || this.isClosed || this.readers.size === 0) return;
     const { upTo, limit } = this;
@@ -101,6 +119,8 @@ export class ReaderGroup {
       this.upTo = Math.min(this.upTo, reader.upTo);
       this.limit = Math.min(this.limit, reader.limit);
     }
+    this.atUpTo = this.atLimit = 0;
+    for (const reader of this.readers.values()) this.weigh(reader, 1);
     if (upTo !== this.upTo || limit !== this.limit) this.options.changed();
   }
 

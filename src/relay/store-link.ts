@@ -12,6 +12,7 @@ import type {
   StoreEvent,
   StoreListener,
 } from '../session/store/store.js';
+import type { WebhookQueue } from '../session/store/webhook-queue.js';
 import { connectLink, type Link, type LinkHandlers, listenLinks } from './link.js';
 import { type HoldsBytes, readLinkValue, writeAsJson, writeWithBytes } from './link-value.js';
 import { readStoreMessage, type StoreMessage, StoreMessageWriter } from './store-message.js';
@@ -29,7 +30,9 @@ const GATHER_LIMIT_CALLS = 64;
 const CALL_TIMEOUT_MS = 5_000;
 
 /** Appends have a form of their own. */
-type Method = Exclude<keyof Store, 'ready' | 'close' | 'append'>;
+type Method = Exclude<keyof Port, 'ready' | 'close' | 'append'>;
+/** What workers call, and what the process calls that sends webhooks. */
+type Port = Store & WebhookQueue;
 
 interface Hello {
   hello: WorkerId;
@@ -60,6 +63,7 @@ export class StoreServer {
     private readonly store: Store,
     private readonly count: (what: 'bad_call') => void,
     private readonly failed: (error: unknown) => void,
+    private readonly webhooks: WebhookQueue | null = null,
   ) {}
 
   async listen(path: string): Promise<void> {
@@ -123,8 +127,10 @@ export class StoreServer {
   private async perform({ id, method: name, args }: Call): Promise<Answer> {
     try {
       // The method's name was checked; its arguments were written by the same version in a worker of ours.
-      const method = Reflect.get(this.store, name) as (...args: unknown[]) => unknown;
-      return { id, result: await Reflect.apply(method, this.store, args) };
+      const port = isOfWebhooks(name) ? this.webhooks : this.store;
+      if (port === null) throw new GatewayError('unavailable');
+      const method = Reflect.get(port, name) as (...args: unknown[]) => unknown;
+      return { id, result: await Reflect.apply(method, port, args) };
     } catch (error) {
       return this.refusal(id, error);
     }
@@ -171,9 +177,16 @@ const METHODS: { readonly [M in Method]: HoldsBytes<Signature<M>> } = {
   renew: false,
   retire: false,
   sweep: false,
+  pollWebhooks: false,
+  settleWebhooks: false,
+  releaseWebhooks: false,
 };
 
-type Signature<M extends Method> = [Parameters<Store[M]>, Awaited<ReturnType<Store[M]>>];
+function isOfWebhooks(method: Method): method is keyof WebhookQueue {
+  return method === 'pollWebhooks' || method === 'settleWebhooks' || method === 'releaseWebhooks';
+}
+
+type Signature<M extends Method> = [Parameters<Port[M]>, Awaited<ReturnType<Port[M]>>];
 
 function write(method: Method, message: Call | Answer): Uint8Array {
   return METHODS[method] ? writeWithBytes(message) : writeAsJson(message);
@@ -219,7 +232,7 @@ interface Pending {
 }
 
 /** A worker's side: the store port, answered by the primary. */
-export class RemoteStore implements Store {
+export class RemoteStore implements Store, WebhookQueue {
   private readonly pending = new Map<number, Pending>();
   private readonly writer = new StoreMessageWriter();
   private readonly link: Link;
@@ -282,6 +295,9 @@ export class RemoteStore implements Store {
   renew = this.method('renew');
   retire = this.method('retire');
   sweep = this.method('sweep');
+  pollWebhooks = this.method('pollWebhooks');
+  settleWebhooks = this.method('settleWebhooks');
+  releaseWebhooks = this.method('releaseWebhooks');
 
   close(): Promise<void> {
     this.closing = true;
@@ -304,9 +320,9 @@ export class RemoteStore implements Store {
     }) as Promise<AppendResult>;
   }
 
-  private method<M extends Method>(method: M): Store[M] {
+  private method<M extends Method>(method: M): Port[M] {
     const call = (...args: unknown[]): Promise<unknown> => this.call(method, args);
-    return call as Store[M];
+    return call as Port[M];
   }
 
   private call(method: Method, args: unknown[]): Promise<unknown> {

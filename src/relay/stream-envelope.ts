@@ -45,10 +45,11 @@ export type StreamStep =
   | { kind: 'credit'; upTo: number; limit: number; ask: Ask }
   | { kind: 'cut'; code: Code; text: string };
 
+/** All but its body, which is returned. */
 export function writeStream(
   writer: FieldWriter,
   { origin, to, from, sender, stream, opened, step }: StreamEnvelope,
-): Buffer {
+): Uint8Array {
   writer.string(origin).string(to?.client ?? '');
   writer.string(to?.session ?? '');
   writer.string(from).string(sender).string(stream);
@@ -59,18 +60,21 @@ export function writeStream(
         .string(step.room ?? '')
         .string(step.name)
         .list(step.streams)
-        .list(step.send);
-      return writer.string(String(step.payload.encoding)).end(step.payload.data);
+        .list(step.send)
+        .string(String(step.payload.encoding));
+      return step.payload.data;
     case 'attach':
-      return writer.string(String(step.upTo)).string(String(step.limit)).end(NOTHING);
-    case 'chunk':
-      writer.string(String(step.offset)).string(String(step.part));
-      return writer.string(String(step.payload.encoding)).end(step.payload.data);
-    case 'credit':
       writer.string(String(step.upTo)).string(String(step.limit));
-      return writer.string(String(step.ask)).end(NOTHING);
+      return NOTHING;
+    case 'chunk':
+      writer.string(String(step.offset)).string(String(step.part)).string(String(step.payload.encoding));
+      return step.payload.data;
+    case 'credit':
+      writer.string(String(step.upTo)).string(String(step.limit)).string(String(step.ask));
+      return NOTHING;
     case 'cut':
-      return writer.string(step.code).string(step.text).end(NOTHING);
+      writer.string(step.code).string(step.text);
+      return NOTHING;
     default:
       return step satisfies never;
   }

@@ -16,7 +16,7 @@ import {
   type StreamId,
   type WorkerId,
 } from '../protocol/ids.js';
-import { STREAM_CHUNK_COST_BYTES } from '../protocol/limits.js';
+import { STREAM_CHUNK_COST_BYTES, STREAM_CHUNK_LIMIT_BYTES } from '../protocol/limits.js';
 import { msgpackCodec } from '../protocol/msgpack-codec.js';
 import { mayStream, type Permissions, sendPatterns, streamPatterns } from '../session/permissions.js';
 import { PreparedFrame } from '../session/prepared-frame.js';
@@ -42,6 +42,9 @@ import { StreamWays } from './stream-ways.js';
  */
 const SETTLING_MS = 5_000;
 
+/** Room for this much is always taken for granted: two chunks, or a stream would stand still, bytes. */
+const UNDER_WAY_FLOOR_BYTES = 2 * (STREAM_CHUNK_LIMIT_BYTES + STREAM_CHUNK_COST_BYTES);
+
 const SESSION_OVER = 'The session at the other end is over.';
 
 export interface StreamsOptions {
@@ -52,6 +55,8 @@ export interface StreamsOptions {
   wheel: TimerWheel;
   refusals: Refusals;
   streamsPerSessionLimit: number;
+  /** What a connection's outbox holds; chunks are dropped from half of it on, as all that is volatile. */
+  outboxLimitBytes: number;
   /** Counts streams that were cut, by code. */
   countCut: (code: Code) => void;
   /** Counts chunks that a reader's connection had no room for; its sender sends them again. */
@@ -70,6 +75,7 @@ export class Streams {
   private readonly ways: StreamWays;
   private readonly offers: StreamOffers;
   private readonly readers: StreamReaders;
+  private readonly underWayLimitBytes: number;
 
   constructor(private readonly options: StreamsOptions) {
     const { ends } = this;
@@ -87,6 +93,7 @@ export class Streams {
     }));
     this.offers = new StreamOffers({ ...options, ends, ways, notices });
     this.readers = new StreamReaders({ ...options, ways, notices });
+    this.underWayLimitBytes = Math.max(options.outboxLimitBytes / 2, UNDER_WAY_FLOOR_BYTES);
   }
 
   /** Ends that sessions of this worker hold. */
@@ -144,7 +151,7 @@ export class Streams {
       this.take(session, { stream, opened, room, peer, drop: peer === null ? drop : null, gathers: true });
     if (end === null) return;
     end.upTo = upTo;
-    this.ways.pass(end, { kind: 'attach', upTo, limit });
+    this.ways.pass(end, { kind: 'attach', upTo, limit: this.allowed(upTo, limit) });
   }
 
   chunk(session: Session, { stream, offset, part, payload }: ChunkFrame): void {
@@ -175,7 +182,16 @@ export class Streams {
     }
     end.upTo = upTo;
     // Readers of a stream to several write nothing that the opener could give credit for.
-    if (end.group === null || ask !== ASKS.nothing) this.ways.pass(end, { kind: 'credit', upTo, limit, ask });
+    if (end.group === null || ask !== ASKS.nothing)
+      this.ways.pass(end, { kind: 'credit', upTo, limit: this.allowed(upTo, limit), ask });
+  }
+
+  /**
+   * What a reader allows, as far as its outbox has room for what is under way: beyond that a chunk would be dropped, and everything
+   * behind it sent again.
+   */
+  private allowed(upTo: number, limit: number): number {
+    return Math.min(limit, upTo + this.underWayLimitBytes);
   }
 
   cut(session: Session, { stream, to, code, text }: CutFrame): void {
@@ -334,6 +350,9 @@ export class Streams {
       case 'attach': {
         const { upTo, limit } = step;
         this.hear(end, peer, upTo, limit);
+        // Nobody else tells a reader of several that it may answer: it would ask, when it has waited.
+        if (end.group !== null)
+          this.ways.sendTo(end, peer, { kind: 'credit', upTo: 0, limit: 0, ask: ASKS.nothing });
         this.notices.give(end.session, {
           type: 'attached',
           stream,

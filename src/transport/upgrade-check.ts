@@ -15,7 +15,12 @@ export interface OriginRules {
 }
 
 export type UpgradeVerdict =
-  | { status: 'accept'; subprotocol: Subprotocol; token: string | null }
+  | {
+      status: 'accept';
+      subprotocol: Subprotocol;
+      token: string | null;
+      hello: Uint8Array<ArrayBuffer> | null;
+    }
   /** Complete the handshake with the client's own first subprotocol, then say so with a close code. */
   | { status: 'unsupported_version' }
   | { status: 'refuse'; http: number; headers: Record<string, string>; reason: string };
@@ -59,6 +64,7 @@ function checkSubprotocols(request: IncomingMessage): UpgradeVerdict {
         status: 'accept',
         subprotocol: choice.name,
         token: choice.token ?? bearerOf(headers.authorization),
+        hello: choice.hello,
       };
     case 'unsupported':
       return { status: 'unsupported_version' };

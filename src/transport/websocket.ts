@@ -21,6 +21,8 @@ export class WebSocketConnection implements Connection {
     private readonly framer: Framer,
     readonly codec: FrameCodec,
     readonly address: string,
+    /** The socket holds the answer of the handshake back, so that it leaves with the first frame. */
+    private isHeld: boolean,
   ) {}
 
   /** Starts to hand frames to `handlers`. */
@@ -47,7 +49,11 @@ export class WebSocketConnection implements Connection {
   }
 
   send(frame: Uint8Array | string): boolean {
-    if (this.closing || this.ws.readyState !== this.ws.OPEN) return false;
+    if (this.closing || this.ws.readyState !== this.ws.OPEN) {
+      // What ws itself has said meanwhile must get out.
+      this.release();
+      return false;
+    }
     if (this.pending === null) {
       this.pending = [frame];
       this.flusher.add(this);
@@ -68,11 +74,15 @@ export class WebSocketConnection implements Connection {
     this.pending = null;
     this.pendingBytes = 0;
     // The other side has said goodbye meanwhile.
-    if (this.ws.readyState !== this.ws.OPEN) return;
+    if (this.ws.readyState !== this.ws.OPEN) {
+      this.release();
+      return;
+    }
     const chunks = this.framer.chunks(pending);
     if (chunks.length > 1) socket.cork();
     for (const chunk of chunks) socket.write(chunk);
     if (chunks.length > 1) socket.uncork();
+    this.release();
   }
 
   pause(ms: number): void {
@@ -94,11 +104,18 @@ export class WebSocketConnection implements Connection {
     this.resume();
     this.flush();
     this.ws.close(CODES[code].close, code);
+    this.release();
   }
 
   terminate(): void {
     this.closing = true;
     this.ws.terminate();
+  }
+
+  private release(): void {
+    if (!this.isHeld) return;
+    this.isHeld = false;
+    this.socket.uncork();
   }
 
   private resume(): void {

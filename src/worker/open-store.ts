@@ -50,6 +50,7 @@ async function connectRedis(url: string, options: OpenStoreOptions): Promise<Red
     settings: config.store.settings,
     requireNoEviction: config.store.requireNoEviction,
     waitReplicas: config.store.waitReplicas,
+    debounceMs: config.webhooks?.rules.debounceMs ?? null,
     listener,
     log,
     count: (kind: string) => {

@@ -203,6 +203,7 @@ function createStreams({ config, metrics, ...base }: Base, routes: RouteCache, r
     routes,
     refusals,
     streamsPerSessionLimit: config.limits.streamsPerSessionLimit,
+    outboxLimitBytes: config.limits.outboxLimitBytes,
     countCut: (code) => {
       metrics.streamCuts.inc({ code });
     },

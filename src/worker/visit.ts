@@ -22,6 +22,7 @@ import type { SessionRegistry } from '../session/registry.js';
 import type { RandomPool } from '../session/random-pool.js';
 import { PLUGIN_ADDRESS } from '../plugin/memory-socket.js';
 import { RETRY_SPREAD_MS, Session } from '../session/session.js';
+import { PARTITIONS } from '../session/store/partition.js';
 import type { AttachRequest, AttachResult, Position, Store } from '../session/store/store.js';
 import type { TurnBroker } from '../session/turn-broker.js';
 import type { TimerWheel } from '../session/wheel.js';
@@ -34,8 +35,8 @@ import type { WaitingLine } from './waiting-line.js';
 
 /** Sessions of one plugin's client over all nodes: those of earlier workers wait for their resume window. */
 const PLUGIN_SESSIONS_LIMIT = 10_000;
-/** Clients of a page of `available` that count as one message. */
-const AVAILABLE_PER_MESSAGE = 32;
+/** Looks of a page of `available` into the store that count as one message. */
+const LOOKS_PER_MESSAGE = 32;
 
 export interface VisitOptions {
   config: Config;
@@ -374,8 +375,8 @@ function inboxStart({ resumed, kept, inbox, cursors }: Arrived): InboxStart {
 
 /** What a frame counts against the rates: each target of a list is a message of its own. */
 function costOf(frame: ClientFrame): number {
-  // Each client of the page is a look into the store.
-  if (frame.type === 'available') return Math.ceil(frame.limit / AVAILABLE_PER_MESSAGE);
+  // A look into the store for each partition that has clients of the page.
+  if (frame.type === 'available') return Math.ceil(Math.min(frame.limit, PARTITIONS) / LOOKS_PER_MESSAGE);
   return frame.type === 'send' && Array.isArray(frame.to) ? frame.to.length : 1;
 }
 

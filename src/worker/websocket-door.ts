@@ -115,6 +115,8 @@ export class WebSocketDoor {
       return;
     }
     if (this.isFull(socket)) return;
+    // Who has said hello already gets the answer of the handshake and the welcome in one write.
+    if (verdict.hello !== null) socket.cork();
     this.server.handleUpgrade(request, socket, head, (ws) => {
       this.admit(ws, socket, address, verdict);
     });
@@ -133,7 +135,12 @@ export class WebSocketDoor {
   }
 
   /** A method of its own: what a listener of the connection closes over lives as long as the connection. */
-  private admit(ws: WebSocket, socket: Duplex, address: string, { subprotocol, token }: Accepted): void {
+  private admit(
+    ws: WebSocket,
+    socket: Duplex,
+    address: string,
+    { subprotocol, token, hello }: Accepted,
+  ): void {
     const { metrics, gateway, codecs, admission } = this.settings;
     socket.off('error', ignore);
     metrics.handshakes.add('accepted');
@@ -145,8 +152,12 @@ export class WebSocketDoor {
       this.framer,
       codecs[subprotocol],
       address,
+      hello !== null,
     );
-    connection.open(gateway.accept(connection, token));
+    const visit = gateway.accept(connection, token);
+    connection.open(visit);
+    if (hello === null) return;
+    visit.frame(connection.codec.binary ? hello : Buffer.from(hello).toString('utf8'));
   }
 
   /** Completes the handshake only to say why not: a script in a browser sees no HTTP status of a refused one. */

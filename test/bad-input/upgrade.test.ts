@@ -1,4 +1,5 @@
 // Group H and N of the catalogue of bad input: requests that are no good WebSocket handshake.
+import { once } from 'node:events';
 import { createConnection } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type GatewayProcess, startGateway, tokenOf, until } from '../gateway-process.js';
@@ -177,6 +178,41 @@ describe('the choice of a subprotocol', () => {
     expect((await client.next())[0]).toBe(1);
     expect(gateway.output()).not.toContain(token);
     await client.destroy();
+  });
+
+  const offer = (frame: unknown, protocol = JSON_PROTOCOL): string =>
+    `${protocol}, bearer.${tokenOf('alice')}, hello.${Buffer.from(JSON.stringify(frame)).join('.')}`;
+
+  test('takes the hello beside it, and answers the handshake and the hello in one piece', async () => {
+    const socket = createConnection(gateway.port, '127.0.0.1');
+    socket.write(handshake({ 'Sec-WebSocket-Protocol': offer([0, 1, null, null, null]) }));
+    const [chunk] = (await once(socket, 'data')) as [Buffer];
+    expect(chunk.toString('latin1')).toMatch(
+      /^HTTP\/1\.1 101 [^]*Sec-WebSocket-Protocol: signalbox\.v1\.json\r\n\r\n[^]{2,4}\[1,\{/,
+    );
+    socket.destroy();
+  });
+
+  test.each<[string, string, number]>([
+    ['a hello with a bad token', offer([0, 1, 'a.b.c', null, null]), 4501],
+    ['a hello of another version', offer([0, 2, null, null, null]), 4506],
+    ['a frame that is none', offer('x'), 4500],
+    ['another frame than hello', offer([9]), 4500],
+    ['a hello of nothing', `${JSON_PROTOCOL}, hello.x`, 4500],
+    ['a hello in the other codec', offer([0, 1, null, null, null], MSGPACK_PROTOCOL), 4500],
+    ['a hello that is too long', offer([0, 1, null, null, 'a'.repeat(2100)]), 4500],
+  ])('completes the handshake to refuse %s', async (_name, protocols, code) => {
+    const client = await RawWebSocket.open(gateway.port, { 'Sec-WebSocket-Protocol': protocols });
+    expect((await client.ended).code).toBe(code);
+  });
+
+  test('takes a hello once', async () => {
+    const client = await RawWebSocket.open(gateway.port, {
+      'Sec-WebSocket-Protocol': offer([0, 1, null, null, null]),
+    });
+    expect((await client.next())[0]).toBe(1);
+    client.say([0, 1, null, null, null]);
+    expect((await client.ended).code).toBe(4500);
   });
 
   test('takes the token of Authorization when there is no other', async () => {

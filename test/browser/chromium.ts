@@ -1,5 +1,8 @@
 // Debian's Chromium for tests, headless and without the calls home that a closed network answers with errors.
 import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { chromium, type Browser } from 'playwright-core';
 import { findChromium } from '../../scripts/test-tools.mjs';
 
@@ -15,9 +18,18 @@ const FLAGS = [
   '--disable-features=WebRtcHideLocalIpsWithMdns',
 ];
 
-export async function launchChromium(flags: string[] = []): Promise<Browser> {
+/** @param wrap what comes before the command: a machine (network namespace) */
+export async function launchChromium(flags: string[] = [], wrap: readonly string[] = []): Promise<Browser> {
   const name = findChromium();
   if (name === null) throw new Error('no Chromium: npm test installs one where it may');
   const executablePath = execFileSync('sh', ['-c', 'command -v "$0"', name], { encoding: 'utf8' }).trim();
-  return await chromium.launch({ executablePath, args: [...FLAGS, ...flags] });
+  if (wrap.length === 0) return await chromium.launch({ executablePath, args: [...FLAGS, ...flags] });
+  const folder = mkdtempSync(join(tmpdir(), 'signalbox-chromium-'));
+  const script = join(folder, 'chromium');
+  writeFileSync(script, `#!/bin/sh\nexec ${[...wrap, executablePath].join(' ')} "$@"\n`, { mode: 0o755 });
+  try {
+    return await chromium.launch({ executablePath: script, args: [...FLAGS, ...flags] });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }

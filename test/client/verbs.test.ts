@@ -20,7 +20,11 @@ describe('connect()', () => {
       resume: null,
       agent: 'signalbox-js/0.1.0',
     });
-    expect(peer.offered?.split(/, ?/)).toEqual(['signalbox.v1.msgpack', `bearer.${TOKEN}`]);
+    expect(peer.offered?.split(/, ?/)).toEqual([
+      'signalbox.v1.msgpack',
+      `bearer.${TOKEN}`,
+      expect.stringMatching(/^hello\.149\.0\.1\./),
+    ]);
     expect(opened.paths).toEqual(['/v1/connect']);
     expect(made).toMatchObject({ id: 'alice', sessionId: SESSION, state: 'connected' });
     expect(made.iceServers).toEqual([{ urls: 'stun:127.0.0.1' }]);

@@ -287,3 +287,40 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
     expect(heard).toEqual(['real']);
   });
 });
+
+test('a node killed with -9 under a pair: the partner is told within the lease, and both are free again', async () => {
+  // Its sessions and members are in the directory for half a minute yet: only the pair's own lease tells.
+  const deployment = await deploy('redis', { PAIR_LEASE_MS: String(LEASE_MS), WORKER_LEASE_MS: '30000' });
+  const [here, there] = deployment.gateways;
+  if (here === undefined || there === undefined) throw new Error('no deployment');
+  const clients: Client[] = [];
+  const connect = async (gateway: GatewayProcess, name: string): Promise<Client> => {
+    const client = new Client(gateway.url, { token: tokenOf(name), backoff: { minMs: 20, maxMs: 100 } });
+    clients.push(client);
+    await client.connect();
+    return client;
+  };
+  try {
+    const alice = await connect(here, 'alice');
+    // It knows only the node that dies.
+    const bob = await connect(there, 'bob');
+    const theirs = taken(bob);
+    const pair = await alice.pair('bob');
+    await theirs;
+    await expect((await connect(here, 'eve')).pair('bob')).rejects.toMatchObject({ code: 'busy' });
+    for (const { pid } of await there.workers()) process.kill(pid, 'SIGKILL');
+    there.process.kill('SIGKILL');
+    await expect(pair.closed).resolves.toEqual({ code: 'partner_gone' });
+    // Both at once: each of them is in a pair with somebody else.
+    const carol = await connect(here, 'carol');
+    await carol.onPair(() => () => undefined);
+    const bobAgain = await connect(here, 'bob');
+    const dora = await connect(here, 'dora');
+    await dora.onPair(() => () => undefined);
+    const [first, second] = await Promise.all([alice.pair('carol'), bobAgain.pair('dora')]);
+    expect([first.partner.client, second.partner.client]).toEqual(['carol', 'dora']);
+  } finally {
+    await Promise.all(clients.map((client) => client.close()));
+    await deployment.stop();
+  }
+}, 60_000);

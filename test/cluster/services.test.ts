@@ -397,3 +397,30 @@ test('a node killed with -9: its provider is gone when the lease and the presenc
     await deployment.stop();
   }
 }, 60_000);
+
+test('a node killed with -9: calls go on to the other provider at once, long before the lease is over', async () => {
+  const deployment = await deploy('redis', { WORKER_LEASE_MS: '30000', PRESENCE_GRACE_MS: '30000' });
+  const [here, there] = deployment.gateways;
+  if (here === undefined || there === undefined) throw new Error('no deployment');
+  const backoff = { minMs: 20, maxMs: 100 };
+  const alice = new Client(here.url, { token: tokenOf('alice'), backoff });
+  const near = new Client(here.url, { token: tokenOf('near'), backoff });
+  // It knows only the node that dies.
+  const far = new Client(there.url, { token: tokenOf('far'), backoff });
+  try {
+    await Promise.all([alice, near, far].map((client) => client.connect()));
+    await near.provide('where', () => 'near');
+    await far.provide('where', () => 'far');
+    const heard = new Set<unknown>();
+    await until(async () => heard.add(await alice.call('where', 0)).size === 2);
+    for (const { pid } of await there.workers()) process.kill(pid, 'SIGKILL');
+    there.process.kill('SIGKILL');
+    await until(() => far.state !== 'connected');
+    // The directory names both for half a minute yet.
+    for (let i = 0; i < 20; i++)
+      await expect(alice.call('where', i, { timeoutMs: 10_000 })).resolves.toBe('near');
+  } finally {
+    await Promise.all([alice, near, far].map((client) => client.close()));
+    await deployment.stop();
+  }
+}, 60_000);

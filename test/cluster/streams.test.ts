@@ -161,10 +161,14 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
         const sent = randomBytes(3_000_000);
         let go = (): void => undefined;
         const gate = new Promise<void>((resolve) => (go = resolve));
-        const remove = bob.client.onStream('slow', async (stream) => {
-          await gate;
-          return shaOf(await readAll(stream));
-        });
+        const remove = bob.client.onStream(
+          'slow',
+          async (stream) => {
+            await gate;
+            return shaOf(await readAll(stream));
+          },
+          { windowBytes: 256 * 1024 },
+        );
         const stream = await alice.client.openStream(bob.place.client, 'slow', { sendBufferBytes: 200_000 });
         let written = 0;
         const writer = stream.writable.getWriter();

@@ -1,12 +1,15 @@
 // A gateway inside a program: its settings, its verbs, and its end. The built package, as programs import it.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { Client } from '../../src/client/index.js';
 import type * as Package from '../../src/index.js';
+import type { Gateway } from '../../src/index.js';
 import { SECRET, until } from '../gateway-process.js';
+import { type RedisServer, startRedis } from '../redis-server.js';
 
 const { ConfigError, createGateway } = (await import(
   new URL('../../dist/index.js', import.meta.url).href
@@ -198,6 +201,120 @@ describe('a gateway in a program', () => {
   });
 });
 
+/** All that the sessions of a client are sent, and how it ends. */
+async function bytesOf(readable: ReadableStream<unknown>): Promise<Buffer> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of readable as unknown as AsyncIterable<Uint8Array>) pieces.push(piece);
+  return Buffer.concat(pieces);
+}
+
+describe.each(['embedded', 'redis'] as const)('streams of a program, %s store', (store) => {
+  let redis: RedisServer | null = null;
+  let gateway: Gateway;
+  const clients: Client[] = [];
+  beforeAll(async () => {
+    if (store === 'redis') redis = await startRedis();
+    gateway = createGateway(
+      { ...SETTINGS, ...(redis === null ? {} : { REDIS_URL: redis.url }) },
+      { name: 'backend' },
+    );
+    await gateway.listen();
+  }, 40_000);
+  afterAll(async () => {
+    await Promise.all(clients.map((client) => client.close()));
+    await gateway.close();
+    await redis?.stop();
+  }, 40_000);
+  const connect = async (name: string, perm: unknown = '*') => {
+    const client = new Client(gateway.url, { token: () => gateway.token(name, { perm }) });
+    clients.push(client);
+    await client.connect();
+    return client;
+  };
+  const sent = randomBytes(300_000);
+  const write = async (writable: WritableStream<unknown>) => {
+    const writer = writable.getWriter();
+    await writer.write(new Uint8Array(sent));
+    await writer.close();
+  };
+
+  test('to a client, with metadata, bytes back and an answer', async () => {
+    const bob = await connect('bob');
+    bob.onStream('file', async (stream, from, meta) => {
+      const read = await bytesOf(stream.readable);
+      const writer = stream.writable.getWriter();
+      await writer.write(new Uint8Array(read.subarray(0, 10)));
+      await writer.close();
+      return { from: from.client, meta, same: read.equals(sent) };
+    });
+    const stream = await gateway.openStream('bob', 'file', { meta: { size: sent.length } });
+    const back = bytesOf(stream.readable);
+    await write(stream.writable);
+    expect((await back).equals(sent.subarray(0, 10))).toBe(true);
+    expect(await stream.reply).toEqual({ from: 'backend', meta: { size: sent.length }, same: true });
+    await expect(gateway.openStream('bob', 'unheard')).rejects.toMatchObject({ code: 'no_handler' });
+    await expect(gateway.openStream('nobody', 'file')).rejects.toMatchObject({ code: 'not_found' });
+  }, 30_000);
+
+  test('to a room and to everybody, with an answer of each reader', async () => {
+    const [carol, dora, eve] = [await connect('carol'), await connect('dora'), await connect('eve')];
+    for (const client of [carol, dora, eve])
+      client.onStream('news', async ({ readable }) => (await bytesOf(readable)).equals(sent));
+    await carol.room('hall').join();
+    await dora.room('hall').join();
+    const toRoom = await gateway.openRoomStream('hall', 'news', { timeoutMs: 2_000 });
+    await write(toRoom.writable);
+    const answers = (await toRoom.reply).map(({ client, code, data }) => [client, code, data]);
+    expect(answers.sort()).toEqual([
+      ['carol', 'normal', true],
+      ['dora', 'normal', true],
+    ]);
+    const toAll = await gateway.openBroadcast('news', { timeoutMs: 2_000 });
+    await write(toAll.writable);
+    const names = (await toAll.reply).filter(({ data }) => data === true).map(({ client }) => client);
+    expect(names.sort()).toEqual(['carol', 'dora', 'eve']);
+  }, 30_000);
+
+  test('from a client that may open one to the program, until it takes no more', async () => {
+    const remove = await gateway.onStream('upload', async ({ readable }, from) => [
+      from.client,
+      (await bytesOf(readable)).equals(sent),
+    ]);
+    const frank = await connect('frank', { streams: ['backend'], send: ['backend'] });
+    const stream = await frank.openStream('backend', 'upload');
+    await write(stream.writable);
+    expect(await stream.reply).toEqual(['frank', true]);
+    const gina = await connect('gina', { send: ['backend'] });
+    await expect(gina.openStream('backend', 'upload')).rejects.toMatchObject({ code: 'not_found' });
+    remove();
+    await expect(frank.openStream('backend', 'upload')).rejects.toMatchObject({ code: 'no_handler' });
+  }, 30_000);
+
+  test('goes on where the worker that carries the program’s session is killed', async () => {
+    const hank = await connect('hank');
+    const read = new Promise<Buffer>((resolve) => {
+      hank.onStream('long', async ({ readable }) => resolve(await bytesOf(readable)));
+    });
+    const stream = await gateway.openStream('hank', 'long');
+    const writer = stream.writable.getWriter();
+    await writer.write(new Uint8Array(sent));
+    for (const { worker } of await gateway.sessions('backend')) {
+      const pid = gateway.workers().find(({ id }) => id === worker)?.pid;
+      if (pid !== undefined) process.kill(pid, 'SIGKILL');
+    }
+    await writer.write(new Uint8Array(sent));
+    await writer.close();
+    expect((await read).equals(Buffer.concat([sent, sent]))).toBe(true);
+  }, 60_000);
+});
+
+test('streams of a program need a key that can sign, and a gateway that runs', async () => {
+  const gateway = createGateway(SETTINGS);
+  await expect(gateway.openStream('bob', 'file')).rejects.toMatchObject({ code: 'closed' });
+  await gateway.close();
+  await expect(gateway.onStream('file', () => undefined)).rejects.toMatchObject({ code: 'closed' });
+});
+
 describe('createGateway', () => {
   test('tells all mistakes at once, in the words of the configuration', () => {
     const make = (settings: object) => () => createGateway(settings);
@@ -323,3 +440,24 @@ async function childrenOf(pid: number): Promise<number[]> {
   const text = await readFile(`/proc/${String(pid)}/task/${String(pid)}/children`, 'utf8').catch(() => '');
   return text.split(' ').filter(Boolean).map(Number);
 }
+
+test('PLUGINS may be an array, of paths and of entries with options', async () => {
+  const options = { url: 'http://127.0.0.1:9/', secret: SECRET };
+  const gateway = createGateway({
+    ...SETTINGS,
+    WORKERS: 1,
+    LOG_LEVEL: 'silent',
+    PLUGINS: ['./test/plugin/modules/tagger.mjs', { module: 'webhooks', options }],
+  });
+  await gateway.listen();
+  const client = new Client(gateway.url, { token: () => gateway.token('banned') });
+  try {
+    await expect(client.connect()).rejects.toMatchObject({ code: 'kicked' });
+  } finally {
+    await client.close();
+    await gateway.close();
+  }
+  expect(() => createGateway({ PLUGINS: ['./not-there.mjs'] })).toThrow(
+    /"\.\/not-there\.mjs", which is not there/,
+  );
+});

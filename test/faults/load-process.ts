@@ -3,7 +3,7 @@ import { Population, type PopulationOptions } from './population.js';
 
 export type ToLoad =
   | { verb: 'create'; options: PopulationOptions }
-  | { verb: 'talk' | 'counts' | 'returns' | 'end' }
+  | { verb: 'talk' | 'counts' | 'returns' | 'delays' | 'end' }
   | { verb: 'settle' | 'conclude'; timeoutMs: number };
 
 let population: Population | null = null;
@@ -22,6 +22,8 @@ async function obey(order: ToLoad): Promise<unknown> {
       return population.counts;
     case 'returns':
       return population.returns;
+    case 'delays':
+      return population.delaysMs;
     case 'settle':
       return await population.settle(order.timeoutMs);
     case 'conclude':

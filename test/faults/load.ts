@@ -103,6 +103,11 @@ export class Load {
     };
   }
 
+  /** From sending to handler, ms, of each message so far that needed no replay. */
+  async delaysMs(): Promise<number[]> {
+    return ((await this.#all({ verb: 'delays' })) as number[][]).flat();
+  }
+
   /** Ends the sending; resolves when calls have their answers. */
   async settle(timeoutMs: number): Promise<void> {
     await this.#all({ verb: 'settle', timeoutMs });
@@ -153,5 +158,6 @@ const DEFAULTS = {
   tokenLifeS: 3_600,
   ttlMs: null,
   cuts: null,
+  transports: null,
   ownAddresses: false,
 } satisfies Partial<PopulationOptions>;

@@ -48,7 +48,7 @@ async function play(row: Row, options: SceneOptions): Promise<Result> {
   const reasons: string[] = [];
   try {
     outcome = await inTime(row.run(scene), ROW_LIMIT_MS + options.minutes * 60_000);
-    reasons.push(...reasonsOf(outcome));
+    reasons.push(...reasonsOf(row, outcome));
   } catch (error) {
     reasons.push(...scene.failures, error instanceof Error ? (error.stack ?? error.message) : String(error));
   } finally {
@@ -58,7 +58,7 @@ async function play(row: Row, options: SceneOptions): Promise<Result> {
     process.off('SIGTERM', stop);
   }
   const seconds = Math.round((performance.now() - startedAt) / 1000);
-  const passed = outcome !== null && reasonsOf(outcome).length === 0;
+  const passed = outcome !== null && reasonsOf(row, outcome).length === 0;
   return { row: row.id, title: row.title, seed: options.seed, seconds, passed, outcome, reasons };
 }
 
@@ -74,8 +74,10 @@ async function inTime<Value>(work: Promise<Value>, limitMs: number): Promise<Val
   }
 }
 
-function reasonsOf({ report, failures }: Outcome): string[] {
+function reasonsOf({ isLossy = false }: Row, { report, failures }: Outcome): string[] {
   const reasons = [...failures];
+  if (!isLossy && report.gapsTold > 0)
+    reasons.push(`${report.gapsTold} gaps were told of what the store has`);
   if (report.acceptedShare < ACCEPTED_SHARE_MIN)
     reasons.push(`acceptedShare ${report.acceptedShare.toFixed(3)} is below ${ACCEPTED_SHARE_MIN}`);
   if (violationsOf(report) > 0) {

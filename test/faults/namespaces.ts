@@ -10,6 +10,13 @@ export interface Machines {
   /** Drops everything between two machines, or only what `b` sends to `a`. */
   partition(a: string, b: string, direction?: 'both' | 'to a'): void;
   heal(): void;
+  /**
+   * Drops a share of what `from` sends to a machine, where it arrives: a sender would be told of what its own firewall drops, and TCP
+   * sends that again at once.
+   */
+  lose(machine: string, from: string, share: number): void;
+  /** What a machine sends and what it gets, each at most so many bits per second behind a queue of 400 ms; null: no limit. */
+  limitRate(machine: string, bitsPerSecond: number | null): void;
   /** Takes the machine's cable out, or puts it back. */
   link(machine: string, state: 'up' | 'down'): void;
   /** Kills what still runs on the machines, and takes them away. Idempotent. */
@@ -52,6 +59,19 @@ export function makeMachines(names: readonly string[]): Machines {
     heal: () => {
       for (const name of names) ip('netns', 'exec', nsOf(name), 'iptables', '-w', '-F');
     },
+    lose: (machine, from, share) => {
+      const source = machines.addressOf(from);
+      const chance = ['-m', 'statistic', '--mode', 'random', '--probability', String(share)];
+      const own = ['netns', 'exec', nsOf(machine), 'iptables', '-w', '-A', 'INPUT'];
+      if (share > 0) ip(...own, '-s', source, ...chance, '-j', 'DROP');
+    },
+    limitRate: (machine, bitsPerSecond) => {
+      for (const [ns, device] of [
+        [nsOf(machine), 'eth0'],
+        [hub, `to-${machine}`],
+      ] as const)
+        setRate(ns, device, bitsPerSecond);
+    },
     link: (machine, state) => ip('-n', nsOf(machine), 'link', 'set', 'eth0', state),
     close: () => {
       if (!isOpen) return;
@@ -87,6 +107,29 @@ function addMachine(hub: string, name: string, ns: string, address: string): voi
   ip('-n', ns, 'addr', 'add', `${address}/24`, 'dev', 'eth0');
   ip('-n', ns, 'link', 'set', 'eth0', 'up');
   ip('-n', ns, 'link', 'set', 'lo', 'up');
+}
+
+function setRate(ns: string, device: string, bitsPerSecond: number | null): void {
+  const tc = (...args: string[]): ReturnType<typeof spawnSync> =>
+    spawnSync('tc', ['-n', ns, 'qdisc', ...args], { encoding: 'utf8' });
+  tc('del', 'dev', device, 'root');
+  if (bitsPerSecond === null) return;
+  const { status, stderr, error } = tc(
+    ...[
+      'add',
+      'dev',
+      device,
+      'root',
+      'tbf',
+      'rate',
+      `${bitsPerSecond}bit`,
+      'burst',
+      '5kb',
+      'latency',
+      '400ms',
+    ],
+  );
+  if (status !== 0) fail(`tc: ${error?.message ?? String(stderr).trim()}`);
 }
 
 function plug(hub: string, link: string): void {

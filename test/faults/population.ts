@@ -1,6 +1,7 @@
 // The simulated clients of one process: pairs that exchange kept messages, rooms that talk, at a steady total rate that chance spreads.
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 import jwt from 'jsonwebtoken';
+import type { ClientOptions } from '../../src/client/index.js';
 import { HistoryWriter } from './history.js';
 import { loadSdk } from './observe.js';
 import { pause, waitFor } from './processes.js';
@@ -37,6 +38,8 @@ export interface PopulationOptions {
   ttlMs: number | null;
   /** Each client is cut off hard about so often, and away for so long; null for never. */
   cuts: { everyMs: number; awayMs: number } | null;
+  /** Ways that the clients take; null for the SDK's default. */
+  transports: NonNullable<ClientOptions['transports']> | null;
   /** The clients of a process connect from an address of their own, 127.0.0.2 and so on. */
   ownAddresses: boolean;
   history: string;
@@ -112,6 +115,11 @@ export class Population {
     };
   }
 
+  /** From sending to handler, ms, of each message that needed no replay. */
+  get delaysMs(): number[] {
+    return this.clients.flatMap((client) => client.delaysMs);
+  }
+
   /** Begins to send, and goes on until `settle`. */
   talk(): void {
     this.#lag.enable();
@@ -184,7 +192,7 @@ export class Population {
   }
 
   async #connect(): Promise<void> {
-    const { clients, process: own, processes, ownAddresses } = this.options;
+    const { clients, process: own, processes, ownAddresses, transports } = this.options;
     const sdk = await loadSdk(this.options.sdk);
     const numbers = Array.from({ length: clients }, (_, i) => i).filter((i) => i % processes === own);
     for (let i = 0; i < numbers.length; i += CONNECTS_AT_ONCE) {
@@ -199,6 +207,7 @@ export class Population {
               token: () => this.#token(nameOf(number)),
               backoff: this.options.backoff,
               connectTimeoutMs: this.options.connectTimeoutMs,
+              ...(transports === null ? {} : { transports }),
             },
             history: this.#history,
             localAddress: ownAddresses ? `127.0.0.${2 + own}` : null,

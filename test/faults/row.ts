@@ -8,6 +8,8 @@ export interface Row {
   readonly title: string;
   /** Belongs to the short subset that CI runs. */
   readonly quick: boolean;
+  /** The fault makes the store lose what it had accepted; everywhere else a gap that is told is a failure. */
+  readonly isLossy?: boolean;
   run(scene: Scene): Promise<Outcome>;
 }
 

@@ -52,6 +52,8 @@ export class SimulatedClient {
   isDead = false;
   readonly returns: Return[] = [];
   readonly sockets: CuttableSockets;
+  readonly delaysMs: number[] = [];
+  #upAt = Infinity;
   #closing = false;
   #isDown = false;
   #connections = 0;
@@ -139,6 +141,7 @@ export class SimulatedClient {
   #receive({ room, from, data, id }: Message): void {
     const { n, pad, final, at } = data as Content;
     this.#noteReplay(at);
+    if (at >= this.#upAt) this.delaysMs.push(Date.now() - at);
     const ch = this.#channel(room);
     if (final) this.finals.add(ch);
     this.#history.write({
@@ -175,6 +178,7 @@ export class SimulatedClient {
         const resumed = now === session;
         session = now;
         this.#connections++;
+        this.#upAt = Date.now();
         if (this.#connections > 1) {
           // A lean client makes its sockets itself.
           const { helloAt } = 'helloAt' in this.client ? (this.client as { helloAt: number }) : this.sockets;

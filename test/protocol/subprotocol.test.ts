@@ -4,8 +4,10 @@ import { chooseSubprotocol, offerSubprotocols } from '../../src/protocol/subprot
 
 const MSGPACK = 'signalbox.v1.msgpack';
 const JSON_NAME = 'signalbox.v1.json';
+const CHOSEN = { status: 'chosen', name: MSGPACK, token: null };
 
 describe('chooseSubprotocol', () => {
+  const none = new Uint8Array();
   test.each<[string[], object]>([
     [[MSGPACK], { status: 'chosen', name: MSGPACK, token: null }],
     [[JSON_NAME, 'bearer.a.b.c'], { status: 'chosen', name: JSON_NAME, token: 'a.b.c' }],
@@ -13,13 +15,23 @@ describe('chooseSubprotocol', () => {
     [['signalbox.v9.msgpack', MSGPACK], { status: 'chosen', name: MSGPACK, token: null }],
     [[MSGPACK, 'bearer.'], { status: 'chosen', name: MSGPACK, token: null }],
     [[MSGPACK, 'bearer.first', 'bearer.second'], { status: 'chosen', name: MSGPACK, token: 'first' }],
+    [[MSGPACK, 'hello.0.17.255'], { ...CHOSEN, hello: Uint8Array.of(0, 17, 255) }],
+    [['hello.007', MSGPACK], { ...CHOSEN, hello: Uint8Array.of(7) }],
+    [[MSGPACK, 'hello.'], CHOSEN],
+    [[MSGPACK, 'hello.256'], { ...CHOSEN, hello: none }],
+    [[MSGPACK, 'hello.1..2'], { ...CHOSEN, hello: none }],
+    [[MSGPACK, 'hello.1.'], { ...CHOSEN, hello: none }],
+    [[MSGPACK, 'hello.-1'], { ...CHOSEN, hello: none }],
+    [[MSGPACK, 'hello.1e1'], { ...CHOSEN, hello: none }],
+    [[MSGPACK, `hello.1${'.1'.repeat(5000)}`], { ...CHOSEN, hello: none }],
     [['signalbox.v9.msgpack'], { status: 'unsupported' }],
     [['signalbox.v1.xml', 'bearer.a'], { status: 'unsupported' }],
     [['Signalbox.v1.json'], { status: 'none' }],
     [['chat', 'bearer.a'], { status: 'none' }],
     [[], { status: 'none' }],
   ])('of %j is %j', (offered, choice) => {
-    expect(chooseSubprotocol(offered)).toEqual(choice);
+    const hello = 'name' in choice ? { hello: null } : {};
+    expect(chooseSubprotocol(offered)).toEqual({ ...hello, ...choice });
   });
 });
 
@@ -29,5 +41,14 @@ test('offerSubprotocols offers what chooseSubprotocol understands', () => {
     status: 'chosen',
     name: MSGPACK,
     token: null,
+    hello: null,
   });
+});
+
+test('offerSubprotocols offers the bytes of a hello, in characters that a subprotocol may have, unless there are too many', () => {
+  const hello = Uint8Array.from({ length: 256 }, (_, byte) => byte);
+  const offered = offerSubprotocols('msgpack', 'a.b.c', hello);
+  expect(offered[2]).toMatch(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/);
+  expect(chooseSubprotocol(offered)).toMatchObject({ token: 'a.b.c', hello });
+  expect(offerSubprotocols('msgpack', 'a.b.c', new Uint8Array(600))).toHaveLength(2);
 });

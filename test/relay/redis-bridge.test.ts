@@ -1,7 +1,7 @@
 // The bridge between nodes: batches, and what becomes of those that nobody took.
 import { beforeEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { ClientId, WorkerId } from '../../src/protocol/ids.js';
+import type { ClientId, ServiceName, SessionId, WorkerId } from '../../src/protocol/ids.js';
 import { type Envelope, EnvelopeEncoder } from '../../src/relay/envelope.js';
 import { NodeRelay } from '../../src/relay/node-relay.js';
 import { joinBatch, RedisBridge, splitBatch } from '../../src/relay/redis-bridge.js';
@@ -136,6 +136,38 @@ describe('the bridge', () => {
     expect(told).toEqual([
       { envelope: { kind: 'missing', client: 'bob', handle: '' }, path: 'redis' },
       { envelope: { kind: 'missing', client: 'bob', handle: 'node-a.1!1' }, path: 'redis' },
+    ]);
+  });
+
+  test('tells at once that a call which nobody took was not executed, for it to go on to another provider', async () => {
+    publish = async () => 0;
+    const serve = {
+      kind: 'serve',
+      origin: here,
+      handle: 'node-a.1!s7',
+      session: 'session-of-bob' as SessionId,
+      service: 'resize' as ServiceName,
+      timeoutMs: 5_000,
+      again: false,
+      body: Buffer.from('call'),
+    } as const;
+    expect(relay.send(there, serve)).toBe(true);
+    await bridge.close();
+    const { handle, session } = serve;
+    expect(told).toEqual([
+      {
+        envelope: {
+          kind: 'served',
+          handle,
+          session,
+          outcome: 'missing',
+          load: 0,
+          code: '',
+          text: '',
+          body: new Uint8Array(0),
+        },
+        path: 'redis',
+      },
     ]);
   });
 

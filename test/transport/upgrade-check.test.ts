@@ -32,7 +32,7 @@ const check = (message: IncomingMessage, head = ''): unknown =>
 
 describe('checkUpgrade', () => {
   test('accepts a good handshake, and finds the token where it may be', () => {
-    const accept = { status: 'accept', subprotocol: 'signalbox.v1.json' };
+    const accept = { status: 'accept', subprotocol: 'signalbox.v1.json', hello: null };
     expect(check(request())).toEqual({ ...accept, token: null });
     expect(check(request({ authorization: 'bearer abc.d-e_f' }))).toEqual({ ...accept, token: 'abc.d-e_f' });
     const both = request({

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { WebSocket, WebSocketServer } from 'ws';
 import { createJsonCodec } from '../../src/protocol/json-codec.js';
@@ -29,6 +30,7 @@ describe('a connection', () => {
       new Framer(),
       createJsonCodec(),
       '127.0.0.1',
+      false,
     );
     connection.open({ frame: () => undefined, closed: () => undefined });
   });
@@ -54,6 +56,52 @@ describe('a connection', () => {
     expect(connection.queuedBytes).toBeGreaterThan(bytes.reduce((sum, each) => sum + each, 0));
     while (heard.length < messages.length) await once(theirs, 'message');
     expect(heard).toEqual(messages);
+  });
+
+  describe('whose handshake is held back', () => {
+    let held: WebSocketConnection;
+    let written: jest.Mock<() => void>;
+    beforeEach(() => {
+      const socket = socketOf(ours);
+      socket.cork();
+      held = new WebSocketConnection(
+        ours,
+        socket,
+        new TickFlusher(),
+        new Framer(),
+        createJsonCodec(),
+        '127.0.0.1',
+        true,
+      );
+      held.open({ frame: () => undefined, closed: () => undefined });
+      written = jest.fn();
+      socket.write(Buffer.from(wsText('answer')), written);
+    });
+
+    test('lets it out with its first message', async () => {
+      const heard: string[] = [];
+      theirs.on('message', (data: Buffer) => heard.push(data.toString()));
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(written).not.toHaveBeenCalled();
+      held.send('first');
+      while (heard.length < 2) await once(theirs, 'message');
+      expect(heard).toEqual(['answer', 'first']);
+    });
+
+    test('lets it out where it is closed instead', async () => {
+      held.close('overloaded');
+      expect(await once(theirs, 'close')).toEqual([1013, Buffer.from('overloaded')]);
+      expect(written).toHaveBeenCalled();
+    });
+
+    test('lets it out where the client has broken the protocol before its first message', async () => {
+      const closed = once(theirs, 'close');
+      // A frame that is not masked.
+      socketOf(theirs).write(Buffer.from(wsText('x')));
+      while (ours.readyState === WebSocket.OPEN) await new Promise((resolve) => setImmediate(resolve));
+      expect(held.send('first')).toBe(false);
+      expect((await closed)[0]).toBe(1002);
+    });
   });
 
   test('sends what was said in its last tick before it closes', async () => {
@@ -106,3 +154,14 @@ describe('a connection', () => {
     expect(ours.isPaused).toBe(false);
   });
 });
+
+/** A short text as a server writes it. */
+function wsText(text: string): number[] {
+  return [0x81, text.length, ...Buffer.from(text)];
+}
+
+function socketOf(ws: WebSocket): Duplex {
+  const socket: unknown = Reflect.get(ws, '_socket');
+  if (!(socket instanceof Duplex)) throw new TypeError('no socket');
+  return socket;
+}

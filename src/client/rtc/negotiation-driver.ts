@@ -87,8 +87,12 @@ export class NegotiationDriver {
         return this.#run(async () => ({ type: 'answered', sdp: await this.#accept(step.sdp) }));
       case 'apply':
         return this.#run(async () => {
-          if (step.own !== null) await this.#connection.setLocalDescription({ type: 'offer', sdp: step.own });
-          await this.#connection.setRemoteDescription({ type: 'answer', sdp: step.sdp });
+          const { own, sdp } = step;
+          // The connection does one after the other, which does not have to wait for this page in between.
+          await Promise.all([
+            own === null ? null : this.#connection.setLocalDescription({ type: 'offer', sdp: own }),
+            this.#connection.setRemoteDescription({ type: 'answer', sdp }),
+          ]);
           this.#port.onHeard();
           return { type: 'applied' };
         });

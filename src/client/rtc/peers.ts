@@ -1,10 +1,12 @@
 // All peers of one client: those that it calls, those that call it, and what of the client they share.
+import { REAL_ENVIRONMENT } from '../environment.js';
 import { type GatewayClient, GatewaySignaling } from './gateway-signaling.js';
 import { PeerReporter, type ReportPort } from './peer-report.js';
 import { type PeerOptions, RTCSignalingPeer } from './signaling-peer.js';
+import { SpareConnection } from './spare-connection.js';
 
 /** Options of `client.peer()` and `client.onPeer()`. */
-export interface PeerCallOptions extends Omit<PeerOptions, 'signaling'> {
+export interface PeerCallOptions extends Omit<PeerOptions, 'signaling' | 'connection'> {
   /** Tell the gateway, for its metrics, how long the set-up took, over what kind of candidates, round trip and loss, and why it ended. Default true. */
   reports?: boolean;
 }
@@ -13,6 +15,9 @@ interface Caller {
   client: string;
   session: string;
 }
+
+/** After a call began; by then it has usually connected, ms. */
+const SPARE_AFTER_MS = 1_000;
 
 /** Called for each peer that another client makes; what it adds at once goes with the first answer. */
 export type PeerHandler = (peer: RTCSignalingPeer, from: Caller) => unknown;
@@ -27,6 +32,8 @@ export class Peers {
   readonly #named = new Map<string, (from: Caller) => void>();
   #acceptor: { handler: PeerHandler; configuration: RTCConfiguration; options: PeerCallOptions } | null =
     null;
+  readonly #spare = new SpareConnection();
+  #isSpareDue = false;
 
   constructor(client: GatewayClient) {
     this.#client = client;
@@ -41,6 +48,7 @@ export class Peers {
     });
     client.on('state', (state) => {
       if (state === 'connected') for (const peer of this.#peers) peer.networkChanged(false);
+      if (state === 'closed') this.#spare.close();
     });
   }
 
@@ -70,8 +78,11 @@ export class Peers {
     if (this.#acceptor !== null) throw new TypeError('There is a handler for peers already.');
     const acceptor = { handler, configuration, options };
     this.#acceptor = acceptor;
+    this.#prepareIn(0);
     return () => {
-      if (this.#acceptor === acceptor) this.#acceptor = null;
+      if (this.#acceptor !== acceptor) return;
+      this.#acceptor = null;
+      this.#spare.close();
     };
   }
 
@@ -86,17 +97,38 @@ export class Peers {
   make(remoteId: string, configuration: RTCConfiguration, options: PeerCallOptions): RTCSignalingPeer {
     const client = this.#client;
     const isOwn = configuration.iceServers !== undefined;
-    const servers = isOwn ? configuration : { ...configuration, iceServers: client.iceServers };
+    const servers = this.#withServers(configuration);
     const { reports = true, ...own } = options;
     const peer = new RTCSignalingPeer(client.id ?? '', remoteId, servers, {
       ...own,
+      connection: own.RTCPeerConnection === undefined ? this.#spare.take(servers) : null,
       signaling: this.#signaling,
       ...(isOwn ? {} : { iceServers: () => client.iceServers }),
     });
     this.#peers.add(peer);
     if (reports && this.#port !== undefined) new PeerReporter(peer, this.#port, own.environment);
     peer.on('close', () => this.#peers.delete(peer));
+    this.#prepareIn(SPARE_AFTER_MS);
     return peer;
+  }
+
+  #withServers(configuration: RTCConfiguration): RTCConfiguration {
+    return configuration.iceServers === undefined
+      ? { ...configuration, iceServers: this.#client.iceServers }
+      : configuration;
+  }
+
+  /** Who takes calls has a connection ready for the next one. */
+  #prepareIn(ms: number): void {
+    if (this.#acceptor === null || this.#isSpareDue) return;
+    this.#isSpareDue = true;
+    const { environment = REAL_ENVIRONMENT } = this.#acceptor.options;
+    environment.after(ms, () => {
+      this.#isSpareDue = false;
+      if (this.#acceptor === null || this.#client.state === 'closed') return;
+      const { configuration, options } = this.#acceptor;
+      if (options.RTCPeerConnection === undefined) this.#spare.prepare(this.#withServers(configuration));
+    });
   }
 }
 

@@ -8,8 +8,17 @@ export type PeerState = 'new' | 'connecting' | 'connected' | 'disconnected' | 'f
 const HEAL_MS = 2_000;
 /** A connection that is set up but not connected after this time counts as failed, ms: some browsers never say so. */
 const CHECKING_LIMIT_MS = 15_000;
-/** Between restarts that did not help, ms. */
-const RETRY_MS = { first: 3_000, most: 15_000 };
+/** The same where ICE has found a way and only the handshake over it is missing, which a restart does not help: 20 % loss needs as long, ms. */
+const HANDSHAKE_LIMIT_MS = 30_000;
+/**
+ * How long a restart that both sides agreed on has to find a way, ms, doubled with each one. With 400 ms to the server on both sides
+ * a relayed pair takes 5 s; one that is begun before takes away what the last one found (`npm run fuzz:network`).
+ */
+const RETRY_MS = { first: 6_000, most: 15_000 };
+/** A restart that the other side has not answered is on its way, as long as this, ms. */
+const ANSWER_LIMIT_MS = 15_000;
+/** An answer that took longer, ms, came after the network was away: what was gathered meanwhile may lack what is there now. */
+const STALE_MS = 10_000;
 /** How often the state is looked at without an event, ms. */
 const LOOK_MS = 1_000;
 
@@ -17,6 +26,10 @@ export interface RecoveryPort {
   readonly isLeader: boolean;
   /** The connection's own word. */
   readonly connectionState: RTCPeerConnectionState;
+  /** ICE has found a way, whatever the state. */
+  readonly isIceUp: boolean;
+  /** Offers of either side that were answered. */
+  readonly rounds: number;
   restartIce(): void;
   onState(state: PeerState): void;
   /** It was not connected for `giveUpMs`. */
@@ -32,6 +45,11 @@ export class Recovery {
   #downSince: number | null = null;
   #restartAt: number | null = null;
   #restarts = 0;
+  /** When one was asked for that is not agreed on; null: there is none. */
+  #askedAt: number | null = null;
+  /** Until then the newest agreement may still find a way. */
+  #patientUntil = 0;
+  #rounds = 0;
   #cancelLook: (() => void) | null = null;
 
   constructor(port: RecoveryPort, environment: Environment, giveUpMs: number) {
@@ -55,8 +73,9 @@ export class Recovery {
     if (this.#state === 'closed') return;
     const now = this.#environment.now();
     const { connectionState } = this.#port;
+    this.#noteRounds(now);
     if (connectionState === 'connected') {
-      this.#downSince = this.#restartAt = null;
+      this.#downSince = this.#restartAt = this.#askedAt = null;
       this.#restarts = 0;
       this.#move('connected');
     } else if (connectionState !== 'new' || this.#downSince !== null) {
@@ -75,20 +94,33 @@ export class Recovery {
   #watch(connectionState: RTCPeerConnectionState, now: number): void {
     const downMs = now - (this.#downSince ?? now);
     if (connectionState === 'closed' || downMs >= this.#giveUpMs) return this.#port.onGiveUp();
-    const isFailed = connectionState === 'failed' || downMs >= CHECKING_LIMIT_MS;
-    const isFirst = this.#restarts === 0;
-    if (isFailed) this.#plan(isFirst ? now : now + this.#retryMs);
+    const limitMs = this.#port.isIceUp ? HANDSHAKE_LIMIT_MS : CHECKING_LIMIT_MS;
+    const isFailed = connectionState === 'failed' || downMs >= limitMs;
+    if (isFailed) this.#plan(now);
     else if (connectionState === 'disconnected')
-      this.#plan(now + (isFirst ? (this.#port.isLeader ? 1 : 2) * HEAL_MS : this.#retryMs));
+      this.#plan(now + (this.#restarts === 0 ? (this.#port.isLeader ? 1 : 2) * HEAL_MS : 0));
     if (isFailed || this.#state === 'failed') this.#move('failed');
     else if (connectionState === 'disconnected') this.#move('disconnected');
     else if (this.#state === 'new') this.#move('connecting');
     // A restart that is under way looks like a first connect; until it succeeds the application has what it was told.
-    if (this.#restartAt !== null && this.#restartAt <= now) this.#restart();
+    if (this.#restartAt !== null && this.#restartAt <= now && !this.#isUnderWay(now)) this.#restart();
   }
 
-  get #retryMs(): number {
-    return Math.min(RETRY_MS.first * 2 ** (this.#restarts - 1), RETRY_MS.most);
+  /** What was asked for or agreed on is not yet in vain. */
+  #isUnderWay(now: number): boolean {
+    return this.#askedAt === null ? now < this.#patientUntil : now - this.#askedAt < ANSWER_LIMIT_MS;
+  }
+
+  /** Offers of the other side count as well: its restarts are as good. */
+  #noteRounds(now: number): void {
+    const { rounds } = this.#port;
+    if (rounds === this.#rounds) return;
+    this.#rounds = rounds;
+    const isStale = this.#askedAt !== null && now - this.#askedAt > STALE_MS;
+    this.#askedAt = null;
+    if (this.#downSince === null) return;
+    const ms = Math.min(RETRY_MS.first * 2 ** Math.max(0, this.#restarts - 1), RETRY_MS.most);
+    this.#patientUntil = isStale ? now : now + ms;
   }
 
   #plan(at: number): void {
@@ -98,6 +130,7 @@ export class Recovery {
   #restart(): void {
     this.#restarts++;
     this.#restartAt = null;
+    this.#askedAt = this.#environment.now();
     this.#port.restartIce();
   }
 

@@ -12,7 +12,7 @@ import { type PeerState, Recovery } from './recovery.js';
 import { iceError, keepError, type PeerError, peerError } from './peer-errors.js';
 import type { NegotiationSignal, SignalBody } from './signal.js';
 import type { SignalingMechanism } from './signaling.js';
-import { SignalOutbox } from './signal-outbox.js';
+import { fullConfiguration } from './spare-connection.js';
 import { watchSurroundings } from './surroundings.js';
 
 /** How often it is looked whether media flows, ms. */
@@ -45,6 +45,8 @@ export interface PeerOptions {
   giveUpMs?: number;
   /** The class to use where the platform has none. */
   RTCPeerConnection?: typeof RTCPeerConnection;
+  /** One that was made with that configuration already. @internal */
+  connection?: RTCPeerConnection | null;
   /** The other side's first words are known to be lost: this end asks for them even where it has an offer. @internal */
   greets?: boolean;
   /** @internal */
@@ -68,7 +70,6 @@ export class RTCSignalingPeer {
   readonly #dialogue: Dialogue;
   readonly #negotiation: NegotiationDriver;
   readonly #candidates: Candidates;
-  readonly #outbox: SignalOutbox;
   readonly #recovery: Recovery;
   readonly #waits: Waits;
   readonly #listeners: Listeners<PeerEvents>;
@@ -97,7 +98,7 @@ export class RTCSignalingPeer {
     this.#iceServers = options.iceServers;
     this.#waits = new Waits(environment);
     this.#listeners = new Listeners((error) => console.error('signalbox:', error));
-    this.peer = new Connection({ bundlePolicy: 'max-bundle', ...configuration });
+    this.peer = options.connection ?? new Connection(fullConfiguration(configuration));
     const isLeader = this.#leadership(baseOf(localId), baseOf(remoteId));
     const machine = (options.negotiation ?? ((leads) => new Negotiation(leads)))(isLeader);
     this.#negotiation = this.#drive(machine);
@@ -105,7 +106,6 @@ export class RTCSignalingPeer {
       send: (candidate) => this.#send({ type: 'candidate', candidate }),
       onError: (error) => this.#collect(peerError('negotiation', error)),
     });
-    this.#outbox = new SignalOutbox(this.peer, this.#candidates, (signal) => this.#dialogue.send(signal));
     this.#recovery = new Recovery(this.#recoveryPort(isLeader), environment, giveUpMs);
     this.#outgoing = new OutgoingStreams(this.peer, options.negotiation === undefined && !isLeader());
     this.#listen();
@@ -298,12 +298,20 @@ export class RTCSignalingPeer {
       // Nobody has answered yet: that is waiting, not failing.
       return this.counts.rounds === 0 && state !== 'connected' ? 'new' : state;
     };
+    const isIceUp = (): boolean => ['connected', 'completed'].includes(this.peer.iceConnectionState);
+    const rounds = (): number => this.counts.rounds;
     return {
       get isLeader() {
         return isLeader();
       },
       get connectionState() {
         return connectionState();
+      },
+      get isIceUp() {
+        return isIceUp();
+      },
+      get rounds() {
+        return rounds();
       },
       restartIce: () => this.restartIce(),
       onState: (state) => this.#listeners.emit('state', state),
@@ -345,7 +353,8 @@ export class RTCSignalingPeer {
 
   #send(signal: NegotiationSignal): void {
     this.#sent++;
-    this.#outbox.send(signal);
+    this.#dialogue.send(signal);
+    if (signal.type === 'offer' || signal.type === 'answer') this.#candidates.follow(signal);
     if (signal.type === 'offer' && this.#outgoing.areWaiting) this.#negotiation.handle({ type: 'needed' });
   }
 

@@ -28,6 +28,8 @@ export class SendFlow {
    * such window that arrives (as TCP does, RFC 5681 §3.1: doubling would lose again at once).
    */
   #window = Infinity;
+  /** What the other side had when it was asked for more because of that window. */
+  #askedUpTo = -1;
   /** Until the other side has said where it stands, on this connection. */
   isPaused = true;
   isEnded = false;
@@ -62,10 +64,29 @@ export class SendFlow {
     const chunk = this.#chunks[this.#sent];
     if (chunk === undefined || this.isPaused) return null;
     const after = chunk.offset + costOf(chunk.payload);
-    const leave = Math.min(this.#limit, this.#upTo + this.#window);
-    if ((chunk.part === PARTS.data ? after : chunk.offset) > leave) return null;
+    const to = chunk.part === PARTS.data ? after : chunk.offset;
+    if (to > Math.min(this.#limit, this.#upTo + this.#window)) return null;
     this.#sent++;
     return chunk;
+  }
+
+  /**
+   * Whether the other side has to be asked what it has: it tells by itself when so much has come that its own window makes it worth it, and
+   * more than the narrowed one, or the room for what is kept, may be needed for that. True once for each time that it has more.
+   * @param isFull all is sent that there is room for
+   */
+  takeQuestion(isFull = false): boolean {
+    if (this.isPaused || this.#askedUpTo === this.#upTo) return false;
+    const next = this.#chunks[this.#sent];
+    if (next === undefined ? !isFull : !this.#isNarrow(next)) return false;
+    this.#askedUpTo = this.#upTo;
+    return true;
+  }
+
+  /** Whether the chunk waits for the narrowed window alone. */
+  #isNarrow({ offset, part, payload }: Chunk): boolean {
+    const to = part === PARTS.data ? offset + costOf(payload) : offset;
+    return to <= this.#limit && to > this.#upTo + this.#window;
   }
 
   /** The other side has everything up to there, and allows more; true where this is news. */
@@ -108,6 +129,7 @@ export class SendFlow {
     const next = this.#chunks[this.#sent];
     const flight = (next?.offset ?? this.#end) - upTo;
     this.#window = Math.max(LARGEST_COST, Math.min(this.#window, flight) / 2);
+    this.#askedUpTo = -1;
     this.#sent = at;
   }
 

@@ -151,7 +151,7 @@ export class StreamEnd implements Stream {
       if (sending?.isCongested === true) return;
       if (sending === null && this.#host.isCongested) return this.#host.pumpLater();
       const chunk = this.send.take();
-      if (chunk === null) return;
+      if (chunk === null) return this.send.takeQuestion() ? this.tell(ASKS.tell, sending) : undefined;
       this.#paths.sent(chunk.payload.data.length);
       try {
         this.#put(sending, { type: 'chunk', ...chunk });
@@ -420,8 +420,10 @@ export class StreamEnd implements Stream {
       },
       write: async (chunk) => {
         for (const payload of payloadsOf(chunk)) {
-          while (!this.#isOver && this.send.heldBytes >= this.#options.sendBufferBytes)
+          while (!this.#isOver && this.send.heldBytes >= this.#options.sendBufferBytes) {
+            if (this.send.takeQuestion(true)) this.tell(ASKS.tell, this.#paths.sending);
             await this.#hasRoom.next();
+          }
           if (this.#failure !== null) throw this.#failure;
           this.send.push(PARTS.data, payload);
           this.pump();

@@ -17,7 +17,7 @@ export interface OpenStreamOptions {
   meta?: unknown;
   /** Longest wait for somebody to accept, ms; default 10 000. Of a stream to several: how long readers may come in, default 1 000. */
   timeoutMs?: number;
-  /** Most bytes that wait here for the application to read them; default 256 KiB. */
+  /** Most bytes that wait here for the application to read them; default 512 KiB. */
   windowBytes?: number;
   /** Most bytes that are kept until the other side has them; default 1 MiB. */
   sendBufferBytes?: number;
@@ -43,7 +43,7 @@ export interface OpenBroadcastOptions extends OpenStreamOptions {
 export interface OnStreamOptions {
   /** Most streams of this name at once; further ones are refused with `limit`. Default: as many as the gateway allows. */
   limit?: number;
-  /** Most bytes of each that wait for the handler to read them; default 256 KiB. */
+  /** Most bytes of each that wait for the handler to read them; default 512 KiB. */
   windowBytes?: number;
   /** `gateway`: also those that were opened with `via: 'best'` stay there, and their openers learn no network address of this client. Default `best`. */
   via?: 'gateway' | 'best';
@@ -68,7 +68,7 @@ interface Opening {
   refuse(error: Error): void;
 }
 
-const WINDOW_BYTES = 256 * 1024;
+const WINDOW_BYTES = 512 * 1024;
 /** Below this a full chunk would not fit. */
 const WINDOW_FLOOR_BYTES = 2 * STREAM_CHUNK_LIMIT_BYTES;
 const SEND_BUFFER_BYTES = 1024 * 1024;

@@ -6,6 +6,8 @@ import { PairClaims } from './pair-claims.js';
 import { RevocationList } from './revocation-list.js';
 import { TicketBox } from './ticket-box.js';
 import { SortedNames } from './sorted-names.js';
+import { MemoryWebhooks } from './memory-webhooks.js';
+import type { WebhookRules } from './webhook-queue.js';
 import { SERVER_GENERATION } from './store.js';
 import type {
   AppendRequest,
@@ -37,11 +39,15 @@ interface Record extends SessionPlace {
   present: boolean;
   /** Orders the sessions of a client: the last attached is asked first. */
   attachedAt: number;
+  /** When its connection was lost, wall clock, ms; null while it has one. */
+  lostAtMs: number | null;
 }
 
 export interface MemoryStoreOptions {
   settings: StoreSettings;
   deliver: (worker: WorkerId, event: StoreEvent) => void;
+  /** What an application is told of, where there is one that wants to be. */
+  webhooks?: WebhookRules | null;
   /** Monotonic ms. */
   now?: () => number;
 }
@@ -61,6 +67,8 @@ export class MemoryStore implements Store {
   private readonly revoked = new RevocationList();
   private readonly tickets: TicketBox;
   private readonly pairs: PairClaims;
+  /** Null where nobody wants to be told. */
+  readonly webhooks: MemoryWebhooks | null;
   private readonly now: () => number;
   private readonly deliver: MemoryStoreOptions['deliver'];
   /** When waiting sessions depart and end; in the order of insertion, which is the order of time. */
@@ -74,8 +82,12 @@ export class MemoryStore implements Store {
     this.tickets = new TicketBox(this.now);
     this.pairs = new PairClaims(this.now);
     this.logs = new MemoryLogs(options.settings, this.now);
+    const { webhooks = null } = options;
+    this.webhooks = webhooks === null ? null : new MemoryWebhooks(webhooks, this.now);
     this.rooms = new MemoryRooms(
       (change, workers) => {
+        const isOccupied = change.change === 'joined';
+        if (change.count === (isOccupied ? 1 : 0)) this.webhooks?.room(change.room, isOccupied);
         for (const worker of workers) this.deliver(worker, { type: 'presence', ...change });
       },
       (room, worker) => {
@@ -297,6 +309,12 @@ export class MemoryStore implements Store {
     return DONE;
   }
 
+  /** The store ends, and every session with it: who is told of sessions is told so. */
+  endAll(): void {
+    for (const record of [...this.sessions.values()]) this.remove(record);
+    this.webhooks?.finish();
+  }
+
   /** How much is held; for metrics, and for tests that nothing stays behind. */
   get sizes(): {
     sessions: number;
@@ -334,8 +352,10 @@ export class MemoryStore implements Store {
       rooms: new Set(),
       present: true,
       attachedAt: ++this.attachments,
+      lostAtMs: null,
     };
     this.sessions.set(fresh, record);
+    this.webhooks?.began(client, fresh);
     const sessions = this.clientSessions.get(client);
     if (sessions === undefined) this.clientSessions.set(client, new Map([[fresh, record]]));
     else sessions.set(fresh, record);
@@ -354,6 +374,7 @@ export class MemoryStore implements Store {
     record.generation++;
     record.worker = worker;
     record.connected = true;
+    record.lostAtMs = null;
     record.present = true;
     this.present.add(client);
     record.attachedAt = ++this.attachments;
@@ -373,6 +394,7 @@ export class MemoryStore implements Store {
   private disconnect(record: Record): void {
     if (!record.connected) return;
     record.connected = false;
+    record.lostAtMs = Date.now();
     for (const room of record.rooms) this.rooms.disconnect(room, record.session);
     const { presenceGraceMs, resumeWindowMs } = this.options.settings;
     this.departures.set(record.session, this.now() + presenceGraceMs);
@@ -389,6 +411,7 @@ export class MemoryStore implements Store {
   private remove(record: Record): void {
     const { client, session } = record;
     for (const room of record.rooms) this.rooms.leave(room, client, session);
+    this.webhooks?.ended(client, session, record.lostAtMs);
     this.departures.delete(session);
     this.ends.delete(session);
     this.sessions.delete(session);

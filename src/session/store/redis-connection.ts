@@ -5,6 +5,7 @@ import { EvictionWatch } from './eviction-watch.js';
 import { SLOTS, slotOf } from './partition.js';
 import { isReply, PROBE_INTERVAL_MS, RedisMaster, type Script, tagOf } from './redis-master.js';
 import { TopologySource, type Topology } from './redis-topology.js';
+import { SentinelWatch } from './sentinel-watch.js';
 import { type Address, nameOf, parseAddress, parseRedisUrl, type RedisTarget } from './redis-url.js';
 
 /** Without any doubt the topology is asked for this often, ms: a notice of a change can be lost. */
@@ -23,6 +24,8 @@ export interface RedisConnectionOptions {
   url: string;
   /** How many replicas must have what was accepted; 0: its master is enough. */
   waitReplicas?: number;
+  /** How long a change must last before webhooks tell of it, ms; null: there are none. */
+  debounceMs?: number | null;
   /** Counts failures by kind. */
   count(kind: string): void;
   /** Channels are heard again after an interruption: what was published meanwhile is lost. */
@@ -36,7 +39,7 @@ export interface RedisConnectionOptions {
 export class RedisConnection {
   private readonly source: TopologySource;
   private readonly target: RedisTarget;
-  private readonly scripts = readScripts();
+  private readonly scripts: Script[];
   private readonly masters = new Map<string, RedisMaster>();
   /** The master of each slot; all the same without a cluster. */
   private owners: (RedisMaster | undefined)[] = [];
@@ -49,12 +52,14 @@ export class RedisConnection {
   private readonly heardBefore = new Set<string>();
   private readonly poller: NodeJS.Timeout;
   private readonly evictions: EvictionWatch;
+  private readonly sentinels: SentinelWatch;
   private refreshing: Promise<void> | null = null;
   private refreshedAt = -Infinity;
   private moving = 0;
   private closed = false;
 
   private constructor(private readonly options: RedisConnectionOptions) {
+    this.scripts = readScripts(options.debounceMs ?? null);
     this.target = parseRedisUrl(options.url);
     this.source = new TopologySource(this.target);
     this.poller = setInterval(() => {
@@ -62,6 +67,11 @@ export class RedisConnection {
       if (!isWell || performance.now() - this.refreshedAt >= TOPOLOGY_INTERVAL_MS) void this.refresh();
     }, PROBE_INTERVAL_MS);
     this.poller.unref();
+    this.sentinels = new SentinelWatch(this.target, () => {
+      // A question that is on its way may get the answer of before.
+      const running = this.refreshing ?? Promise.resolve();
+      void running.then(() => this.refresh());
+    });
     this.evictions = new EvictionWatch(EVICTIONS_INTERVAL_MS, {
       masters: () => this.masters.values(),
       evicted: () => {
@@ -183,6 +193,7 @@ export class RedisConnection {
     this.closed = true;
     clearInterval(this.poller);
     this.evictions.close();
+    this.sentinels.close();
     for (const master of this.masters.values()) master.close();
     return Promise.resolve();
   }
@@ -372,9 +383,11 @@ export class RedisConnection {
   }
 }
 
-function readScripts(): Script[] {
+function readScripts(debounceMs: number | null): Script[] {
   const directory = new URL('./scripts/', import.meta.url);
-  const prelude = readFileSync(new URL('prelude.lua', directory), 'utf8');
+  // A constant of the text, so that nothing is sent with each call.
+  const debounce = `local debounce = ${debounceMs === null ? 'nil' : String(debounceMs)}`;
+  const prelude = `${debounce}\n${readFileSync(new URL('prelude.lua', directory), 'utf8')}`;
   return readdirSync(directory)
     .filter((file) => file !== 'prelude.lua' && file.endsWith('.lua'))
     .map((file) => ({

@@ -54,6 +54,8 @@ export interface RedisStoreOptions {
   log: Pick<Logger, 'warn' | 'error'>;
   /** How many replicas must have a message before it counts as accepted. */
   waitReplicas?: number;
+  /** How long a change must last before webhooks tell of it, ms; null: there are none. */
+  debounceMs?: number | null;
   /** Do not start where Redis may evict what it has accepted. */
   requireNoEviction?: boolean;
   /** Counts failures and messages that are none of ours. */
@@ -108,6 +110,7 @@ export class RedisStore implements Store {
     const redis = await RedisConnection.open({
       url: options.url,
       waitReplicas: options.waitReplicas ?? 0,
+      debounceMs: options.debounceMs ?? null,
       count: options.count,
       reconnected: () => {
         options.listener({ type: 'reset' });
@@ -323,13 +326,27 @@ export class RedisStore implements Store {
     await this.run('pair', client, client, 'free', pair);
   }
 
-  pairsOf(clients: readonly ClientId[]): Promise<(PairId | null)[]> {
-    return Promise.all(
-      clients.map(async (client) => {
-        const pair = await this.run('paired', client, client);
-        return isPairId(pair) ? pair : null;
+  /** One script for each partition that has some of them, however many clients are asked for. */
+  async pairsOf(clients: readonly ClientId[]): Promise<(PairId | null)[]> {
+    const places = new Map<number, number[]>();
+    for (const [at, client] of clients.entries()) {
+      const partition = partitionOf(client);
+      const others = places.get(partition);
+      if (others === undefined) places.set(partition, [at]);
+      else others.push(at);
+    }
+    const pairs = new Array<PairId | null>(clients.length).fill(null);
+    await Promise.all(
+      [...places].map(async ([partition, ats]) => {
+        const names = ats.map((at) => clients[at] ?? '');
+        const reply = await this.redis.script('paired', this.base(partition), ...this.common(), ...names);
+        for (const [i, at] of ats.entries()) {
+          const pair: unknown = Array.isArray(reply) ? reply[i] : null;
+          if (isPairId(pair)) pairs[at] = pair;
+        }
       }),
     );
+    return pairs;
   }
 
   async keepTicket(id: string, value: string, lifeMs: number): Promise<void> {

@@ -37,6 +37,12 @@ export function connectionOptions(target: RedisTarget, address: Address): RedisO
   };
 }
 
+/** Sentinels have a password of their own, or none. */
+export function sentinelOptions(target: RedisTarget, address: Address): RedisOptions {
+  const { sentinelPassword: password } = target;
+  return connectionOptions({ ...target, username: null, password, db: 0 }, address);
+}
+
 export class TopologySource {
   /** Nodes of the cluster that were seen last: the ones that REDIS_URL names may be gone by now. */
   private known: Address[] = [];
@@ -69,9 +75,13 @@ export class TopologySource {
     const { addresses, masterName } = this.target;
     const answers = await Promise.all(
       addresses.map((address) =>
-        this.ask(address, async (sentinel) =>
-          readSentinel(await sentinel.call('SENTINEL', 'MASTER', masterName)),
-        ),
+        this.ask(address, async (sentinel) => {
+          const [fields, place] = await Promise.all([
+            sentinel.call('SENTINEL', 'MASTER', masterName),
+            sentinel.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', masterName),
+          ]);
+          return readSentinel(fields, place);
+        }),
       ),
     );
     const newest = answers.filter((answer) => answer !== null).sort((a, b) => b.epoch - a.epoch)[0];
@@ -99,17 +109,9 @@ export class TopologySource {
     address: Address,
     question: (redis: Redis) => Promise<Answer>,
   ): Promise<Answer | null> {
-    const { kind, sentinelPassword } = this.target;
-    const options = connectionOptions(this.target, address);
-    if (kind === 'sentinel') {
-      // Sentinels have a password of their own, or none.
-      delete options.username;
-      delete options.password;
-      delete options.db;
-      if (sentinelPassword !== null) options.password = sentinelPassword;
-    }
+    const optionsOf = this.target.kind === 'sentinel' ? sentinelOptions : connectionOptions;
     const redis = new Redis({
-      ...options,
+      ...optionsOf(this.target, address),
       connectTimeout: ANSWER_TIMEOUT_MS,
       commandTimeout: ANSWER_TIMEOUT_MS,
       disconnectTimeout: 50,
@@ -180,15 +182,16 @@ function readPlace(place: unknown, askedHost: string): Address | null {
   return { host: typeof host === 'string' && host !== '' ? host : askedHost, port };
 }
 
-/** The fields of SENTINEL MASTER. */
-export function readSentinel(reply: unknown): { address: Address; epoch: number } | null {
+/**
+ * Of SENTINEL MASTER the epoch. Its address is the old one until all replicas follow the new master, which takes writes all the
+ * time: SENTINEL GET-MASTER-ADDR-BY-NAME names that as soon as it is one.
+ */
+export function readSentinel(reply: unknown, place: unknown): { address: Address; epoch: number } | null {
   const list = Array.isArray(reply) ? (reply as unknown[]).map(String) : [];
-  const fields = new Map<string, string>();
-  for (let i = 0; i + 1 < list.length; i += 2) fields.set(list[i] ?? '', list[i + 1] ?? '');
-  const host = fields.get('ip') ?? '';
-  const port = Number(fields.get('port'));
-  if (host === '' || !(port > 0)) return null;
-  return { address: { host, port }, epoch: Number(fields.get('config-epoch') ?? 0) };
+  const epoch = Number(list[list.indexOf('config-epoch') + 1] ?? 0);
+  const [host, port] = Array.isArray(place) ? (place as unknown[]).map(String) : [];
+  if (host === undefined || host === '' || !(Number(port) > 0)) return null;
+  return { address: { host, port: Number(port) }, epoch: Number.isNaN(epoch) ? 0 : epoch };
 }
 
 function shuffled<Item>(items: readonly Item[]): Item[] {

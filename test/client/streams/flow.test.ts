@@ -204,3 +204,76 @@ test('a sender whose chunks get lost sends fewer of them at once, and more again
   send.credited(33 * cost, 64 * cost);
   expect(burst()).toBe(18);
 });
+
+test('a sender that sends less at once than its reader waits for asks what the reader has, once for each time', () => {
+  const send = new SendFlow();
+  const cost = 32 * 1024 + 64;
+  for (let i = 0; i < 64; i++) send.push(PARTS.data, payloadOf(32 * 1024, i));
+  send.credited(0, 64 * cost);
+  const burst = (): number => {
+    let sent = 0;
+    while (send.take() !== null) sent++;
+    return sent;
+  };
+  expect(burst()).toBe(64);
+  // All is sent: there is nothing to ask for.
+  expect(send.takeQuestion()).toBe(false);
+  send.again(0);
+  expect(burst()).toBe(32);
+  expect([send.takeQuestion(), send.takeQuestion()]).toEqual([true, false]);
+  // The question, or its answer, may be lost with the rest.
+  send.again(0);
+  expect(burst()).toBe(16);
+  expect(send.takeQuestion()).toBe(true);
+  send.credited(16 * cost, 64 * cost);
+  expect(burst()).toBe(17);
+  expect(send.takeQuestion()).toBe(true);
+});
+
+test('a sender that may keep less than its reader waits for asks what the reader has, once for each time', () => {
+  const send = new SendFlow();
+  for (let i = 0; i < 4; i++) send.push(PARTS.data, payloadOf(1000, i));
+  send.credited(0, 10_000);
+  // Not while something is left to be sent.
+  expect(send.takeQuestion(true)).toBe(false);
+  while (send.take() !== null);
+  expect([send.takeQuestion(), send.takeQuestion(true), send.takeQuestion(true)]).toEqual([
+    false,
+    true,
+    false,
+  ]);
+  send.credited(1064, 10_000);
+  expect(send.takeQuestion(true)).toBe(true);
+});
+
+test('a sender that waits for the leave of its reader does not ask', () => {
+  const send = new SendFlow();
+  for (let i = 0; i < 4; i++) send.push(PARTS.data, payloadOf(1000, i));
+  send.credited(0, 2200);
+  while (send.take() !== null);
+  expect(send.takeQuestion()).toBe(false);
+});
+
+test.each([64, 512, 16 * 1024])(
+  'a reader with a window of %i KiB tells what it has long before half of the gateway’s outbox is full',
+  (kib) => {
+    const receive = new ReceiveFlow(kib * 1024);
+    receive.tell();
+    const cost = 32 * 1024 + 64;
+    let taken = 0;
+    while (!receive.isDue) {
+      expect(receive.arrived(taken, cost, PARTS.data)).toBe('new');
+      receive.taken(cost);
+      taken += cost;
+    }
+    expect(taken).toBeLessThanOrEqual(Math.max(cost, 128 * 1024 + cost));
+    const arrived = new ReceiveFlow(kib * 1024);
+    arrived.tell();
+    let at = 0;
+    while (!arrived.isDue) {
+      expect(arrived.arrived(at, cost, PARTS.data)).toBe('new');
+      at += cost;
+    }
+    expect(at).toBeLessThanOrEqual(256 * 1024 + cost);
+  },
+);

@@ -94,12 +94,7 @@ async function cutSubscribers(scene: Scene): Promise<Outcome> {
   }
   scene.figures.connectionsCut = killed;
   scene.expect(killed > 0, 'there was no subscriber to cut');
-  const outcome = await ended(scene, gateway);
-  scene.expect(
-    outcome.report.gapsTold === 0,
-    `${outcome.report.gapsTold} gaps were told of what the store has`,
-  );
-  return outcome;
+  return await ended(scene, gateway);
 }
 
 async function fill(scene: Scene): Promise<Outcome> {
@@ -229,12 +224,23 @@ async function populatedGroup(scene: Scene, url: string): Promise<GatewayNode> {
   return gateway;
 }
 
-async function sentinelFailover(scene: Scene): Promise<Outcome> {
+/** Longer than the sentinels take to promote a replica, ms. */
+const PAUSE_MS = 5_000;
+
+/** @param pauseMs writes are held back on the old master for so long, as docs/operations.md says; 0: they are not */
+async function sentinelFailover(scene: Scene, pauseMs: number): Promise<Outcome> {
   const group = await scene.sentinels();
   const gateway = await populatedGroup(scene, group.url);
   await scene.fault('SENTINEL FAILOVER', async () => {
     const startedAt = performance.now();
-    await group.failover();
+    if (pauseMs > 0) await (await group.master()).client.call('CLIENT', 'PAUSE', pauseMs, 'WRITE');
+    const master = await group.failover();
+    const promotedAt = performance.now();
+    // What the demoted master takes until then is lost with it.
+    await waitFor('the gateway to follow', async () =>
+      (await master.client.info('commandstats')).includes('evalsha:'),
+    );
+    scene.figures.followedMs = Math.round(performance.now() - promotedAt);
     await untilReady(gateway);
     const failoverMs = Math.round(performance.now() - startedAt);
     scene.figures.failoverMs = failoverMs;
@@ -294,18 +300,54 @@ async function clusterDown(scene: Scene): Promise<Outcome> {
 }
 
 export const rows: readonly Row[] = [
-  { id: 'F07', title: 'Redis kill -9, back empty', quick: true, run: restart(false) },
+  { id: 'F07', isLossy: true, title: 'Redis kill -9, back empty', quick: true, run: restart(false) },
   { id: 'F08', title: 'Redis stopped for 10 s', quick: true, run: hang },
-  { id: 'F09', title: 'Redis kill -9, back with its append-only file', quick: false, run: restart(true) },
-  { id: 'F10', title: 'Sentinel failover, asked for', quick: false, run: sentinelFailover },
-  { id: 'F10K', title: 'Sentinel failover, the master was killed', quick: false, run: sentinelMasterDies },
-  { id: 'F14', title: 'Redis Cluster: slots move, a master dies', quick: false, run: clusterFaults },
+  {
+    id: 'F09',
+    isLossy: true,
+    title: 'Redis kill -9, back with its append-only file',
+    quick: false,
+    run: restart(true),
+  },
+  {
+    id: 'F10',
+    isLossy: true,
+    title: 'Sentinel failover, asked for',
+    quick: false,
+    run: (scene) => sentinelFailover(scene, 0),
+  },
+  {
+    id: 'F10P',
+    title: 'the same, writes paused before it',
+    quick: false,
+    run: (scene) => sentinelFailover(scene, PAUSE_MS),
+  },
+  {
+    id: 'F10K',
+    isLossy: true,
+    title: 'Sentinel failover, the master was killed',
+    quick: false,
+    run: sentinelMasterDies,
+  },
+  {
+    id: 'F14',
+    isLossy: true,
+    title: 'Redis Cluster: slots move, a master dies',
+    quick: false,
+    run: clusterFaults,
+  },
   { id: 'F15', title: 'Redis Cluster: two of three masters stand still', quick: false, run: clusterDown },
-  { id: 'F11', title: 'failover that loses acknowledged writes', quick: true, run: lossyFailover },
+  {
+    id: 'F11',
+    isLossy: true,
+    title: 'failover that loses acknowledged writes',
+    quick: true,
+    run: lossyFailover,
+  },
   { id: 'F13', title: 'Pub/Sub connections cut again and again', quick: true, run: cutSubscribers },
   { id: 'F16', title: 'Redis slow: latency, then 64 kB/s', quick: false, run: slow },
   { id: 'F17', title: 'Redis full (maxmemory, noeviction)', quick: false, run: fill },
   { id: 'F24', title: 'Redis hears the gateway, its replies are lost', quick: true, run: loseReplies },
-  { id: 'F50', title: 'rubbish in Redis', quick: false, run: corruptData },
+  { id: 'F50', isLossy: true, title: 'rubbish in Redis', quick: false, run: corruptData },
   { id: 'F51', title: 'SCRIPT FLUSH under load', quick: false, run: flushScripts },
 ];

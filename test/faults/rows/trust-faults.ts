@@ -184,6 +184,12 @@ function witnessOf(gateway: GatewayNode): Promise<{ accepted: number; refusals: 
 
 export const rows: readonly Row[] = [
   { id: 'F12', title: 'listeners attached to a detached Redis', quick: false, run: zombieListeners },
-  { id: 'F18', title: 'Redis evicts (allkeys-lru)', quick: false, run: eviction },
-  { id: 'F25', title: 'split brain with min-replicas-to-write 1', quick: false, run: splitBrain },
+  { id: 'F18', isLossy: true, title: 'Redis evicts (allkeys-lru)', quick: false, run: eviction },
+  {
+    id: 'F25',
+    isLossy: true,
+    title: 'split brain with min-replicas-to-write 1',
+    quick: false,
+    run: splitBrain,
+  },
 ];

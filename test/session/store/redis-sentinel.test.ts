@@ -1,5 +1,8 @@
 // The store behind Sentinel: a failover that loses nothing, one that loses what was accepted, and a master cut off.
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { TopologySource } from '../../../src/session/store/redis-topology.js';
+import { parseRedisUrl } from '../../../src/session/store/redis-url.js';
+import { SentinelWatch } from '../../../src/session/store/sentinel-watch.js';
 import { SentinelGroup } from '../../faults/redis-topology.js';
 import { type RedisHarness, startRedisHarness, until } from './redis-harness.js';
 import { numbered, steadySender, textsOf } from './steady-sender.js';
@@ -78,6 +81,27 @@ describe('RedisStore behind Sentinel', () => {
     expect(resets()).toBeGreaterThan(0);
     expect(doubts()).toBe(1);
   }, 60_000);
+
+  test('is told of a failover by the sentinels, and knows the new master before the replicas follow it', async () => {
+    const target = parseRedisUrl(group.url);
+    const source = new TopologySource(target);
+    const master = await group.master();
+    const others = group.nodes.filter((node) => node !== master).map(({ port }) => port);
+    const named: (number | undefined)[] = [];
+    const watch = new SentinelWatch(target, () => {
+      void source.resolve([]).then((topology) => named.push(topology?.masters[0]?.address.port));
+    });
+    try {
+      // The sentinels have their part of it from a connection of ours to each.
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      await group.failover();
+      await until('the sentinels tell', () => named.length > 2);
+      expect(others).toContain(named[0]);
+      expect(new Set(named).size).toBe(1);
+    } finally {
+      watch.close();
+    }
+  }, 40_000);
 
   test('writes nothing to a master that was demoted, although it would take it', async () => {
     const store = harness.store(W2);

@@ -48,9 +48,12 @@ describe('readSlots', () => {
   });
 });
 
-test('readSentinel finds address and epoch among the fields, and nothing in anything else', () => {
+test('readSentinel takes the epoch from the one answer and the address from the other, and nothing from anything else', () => {
   const fields = ['name', 'main', 'ip', '10.0.0.1', 'port', '6379', 'config-epoch', '12'];
-  expect(readSentinel(fields)).toEqual({ address: { host: '10.0.0.1', port: 6379 }, epoch: 12 });
-  for (const reply of [null, 'x', [], ['ip'], ['ip', '10.0.0.1'], ['ip', '', 'port', '1']])
-    expect(readSentinel(reply)).toBeNull();
+  const address = { host: '10.0.0.2', port: 6380 };
+  expect(readSentinel(fields, ['10.0.0.2', '6380'])).toEqual({ address, epoch: 12 });
+  for (const odd of [null, 'x', [], ['config-epoch'], ['config-epoch', 'x']])
+    expect(readSentinel(odd, ['10.0.0.2', '6380'])).toEqual({ address, epoch: 0 });
+  for (const place of [null, 'x', [], ['10.0.0.1'], ['', '1'], ['10.0.0.1', 'x']])
+    expect(readSentinel(fields, place)).toBeNull();
 });

@@ -395,6 +395,17 @@ export function testStore(name: string, start: (settings: StoreSettings) => Prom
         await one.freePair(bob, first);
       });
 
+      test('are told in the order asked, of many clients in as many partitions, and of one asked twice', async () => {
+        const clients = Array.from({ length: 600 }, (_, i) => client(`free-${String(i)}`));
+        const taken = clients.filter((_, i) => i % 7 === 0);
+        await Promise.all(taken.map((each) => one.claimPair(each, first, 60_000)));
+        const asked = [...clients.toReversed(), ...taken.slice(0, 1)];
+        const expected = asked.map((each) => (taken.includes(each) ? first : null));
+        await expect(two.pairsOf(asked)).resolves.toEqual(expected);
+        await expect(two.pairsOf([])).resolves.toEqual([]);
+        await Promise.all(taken.map((each) => one.freePair(each, first)));
+      });
+
       test('of many that want the same client at once go to one', async () => {
         const pairs = Array.from({ length: 20 }, () => newSession() as unknown as PairId);
         const got = await Promise.all(

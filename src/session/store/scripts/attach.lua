@@ -70,6 +70,7 @@ redis.call('HSET', client_key(client), session, worker)
 redis.call('SADD', base .. 'w:' .. worker, client .. '|' .. session)
 touch(session_key(session), rooms_key(session), client_key(client), base .. 'w:' .. worker)
 plan(ttl / 4, 'lapse', client, session, generation)
+if webhook and not resumed then webhook.change('s|' .. client .. '|' .. session, true) end
 update_online(client)
 tell_route(client)
 touch_log('inbox', client)

@@ -1,2 +1,4 @@
--- The pair that a client is claimed for. ARGV: client
-return redis.call('GET', base .. 'pair:' .. ARGV[3])
+-- The pairs that clients of this partition are claimed for, in the order asked. ARGV: clients
+local keys = {}
+for i = 3, #ARGV do keys[i - 2] = base .. 'pair:' .. ARGV[i] end
+return redis.call('MGET', unpack(keys))

@@ -89,10 +89,66 @@ local function update_online(client)
   end
 end
 
+-- Webhooks (ADR 0008): what the application is told of changes, written in the step that makes them. `debounce` is set by
+-- who loads the scripts: how long a change must last (ms), or nil where nobody wants to be told.
+-- `hd`: subjects by when their change has lasted; `ht`: subjects that the application knows, and since when; `ho`: events on
+-- their way to the queue. A subject is `s|client|session` or `r|room`.
+local webhook = nil
+if debounce then
+  local due, told, out, lost = base .. 'hd', base .. 'ht', base .. 'ho', base .. 'hx'
+  local function keep(...)
+    -- Longer than anything else here: a deployment that was down for days tells the rest when it is back.
+    for _, key in ipairs({...}) do redis.call('PEXPIRE', key, 604800000) end
+  end
+  webhook = { due = due, told = told, out = out, lost = lost, keep = keep }
+
+  -- Says now how a subject is, unless the application knows.
+  function webhook.tell(subject, is_on, at, lost_at)
+    local since = redis.call('HGET', told, subject)
+    redis.call('ZREM', due, subject)
+    if is_on == (since ~= false) then return end
+    if is_on then redis.call('HSET', told, subject, at) else redis.call('HDEL', told, subject) end
+    local kind, name, session = string.match(subject, '^(%a)|([^|]*)|?(.*)$')
+    local event = { atMs = at }
+    if not is_on then event.sinceMs = tonumber(since) or at end
+    if kind == 'r' then
+      event.type, event.room = is_on and 'occupied' or 'vacated', name
+    else
+      event.type, event.client, event.session = is_on and 'connect' or 'disconnect', name, session
+      if not is_on then event.lostAtMs = tonumber(lost_at) or cjson.null end
+    end
+    -- Nobody takes them: the oldest go.
+    if redis.call('XLEN', out) >= 2000 then
+      redis.call('XTRIM', out, 'MAXLEN', 1999)
+      redis.call('INCR', lost)
+      keep(lost)
+    end
+    redis.call('XADD', out, '*', 'e', cjson.encode(event))
+    keep(told, out)
+  end
+
+  -- A subject is another than before: told when that has lasted. The end of a session is final.
+  function webhook.change(subject, is_on, lost_at)
+    if debounce == 0 or (not is_on and string.sub(subject, 1, 1) == 's') then
+      return webhook.tell(subject, is_on, now(), lost_at)
+    end
+    -- As the application knows it: what was about to be told did not last.
+    if is_on == (redis.call('HEXISTS', told, subject) == 1) then
+      redis.call('ZREM', due, subject)
+    else
+      redis.call('ZADD', due, 'NX', now() + debounce, subject)
+      keep(due)
+    end
+  end
+end
+
 -- The record goes; its rooms, which may live elsewhere, are returned and planned to be left.
 local function remove(client, session)
-  local record = redis.call('HMGET', session_key(session), 'generation', 'worker')
+  local record = redis.call('HMGET', session_key(session), 'generation', 'worker', 'connected', 'lostAt')
   local generation, worker = record[1] or '0', record[2] or ''
+  if webhook then
+    webhook.change('s|' .. client .. '|' .. session, false, record[3] == '0' and record[4] or nil)
+  end
   local rooms = redis.call('SMEMBERS', rooms_key(session))
   for _, room in ipairs(rooms) do plan(5000, 'leave', client, session, generation, room) end
   redis.call('DEL', session_key(session), rooms_key(session))
@@ -107,6 +163,7 @@ end
 
 local function disconnect(client, session, generation, window, grace)
   redis.call('HSET', session_key(session), 'connected', '0')
+  if webhook then redis.call('HSET', session_key(session), 'lostAt', now()) end
   redis.call('HSET', client_key(client), session, '')
   strike('lapse', client, session, generation)
   plan(grace, 'depart', client, session, generation)

@@ -74,6 +74,7 @@ elseif was and not is then
 end
 local count = redis.call('ZCARD', sorted)
 if told then
+  if webhook and count == (told == 'joined' and 1 or 0) then webhook.change('r|' .. room, count == 1) end
   for _, to in ipairs(redis.call('HKEYS', interest)) do
     tell(to, { type = 'presence', room = room, client = client, change = told, count = count })
   end
