@@ -14,9 +14,9 @@ export async function findWebSocket(
   failures: number,
   ways: Lazy<typeof waysCode>,
 ): Promise<WebSocketClass> {
-  const { WebSocket: injected, transports, offload } = settings;
+  const { WebSocket: injected, transports } = settings;
   const found = injected ?? (await platformWebSocket());
-  return (transports ?? ((offload || failures) && !injected))
+  return (transports ?? ((failures || settings.offload) && !injected))
     ? // Where the code is not to be had now, a WebSocket may come through all the same.
       ways.load().then(
         (code) => code.choose(settings, found),
