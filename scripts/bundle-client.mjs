@@ -55,7 +55,7 @@ const SHARED = {
 /** Doors of their own, over what client.js shows to everybody: nothing loads them but the application. */
 const DOORS = ['client/socket-io/socket-io.ts', 'client/offload/offload.ts'];
 /** Programs of workers, whole: they import nothing, and nothing imports them. */
-const PROGRAMS = ['client/offload/offload-worker.ts'];
+const PROGRAMS = ['client/offload/offload-worker.ts', 'client/offload-socket-worker.ts'];
 /** Modules that a door takes from client.js. */
 const BEHIND_DOORS = ['client/client.ts', 'protocol/errors.ts'];
 const PUBLIC = ['Client', 'ProtocolError', 'GatewayError'];
@@ -200,11 +200,21 @@ async function buildDoor(module) {
 }
 
 async function buildProgram(module) {
+  const withoutSentences = {
+    name: 'without-sentences',
+    setup({ onLoad }) {
+      onLoad({ filter: /[\\/]protocol[\\/]codes\.ts$/ }, ({ path }) => ({
+        contents: readFileSync(path, 'utf8').replace(/\btext:\s*(['"]).*?\1,?(?=\s)/g, "text: '',"),
+        loader: 'ts',
+      }));
+    },
+  };
   return build({
     ...options,
     format: 'iife',
     mangleProps: /^private\$\d+$/,
     entryPoints: [join(src, module)],
+    plugins: [withoutSentences],
   });
 }
 

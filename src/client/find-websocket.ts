@@ -16,7 +16,7 @@ export async function findWebSocket(
 ): Promise<WebSocketClass> {
   const { WebSocket: injected, transports } = settings;
   const found = injected ?? (await platformWebSocket());
-  return (transports ?? (failures && !injected))
+  return (transports ?? ((failures || settings.offload) && !injected))
     ? // Where the code is not to be had now, a WebSocket may come through all the same.
       ways.load().then(
         (code) => code.choose(settings, found),

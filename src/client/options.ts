@@ -43,15 +43,21 @@ export interface ClientOptions {
   backoff?: Partial<BackoffRange>;
   /** Payloads of at least so many bytes are deflated where that makes them smaller. Default 1024; `Infinity` for never. */
   compressAboveBytes?: number;
+  /**
+   * In browsers: the WebSocket, and compressing and inflating payloads, in a worker. Worth it for many payloads of 10 KiB and more
+   * (docs/client.md has figures). Where no worker can be started, and with `codec: 'json'` or `WebSocket`, it changes nothing.
+   */
+  offload?: boolean;
   /** Send the text of any error that a request handler throws to whoever asked. Default false: only that of a `GatewayError`. */
   exposeErrors?: boolean;
   /** Name of this client's software in the gateway's log; default the SDK's own. */
   agent?: string;
 }
 
-export type Settings = Required<Omit<ClientOptions, 'WebSocket' | 'backoff' | 'transports'>> & {
+export type Settings = Required<Omit<ClientOptions, 'WebSocket' | 'backoff' | 'transports' | 'offload'>> & {
   WebSocket?: WebSocketClass;
   transports?: readonly Transport[];
+  offload?: boolean;
   /** Made when the first WebSocket fails, or at once where `transports` is given. */
   ways?: Ways;
   backoff: BackoffRange;

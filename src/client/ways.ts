@@ -1,5 +1,6 @@
 // The ways to a gateway and what is known of them: tries the next where one fails, remembers what worked, looks for a better one.
 import { EventStreamSocket } from './event-stream-socket.js';
+import { offloaded, type OffloadSettings } from './offload-socket.js';
 import { PollSocket } from './poll-socket.js';
 import type { Transport, WebSocketClass, WebSocketLike } from './websocket-class.js';
 
@@ -27,10 +28,12 @@ export interface WaysOptions {
 
 /** The class for the next connection of a client. */
 export function choose(
-  settings: { ways?: Ways; transports?: readonly Transport[] },
+  settings: OffloadSettings & { ways?: Ways; transports?: readonly Transport[]; WebSocket?: WebSocketClass },
   webSocket: WebSocketClass,
 ): WebSocketClass {
-  settings.ways ??= new Ways(settings.transports, webSocket);
+  // A class that the application gave cannot go to a worker.
+  const socket = settings.WebSocket === undefined ? offloaded(settings, webSocket) : webSocket;
+  settings.ways ??= new Ways(settings.transports, socket);
   return settings.ways.choose();
 }
 

@@ -15,7 +15,7 @@ import { startGateway, tokenOf } from '../gateway-process.js';
 import { BOB, ScriptedGateway } from './scripted-gateway.js';
 
 /** Gzip, bytes. What a page must load before it can connect. */
-const ENTRY_LIMIT_BYTES = 10_700;
+const ENTRY_LIMIT_BYTES = 10_720;
 /** Of all late files together; who adds one raises it by what it weighs. */
 const LATE_LIMIT_BYTES = 55_000;
 /** Of the doors that nothing loads but an application that wants them: Socket.IO's code, and work in other threads with its worker. */
@@ -23,6 +23,8 @@ const DOOR_LIMITS_BYTES: Record<string, number> = {
   'socket-io.js': 2_850,
   'offload.js': 4_800,
   'offload-worker.js': 900,
+  // The frames' codec and pako; loaded by clients with `offload: true`, in place of compression.js.
+  'offload-socket-worker.js': 26_300,
 };
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -78,7 +80,7 @@ describe('the browser bundle', () => {
       for (const [name, text] of files) writeFileSync(join(folder, name), text);
       const exported: string[][] = [];
       // A worker's program is no module.
-      const modules = [...files.keys()].filter((name) => name !== 'offload-worker.js');
+      const modules = [...files.keys()].filter((name) => !name.endsWith('-worker.js'));
       for (const name of modules) exported.push(Object.keys(await import(join(folder, name))));
       expect(exported[0]).toEqual(expect.arrayContaining(['Client', 'GatewayError', 'ProtocolError']));
       const { Client, GatewayError } = await import(join(folder, 'client.js'));

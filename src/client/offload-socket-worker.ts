@@ -1,0 +1,150 @@
+// The worker of `offload: true`: the WebSocket, and deflate and inflate of what goes through it.
+import { deflatePayload, DEFLATE_SDP_THRESHOLD_BYTES } from '../protocol/compression.js';
+import { DEFLATED, DICTIONARY_SHIFT } from '../protocol/encoding.js';
+import type { ClientFrame, GatewayFrame, Payload } from '../protocol/frame.js';
+import { INFLATED_LIMIT_BYTES } from '../protocol/limits.js';
+import { msgpackCodec } from '../protocol/msgpack-codec.js';
+import { inflate } from './compression.js';
+import type { SocketReport, SocketTask } from './offload-socket.js';
+import { pakoCompressor } from './pako-compressor.js';
+
+declare const self: {
+  postMessage(report: SocketReport, transfer?: Transferable[]): void;
+  onmessage: ((event: MessageEvent<SocketTask>) => void) | null;
+};
+
+/** How often a full socket is looked at, ms: WebSockets have no event for it. */
+const FLOW_POLL_MS = 20;
+/** How far into a payload its kind shows. */
+const SNIFF_BYTES = 64;
+const LATIN1 = new TextDecoder('latin1');
+
+let socket: WebSocket | null = null;
+let compressAboveBytes = Infinity;
+let frameLimitBytes = Infinity;
+let polling: ReturnType<typeof setTimeout> | undefined;
+
+self.onmessage = ({ data }) => {
+  switch (data[0]) {
+    case 'open':
+      compressAboveBytes = data[3];
+      socket = open(data[1], data[2]);
+      return;
+    case 'send':
+      return send(data[1]);
+    case 'close':
+      return socket?.close(data[1]);
+  }
+};
+self.postMessage(['ready']);
+
+function open(url: string, protocols: string[]): WebSocket {
+  let made: WebSocket;
+  try {
+    made = new WebSocket(url, protocols);
+  } catch (error) {
+    self.postMessage(['close', 1006]);
+    throw error;
+  }
+  made.binaryType = 'arraybuffer';
+  made.onopen = () => self.postMessage(['open']);
+  made.onclose = ({ code }) => self.postMessage(['close', code]);
+  made.onmessage = ({ data }: MessageEvent<unknown>) => {
+    if (data instanceof ArrayBuffer) arrived(new Uint8Array(data));
+    else self.postMessage(['message', data]);
+  };
+  return made;
+}
+
+function send(bytes: Uint8Array): void {
+  const written = outgoing(bytes);
+  if (written !== null) socket?.send(written);
+  tellFlow(bytes.length);
+}
+
+function tellFlow(taken: number): void {
+  const buffered = socket?.bufferedAmount ?? 0;
+  self.postMessage(['flow', taken, buffered]);
+  clearTimeout(polling);
+  if (buffered > 0) polling = setTimeout(() => tellFlow(0), FLOW_POLL_MS);
+}
+
+/** What goes to the gateway; null where it may not. */
+function outgoing(bytes: Uint8Array): Uint8Array | null {
+  // Too small to be worth a look, and for any limit.
+  if (bytes.length < DEFLATE_SDP_THRESHOLD_BYTES) return bytes;
+  let frame: ClientFrame;
+  try {
+    frame = msgpackCodec.decodeClient(bytes);
+  } catch {
+    // The gateway says what is wrong with it.
+    return bytes;
+  }
+  const packed = withPacked(frame);
+  const written = packed === frame ? bytes : (msgpackCodec.encodeClient(packed) as Uint8Array);
+  if (written.length <= frameLimitBytes) return written;
+  return refusalOf(frame);
+}
+
+/** Chunks of streams are sent as they are, as without this worker. */
+function withPacked(frame: ClientFrame): ClientFrame {
+  if (!('payload' in frame) || 'stream' in frame) return frame;
+  const { payload } = frame;
+  const isWorthIt =
+    payload.data.length >= compressAboveBytes || (compressAboveBytes < Infinity && isDescription(payload));
+  if (!isWorthIt) return frame;
+  const deflated = deflatePayload(payload, pakoCompressor);
+  return deflated === payload ? frame : { ...frame, payload: deflated };
+}
+
+/** An `RTCSessionDescription` or `RTCIceCandidate`: its first keys tell. */
+function isDescription({ data }: Payload): boolean {
+  return /sdp|candidate/.test(LATIN1.decode(data.subarray(0, SNIFF_BYTES)));
+}
+
+/** The page could not know how large it would be: it is told as by the gateway, and who waits for a reply is told here. */
+function refusalOf(frame: ClientFrame): Uint8Array | null {
+  if (frame.type === 'reply')
+    return msgpackCodec.encodeClient({
+      type: 'reject',
+      handle: frame.handle,
+      code: 'rejected',
+      text: 'too_big',
+    }) as Uint8Array;
+  const ref = 'ref' in frame ? frame.ref : 0;
+  toPage({ type: 'error', ref, code: 'too_big', text: 'too_big', expected: null });
+  return null;
+}
+
+function arrived(bytes: Uint8Array): void {
+  let frame: GatewayFrame;
+  try {
+    frame = msgpackCodec.decodeGateway(bytes);
+    if (frame.type === 'welcome') {
+      frameLimitBytes = frame.info.frameLimitBytes;
+      // What the page hands over is compressed here.
+      return toPage({ ...frame, info: { ...frame.info, frameLimitBytes: INFLATED_LIMIT_BYTES } });
+    }
+    if ('payload' in frame && (frame.payload.encoding & DEFLATED) !== 0)
+      return toPage({ ...frame, payload: inflated(frame.payload) });
+  } catch {
+    // What cannot be read or inflated here cannot be there either, and there it can be told.
+  }
+  post(bytes);
+}
+
+function inflated({ encoding, data }: Payload): Payload {
+  return {
+    encoding: encoding & 0x0f,
+    data: inflate(data, encoding >> DICTIONARY_SHIFT, INFLATED_LIMIT_BYTES),
+  };
+}
+
+function toPage(frame: GatewayFrame): void {
+  post((msgpackCodec.encodeGateway(frame) as Uint8Array).slice());
+}
+
+/** `bytes` are all of their buffer. */
+function post({ buffer }: Uint8Array): void {
+  self.postMessage(['message', buffer], [buffer as ArrayBuffer]);
+}
