@@ -56,6 +56,11 @@ const SHARED = {
 const DOORS = ['client/socket-io/socket-io.ts', 'client/offload/offload.ts'];
 /** Programs of workers, whole: they import nothing, and nothing imports them. */
 const PROGRAMS = ['client/offload/offload-worker.ts', 'client/offload-socket-worker.ts'];
+/**
+ * Doors whose objects the SDK's own modules handle, so that both have the same short names. What applications write is not
+ * shortened: test/client/internal-names.test.ts.
+ */
+const INNER_DOORS = { 'protocol/serializers.ts': ['Serializers'] };
 /** Modules that a door takes from client.js. */
 const BEHIND_DOORS = ['client/client.ts', 'protocol/errors.ts'];
 const PUBLIC = ['Client', 'ProtocolError', 'GatewayError'];
@@ -161,7 +166,7 @@ async function buildEntry() {
 
 /** `mangleCache`: the short names that the entry uses. */
 async function buildLazy(module, mangleCache) {
-  const stdin = reexporting({ [module]: LAZY[module] });
+  const stdin = reexporting({ [module]: LAZY[module] ?? INNER_DOORS[module] });
   if (module === 'client/late.ts')
     stdin.contents += await lateTables(join(src, 'protocol/frame.ts'), join(src, 'protocol/codes.ts'));
   const withDialogues = module === 'client/dialogues.ts';
@@ -268,7 +273,7 @@ export async function bundleClient() {
   const entry = await buildEntry();
   const results = [['client', entry]];
   let { mangleCache } = entry;
-  for (const module of Object.keys(LAZY)) {
+  for (const module of Object.keys({ ...LAZY, ...INNER_DOORS })) {
     const lazy = await buildLazy(module, mangleCache);
     ({ mangleCache } = lazy);
     results.push([nameOf(module), lazy]);

@@ -97,7 +97,7 @@ export const INTERNAL_NAMES = [
     'string',
     'stringOrNull',
   ],
-  ...['uint', 'unknownType', 'value'],
+  ...['uint', 'unknownType', 'value', 'extension', 'snapshot'],
 ];
 
 /** @throws where a name is also written as a text, which stays as it is: `'frame' in call` */

@@ -70,7 +70,10 @@ export async function slimCodes(path, { withDialogues }) {
 
 /** protocol/errors.ts: an error's text is its code. */
 export function slimErrors(path) {
-  return replaced(withoutTexts(path), /CODES\[code\]\.text/g, 'code');
+  // Which call a frame was refused for is the gateway's to say: the SDK's own errors have no `ref`.
+  const withoutRef = replaced(withoutTexts(path), / {4}this\.ref = options\.ref \?\? 0;\n/, '');
+  const source = replaced(withoutRef, /options: ErrorOptions & \{ ref\?: number \} = \{\}/, 'options');
+  return replaced(source, /CODES\[code\]\.text/g, 'code');
 }
 
 /** Frames from this number to the next one belong to dialogues (docs/protocol.md, type numbers). */

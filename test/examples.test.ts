@@ -50,6 +50,16 @@ test('request-reply.mjs answers between two processes', async () => {
   expect(example.output()).toContain('product has no_handler');
 });
 
+test('protobuf.mjs: a schema and a class on the way, and who lacks them is told', async () => {
+  const example = run(process.execPath, ['examples/protobuf.mjs'], { PORT: String(await freePort()) });
+  expect(await example.ended).toBe(0);
+  expect(example.output()).toContain('bob has Ada, 36, mathematics and poetry');
+  expect(example.output()).toContain('bob has a Vector: 3, -4');
+  expect(example.output()).toContain('alice has "Hello Ada!"');
+  expect(example.output()).toContain('carol: unknown_encoding 8, 28 bytes');
+  expect(example.output()).toContain("alice's request to carol: unknown_encoding");
+});
+
 test('offload.mjs runs functions and a loaded script off the main thread', async () => {
   const example = run(process.execPath, ['examples/offload.mjs']);
   expect(await example.ended).toBe(0);

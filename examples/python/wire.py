@@ -32,7 +32,8 @@ class FrameError(Exception):
 
 CALL_CODES = set(
     "not_found bad_parameter unknown_type not_joined limit unavailable unknown_outcome out_of_order expired timeout rejected "
-    "no_handler credit_exceeded slow_reader busy provider_gone partner_gone aborted closed offline queue_full bad_payload".split()
+    "no_handler credit_exceeded slow_reader busy provider_gone partner_gone aborted closed offline queue_full "
+    "bad_payload unknown_encoding".split()
 )
 
 

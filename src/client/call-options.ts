@@ -25,7 +25,13 @@ export interface PageOptions extends CallOptions {
   limit?: number;
 }
 
-export interface BroadcastOptions extends CallOptions {
+/** What each call with data takes. */
+export interface DataOptions extends CallOptions {
+  /** Name of the serializer for these data: a registered one, `msgpack` or `json`. Default: what the client's `serializers` say. */
+  serializer?: string | undefined;
+}
+
+export interface BroadcastOptions extends DataOptions {
   /** Id that follows the message, for tracing; 1–64 characters of a name. */
   trace?: string;
 }
@@ -53,7 +59,7 @@ export interface SendOptions extends MessageCallOptions {
   offline?: 'keep';
 }
 
-export interface RequestOptions extends CallOptions {
+export interface RequestOptions extends DataOptions {
   /** Longest wait for the answer, ms, its time in the queue included; at most 120 000. */
   timeoutMs?: number;
   /** Id that follows the request, for tracing; 1–64 characters of a name. */

@@ -68,7 +68,7 @@ export class Calls {
     this.load();
     if (this.#verbs !== null) return make(this.#verbs, options, data);
     return new Promise((resolve, reject) => {
-      const snapshot = snapshotOf(data);
+      const snapshot = settings.serializers?.snapshot(data, make, options) ?? snapshotOf(data);
       const call: EarlyCall = {
         bytes: snapshot.bytes,
         patient: options.patient,

@@ -99,7 +99,7 @@ export class Client<Events extends object = DefaultEvents> {
     this.#settings = settings;
     this.#environment = environment;
     const compression = new Lazy(() => import('./compression.js'));
-    this.#payloads = new Payloads(compression);
+    this.#payloads = new Payloads(compression, settings.serializers?.decode);
     this.#intake = new Intake(this.#payloads, {
       rooms: this.#rooms,
       write: this.#port.tryWrite,
@@ -469,7 +469,7 @@ export class Client<Events extends object = DefaultEvents> {
           this.#intake.decode(
             frame,
             (...message) => void responder.answer(frame.handle, ...message),
-            (error) => void responder.refuse(frame.handle, error),
+            (error) => void responder.unreadable(frame.handle, error),
           ),
         );
       case 'called':

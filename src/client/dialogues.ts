@@ -31,7 +31,7 @@ export class Dialogues {
   constructor(
     client: DialogueClient & PairClient & PathClient,
     link: DialogueLink,
-    { codec, exposeErrors }: Pick<Settings, 'codec' | 'exposeErrors'>,
+    { codec, exposeErrors, serializers }: Pick<Settings, 'codec' | 'exposeErrors' | 'serializers'>,
     clock: Environment,
     caller: Caller,
     late: LateCode,
@@ -50,7 +50,11 @@ export class Dialogues {
       put: (frame) => link.put(this.#codec.encodeClient(frame)),
       tell,
     };
-    this.streams = new Streams(port, (stream, configuration) => void paths.climb(stream, configuration));
+    this.streams = new Streams(
+      port,
+      serializers,
+      (stream, configuration) => void paths.climb(stream, configuration),
+    );
     const paths = new PathFinder(client, this.streams, clock, rtc);
     const decode: ServicesPort['decode'] = (...frame) => intake.decode(...frame);
     const room = (name: string): ReturnType<ServicesPort['room']> => client.room(name);

@@ -141,6 +141,8 @@ export class Flight {
           frame.payload,
           (data) => this.succeed(frame.ref, data),
           (error) => this.fail(frame.ref, error),
+          askedOf(this.#inFlight.get(frame.ref)?.frame),
+          true,
         );
       case 'delivered':
         return this.#outbox.received(frame.by, frame.seq);
@@ -245,4 +247,10 @@ export class Flight {
 
 function onLossOf({ frame, isVolatile }: PendingCall): OnLoss {
   return isVolatile ? 'forget' : (ON_LOSS[frame.type] ?? 'repeat');
+}
+
+/** What a request was about; its answer is read with it. */
+function askedOf(frame: CallFrame | undefined): string {
+  if (frame?.type === 'request') return frame.event;
+  return frame?.type === 'call' ? frame.service : '~pair';
 }

@@ -8,6 +8,7 @@ export type { BackoffRange } from './backoff.js';
 export type {
   BroadcastOptions,
   CallOptions,
+  DataOptions,
   JoinOptions,
   MessageCallOptions,
   PageOptions,

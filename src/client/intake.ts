@@ -109,7 +109,7 @@ export class Intake {
       room: 'room' in frame ? frame.room : null,
       trace: options.trace ?? null,
     };
-    this.#payloads.decode(payload, (data) => handle(data, { client, session }, info), onFailure);
+    this.#payloads.decode(payload, (data) => handle(data, { client, session }, info), onFailure, event);
   }
 
   /** In order with the messages around it. */

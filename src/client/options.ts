@@ -1,4 +1,5 @@
 // The options of a client, their defaults, and what is refused at once.
+import type { Serializers } from '../protocol/serializers.js';
 import type { BackoffRange } from './backoff.js';
 import { VERSION } from './version.js';
 import type { Ways } from './ways.js';
@@ -16,6 +17,8 @@ export interface ClientOptions {
   token: string | (() => string | Promise<string>);
   /** How frames are written; `msgpack` (default) is binary and smaller, `json` can be read in a browser's network panel. */
   codec?: 'msgpack' | 'json';
+  /** Formats and types of the application's own, from `signalbox/serializers`; without them data travel as MessagePack. */
+  serializers?: Serializers;
   /**
    * Ways to the gateway, in order of preference: `websocket`, `sse` (events down, POSTs up) and `poll`. Default all of them: where no
    * WebSocket comes through, the next is tried; what worked is remembered for a while, and a better one is tried again.
@@ -54,7 +57,10 @@ export interface ClientOptions {
   agent?: string;
 }
 
-export type Settings = Required<Omit<ClientOptions, 'WebSocket' | 'backoff' | 'transports' | 'offload'>> & {
+export type Settings = Required<
+  Omit<ClientOptions, 'WebSocket' | 'backoff' | 'transports' | 'offload' | 'serializers'>
+> & {
+  serializers?: Serializers;
   WebSocket?: WebSocketClass;
   transports?: readonly Transport[];
   offload?: boolean;

@@ -1,6 +1,5 @@
-// The application's data to payloads, compressed where that is worth it and the code for it can be had.
+// Payloads of the application's data, compressed where that is worth it and the code for it can be had.
 import type { Payload } from '../protocol/frame.js';
-import { encodePayload } from '../protocol/payload.js';
 import type { CompressionCode } from './payloads.js';
 
 /** Below this an SDP or a candidate is not worth the dictionary, bytes. */
@@ -15,9 +14,13 @@ export interface LoadingPayload {
 
 export type EncodedPayload = Payload | LoadingPayload;
 
-/** @throws GatewayError `bad_payload` */
-export function encode(data: unknown, compressAboveBytes: number, code: CompressionCode): EncodedPayload {
-  const payload = encodePayload(data);
+/** `payload` is what `data` became. */
+export function compressed(
+  payload: Payload,
+  data: unknown,
+  compressAboveBytes: number,
+  code: CompressionCode,
+): EncodedPayload {
   const bytes = payload.data.length;
   const isWorthIt = bytes >= compressAboveBytes || (bytes >= SDP_THRESHOLD_BYTES && isDescription(data));
   if (compressAboveBytes === Infinity || !isWorthIt) return payload;

@@ -3,6 +3,7 @@ import { DEFLATED } from '../protocol/encoding.js';
 import { GatewayError } from '../protocol/errors.js';
 import type { Payload } from '../protocol/frame.js';
 import { decodePayload } from '../protocol/payload.js';
+import type { Serializers } from '../protocol/serializers.js';
 import type * as compression from './compression.js';
 import type { Lazy } from './lazy.js';
 
@@ -11,22 +12,36 @@ const WAITING_LIMIT_BYTES = 8 * 1024 * 1024;
 
 export type CompressionCode = Lazy<typeof compression>;
 
+/** `decodePayload`, or an application's serializers. */
+export type ReadPayload = Serializers['decode'];
+
 export class Payloads {
   readonly #code: CompressionCode;
+  readonly #read: ReadPayload;
   /** Received payloads behind the first that could not be inflated yet. */
   readonly #waiting: (() => void)[] = [];
   #waitingBytes = 0;
 
-  constructor(code: CompressionCode) {
+  constructor(code: CompressionCode, read: ReadPayload = decodePayload) {
     this.#code = code;
+    this.#read = read;
   }
 
-  /** Calls one of both, in the order of arrival; errors have the codes `bad_payload`, `too_big`, `queue_full`. */
-  decode(payload: Payload, onData: (data: unknown) => void, onFailure: (error: unknown) => void): void {
+  /**
+   * Calls one of both, in the order of arrival; errors have the codes `bad_payload`, `unknown_encoding`, `too_big`, `queue_full`.
+   * `reply`: whether it is the answer to what `event` names.
+   */
+  decode(
+    payload: Payload,
+    onData: (data: unknown) => void,
+    onFailure: (error: unknown) => void,
+    event: string,
+    reply?: boolean,
+  ): void {
     const deliver = (): void => {
       let data: unknown;
       try {
-        data = decodePayload(payload, this.#code.loaded ?? {});
+        data = this.#read(payload, this.#code.loaded, event, reply);
       } catch (error) {
         onFailure(error);
         return;

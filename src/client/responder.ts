@@ -26,13 +26,23 @@ export class Responder {
     try {
       if (handler === undefined) throw new GatewayError('no_handler');
       const result = await handler(data, from, info);
-      await this.#caller.call(PATIENT, (verbs, made, copy) => verbs.reply(handle, copy, made), result);
+      await this.#caller.call(
+        PATIENT,
+        (verbs, made, copy) => verbs.reply(handle, info.event, copy, made),
+        result,
+      );
     } catch (error) {
-      await this.refuse(handle, error);
+      await this.#refuse(handle, error);
     }
   }
 
-  async refuse(handle: string, error: unknown): Promise<void> {
+  /** No handler can have the data: told here with their bytes, and to whoever asked by its code. */
+  async unreadable(handle: string, error: unknown): Promise<void> {
+    this.#caller.report(error);
+    await this.#refuse(handle, error);
+  }
+
+  async #refuse(handle: string, error: unknown): Promise<void> {
     const { code, text } = this.#rejection(error);
     // What a handler did not mean to throw is for this application's developer.
     if (!isTyped(error)) this.#caller.report(error, `request rejected: ${String(error)}`);

@@ -12,11 +12,13 @@ import type {
 } from '../protocol/frame.js';
 import { type ClientId, type EventName, isEventName, isServiceName, type RoomName } from '../protocol/ids.js';
 import { REQUEST_TIMEOUT_LIMIT_MS } from '../protocol/limits.js';
-import { NO_PAYLOAD } from '../protocol/payload.js';
+import { encodePayload, NO_PAYLOAD } from '../protocol/payload.js';
+import type { Choice } from '../protocol/serializers.js';
 import type { CallDesk } from './call-desk.js';
 import type {
   BroadcastOptions,
   CallOptions,
+  DataOptions,
   Made,
   PageOptions,
   PublishOptions,
@@ -28,7 +30,7 @@ import type { Receipt } from './deliveries.js';
 import type { Environment } from './environment.js';
 import { type MemberRoom, Membership, type MembershipCalls } from './membership.js';
 import type { Settings } from './options.js';
-import { encode, type EncodedPayload } from './payload-encoder.js';
+import { compressed, type EncodedPayload } from './payload-encoder.js';
 import type { CompressionCode } from './payloads.js';
 import type { CallFrame } from './pending-call.js';
 import type { Accepted, AnswerTo, ClientsPage, MembersPage, SendResult } from './results.js';
@@ -44,6 +46,7 @@ export interface VerbsPort {
   onExpired(message: { to: string; event: string; id: string | null }): void;
 }
 
+/** Those that carry data take their event right before them: see `Serializers.snapshot`. */
 export class Verbs implements MembershipCalls {
   readonly #desk: CallDesk;
   readonly #port: VerbsPort;
@@ -64,7 +67,7 @@ export class Verbs implements MembershipCalls {
     data: unknown,
     options: Made<SendOptions>,
   ): Promise<SendResult> {
-    const payload = this.#encode(data);
+    const payload = this.#encode(data, event, options);
     if (typeof to === 'string') return this.#sendTo(to, event, payload, options);
     const targets = [...new Set(to)];
     if (options.volatile) return this.#sendTo(targets, event, payload, options);
@@ -119,18 +122,18 @@ export class Verbs implements MembershipCalls {
     const frame: PublishFrame = { ...message('publish', event, options), seq, room };
     if (except !== undefined) frame.options.except = [...except] as ClientId[];
     if (self !== undefined) frame.options.self = self;
-    return this.#carry(frame, this.#encode(data), options);
+    return this.#carry(frame, this.#encode(data, event, options), options);
   }
 
   async broadcast(event: string, data: unknown, options: Made<BroadcastOptions>): Promise<void> {
     const frame: BroadcastFrame = message('broadcast', event, options);
-    return this.#carry(frame, this.#encode(data), options);
+    return this.#carry(frame, this.#encode(data, event, options), options);
   }
 
   async request(to: string, event: string, data: unknown, options: Made<RequestOptions>): Promise<unknown> {
     const { timeoutMs = REQUEST_TIMEOUT_LIMIT_MS } = options;
     const frame: RequestFrame = { ...message('request', event, options), timeoutMs, to };
-    return this.#carry(frame, this.#encode(data), options);
+    return this.#carry(frame, this.#encode(data, event, options), options);
   }
 
   async callService(
@@ -149,21 +152,23 @@ export class Verbs implements MembershipCalls {
     };
     if (options.trace !== undefined) frame.options.trace = options.trace;
     if (options.idempotent) frame.options.idempotent = true;
-    return this.#carry(frame, this.#encode(data), { ...options, timeoutMs });
+    return this.#carry(frame, this.#encode(data, service, options), { ...options, timeoutMs });
   }
 
   /** Resolves with what the other side says of itself. */
-  async pair(to: string, meta: unknown, options: Made<CallOptions>): Promise<unknown> {
+  async pair(to: string, event: string, meta: unknown, options: Made<DataOptions>): Promise<unknown> {
     const { timeoutMs = REQUEST_TIMEOUT_LIMIT_MS } = options;
     return this.#carry(
       { type: 'pair', ref: 0, timeoutMs, to, payload: NO_PAYLOAD },
-      this.#encode(meta),
+      this.#encode(meta, event, options),
       options,
     );
   }
 
-  async reply(handle: string, data: unknown, options: Made<CallOptions>): Promise<void> {
-    return this.#carry({ type: 'reply', handle, payload: NO_PAYLOAD }, this.#encode(data), options);
+  /** To what `event` names. */
+  async reply(handle: string, event: string, data: unknown, options: Made<CallOptions>): Promise<void> {
+    const payload = this.#encode(data, event, { reply: true });
+    return this.#carry({ type: 'reply', handle, payload: NO_PAYLOAD }, payload, options);
   }
 
   /** Resolves with where the room stands. */
@@ -220,8 +225,14 @@ export class Verbs implements MembershipCalls {
     return this.call({ type: 'token', ref: 0, token }, options);
   }
 
-  #encode(data: unknown): EncodedPayload {
-    return encode(data, this.#port.settings.compressAboveBytes, this.#port.compression);
+  /** @throws GatewayError `bad_payload`, ProtocolError `bad_parameter` where there is no such serializer */
+  #encode(data: unknown, event: string, choice: Choice): EncodedPayload {
+    const { compression, settings } = this.#port;
+    const { serializers, compressAboveBytes } = settings;
+    if (serializers === undefined && choice.serializer !== undefined)
+      throw new ProtocolError('bad_parameter', 'The client has no serializers.');
+    const payload = serializers === undefined ? encodePayload(data) : serializers.encode(data, event, choice);
+    return compressed(payload, data, compressAboveBytes, compression);
   }
 
   async #carry<Frame extends Carrier>(

@@ -117,6 +117,11 @@ export const CODES = {
   offline: { close: null, then: 'call', text: 'Not connected, and the call asked not to wait.' },
   queue_full: { close: null, then: 'call', text: 'The offline queue is full.' },
   bad_payload: { close: null, then: 'call', text: 'A payload cannot be encoded or decoded.' },
+  unknown_encoding: {
+    close: null,
+    then: 'call',
+    text: 'The receiver has no serializer for the codec of this payload.',
+  },
 } as const satisfies Record<string, Row>;
 
 /** Name of a code: why a connection ended, or a call was refused. docs/protocol.md has the table. */

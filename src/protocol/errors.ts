@@ -8,6 +8,10 @@ import { CODES, type Code } from './codes.js';
 export class ProtocolError extends Error {
   override readonly name = 'ProtocolError';
   readonly ref: number;
+  /** Of a payload that could not be read: its codec, 0–15, … */
+  codec?: number;
+  /** … and its bytes, inflated; a copy. */
+  data?: Uint8Array;
   constructor(
     readonly code: Code,
     message: string = CODES[code].text,

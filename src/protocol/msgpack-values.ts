@@ -8,8 +8,11 @@ function refuse(what: string): never {
   throw new GatewayError('bad_payload', `MessagePack cannot carry ${what}`);
 }
 
+/** An object of an application's class as an extension, where it is one; it stands `depth` levels deep. */
+export type Extend = (value: object, depth: number) => { code: number; data: Uint8Array } | undefined;
+
 /** @throws GatewayError `bad_payload` where the value has no MessagePack form */
-export function writeValue(writer: Writer, value: unknown, depth = 0): void {
+export function writeValue(writer: Writer, value: unknown, depth = 0, extend?: Extend): void {
   switch (typeof value) {
     case 'string':
       return writer.text(value);
@@ -22,7 +25,7 @@ export function writeValue(writer: Writer, value: unknown, depth = 0): void {
     case 'bigint':
       return writeBigint(writer, value);
     case 'object':
-      return value === null ? writer.nil() : writeObject(writer, value, depth + 1);
+      return value === null ? writer.nil() : writeObject(writer, value, depth + 1, extend);
     default:
       return refuse(`a ${typeof value}`);
   }
@@ -57,36 +60,43 @@ function writeBigint(writer: Writer, value: bigint): void {
   else refuse('an integer beyond 64 bits');
 }
 
-function writeObject(writer: Writer, value: object, depth: number): void {
+function writeObject(writer: Writer, value: object, depth: number, extend: Extend | undefined): void {
   if (depth > PAYLOAD_DEPTH_LIMIT) refuse(`more than ${PAYLOAD_DEPTH_LIMIT} levels, or a circular value`);
-  if (Array.isArray(value)) writeItems(writer, value, depth);
+  const extension = extend?.(value, depth);
+  if (extension !== undefined) writeExtension(writer, extension.code, extension.data);
+  else if (Array.isArray(value)) writeItems(writer, value, depth, extend);
   else if (value instanceof Uint8Array) writer.bin(value);
   else if (value instanceof ArrayBuffer) writer.bin(new Uint8Array(value));
   else if (value instanceof Date) writeDate(writer, value);
-  else if (value instanceof Map) writeEntries(writer, [...value], depth);
-  else if (hasToJson(value)) writeValue(writer, value.toJSON(), depth);
+  else if (value instanceof Map) writeEntries(writer, [...value], depth, extend);
+  else if (hasToJson(value)) writeValue(writer, value.toJSON(), depth, extend);
   // A Set, an Error or a Promise has no properties: it would arrive as an empty map.
   else if (!isPlainObject(value)) refuse('an object of this class');
-  else writeProperties(writer, value, depth);
+  else writeProperties(writer, value, depth, extend);
 }
 
-function writeItems(writer: Writer, items: readonly unknown[], depth: number): void {
+function writeItems(writer: Writer, items: readonly unknown[], depth: number, extend?: Extend): void {
   // Fixed first: a toJSON of an item may change the array.
   const { length } = items;
   writer.array(length);
-  for (let i = 0; i < length; i++) writeValue(writer, items[i], depth);
+  for (let i = 0; i < length; i++) writeValue(writer, items[i], depth, extend);
 }
 
-function writeEntries(writer: Writer, entries: (readonly [unknown, unknown])[], depth: number): void {
+function writeEntries(
+  writer: Writer,
+  entries: (readonly [unknown, unknown])[],
+  depth: number,
+  extend?: Extend,
+): void {
   writer.map(entries.length);
   for (const [key, item] of entries) {
     if (key === '__proto__') refuse('the key __proto__');
-    writeValue(writer, key, depth);
-    writeValue(writer, item, depth);
+    writeValue(writer, key, depth, extend);
+    writeValue(writer, item, depth, extend);
   }
 }
 
-function writeProperties(writer: Writer, value: object, depth: number): void {
+function writeProperties(writer: Writer, value: object, depth: number, extend?: Extend): void {
   const keys = Object.keys(value);
   // Read once: a getter may say something else the next time.
   const items: unknown[] = Object.values(value);
@@ -98,7 +108,7 @@ function writeProperties(writer: Writer, value: object, depth: number): void {
     if (items[i] === undefined) continue;
     if (keys[i] === '__proto__') refuse('the key __proto__');
     writeValue(writer, keys[i], depth);
-    writeValue(writer, items[i], depth);
+    writeValue(writer, items[i], depth, extend);
   }
 }
 
@@ -123,13 +133,25 @@ function writeDate(writer: Writer, value: Date): void {
   }
 }
 
+function writeExtension(writer: Writer, code: number, data: Uint8Array): void {
+  const { length } = data;
+  if (length > 0 && length <= 16 && (length & (length - 1)) === 0) writer.byte(0xd4 + Math.log2(length));
+  else {
+    const wide = length < 0x100 ? 0 : length < 0x10000 ? 1 : 2;
+    writer.byte(0xc7 + wide);
+    writer.big(length, 1 << wide);
+  }
+  writer.byte(code);
+  writer.raw(data);
+}
+
 /**
- * One value as MessagePack. `undefined` in arrays and maps with keys becomes nil, properties that are `undefined` are left out.
+ * One value as MessagePack, `depth` levels deep in another. `undefined` in arrays and maps with keys becomes nil, properties that are `undefined` are left out.
  * @throws GatewayError `bad_payload`
  */
-export function encodeMsgpack(value: unknown): Uint8Array {
+export function encodeMsgpack(value: unknown, extend?: Extend, depth = 0): Uint8Array {
   // A writer of its own: getters and toJSON of the value may encode something else meanwhile.
   const writer = new Writer(64);
-  writeValue(writer, value);
+  writeValue(writer, value, depth, extend);
   return writer.take();
 }

@@ -4,7 +4,7 @@ import { GatewayError, ProtocolError } from './errors.js';
 import type { Payload } from './frame.js';
 import { isJsonSafe, nestsDeeper } from './json-text.js';
 import { INFLATED_LIMIT_BYTES, PAYLOAD_DEPTH_LIMIT } from './limits.js';
-import { decodeMsgpack, UTF8 } from './msgpack-reader.js';
+import { decodeMsgpack, type ReadLimits, UTF8 } from './msgpack-reader.js';
 import { encodeMsgpack } from './msgpack-values.js';
 
 /** Inflates one zlib stream that was made with this dictionary; throws `too_big` past the limit, else `bad_payload`. */
@@ -14,6 +14,14 @@ export interface DecodePayloadOptions {
   /** Without it a deflated payload is refused. */
   inflate?: Inflate;
 }
+
+/** Of MessagePack in payloads. */
+export const MSGPACK_LIMITS = {
+  fault: 'bad_payload',
+  depth: PAYLOAD_DEPTH_LIMIT,
+  // Each value is a byte at least, and the bytes are bounded.
+  items: INFLATED_LIMIT_BYTES,
+} as const satisfies ReadLimits;
 
 /** Of no data at all. */
 export const NO_PAYLOAD: Payload = { encoding: PAYLOAD_CODECS.none, data: new Uint8Array() };
@@ -46,37 +54,39 @@ export function asJson(data: unknown): Payload {
 }
 
 /**
- * Payloads in codecs of the application (8–15) are returned as their bytes.
- * @throws ProtocolError `bad_payload`, or `too_big` where it inflates past the limit
+ * @throws ProtocolError `bad_payload`, or `unknown_encoding` for a codec of an application (8–15), which has the `codec` and the
+ * bytes (`data`); or `too_big` where it inflates past the limit
  */
-export function decodePayload(payload: Payload, options: DecodePayloadOptions = {}): unknown {
-  const codec = payload.encoding & 0x0f;
-  // Exactly one layer: what comes out is never inflated again.
-  const data = (payload.encoding & DEFLATED) === 0 ? payload.data : inflated(payload, options.inflate);
-  switch (codec) {
-    case PAYLOAD_CODECS.none:
-      return undefined;
-    case PAYLOAD_CODECS.msgpack:
-      return decodeMsgpack(data, {
-        fault: 'bad_payload',
-        depth: PAYLOAD_DEPTH_LIMIT,
-        // Each value is a byte at least, and the bytes are bounded.
-        items: INFLATED_LIMIT_BYTES,
-      });
-    case PAYLOAD_CODECS.json:
-      return parseJson(data);
-    default:
-      if (codec !== PAYLOAD_CODECS.bytes && codec < 8)
-        throw new ProtocolError('bad_payload', 'unknown payload codec');
-      // A copy that is all of its buffer: an application may keep it, or look at its buffer.
-      return data.byteLength === data.buffer.byteLength ? data : new Uint8Array(data);
-  }
+export function decodePayload(payload: Payload, options?: DecodePayloadOptions | null): unknown {
+  return readData(payload.encoding & 0x0f, plainBytes(payload, options));
+}
+
+/** Exactly one layer: what comes out is never inflated again. @throws ProtocolError */
+export function plainBytes(payload: Payload, options?: DecodePayloadOptions | null): Uint8Array {
+  return (payload.encoding & DEFLATED) === 0 ? payload.data : inflated(payload, options?.inflate);
 }
 
 function inflated(payload: Payload, inflate: Inflate | undefined): Uint8Array {
   if (inflate === undefined)
     throw new ProtocolError('bad_payload', 'a deflated payload, and no way to inflate it');
   return inflate(payload.data, payload.encoding >> DICTIONARY_SHIFT, INFLATED_LIMIT_BYTES);
+}
+
+/** What every SDK can read. */
+export function readData(codec: number, data: Uint8Array): unknown {
+  switch (codec) {
+    case PAYLOAD_CODECS.none:
+      return undefined;
+    case PAYLOAD_CODECS.msgpack:
+      return decodeMsgpack(data, MSGPACK_LIMITS);
+    case PAYLOAD_CODECS.json:
+      return parseJson(data);
+    default:
+      // A copy that is all of its buffer: an application may keep it, or look at its buffer.
+      if (data.byteLength !== data.buffer.byteLength) data = new Uint8Array(data);
+      if (codec === PAYLOAD_CODECS.bytes) return data;
+      throw Object.assign(new ProtocolError('unknown_encoding'), { codec, data });
+  }
 }
 
 function parseJson(data: Uint8Array): unknown {

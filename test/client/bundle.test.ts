@@ -11,20 +11,22 @@ import { WebSocket } from 'ws';
 import type { Client } from '../../src/client/client.js';
 import { VERSION } from '../../src/client/version.js';
 import { decodePayload } from '../../src/protocol/payload.js';
+import type { Serializers } from '../../src/protocol/serializers.js';
 import { startGateway, tokenOf } from '../gateway-process.js';
 import { BOB, ScriptedGateway } from './scripted-gateway.js';
 
 /** Gzip, bytes. What a page must load before it can connect. */
-const ENTRY_LIMIT_BYTES = 10_720;
+const ENTRY_LIMIT_BYTES = 10_800;
 /** Of all late files together; who adds one raises it by what it weighs. */
 const LATE_LIMIT_BYTES = 55_000;
-/** Of the doors that nothing loads but an application that wants them: Socket.IO's code, and work in other threads with its worker. */
+/** Of the doors that nothing loads but an application that wants them: Socket.IO's code, serializers, and work in other threads with its worker. */
 const DOOR_LIMITS_BYTES: Record<string, number> = {
   'socket-io.js': 2_850,
   'offload.js': 4_800,
   'offload-worker.js': 900,
   // The frames' codec and pako; loaded by clients with `offload: true`, in place of compression.js.
   'offload-socket-worker.js': 26_300,
+  'serializers.js': 3_300,
 };
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -91,6 +93,63 @@ describe('the browser bundle', () => {
     }
   });
 });
+
+test('the bundle reads and writes what serializers.js registers', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'signalbox-bundle-'));
+  const gateway = await startGateway();
+  try {
+    writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+    for (const [name, text] of files) writeFileSync(join(folder, name), text);
+    const bundle: { Client: typeof Client } = await import(join(folder, 'client.js'));
+    const door: { Serializers: typeof Serializers } = await import(join(folder, 'serializers.js'));
+    class Vector {
+      constructor(readonly x: number) {}
+    }
+    const contexts: unknown[] = [];
+    const serializers = new door.Serializers()
+      .register<number>({
+        name: 'byte',
+        codec: 8,
+        events: ['byte'],
+        encode: (value) => new Uint8Array([value]),
+        decode: (bytes, context) => {
+          contexts.push(context);
+          return bytes[0] ?? 0;
+        },
+      })
+      .extend(1, Vector, {
+        encode: ({ x }, pack) => pack(x),
+        decode: (bytes, unpack) => new Vector(Number(unpack(bytes))),
+      });
+    const make = (name: string, others: object) =>
+      new bundle.Client(gateway.url, { token: tokenOf(name), WebSocket, ...others });
+    const [alice, bob, carol] = [
+      make('alice', { serializers }),
+      make('bob', { serializers }),
+      make('carol', {}),
+    ];
+    const errors: unknown[] = [];
+    carol.on('error', (error) => errors.push(error));
+    bob.onRequest('byte', (data: number) => data + 1);
+    bob.onRequest('vector', ({ x }: Vector) => new Vector(x + 1));
+    await Promise.all([bob.connect(), carol.connect()]);
+    // Before the late file is there.
+    const early = alice.request('bob', 'byte', 1);
+    await alice.connect();
+    expect(await early).toBe(2);
+    expect(await alice.request('bob', 'vector', new Vector(1))).toEqual(new Vector(2));
+    expect(contexts).toEqual([
+      { event: 'byte', reply: false },
+      { event: 'byte', reply: true },
+    ]);
+    await expect(alice.request('carol', 'byte', 7)).rejects.toMatchObject({ code: 'unknown_encoding' });
+    expect(errors).toMatchObject([{ code: 'unknown_encoding', codec: 8, data: new Uint8Array([7]) }]);
+    await Promise.all([alice, bob, carol].map((client) => client.close()));
+  } finally {
+    await gateway.stop();
+    rmSync(folder, { recursive: true });
+  }
+}, 60_000);
 
 test.each(['msgpack', 'json'] as const)('the bundle speaks %s with a gateway', async (codec) => {
   const folder = mkdtempSync(join(tmpdir(), 'signalbox-bundle-'));

@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { Client } from '../../src/client/index.js';
+import { Serializers } from '../../src/protocol/serializers.js';
 import type * as Package from '../../src/index.js';
 import type { Gateway } from '../../src/index.js';
 import { SECRET, until } from '../gateway-process.js';
@@ -36,7 +37,14 @@ describe('a gateway in a program', () => {
 
   /** With everything it hears of the server. */
   const connect = async (name: string, perm: unknown = '*') => {
-    const client = new Client(gateway.url, { token: () => gateway.token(name, { perm }) });
+    const serializers = new Serializers().register<Uint8Array>({
+      name: 'own',
+      codec: 8,
+      events: ['own'],
+      encode: (bytes) => bytes,
+      decode: (bytes) => bytes,
+    });
+    const client = new Client(gateway.url, { token: () => gateway.token(name, { perm }), serializers });
     clients.push(client);
     client.on('error', () => undefined);
     const heard: unknown[] = [];
@@ -112,8 +120,14 @@ describe('a gateway in a program', () => {
     client.onRequest('fail', () => {
       throw new Error('no');
     });
+    client.onRequest('own', () => new Uint8Array([1]));
     client.onRequest('sleep', () => new Promise(() => undefined));
     expect(await gateway.request('bob', 'add', [1, 2])).toBe(3);
+    await expect(gateway.request('bob', 'own', null)).rejects.toMatchObject({
+      code: 'unknown_encoding',
+      codec: 8,
+      data: new Uint8Array([1]),
+    });
     const when = new Date(7);
     expect(await gateway.request('bob', 'rich', when)).toEqual({ got: when });
     // Larger than what is deflated.

@@ -1,4 +1,5 @@
 // Application data to payload and back.
+import { deflateSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { deflatePayload, inflateWith } from '../../src/protocol/compression.js';
@@ -120,11 +121,16 @@ describe('decodePayload', () => {
     ['JSON', PAYLOAD_CODECS.json, utf8('{')],
     ['UTF-8', PAYLOAD_CODECS.json, new Uint8Array([0x22, 0xff, 0x22])],
     ['shallow JSON', PAYLOAD_CODECS.json, utf8(deep(65))],
-    ['a codec that it knows', 5, new Uint8Array()],
     ['zlib', PAYLOAD_CODECS.json | DEFLATED, new Uint8Array([1, 2])],
   ])('refuses what is not %s with bad_payload', (_, encoding, data) => {
     expect(() => decodePayload({ encoding, data }, { inflate })).toThrow(
       expect.objectContaining({ code: 'bad_payload' }),
+    );
+  });
+
+  test('refuses a codec that nobody knows yet with unknown_encoding', () => {
+    expect(() => decodePayload({ encoding: 5, data: new Uint8Array() })).toThrow(
+      expect.objectContaining({ code: 'unknown_encoding', codec: 5 }),
     );
   });
 
@@ -160,7 +166,17 @@ describe('decodePayload', () => {
     expect(bytes).toEqual(new Uint8Array([1, 2]));
   });
 
-  test('gives the bytes of the codecs of an application', () => {
-    expect(decodePayload({ encoding: 9, data: new Uint8Array([1]) })).toEqual(new Uint8Array([1]));
+  test.each([9, 0x19])('tells codec and bytes of an application’s own codec, inflated (%i)', (encoding) => {
+    const frame = new Uint8Array([9, 1, 2]);
+    const payload = { encoding: 9, data: frame.subarray(1) };
+    const sent = encoding === 9 ? payload : { encoding, data: deflateSync(payload.data) };
+    let error: unknown;
+    try {
+      decodePayload(sent, { inflate });
+    } catch (thrown) {
+      error = thrown;
+    }
+    frame.fill(0);
+    expect(error).toMatchObject({ code: 'unknown_encoding', codec: 9, data: new Uint8Array([1, 2]) });
   });
 });

@@ -3,15 +3,15 @@ import { type Code, CODES } from '../../protocol/codes.js';
 import { GatewayError, ProtocolError } from '../../protocol/errors.js';
 import { isText, pick } from '../../protocol/fields.js';
 import type { PairingFrame, UnpairedFrame } from '../../protocol/frame.js';
-import { isPairId, isSessionId, type PairId, parseAddress } from '../../protocol/ids.js';
+import { type EventName, isPairId, isSessionId, type PairId, parseAddress } from '../../protocol/ids.js';
 import { REQUEST_TIMEOUT_LIMIT_MS } from '../../protocol/limits.js';
-import { type CallOptions, PATIENT } from '../call-options.js';
+import { type DataOptions, PATIENT } from '../call-options.js';
 import type { Sender } from '../events.js';
 import { Pair, PAIR_PREFIX, type PairClient } from './pair.js';
 import type { ServicesPort } from './services.js';
 
 /** Options of `Client.pair`. */
-export interface PairOptions extends CallOptions {
+export interface PairOptions extends DataOptions {
   /** For the other side's handler, to decide. */
   meta?: unknown;
   /** Longest wait for the other side's decision, ms; default 10 000, at most 120 000. */
@@ -32,6 +32,8 @@ export interface PairsPort extends Omit<ServicesPort, 'room'> {
   readonly client: PairClient & { readonly sessionId: string | null };
 }
 
+/** What being asked into a pair is called where its data are encoded and decoded; the frame has the pair's id there. */
+const ASKED_EVENT = '~pair' as EventName;
 const ASK_TIMEOUT_MS = 10_000;
 /** What the end that asked says when it has its handlers. */
 const READY = `${PAIR_PREFIX}~`;
@@ -55,7 +57,7 @@ export class Pairs {
     const { meta, timeoutMs = ASK_TIMEOUT_MS, ...others } = options;
     const answer = await this.#port.caller.call(
       others,
-      (verbs, made, copy) => verbs.pair(to, copy, made),
+      (verbs, made, copy) => verbs.pair(to, ASKED_EVENT, copy, made),
       meta,
       Math.min(timeoutMs, REQUEST_TIMEOUT_LIMIT_MS),
     );
@@ -94,13 +96,13 @@ export class Pairs {
     late.use(({ Responder }) => {
       const responder = new Responder(
         caller,
-        new Map([[id, (meta: unknown) => this.#decide(id, { client, session }, meta)]]),
+        new Map([[ASKED_EVENT, (meta: unknown) => this.#decide(id, { client, session }, meta)]]),
         this.#port.exposeErrors,
       );
       decode(
-        frame,
+        { ...frame, event: ASKED_EVENT },
         (...message) => void responder.answer(handle, ...message),
-        (error) => void responder.refuse(handle, error),
+        (error) => void responder.unreadable(handle, error),
       );
     }, caller.report);
   }

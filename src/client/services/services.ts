@@ -114,7 +114,7 @@ export class Services {
             .finally(done),
         (error) =>
           void responder(() => {})
-            .refuse(handle, error)
+            .unreadable(handle, error)
             .finally(done),
       );
     }, caller.report);

@@ -3,15 +3,15 @@ import type { Code } from '../../protocol/codes.js';
 import { GatewayError } from '../../protocol/errors.js';
 import type { Ask, GatewayFrame } from '../../protocol/frame.js';
 import type { RoomName, StreamId } from '../../protocol/ids.js';
-import { decodePayload } from '../../protocol/payload.js';
 import type { Sender } from '../events.js';
-import { StreamEnd, type StreamHost, type StreamOptions } from './stream-end.js';
+import type { StreamCodec } from './stream-codec.js';
+import { codeOf, StreamEnd, type StreamHost, type StreamOptions } from './stream-end.js';
 
 /** How a reader of a stream to several ended. */
 export interface ReaderResult extends Sender {
-  /** `normal`, or why it did not read to the end. */
+  /** `normal`, or why it did not read to the end; `unknown_encoding` and `bad_payload` where its answer cannot be read. */
   code: Code;
-  /** What its handler returned. */
+  /** What its handler returned; the error, with the answer's bytes, where that cannot be read. */
   data: unknown;
 }
 
@@ -31,6 +31,7 @@ export interface BroadcastStream {
 
 export class Broadcast implements BroadcastStream {
   readonly #end: StreamEnd;
+  readonly #codec: StreamCodec;
   readonly room: RoomName | null;
   readonly drop: boolean;
   readonly #readers = new Map<string, Sender>();
@@ -43,6 +44,7 @@ export class Broadcast implements BroadcastStream {
     options: Omit<StreamOptions, 'opened'>,
     { room, drop }: { room: string | null; drop: boolean },
   ) {
+    this.#codec = options.codec;
     this.#end = new StreamEnd(host, { ...options, opened: true });
     this.room = room as RoomName | null;
     this.drop = drop;
@@ -103,9 +105,9 @@ export class Broadcast implements BroadcastStream {
   readerGone({ session, code, payload }: GatewayFrame & { type: 'readerGone' }): void {
     let data: unknown;
     try {
-      data = decodePayload(payload);
-    } catch {
-      this.#gone(session, 'bad_payload', undefined);
+      data = this.#codec.decode(payload, true);
+    } catch (error) {
+      this.#gone(session, codeOf(error), error);
       return;
     }
     this.#gone(session, code, data);

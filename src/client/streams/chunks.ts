@@ -1,20 +1,20 @@
 // What an application writes, cut into chunks of a stream.
+import { PAYLOAD_CODECS } from '../../protocol/encoding.js';
 import { ProtocolError } from '../../protocol/errors.js';
 import type { Payload } from '../../protocol/frame.js';
 import { STREAM_CHUNK_LIMIT_BYTES } from '../../protocol/limits.js';
-import { encodePayload } from '../../protocol/payload.js';
+import type { StreamCodec } from './stream-codec.js';
 
-/** A chunk of the application as chunks of the stream: bytes in pieces, which are copied, all else whole. */
-export function* payloadsOf(chunk: unknown): Generator<Payload> {
-  const payload = encodePayload(chunk);
-  const { encoding, data } = payload;
-  if (!(chunk instanceof Uint8Array || chunk instanceof ArrayBuffer)) {
+/** A chunk of the application as chunks of the stream, all of them copies: bytes in pieces, all else whole. */
+export function* payloadsOf(chunk: unknown, codec: StreamCodec): Generator<Payload> {
+  const { encoding, data } = codec.encode(chunk);
+  if (encoding !== PAYLOAD_CODECS.bytes) {
     if (data.length > STREAM_CHUNK_LIMIT_BYTES)
       throw new ProtocolError(
         'bad_payload',
         `Chunks that are not bytes may have ${STREAM_CHUNK_LIMIT_BYTES} bytes.`,
       );
-    yield payload;
+    yield { encoding, data: data.slice() };
     return;
   }
   for (let at = 0; at < data.length; at += STREAM_CHUNK_LIMIT_BYTES)

@@ -6,12 +6,13 @@ import type { ClientFrame } from '../../protocol/frame.js';
 import type { StreamId } from '../../protocol/ids.js';
 import { STREAM_CHUNK_LIMIT_BYTES } from '../../protocol/limits.js';
 import { type PathFrame, readPathFrame, writePathFrame } from '../../protocol/path-frame.js';
-import { decodePayload, encodePayload, NO_PAYLOAD } from '../../protocol/payload.js';
+import { NO_PAYLOAD } from '../../protocol/payload.js';
 import type { Sender } from '../events.js';
 import { payloadsOf } from './chunks.js';
 import { ReceiveFlow } from './receive-flow.js';
 import { costOf, SendFlow } from './send-flow.js';
 import { Silence } from './silence.js';
+import type { StreamCodec } from './stream-codec.js';
 import type { Stream } from './stream.js';
 import { Wake } from './wake.js';
 import { type Carried, type StreamPath, type PathKind, Paths } from './paths.js';
@@ -32,6 +33,7 @@ export interface StreamHost {
 export interface StreamOptions {
   id: StreamId;
   name: string;
+  codec: StreamCodec;
   opened: boolean;
   peer: Sender | null;
   /** Most bytes that wait for the application. */
@@ -127,10 +129,15 @@ export class StreamEnd implements Stream {
   }
 
   abort(given: Code = 'aborted', text = ''): void {
-    if (this.#isOver) return;
     const code = CODES[given].close === null ? given : 'aborted';
-    this.#host.put({ type: 'cut', stream: this.id, to: null, code, text });
-    this.fail(new GatewayError(code, text || undefined));
+    this.#abortFor(new GatewayError(code, text || undefined), text);
+  }
+
+  /** The other side gets its code, both sides here all of it. */
+  #abortFor(error: unknown, text = textOf(error)): void {
+    if (this.#isOver) return;
+    this.#host.put({ type: 'cut', stream: this.id, to: null, code: codeOf(error), text });
+    this.fail(error instanceof Error ? error : new GatewayError('aborted'));
   }
 
   /** Ends it without a word to the other side. */
@@ -220,7 +227,7 @@ export class StreamEnd implements Stream {
     if (this.#isOver) return;
     let payload: Payload;
     try {
-      payload = encodePayload(result);
+      payload = this.#options.codec.encode(result, true);
       if (payload.data.length > STREAM_CHUNK_LIMIT_BYTES)
         throw new ProtocolError('bad_payload', 'An answer may have 32 KiB.');
     } catch (error) {
@@ -373,7 +380,7 @@ export class StreamEnd implements Stream {
       this.receive.taken(costOf(payload));
       if (part === PARTS.answer && this.opened) {
         try {
-          this.#resolveReply(decodePayload(payload));
+          this.#resolveReply(this.#options.codec.decode(payload, true));
         } catch (error) {
           this.#rejectReply(error instanceof Error ? error : new GatewayError('bad_payload'));
         }
@@ -419,7 +426,7 @@ export class StreamEnd implements Stream {
         this.#stopWriting = (error) => controller.error(error);
       },
       write: async (chunk) => {
-        for (const payload of payloadsOf(chunk)) {
+        for (const payload of this.#payloadsOf(chunk)) {
           while (!this.#isOver && this.send.heldBytes >= this.#options.sendBufferBytes) {
             if (this.send.takeQuestion(true)) this.tell(ASKS.tell, this.#paths.sending);
             await this.#hasRoom.next();
@@ -439,6 +446,16 @@ export class StreamEnd implements Stream {
       abort: (reason: unknown) => this.abort(codeOf(reason), textOf(reason)),
     };
     return new WritableStream(sink);
+  }
+
+  /** What cannot be written ends the stream for the other side too, which would wait for it. */
+  *#payloadsOf(chunk: unknown): Generator<Payload> {
+    try {
+      yield* payloadsOf(chunk, this.#options.codec);
+    } catch (error) {
+      this.#abortFor(error);
+      throw error;
+    }
   }
 
   #makeReadable(): ReadableStream<unknown> {
@@ -463,9 +480,9 @@ export class StreamEnd implements Stream {
         this.receive.taken(costOf(payload));
         if (this.receive.isDue) this.tell(ASKS.nothing);
         try {
-          controller.enqueue(decodePayload(payload));
+          controller.enqueue(this.#options.codec.decode(payload));
         } catch (error) {
-          this.abort('bad_payload', textOf(error));
+          this.#abortFor(error);
         }
       },
       cancel: (reason: unknown) => {

@@ -4,17 +4,20 @@ import { GatewayError, ProtocolError } from '../../protocol/errors.js';
 import { ASKS, type ClientFrame, type GatewayFrame, type OpenStreamFrame } from '../../protocol/frame.js';
 import { isEventName, type RoomName, type StreamId } from '../../protocol/ids.js';
 import { STREAM_CHUNK_LIMIT_BYTES, STREAM_WINDOW_LIMIT_BYTES } from '../../protocol/limits.js';
-import { decodePayload, encodePayload } from '../../protocol/payload.js';
+import type { Serializers } from '../../protocol/serializers.js';
 import type { DialoguePort } from '../dialogue-port.js';
 import type { Sender } from '../events.js';
 import { Broadcast, type BroadcastStream, noReaders } from './broadcast.js';
 import type { Stream } from './stream.js';
-import { codeOf, StreamEnd, type StreamHost } from './stream-end.js';
+import { StreamCodec } from './stream-codec.js';
+import { codeOf, StreamEnd, type StreamHost, type StreamOptions } from './stream-end.js';
 
 /** Options of every way to open a stream. */
 export interface OpenStreamOptions {
   /** Data for the other side's handler, at most 32 KiB. */
   meta?: unknown;
+  /** Name of the serializer for `meta` and for what this side writes; default: what the client's `serializers` say of the stream's name. */
+  serializer?: string;
   /** Longest wait for somebody to accept, ms; default 10 000. Of a stream to several: how long readers may come in, default 1 000. */
   timeoutMs?: number;
   /** Most bytes that wait here for the application to read them; default 512 KiB. */
@@ -41,6 +44,8 @@ export interface OpenBroadcastOptions extends OpenStreamOptions {
 }
 /** Options of `onStream`. */
 export interface OnStreamOptions {
+  /** Name of the serializer for what this side writes and answers; default: what the client's `serializers` say of the stream's name. */
+  serializer?: string;
   /** Most streams of this name at once; further ones are refused with `limit`. Default: as many as the gateway allows. */
   limit?: number;
   /** Most bytes of each that wait for the handler to read them; default 512 KiB. */
@@ -56,6 +61,7 @@ interface Listener {
   readonly handler: StreamHandler;
   readonly limit: number;
   readonly windowBytes: number;
+  readonly codec: StreamCodec;
   readonly mayLeave: boolean;
   open: number;
 }
@@ -86,6 +92,7 @@ const SILENCE_GRACE_MS = 15_000;
 
 export class Streams {
   readonly #port: DialoguePort;
+  readonly #serializers: Serializers | undefined;
   readonly #host: StreamHost;
   readonly #climb: (stream: StreamEnd, configuration: RTCConfiguration) => void;
   readonly #streams = new Map<string, StreamEnd>();
@@ -98,8 +105,13 @@ export class Streams {
   #isPumpingLater = false;
 
   /** @param climb finds a stream a better path than the gateway */
-  constructor(port: DialoguePort, climb: (stream: StreamEnd, configuration: RTCConfiguration) => void) {
+  constructor(
+    port: DialoguePort,
+    serializers: Serializers | undefined,
+    climb: (stream: StreamEnd, configuration: RTCConfiguration) => void,
+  ) {
     this.#port = port;
+    this.#serializers = serializers;
     this.#climb = climb;
     this.#host = {
       get isOpen() {
@@ -121,8 +133,9 @@ export class Streams {
   /** See `Client.openStream`. */
   async openTo(to: string, name: string, options: OpenOneOptions = {}): Promise<Stream> {
     const mayLeave = options.via === 'best';
-    const stream = new StreamEnd(this.#host, { ...this.#settings(name, options), peer: null, mayLeave });
-    const frame = this.#frame(stream.id, name, options, { to });
+    const settings = this.#settings(name, options);
+    const stream = new StreamEnd(this.#host, { ...settings, peer: null, mayLeave });
+    const frame = this.#frame(settings, options, { to });
     await this.#open(frame, options, {
       timeoutMs: options.timeoutMs ?? OPEN_TIMEOUT_MS,
       begin: () => {
@@ -144,12 +157,9 @@ export class Streams {
     options: OpenBroadcastOptions = {},
   ): Promise<BroadcastStream> {
     const drop = options.slow === 'drop';
-    const broadcast = new Broadcast(
-      this.#host,
-      { ...this.#settings(name, options), peer: null },
-      { room, drop },
-    );
-    const frame = this.#frame(broadcast.id, name, options, { room, drop });
+    const settings = this.#settings(name, options);
+    const broadcast = new Broadcast(this.#host, { ...settings, peer: null }, { room, drop });
+    const frame = this.#frame(settings, options, { room, drop });
     await this.#open(frame, options, {
       timeoutMs: options.timeoutMs ?? GATHER_READERS_MS,
       begin: () => {
@@ -172,6 +182,7 @@ export class Streams {
       handler,
       limit: options.limit ?? Infinity,
       windowBytes: windowOf(options.windowBytes),
+      codec: this.#codec(name, options),
       mayLeave: options.via !== 'gateway',
       open: 0,
     };
@@ -261,21 +272,24 @@ export class Streams {
 
   // ── opening ─────────────────────────────────────────────────────────────────────────────────────
 
-  #settings(
-    name: string,
-    { windowBytes, sendBufferBytes = SEND_BUFFER_BYTES }: OpenStreamOptions,
-  ): { id: StreamId; name: string; opened: boolean; windowBytes: number; sendBufferBytes: number } {
-    return { id: newId(), name, opened: true, windowBytes: windowOf(windowBytes), sendBufferBytes };
+  #codec(name: string, { serializer }: { serializer?: string }): StreamCodec {
+    return new StreamCodec(this.#serializers, name, serializer);
+  }
+
+  #settings(name: string, options: OpenStreamOptions): Omit<StreamOptions, 'peer'> {
+    const { sendBufferBytes = SEND_BUFFER_BYTES } = options;
+    const codec = this.#codec(name, options);
+    const windowBytes = windowOf(options.windowBytes);
+    return { id: newId(), name, codec, opened: true, windowBytes, sendBufferBytes };
   }
 
   #frame(
-    stream: StreamId,
-    name: string,
+    { id: stream, name, codec }: Omit<StreamOptions, 'peer'>,
     { meta }: OpenStreamOptions,
     to: { to: string } | { room: string | null; drop: boolean },
   ): OpenStreamFrame {
     if (!isEventName(name)) throw new ProtocolError('bad_parameter', 'Not a name of a stream.');
-    const payload = encodePayload(meta);
+    const payload = codec.encode(meta);
     if (payload.data.length > STREAM_CHUNK_LIMIT_BYTES)
       throw new ProtocolError('too_big', 'meta may have 32 KiB.');
     const target = { to: null, room: null, drop: false, ...to };
@@ -356,9 +370,9 @@ export class Streams {
       this.#put({ type: 'cut', stream: id, to: `${client}#${session}`, code, text: '' });
       return;
     }
-    const { windowBytes, mayLeave } = listener;
+    const { windowBytes, codec, mayLeave } = listener;
     const sendBufferBytes = SEND_BUFFER_BYTES;
-    const options = { id, name, opened: false, peer, windowBytes, sendBufferBytes, mayLeave };
+    const options = { id, name, codec, opened: false, peer, windowBytes, sendBufferBytes, mayLeave };
     const stream = new StreamEnd(this.#host, options);
     this.#streams.set(id, stream);
     this.#watch();
@@ -371,12 +385,21 @@ export class Streams {
       if (this.#over.size > OVER_LIMIT && oldest !== undefined) this.#over.delete(oldest);
     };
     stream.closed.then(() => over(), over);
-    void this.#run(listener.handler, stream, peer, () => decodePayload(payload));
+    void this.#run(listener.handler, stream, peer, () => codec.decode(payload));
   }
 
-  async #run(handler: StreamHandler, stream: StreamEnd, from: Sender, meta: () => unknown): Promise<void> {
+  async #run(handler: StreamHandler, stream: StreamEnd, from: Sender, read: () => unknown): Promise<void> {
+    let meta: unknown;
     try {
-      const result = await handler(stream, from, meta());
+      meta = read();
+    } catch (error) {
+      // Told with its bytes, and no handler is called with what it cannot use.
+      this.#port.tell(error);
+      stream.abort(codeOf(error));
+      return;
+    }
+    try {
+      const result = await handler(stream, from, meta);
       // Who writes on by itself answers when it is done with that.
       if (stream.writable.locked && !stream.send.isEnded) await stream.written;
       stream.answer(result);

@@ -1,6 +1,7 @@
 // What a ladder does with the channels that the other side makes: so many for a stream, and nothing of them stays behind.
 import { expect, jest, test } from '@jest/globals';
 import { Ladder, type LadderClient } from '../../../src/client/rtc/ladder.js';
+import { StreamCodec } from '../../../src/client/streams/stream-codec.js';
 import { StreamEnd } from '../../../src/client/streams/stream-end.js';
 import { isStreamId } from '../../../src/protocol/ids.js';
 import { ManualEnvironment } from '../fixture.js';
@@ -53,6 +54,7 @@ function called() {
     {
       id: ID,
       name: 'bytes',
+      codec: new StreamCodec(undefined, 'bytes', undefined),
       opened: false,
       peer: BOB,
       windowBytes: 4096,

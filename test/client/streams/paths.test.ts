@@ -2,6 +2,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { StreamPath } from '../../../src/client/streams/paths.js';
+import { StreamCodec } from '../../../src/client/streams/stream-codec.js';
 import { StreamEnd, type StreamHost } from '../../../src/client/streams/stream-end.js';
 import { ASKS, type ClientFrame, PARTS } from '../../../src/protocol/frame.js';
 import type { StreamId } from '../../../src/protocol/ids.js';
@@ -73,6 +74,7 @@ class Side {
     this.end = new StreamEnd(host, {
       id: ID,
       name: 'bytes',
+      codec: new StreamCodec(undefined, 'bytes', undefined),
       opened,
       peer: null,
       windowBytes: WINDOW,
