@@ -1,6 +1,7 @@
 // One WebSocket from its construction to its end: hello first, then frames both ways, watched for silence.
 import { ProtocolError } from '../protocol/errors.js';
 import type { ClientFrame, ClientSideCodec, GatewayFrame } from '../protocol/frame.js';
+import { HELLO_SUBPROTOCOL } from '../protocol/subprotocol.js';
 import type { Environment } from './environment.js';
 import type { WebSocketLike } from './websocket-class.js';
 
@@ -39,7 +40,6 @@ export class Connection {
     socket: WebSocketLike,
     codec: ClientSideCodec,
     hello: string | Uint8Array,
-    offered: string | undefined,
     port: ConnectionPort,
     environment: Environment,
   ) {
@@ -49,8 +49,8 @@ export class Connection {
     this.#environment = environment;
     this.#lastHeard = environment.now();
     socket.binaryType = 'arraybuffer';
-    // What is no WebSocket has no handshake in which it could have been offered.
-    socket.onopen = () => (offered && socket.protocol) || this.put(hello);
+    // Said in the handshake already, where it has one and the gateway took it.
+    socket.onopen = () => socket.protocol === HELLO_SUBPROTOCOL || this.put(hello);
     socket.onmessage = (event) => this.#receive(event.data);
     socket.onclose = (event) => {
       this.#stop();

@@ -245,14 +245,12 @@ export class Link {
       resume: this.#resume && { ...this.#resume, cursors: this.#port.cursors },
       agent: this.#settings.agent,
     });
-    const offered = offerSubprotocols(this.#settings.codec, token, hello);
     const current = (): boolean => round === this.#round;
     this.#goaway = null;
     this.#connection = new Connection(
-      new WebSocketClass(this.#url, offered),
+      new WebSocketClass(this.#url, offerSubprotocols(this.#settings.codec, token, hello)),
       codec,
       hello,
-      offered[2],
       {
         onFrame: (frame) => current() && this.#receive(frame),
         onError: (error) => current() && this.#port.onError(error),

@@ -6,6 +6,9 @@ export const SUBPROTOCOLS = { msgpack: MSGPACK_SUBPROTOCOL, json: JSON_SUBPROTOC
 export type CodecName = keyof typeof SUBPROTOCOLS;
 export type Subprotocol = (typeof SUBPROTOCOLS)[CodecName];
 
+/** Offered beside a hello in the handshake; who answers with it has read that. An older gateway does not, and hears the hello as a frame. */
+export const HELLO_SUBPROTOCOL = 'signalbox.v1.hello';
+
 const BEARER = 'bearer.';
 const HELLO = 'hello.';
 
@@ -15,7 +18,10 @@ const OFFERED_HELLO_LIMIT_BYTES = 2048;
 const OFFERED_HELLO_BYTES = 512;
 
 export type SubprotocolChoice =
-  /** `name` is echoed in the handshake; the entries with the token and the hello never are. */
+  /**
+   * `name`, or HELLO_SUBPROTOCOL where there is a hello, is echoed in the handshake; the entries with the token and the hello
+   * never are.
+   */
   | { status: 'chosen'; name: Subprotocol; token: string | null; hello: Uint8Array<ArrayBuffer> | null }
   /** Only versions that this gateway does not speak: complete the upgrade, then close with `unsupported_version`. */
   | { status: 'unsupported' }
@@ -33,7 +39,8 @@ export function offerSubprotocols(
 ): string[] {
   const offered: string[] = [SUBPROTOCOLS[codec]];
   if (token) offered.push(BEARER + token);
-  if (typeof hello === 'object' && hello.length < OFFERED_HELLO_BYTES) offered.push(HELLO + hello.join('.'));
+  if (typeof hello === 'object' && hello.length < OFFERED_HELLO_BYTES)
+    offered.push(HELLO_SUBPROTOCOL, HELLO + hello.join('.'));
   return offered;
 }
 
@@ -41,13 +48,8 @@ export function offerSubprotocols(
 export function chooseSubprotocol(offered: readonly string[]): SubprotocolChoice {
   const name = offered.find((entry) => entry === SUBPROTOCOLS.msgpack || entry === SUBPROTOCOLS.json);
   if (name === SUBPROTOCOLS.msgpack || name === SUBPROTOCOLS.json) {
-    const hello = valueOf(offered, HELLO);
-    return {
-      status: 'chosen',
-      name,
-      token: valueOf(offered, BEARER),
-      hello: hello === null ? null : bytesOf(hello),
-    };
+    const hello = offered.includes(HELLO_SUBPROTOCOL) ? bytesOf(valueOf(offered, HELLO) ?? '') : null;
+    return { status: 'chosen', name, token: valueOf(offered, BEARER), hello };
   }
   return { status: offered.some((entry) => entry.startsWith('signalbox.')) ? 'unsupported' : 'none' };
 }

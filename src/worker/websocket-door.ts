@@ -7,7 +7,7 @@ import type { Metrics } from '../metrics.js';
 import { CODES, type CloseCode } from '../protocol/codes.js';
 import type { FrameCodec } from '../protocol/frame.js';
 import type { CountedReads } from '../relay/counted-reads.js';
-import { SUBPROTOCOLS, type Subprotocol } from '../protocol/subprotocol.js';
+import { HELLO_SUBPROTOCOL, SUBPROTOCOLS, type Subprotocol } from '../protocol/subprotocol.js';
 import { clientAddress } from '../transport/client-address.js';
 import { TickFlusher } from '../transport/tick-flusher.js';
 import { Framer } from '../transport/websocket-frames.js';
@@ -189,6 +189,7 @@ export class WebSocketDoor {
 
 /** The client's first subprotocol of ours, or its first at all when we only complete the handshake to refuse. */
 function firstOf(offered: Set<string>): string | false {
+  if (offered.has(HELLO_SUBPROTOCOL)) return HELLO_SUBPROTOCOL;
   let first: string | false = false;
   for (const name of offered) {
     if (name === SUBPROTOCOLS.msgpack || name === SUBPROTOCOLS.json) return name;

@@ -15,7 +15,11 @@ afterAll(async () => {
 }, 30_000);
 
 /** A client, and what cuts its present connection as a cable that is pulled. */
-function cuttable(name: string): { client: Client; cut(): void } {
+function cuttable(name: string): {
+  client: Client;
+  cut(): void;
+  protocols(): string[];
+} {
   const sockets: WebSocket[] = [];
   class Remembered extends WebSocket {
     constructor(url: string, protocols: string[]) {
@@ -28,8 +32,36 @@ function cuttable(name: string): { client: Client; cut(): void } {
     WebSocket: Remembered,
     backoff: { minMs: 20, maxMs: 100 },
   });
-  return { client, cut: () => sockets.at(-1)?.terminate() };
+  return {
+    client,
+    cut: () => sockets.at(-1)?.terminate(),
+    protocols: () => sockets.map(({ protocol }) => protocol),
+  };
 }
+
+test('a hello goes with the handshake, on a resume too, and a long one by itself', async () => {
+  const { client, cut, protocols } = cuttable('alice');
+  try {
+    await client.connect();
+    const { sessionId } = client;
+    cut();
+    await until(() => protocols().length === 2 && client.state === 'connected');
+    expect(client.sessionId).toBe(sessionId);
+    expect(protocols()).toEqual(['signalbox.v1.hello', 'signalbox.v1.hello']);
+    // The cursor of each room goes with it.
+    for (let i = 0; i < 20; i++) {
+      const room = client.room(`a-room-with-a-long-name-${String(i)}`);
+      await room.join();
+      await room.publish('e', i);
+    }
+    cut();
+    await until(() => protocols().length === 3 && client.state === 'connected');
+    expect(client.sessionId).toBe(sessionId);
+    expect(protocols()[2]).toBe('signalbox.v1.msgpack');
+  } finally {
+    await client.close();
+  }
+}, 30_000);
 
 test('every accepted message comes once and in order, however often both sides are cut off', async () => {
   const [alice, bob] = [cuttable('alice'), cuttable('bob')];

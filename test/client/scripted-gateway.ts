@@ -6,7 +6,6 @@ import type { ClientFrame, FrameCodec, GatewayFrame, Payload, Welcome } from '..
 import type { ClientId, EventName, RoomName, SessionId } from '../../src/protocol/ids.js';
 import { createJsonCodec } from '../../src/protocol/json-codec.js';
 import { msgpackCodec } from '../../src/protocol/msgpack-codec.js';
-import { chooseSubprotocol } from '../../src/protocol/subprotocol.js';
 import { decodePayload, encodePayload } from '../../src/protocol/payload.js';
 
 export const BOB = 'bob' as ClientId;
@@ -59,9 +58,6 @@ export class Peer {
     /** What the client offered beside the subprotocol. */
     readonly offered: string,
   ) {
-    const choice = chooseSubprotocol(offered.split(/, */));
-    if (choice.status === 'chosen' && choice.hello !== null)
-      this.frames.put(codec.decodeClient(codec.binary ? choice.hello : Buffer.from(choice.hello).toString()));
     socket.on('message', (data: Buffer, isBinary) => {
       this.frames.put(codec.decodeClient(isBinary ? new Uint8Array(data) : data.toString()));
     });

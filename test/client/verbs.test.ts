@@ -23,6 +23,7 @@ describe('connect()', () => {
     expect(peer.offered?.split(/, ?/)).toEqual([
       'signalbox.v1.msgpack',
       `bearer.${TOKEN}`,
+      'signalbox.v1.hello',
       expect.stringMatching(/^hello\.149\.0\.1\./),
     ]);
     expect(opened.paths).toEqual(['/v1/connect']);

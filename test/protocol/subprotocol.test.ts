@@ -4,6 +4,7 @@ import { chooseSubprotocol, offerSubprotocols } from '../../src/protocol/subprot
 
 const MSGPACK = 'signalbox.v1.msgpack';
 const JSON_NAME = 'signalbox.v1.json';
+const HELLO = 'signalbox.v1.hello';
 const CHOSEN = { status: 'chosen', name: MSGPACK, token: null };
 
 describe('chooseSubprotocol', () => {
@@ -15,15 +16,18 @@ describe('chooseSubprotocol', () => {
     [['signalbox.v9.msgpack', MSGPACK], { status: 'chosen', name: MSGPACK, token: null }],
     [[MSGPACK, 'bearer.'], { status: 'chosen', name: MSGPACK, token: null }],
     [[MSGPACK, 'bearer.first', 'bearer.second'], { status: 'chosen', name: MSGPACK, token: 'first' }],
-    [[MSGPACK, 'hello.0.17.255'], { ...CHOSEN, hello: Uint8Array.of(0, 17, 255) }],
-    [['hello.007', MSGPACK], { ...CHOSEN, hello: Uint8Array.of(7) }],
-    [[MSGPACK, 'hello.'], CHOSEN],
-    [[MSGPACK, 'hello.256'], { ...CHOSEN, hello: none }],
-    [[MSGPACK, 'hello.1..2'], { ...CHOSEN, hello: none }],
-    [[MSGPACK, 'hello.1.'], { ...CHOSEN, hello: none }],
-    [[MSGPACK, 'hello.-1'], { ...CHOSEN, hello: none }],
-    [[MSGPACK, 'hello.1e1'], { ...CHOSEN, hello: none }],
-    [[MSGPACK, `hello.1${'.1'.repeat(5000)}`], { ...CHOSEN, hello: none }],
+    [[MSGPACK, HELLO, 'hello.0.17.255'], { ...CHOSEN, hello: Uint8Array.of(0, 17, 255) }],
+    [['hello.007', HELLO, MSGPACK], { ...CHOSEN, hello: Uint8Array.of(7) }],
+    [[MSGPACK, HELLO, 'hello.'], { ...CHOSEN, hello: none }],
+    [[MSGPACK, HELLO], { ...CHOSEN, hello: none }],
+    [[MSGPACK, 'hello.1'], CHOSEN],
+    [[HELLO, 'hello.1'], { status: 'unsupported' }],
+    [[MSGPACK, HELLO, 'hello.256'], { ...CHOSEN, hello: none }],
+    [[MSGPACK, HELLO, 'hello.1..2'], { ...CHOSEN, hello: none }],
+    [[MSGPACK, HELLO, 'hello.1.'], { ...CHOSEN, hello: none }],
+    [[MSGPACK, HELLO, 'hello.-1'], { ...CHOSEN, hello: none }],
+    [[MSGPACK, HELLO, 'hello.1e1'], { ...CHOSEN, hello: none }],
+    [[MSGPACK, HELLO, `hello.1${'.1'.repeat(5000)}`], { ...CHOSEN, hello: none }],
     [['signalbox.v9.msgpack'], { status: 'unsupported' }],
     [['signalbox.v1.xml', 'bearer.a'], { status: 'unsupported' }],
     [['Signalbox.v1.json'], { status: 'none' }],
@@ -48,7 +52,8 @@ test('offerSubprotocols offers what chooseSubprotocol understands', () => {
 test('offerSubprotocols offers the bytes of a hello, in characters that a subprotocol may have, unless there are too many', () => {
   const hello = Uint8Array.from({ length: 256 }, (_, byte) => byte);
   const offered = offerSubprotocols('msgpack', 'a.b.c', hello);
-  expect(offered[2]).toMatch(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/);
+  expect(offered[2]).toBe(HELLO);
+  expect(offered[3]).toMatch(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/);
   expect(chooseSubprotocol(offered)).toMatchObject({ token: 'a.b.c', hello });
   expect(offerSubprotocols('msgpack', 'a.b.c', new Uint8Array(600))).toHaveLength(2);
 });
