@@ -7,7 +7,10 @@ type On<Event> = { call(event: Event): void }['call'] | null;
 export interface WebSocketLike {
   binaryType: string;
   readonly bufferedAmount: number;
-  /** Of a real WebSocket, once it is open: the subprotocol that the gateway took. What has none sends its first frame itself. */
+  /**
+   * Once it is open, the subprotocol that the gateway took. What passes the offered ones on has to have it: by it the SDK knows
+   * whether the gateway has read its hello already, and a second one ends the connection.
+   */
   readonly protocol?: string | undefined;
   onopen: On<unknown>;
   onmessage: On<{ data: unknown }>;

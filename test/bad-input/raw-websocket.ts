@@ -5,6 +5,7 @@ import { type Socket, createConnection } from 'node:net';
 
 export const JSON_PROTOCOL = 'signalbox.v1.json';
 export const MSGPACK_PROTOCOL = 'signalbox.v1.msgpack';
+export const HELLO_PROTOCOL = 'signalbox.v1.hello';
 
 export interface HttpAnswer {
   status: number;

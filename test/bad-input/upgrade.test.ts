@@ -3,7 +3,14 @@ import { once } from 'node:events';
 import { createConnection } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type GatewayProcess, startGateway, tokenOf, until } from '../gateway-process.js';
-import { JSON_PROTOCOL, MSGPACK_PROTOCOL, RawWebSocket, ask, handshake } from './raw-websocket.js';
+import {
+  HELLO_PROTOCOL,
+  JSON_PROTOCOL,
+  MSGPACK_PROTOCOL,
+  RawWebSocket,
+  ask,
+  handshake,
+} from './raw-websocket.js';
 
 let gateway: GatewayProcess;
 let pids: number[];
@@ -181,14 +188,14 @@ describe('the choice of a subprotocol', () => {
   });
 
   const offer = (frame: unknown, protocol = JSON_PROTOCOL): string =>
-    `${protocol}, bearer.${tokenOf('alice')}, hello.${Buffer.from(JSON.stringify(frame)).join('.')}`;
+    `${protocol}, bearer.${tokenOf('alice')}, ${HELLO_PROTOCOL}, hello.${Buffer.from(JSON.stringify(frame)).join('.')}`;
 
   test('takes the hello beside it, and answers the handshake and the hello in one piece', async () => {
     const socket = createConnection(gateway.port, '127.0.0.1');
     socket.write(handshake({ 'Sec-WebSocket-Protocol': offer([0, 1, null, null, null]) }));
     const [chunk] = (await once(socket, 'data')) as [Buffer];
     expect(chunk.toString('latin1')).toMatch(
-      /^HTTP\/1\.1 101 [^]*Sec-WebSocket-Protocol: signalbox\.v1\.json\r\n\r\n[^]{2,4}\[1,\{/,
+      /^HTTP\/1\.1 101 [^]*Sec-WebSocket-Protocol: signalbox\.v1\.hello\r\n\r\n[^]{2,4}\[1,\{/,
     );
     socket.destroy();
   });
@@ -198,12 +205,22 @@ describe('the choice of a subprotocol', () => {
     ['a hello of another version', offer([0, 2, null, null, null]), 4506],
     ['a frame that is none', offer('x'), 4500],
     ['another frame than hello', offer([9]), 4500],
-    ['a hello of nothing', `${JSON_PROTOCOL}, hello.x`, 4500],
+    ['a hello of nothing', `${JSON_PROTOCOL}, ${HELLO_PROTOCOL}, hello.x`, 4500],
+    ['a hello that is not there', `${JSON_PROTOCOL}, ${HELLO_PROTOCOL}`, 4500],
     ['a hello in the other codec', offer([0, 1, null, null, null], MSGPACK_PROTOCOL), 4500],
     ['a hello that is too long', offer([0, 1, null, null, 'a'.repeat(2100)]), 4500],
   ])('completes the handshake to refuse %s', async (_name, protocols, code) => {
     const client = await RawWebSocket.open(gateway.port, { 'Sec-WebSocket-Protocol': protocols });
     expect((await client.ended).code).toBe(code);
+  });
+
+  test('reads no hello where the client could not know that it did', async () => {
+    const protocols = `${JSON_PROTOCOL}, bearer.${tokenOf('alice')}, hello.91.48.44.49.93`;
+    const client = await RawWebSocket.open(gateway.port, { 'Sec-WebSocket-Protocol': protocols });
+    expect(client.answer.headers['sec-websocket-protocol']).toBe(JSON_PROTOCOL);
+    client.say([0, 1, null, null, null]);
+    expect((await client.next())[0]).toBe(1);
+    await client.destroy();
   });
 
   test('takes a hello once', async () => {
