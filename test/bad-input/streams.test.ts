@@ -219,10 +219,14 @@ test('what a sender writes to a reader that stops reading its socket is not kept
     );
   };
   await flood(500);
-  const memory = await memoryOf(gateway);
-  await flood(1000);
-  // 32 MB came in since, 43 MB as base64.
-  expect((await memoryOf(gateway)) - memory).toBeLessThan(28 * 1024 * 1024);
+  // Each time 22 MB come in, 30 MB as base64: kept they would be there each time, garbage that waits for its collector is not.
+  const grown: number[] = [];
+  for (let i = 0; i < 3; i++) {
+    const memory = await memoryOf(gateway);
+    await flood(700);
+    grown.push((await memoryOf(gateway)) - memory);
+  }
+  expect(Math.min(...grown)).toBeLessThan(15 * 1024 * 1024);
   bob.socket.resume();
   const piece = await nextOf(bob, PIECE);
   expect(piece.slice(1, 4)).toEqual([ID, 0, 0]);
