@@ -114,10 +114,15 @@ async function main(): Promise<void> {
   say(
     `${cells.length} cells with ${calls} calls: ${minutes(least)} to ${minutes(most)} minutes, as bad as the networks are`,
   );
-  const scene = await Scene.open(lanes);
-  const stop = (): void => void scene.close().finally(() => process.exit(130));
+  let opened: Scene | null = null;
+  // Before there is a scene, what `exit` takes away is all.
+  const stop = (): void => {
+    if (opened === null) process.exit(130);
+    void opened.close().finally(() => process.exit(130));
+  };
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
+  const scene = (opened = await Scene.open(lanes));
   const results: CellResult[] = [];
   try {
     for (const [index, cell] of cells.entries()) {

@@ -105,6 +105,16 @@ window.call = async (to, content, limitMs) => {
   }
 };
 
+/** Whether nothing comes any more, for `ms` from now on: no answer, and no picture. */
+window.isSilent = async (content, ms) => {
+  // What was on its way, or decoded late.
+  await pause(ms / 4);
+  const heard = async () => (content === 'video' ? await framesOf(state.peer) : state.answeredAt);
+  const before = await heard();
+  await pause(ms / 2);
+  return (await heard()) === before;
+};
+
 /** From now on: what it takes until what is sent now is answered, or pictures come again; null where that takes longer than `limitMs`. */
 window.recover = async (content, limitMs) => {
   const begunAt = performance.now();

@@ -56,8 +56,9 @@ export async function playRound(scene: Scene, cell: Cell, options: RoundOptions)
     // In the middle of whatever they do each second.
     await pause(1_000 + random.below(1_000));
     scene.cutOff();
-    await pause(limits.outageMs);
+    const [areSilent] = await Promise.all([areAllSilent(lanes, calls, cell, limits), pause(limits.outageMs)]);
     scene.reconnect();
+    if (!areSilent) throw new Error(`${nameOf(cell)}: something came while the network was cut off`);
     await Promise.all(
       calls.map(async (call, i) => {
         const lane = lanes[i];
@@ -75,6 +76,20 @@ export async function playRound(scene: Scene, cell: Cell, options: RoundOptions)
       lanes.flatMap(({ caller, called }) => [caller, called]).map((page) => page.evaluate('signOut()')),
     );
   }
+}
+
+/** Else what follows is no recovery. */
+async function areAllSilent(
+  lanes: readonly Lane[],
+  calls: readonly Call[],
+  { content }: Cell,
+  { outageMs }: Limits,
+): Promise<boolean> {
+  const connected = lanes.filter((_, i) => typeof calls[i]?.connectMs === 'number');
+  const said = await Promise.all(
+    connected.map(({ caller }) => caller.evaluate<boolean>(`isSilent('${content}', ${outageMs})`)),
+  );
+  return said.every(Boolean);
 }
 
 function lanesOf(scene: Scene, prefix: string): Lane[] {

@@ -5,3 +5,9 @@ export function fragmentsOf(description: { sdp: string } | null): string {
     .map(([, fragment]) => fragment)
     .join(' ');
 }
+
+/** ICE was restarted, which renews all of them; a section that comes or goes does not. */
+export function areRenewed(before: string, now: string): boolean {
+  const last = before.split(' ');
+  return !now.split(' ').some((fragment) => last.includes(fragment));
+}

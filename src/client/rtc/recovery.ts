@@ -1,5 +1,6 @@
 // What a connection's health is, and when to restart ICE: a state machine over what browsers tell, and over what they do not.
 import type { Environment } from '../environment.js';
+import { areRenewed } from './ice-fragments.js';
 
 /** `failed` may still recover, until `closed`. */
 export type PeerState = 'new' | 'connecting' | 'connected' | 'disconnected' | 'failed' | 'closed';
@@ -30,6 +31,8 @@ export interface RecoveryPort {
   readonly isIceUp: boolean;
   /** Offers of either side that were answered. */
   readonly rounds: number;
+  /** This side's, as they were last agreed on: see `fragmentsOf`. */
+  readonly fragments: string;
   restartIce(): void;
   onState(state: PeerState): void;
   /** It was not connected for `giveUpMs`. */
@@ -50,6 +53,7 @@ export class Recovery {
   /** Until then the newest agreement may still find a way. */
   #patientUntil = 0;
   #rounds = 0;
+  #fragments = '';
   #cancelLook: (() => void) | null = null;
 
   constructor(port: RecoveryPort, environment: Environment, giveUpMs: number) {
@@ -111,11 +115,15 @@ export class Recovery {
     return this.#askedAt === null ? now < this.#patientUntil : now - this.#askedAt < ANSWER_LIMIT_MS;
   }
 
-  /** Offers of the other side count as well: its restarts are as good. */
+  /** Offers of the other side count as well: its restarts are as good. Those that are about something else change nothing here. */
   #noteRounds(now: number): void {
     const { rounds } = this.#port;
     if (rounds === this.#rounds) return;
     this.#rounds = rounds;
+    const { fragments } = this.#port;
+    const isRestart = areRenewed(this.#fragments, fragments);
+    this.#fragments = fragments;
+    if (!isRestart) return;
     const isStale = this.#askedAt !== null && now - this.#askedAt > STALE_MS;
     this.#askedAt = null;
     if (this.#downSince === null) return;

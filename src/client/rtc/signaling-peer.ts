@@ -5,6 +5,7 @@ import { Listeners } from '../listeners.js';
 import { Candidates } from './candidates.js';
 import { Dialogue } from './dialogue.js';
 import { isSent, type WaitOptions, Waits } from './flow.js';
+import { fragmentsOf } from './ice-fragments.js';
 import { Negotiation, type NegotiationCounts, type NegotiationMachine } from './negotiation.js';
 import { NegotiationDriver } from './negotiation-driver.js';
 import { OutgoingStreams } from './outgoing.js';
@@ -300,6 +301,7 @@ export class RTCSignalingPeer {
     };
     const isIceUp = (): boolean => ['connected', 'completed'].includes(this.peer.iceConnectionState);
     const rounds = (): number => this.counts.rounds;
+    const fragments = (): string => fragmentsOf(this.peer.currentLocalDescription);
     return {
       get isLeader() {
         return isLeader();
@@ -312,6 +314,9 @@ export class RTCSignalingPeer {
       },
       get rounds() {
         return rounds();
+      },
+      get fragments() {
+        return fragments();
       },
       restartIce: () => this.restartIce(),
       onState: (state) => this.#listeners.emit('state', state),

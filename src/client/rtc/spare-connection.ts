@@ -7,26 +7,35 @@ export function fullConfiguration(configuration: RTCConfiguration): RTCConfigura
 
 /** At most one, which nobody else has seen. It has no sockets, and asks no server, before somebody negotiates with it. */
 export class SpareConnection {
-  #made: { connection: RTCPeerConnection; isFor: string } | null = null;
+  #made: { connection: RTCPeerConnection; isFor: string; servers: string } | null = null;
 
   /** Has one ready for such a configuration. Nothing where the platform cannot make it: that is told to who needs it. */
   prepare(configuration: RTCConfiguration): void {
     const isFor = keyOf(configuration);
-    if (this.#made?.isFor === isFor) return;
+    if (this.#isGood(isFor)) return;
     this.close();
     if (isFor === null) return;
     try {
       const connection = new RTCPeerConnection(fullConfiguration(configuration));
-      this.#made = { connection, isFor };
+      this.#made = { connection, isFor, servers: serversOf(configuration) };
     } catch {
       // No WebRTC, or servers that it does not understand.
     }
   }
 
-  /** The one that is there, if it is for such a configuration; it is the caller's from then on. */
+  /** The one that is there, if it is for such a configuration but for the servers; it is the caller's from then on. */
   take(configuration: RTCConfiguration): RTCPeerConnection | null {
-    if (this.#made?.isFor !== keyOf(configuration)) return null;
-    const { connection } = this.#made;
+    if (this.#made === null || !this.#isGood(keyOf(configuration))) return null;
+    const { connection, servers } = this.#made;
+    // Before the welcome there were none, and credentials are renewed; it has not asked any yet.
+    if (servers !== serversOf(configuration))
+      try {
+        connection.setConfiguration(fullConfiguration(configuration));
+      } catch {
+        // Older Firefox cannot.
+        this.close();
+        return null;
+      }
     this.#made = null;
     return connection;
   }
@@ -35,9 +44,18 @@ export class SpareConnection {
     this.#made?.connection.close();
     this.#made = null;
   }
+
+  /** Browsers close some by themselves, as those of a page that is put aside. */
+  #isGood(isFor: string | null): boolean {
+    return this.#made?.isFor === isFor && this.#made.connection.signalingState !== 'closed';
+  }
 }
 
-/** Null where configurations cannot be compared: certificates are objects of their own. */
-function keyOf(configuration: RTCConfiguration): string | null {
-  return configuration.certificates === undefined ? JSON.stringify(configuration) : null;
+/** All but the servers. Null where configurations cannot be compared: certificates are objects of their own. */
+function keyOf({ iceServers: _, ...rest }: RTCConfiguration): string | null {
+  return rest.certificates === undefined ? JSON.stringify(rest) : null;
+}
+
+function serversOf({ iceServers = [] }: RTCConfiguration): string {
+  return JSON.stringify(iceServers);
 }

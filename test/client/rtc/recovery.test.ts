@@ -19,6 +19,7 @@ class Scene {
       connectionState: 'new',
       isIceUp: false,
       rounds: 0,
+      fragments: '',
       restartIce: () => this.restarts.push(this.#now),
       onState: (state) => this.states.push(state),
       onGiveUp: () => {
@@ -29,13 +30,20 @@ class Scene {
     this.recovery = new Recovery(this.port, this.environment, 60_000);
   }
 
-  /** From now on it is so; a call that was agreed on is a round more. */
+  /** From now on it is so. */
   become(connectionState: RTCPeerConnectionState, isIceUp = false): void {
     Object.assign(this.port, { connectionState, isIceUp });
     this.recovery.look();
   }
 
+  /** A first offer, or one that restarts ICE, was answered. */
   agree(): void {
+    this.port.fragments = `f${this.port.rounds + 1}`;
+    this.renegotiate();
+  }
+
+  /** Any offer was answered. */
+  renegotiate(): void {
     this.port.rounds++;
     this.recovery.look();
   }
@@ -100,6 +108,29 @@ describe('recovery', () => {
     expect(scene.restarts).toEqual([2, 10.5]);
     scene.wait(2);
     expect(scene.restarts).toHaveLength(3);
+  });
+
+  test('does not take a round without new ICE credentials for a restart that was agreed on', () => {
+    const scene = connected();
+    scene.become('failed');
+    for (let i = 0; i < 9; i++) {
+      scene.wait(5);
+      // A stream that comes and goes, with a transport of its own.
+      if (i % 2 === 0) scene.port.fragments += ' more';
+      else scene.port.fragments = scene.port.fragments.replace(' more', '');
+      scene.renegotiate();
+    }
+    expect(scene.restarts).toEqual([0, 15, 30, 45]);
+
+    const answered = connected();
+    answered.become('failed');
+    answered.wait(0.5);
+    answered.agree();
+    for (let i = 0; i < 10; i++) {
+      answered.wait(1);
+      answered.renegotiate();
+    }
+    expect(answered.restarts).toEqual([0, 6.5]);
   });
 
   test("leaves the time to the other side's restart as well", () => {

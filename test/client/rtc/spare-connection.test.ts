@@ -7,6 +7,7 @@ import { ManualEnvironment } from '../fixture.js';
 import { useTestConnections } from './test-connection.js';
 
 const STUN = { iceServers: [{ urls: 'stun:192.0.2.1' }] };
+const RELAY = { iceTransportPolicy: 'relay' } as const;
 const made = useTestConnections();
 
 describe('a spare connection', () => {
@@ -16,16 +17,50 @@ describe('a spare connection', () => {
     spare.prepare({});
     spare.prepare({});
     expect(made).toHaveLength(1);
-    expect(spare.take(STUN)).toBeNull();
+    expect(spare.take(RELAY)).toBeNull();
     expect(spare.take({})).toBe(made[0]);
     expect(spare.take({})).toBeNull();
+  });
+
+  test('is told of the servers of who takes it', () => {
+    const spare = new SpareConnection();
+    spare.prepare({ ...RELAY, iceServers: [] });
+    const [first] = made;
+    spare.prepare({ ...STUN, ...RELAY });
+    const taken = spare.take({ ...STUN, ...RELAY });
+    expect(taken).toBe(first);
+    expect(taken?.getConfiguration()).toEqual({ bundlePolicy: 'max-bundle', ...STUN, ...RELAY });
+  });
+
+  test('is closed where the browser cannot tell it of other servers', () => {
+    const spare = new SpareConnection();
+    spare.prepare({});
+    if (made[0] !== undefined) Reflect.set(made[0], 'setConfiguration', undefined);
+    expect(spare.take(STUN)).toBeNull();
+    expect(made).toHaveLength(0);
+    spare.prepare({});
+    expect(spare.take({})).toBe(made[0]);
+  });
+
+  test('is not one that the browser closed', () => {
+    const spare = new SpareConnection();
+    spare.prepare({});
+    const [first] = made;
+    first?.close();
+    if (first !== undefined) first.signalingState = 'closed';
+    expect(spare.take({})).toBeNull();
+    spare.prepare({});
+    expect(made).toHaveLength(1);
+    if (made[0] !== undefined) made[0].signalingState = 'closed';
+    spare.prepare({});
+    expect(made.at(-1)?.signalingState).toBe('stable');
   });
 
   test('makes room for one of another configuration, and is closed with its owner', () => {
     const spare = new SpareConnection();
     spare.prepare({});
     const [first] = made;
-    spare.prepare(STUN);
+    spare.prepare(RELAY);
     expect(made).toHaveLength(1);
     expect(made[0]).not.toBe(first);
     spare.close();
@@ -48,12 +83,19 @@ describe('a spare connection', () => {
   });
 });
 
-function client(): { client: GatewayClient; close: () => void } {
+interface TestClient {
+  client: GatewayClient;
+  /** The gateway's, from now on. */
+  serve: (iceServers: RTCIceServer[]) => void;
+  close: () => void;
+}
+
+function client(): TestClient {
   const listeners: ((state: string, info: { code: null }) => void)[] = [];
   const it = {
     id: 'alice',
     state: 'connected',
-    iceServers: [],
+    iceServers: [] as RTCIceServer[],
     connect: () => Promise.resolve(),
     send: () => Promise.resolve(),
     onMessage: () => () => undefined,
@@ -62,11 +104,14 @@ function client(): { client: GatewayClient; close: () => void } {
       return () => undefined;
     },
   };
+  const serve = (iceServers: RTCIceServer[]): void => {
+    it.iceServers = iceServers;
+  };
   const close = (): void => {
     it.state = 'closed';
     for (const tell of listeners) tell('closed', { code: null });
   };
-  return { client: it as unknown as GatewayClient, close };
+  return { client: it as unknown as GatewayClient, serve, close };
 }
 
 describe('the peers of a client', () => {
@@ -95,6 +140,25 @@ describe('the peers of a client', () => {
     peer.close();
     environment.advance(5_000);
     expect(made).toEqual([]);
+  });
+
+  test('use it also with the servers of a welcome that came after the handler, and with renewed ones', async () => {
+    const environment = new ManualEnvironment();
+    const { client: alice, serve } = client();
+    const peers = new Peers(alice);
+    peers.onPeer(() => undefined, {}, { environment });
+    environment.advance(0);
+    for (const credential of ['first', 'renewed']) {
+      const [spare] = made;
+      expect(made).toHaveLength(1);
+      const iceServers = [{ urls: 'turn:192.0.2.1', username: 'alice', credential }];
+      serve(iceServers);
+      const peer = await peers.peer('bob', {}, { environment });
+      expect(peer.peer).toBe(spare);
+      expect(peer.peer.getConfiguration().iceServers).toEqual(iceServers);
+      peer.close();
+      environment.advance(1_000);
+    }
   });
 
   test('have none where nobody takes calls', async () => {

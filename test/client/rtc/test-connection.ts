@@ -4,11 +4,20 @@ import { afterEach, beforeEach } from '@jest/globals';
 export class TestConnection extends EventTarget {
   readonly connectionState = 'new';
   readonly iceConnectionState = 'new';
-  readonly signalingState = 'stable';
+  signalingState: RTCSignalingState = 'stable';
 
-  constructor(private readonly made: TestConnection[]) {
+  constructor(
+    private readonly made: TestConnection[],
+    private configuration: RTCConfiguration = {},
+  ) {
     super();
     made.push(this);
+  }
+  getConfiguration(): RTCConfiguration {
+    return this.configuration;
+  }
+  setConfiguration(configuration: RTCConfiguration): void {
+    this.configuration = configuration;
   }
   getStats(): Promise<Map<string, unknown>> {
     return Promise.resolve(new Map());
