@@ -303,6 +303,7 @@ class Supervisor implements Primary {
       ended: () => {
         this.nodeMetrics.end(WEBHOOKS_NUMBER);
       },
+      waiting: () => this.store?.memory.webhooks?.waiting ?? 0,
     });
   }
 

@@ -16,6 +16,8 @@ const WATCH_MS = 1_000;
 const FINISH_MS = 5_000;
 /** And then to end, ms. */
 const EXIT_MS = 1_000;
+/** Who was killed is waited for this long, ms. */
+const KILLED_MS = 500;
 
 export interface WebhookProcessOptions {
   /** The environment of the process, whole. */
@@ -26,6 +28,8 @@ export interface WebhookProcessOptions {
   told: (values: object[]) => void;
   /** It has ended: it will count no more. */
   ended: () => void;
+  /** How many events wait in the store of this process. */
+  waiting: () => number;
 }
 
 export class WebhookProcess {
@@ -48,13 +52,25 @@ export class WebhookProcess {
     this.stopping = true;
     clearInterval(this.watch);
     if (this.timer !== null) clearTimeout(this.timer);
-    const { child } = this;
-    if (child === null) return;
-    await new Promise<void>((resolve) => {
-      const kill = setTimeout(() => child.kill('SIGKILL'), FINISH_MS + EXIT_MS);
-      child.once('exit', () => {
-        clearTimeout(kill);
-        resolve();
+    const hasFinished = this.child !== null && (await this.finish(this.child, mustFinish));
+    if (!mustFinish || hasFinished) return;
+    // It had crashed, or hung, and could not say so itself.
+    const events = this.options.waiting();
+    if (events > 0) this.options.log.error({ events, reason: 'shutdown' }, 'webhook events were given up');
+  }
+
+  /** Whether it ended by itself, with everything sent or counted. */
+  private finish(child: ChildProcess, mustFinish: boolean): Promise<boolean> {
+    return new Promise((resolve) => {
+      let timer = setTimeout(() => {
+        child.kill('SIGKILL');
+        // Whatever becomes of it: the gateway ends.
+        timer = setTimeout(resolve, KILLED_MS, false);
+      }, FINISH_MS + EXIT_MS);
+      // Not `exit`: that may have been, and this comes behind it.
+      child.once('close', (code) => {
+        clearTimeout(timer);
+        resolve(code === 0);
       });
       child.send({ type: 'stop', mustFinish, timeMs: FINISH_MS } satisfies ToWebhookProcess, () => undefined);
     });

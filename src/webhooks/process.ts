@@ -46,7 +46,13 @@ export async function startWebhooks(env: NodeJS.ProcessEnv): Promise<void> {
       type: 'metrics',
       values: await metrics.registry.getMetricsAsJSON(),
     };
-    if (process.connected) process.send?.(message, () => undefined);
+    if (!process.connected) return;
+    // Resolves when it is written: who exits sooner may lose it.
+    await new Promise<void>((resolve) => {
+      process.send?.(message, () => {
+        resolve();
+      });
+    });
   };
   process.on('message', (message) => {
     // Written by the primary, which started this process.

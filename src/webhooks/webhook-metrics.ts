@@ -1,7 +1,7 @@
 // The numbers of the process that sends webhooks, which its primary adds to those of the workers.
 import { Counter, Gauge, Registry } from 'prom-client';
 
-export type GivenUp = 'refused' | 'too_old' | 'queue_full';
+export type GivenUp = 'refused' | 'too_old' | 'queue_full' | 'shutdown';
 export type Posted = 'taken' | 'refused' | 'failed' | 'no_answer';
 
 export class WebhookMetrics {
@@ -35,7 +35,7 @@ export class WebhookMetrics {
   });
 
   constructor() {
-    for (const reason of ['refused', 'too_old', 'queue_full'] satisfies GivenUp[])
+    for (const reason of ['refused', 'too_old', 'queue_full', 'shutdown'] satisfies GivenUp[])
       this.givenUp.inc({ reason }, 0);
   }
 

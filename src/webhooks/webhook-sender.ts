@@ -14,6 +14,8 @@ const PAUSE_LIMIT_MS = 60_000;
 const RETRY_AFTER_LIMIT_MS = 600_000;
 /** Pause between two lines on the same trouble, ms. */
 const LOG_PAUSE_MS = 10_000;
+/** Which option gave events up, for the log. */
+const QUEUE_LIMIT = { queueLimit: 'options.queueLimitEvents' };
 /**
  * The application has read the batch and will not have it: saying it again would hold up all others. Everything else that is
  * no 2xx may be mended: a receiver that is being deployed (404), a secret that is being changed (401), a proxy (3xx).
@@ -47,7 +49,7 @@ export class WebhookSender {
   /** A POST, and what follows from it, is under way. */
   private posting: Promise<void> | null = null;
   /** What was settled last: a page that was asked for before still has it. By id: a store that lost some gives numbers out again. */
-  private settled: { seq: number; ids: ReadonlySet<string> } = { seq: 0, ids: new Set() };
+  private settled: ReadonlySet<string> = new Set();
   /** Attempts in a row that failed. */
   private failures = 0;
   private notBefore = -Infinity;
@@ -88,8 +90,19 @@ export class WebhookSender {
     if (this.timer !== null) clearInterval(this.timer);
     await Promise.race([this.posting, rest(deadline - performance.now())]);
     await this.polling;
+    if (mustFinish) await this.giveUpRest();
     const { queue, name } = this.options;
     await queue.releaseWebhooks(name).catch(() => undefined);
+  }
+
+  /** The store goes, and with it what still waits: the last moment to say so. */
+  private async giveUpRest(): Promise<void> {
+    const { queue, name, settings } = this.options;
+    const page = await queue.pollWebhooks(name, settings.batchLimitEvents).catch(() => null);
+    if (page === null) return;
+    if (page.overflowed > 0) this.giveUp(page.overflowed, 'queue_full', QUEUE_LIMIT);
+    const waiting = page.waiting - page.events.length + this.unsettled(page).length;
+    if (waiting > 0) this.giveUp(waiting, 'shutdown', {});
   }
 
   /** One at a time: who asks while it is under way gets its outcome. */
@@ -120,24 +133,29 @@ export class WebhookSender {
       this.batch = null;
       return;
     }
-    if (page.overflowed > 0)
-      this.giveUp(page.overflowed, 'queue_full', { queueLimit: 'options.queueLimitEvents' });
-    if (this.posting !== null || this.stopping || performance.now() < this.notBefore) return;
-    if (first === undefined && page.events.length > 0)
-      await queue.settleWebhooks(name, this.settled.seq).catch(() => undefined);
+    if (page.overflowed > 0) this.giveUp(page.overflowed, 'queue_full', QUEUE_LIMIT);
+    if (this.posting !== null || this.stopping) return;
+    const last = page.events.at(-1);
+    if (first === undefined && last !== undefined)
+      await queue.settleWebhooks(name, last.seq, last.id).catch(() => undefined);
     // The oldest were given up meanwhile: what is left of them stands in the page.
     const isSame = this.batch?.queue === page.queue && this.batch.events[0]?.id === first?.id;
     if (!isSame) this.batch = events.length === 0 ? null : { queue: page.queue, events };
-    if (this.batch === null) return;
-    this.posting = this.attempt(this.batch).finally(() => {
-      this.posting = null;
-      // There may be more.
-      if (!this.stopping) void this.poll();
-    });
+    const { batch } = this;
+    if (batch === null) return;
+    const old = this.oldOf(batch);
+    if (old.length === 0 && performance.now() < this.notBefore) return;
+    this.posting = (old.length > 0 ? this.dropOld({ ...batch, events: old }) : this.attempt(batch)).finally(
+      () => {
+        this.posting = null;
+        // There may be more.
+        if (!this.stopping) void this.poll();
+      },
+    );
   }
 
   private unsettled({ events }: WebhookPage): readonly QueuedEvent[] {
-    return events.filter(({ id }) => !this.settled.ids.has(id));
+    return events.filter(({ id }) => !this.settled.has(id));
   }
 
   private async attempt(batch: Batch): Promise<void> {
@@ -171,7 +189,6 @@ export class WebhookSender {
       'the application did not take a webhook: it is sent again',
     );
     this.pause(receipt?.retryAfterS ?? null);
-    await this.dropOld(batch);
   }
 
   private pause(retryAfterS: number | null): void {
@@ -182,23 +199,30 @@ export class WebhookSender {
     this.notBefore = performance.now() + Math.max(pauseMs, askedMs);
   }
 
-  /** What the application has not taken for so long it does not get any more. */
-  private async dropOld(batch: Batch): Promise<void> {
+  /**
+   * What the application has not taken for so long it does not get any more: without an attempt of its own, and in its pauses
+   * too. What became old while nobody was there to send it is tried once.
+   */
+  private oldOf({ events }: Batch): readonly QueuedEvent[] {
+    if (this.failures === 0) return [];
     const since = Date.now() - this.options.settings.retryForS * 1000;
-    const firstYoung = batch.events.findIndex(({ atMs }) => atMs > since);
-    const old = firstYoung < 0 ? batch.events : batch.events.slice(0, firstYoung);
-    if (old.length === 0) return;
-    if (await this.settle({ ...batch, events: old }))
-      this.giveUp(old.length, 'too_old', { retryForS: 'options.retryForS' });
+    const firstYoung = events.findIndex(({ atMs }) => atMs > since);
+    return firstYoung < 0 ? events : events.slice(0, firstYoung);
+  }
+
+  private async dropOld(batch: Batch): Promise<void> {
+    if (await this.settle(batch))
+      this.giveUp(batch.events.length, 'too_old', { retryForS: 'options.retryForS' });
   }
 
   /** The next batch is made of what the queue says then. */
   private async settle({ events }: Batch): Promise<boolean> {
-    const seq = events.at(-1)?.seq ?? 0;
-    this.settled = { seq, ids: new Set(events.map(({ id }) => id)) };
+    this.settled = new Set(events.map(({ id }) => id));
     this.batch = null;
+    const last = events.at(-1);
+    if (last === undefined) return true;
     try {
-      return await this.options.queue.settleWebhooks(this.options.name, seq);
+      return await this.options.queue.settleWebhooks(this.options.name, last.seq, last.id);
     } catch (error) {
       // Said once more when the store answers; until then nobody here says the events twice.
       this.warn('store', { err: error }, 'webhooks wait: the store does not answer');

@@ -105,7 +105,7 @@ async function told({ queue }: World): Promise<string[]> {
   const page = await queue.pollWebhooks('me', 100);
   const events = page?.events ?? [];
   const last = events.at(-1);
-  if (last !== undefined) await queue.settleWebhooks('me', last.seq);
+  if (last !== undefined) await queue.settleWebhooks('me', last.seq, last.id);
   return events.map(wordOf);
 }
 
@@ -211,7 +211,10 @@ describe.each([
     expect(new Set(page?.events.map(({ id }) => id)).size).toBe(2);
     const again = await queue.pollWebhooks('me', 1);
     expect(again).toMatchObject({ queue: page?.queue, waiting: 2, events: [page?.events[0]] });
-    await queue.settleWebhooks('me', 1);
+    // Events of a queue that is lost, which had the same numbers.
+    expect(await queue.settleWebhooks('me', 2, 'another')).toBe(true);
+    expect((await queue.pollWebhooks('me', 100))?.waiting).toBe(2);
+    await queue.settleWebhooks('me', 1, page?.events[0]?.id ?? '');
     expect((await queue.pollWebhooks('me', 100))?.events).toEqual([page?.events[1]]);
   });
 
@@ -224,6 +227,15 @@ describe.each([
     expect(page).toMatchObject({ waiting: 10, overflowed: 5 });
     expect(page?.events.map(({ seq }) => seq)).toEqual([6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
     expect(await queue.pollWebhooks('me', 100)).toMatchObject({ waiting: 10, overflowed: 0 });
+    await queue.settleWebhooks('me', 14, page?.events[8]?.id ?? '');
+    for (let i = 0; i < 10; i++)
+      await attach(store, attachRequest(`d${String(i)}`, W1, { sessionsLimit: 99 }));
+    const after = await queue.pollWebhooks('me', 2);
+    expect(after).toMatchObject({ waiting: 10, overflowed: 1 });
+    expect(after?.events.map(({ seq }) => seq)).toEqual([16, 17]);
+    // Gone already, and not here yet.
+    for (const seq of [15, 26]) await queue.settleWebhooks('me', seq, page?.events.at(-1)?.id ?? '');
+    expect(await queue.pollWebhooks('me', 2)).toMatchObject({ waiting: 10, overflowed: 0 });
   });
 });
 
@@ -252,15 +264,90 @@ describe('the queue in Redis', () => {
     await attach(store, attachRequest('ann', W1));
     const page = await first.pollWebhooks('first', 100);
     expect(page?.events).toHaveLength(1);
+    const id = page?.events[0]?.id ?? '';
     expect(await second.pollWebhooks('second', 100)).toBeNull();
-    expect(await second.settleWebhooks('second', 1)).toBe(false);
+    expect(await second.settleWebhooks('second', 1, id)).toBe(false);
     // Not struck off in its partition yet: the next poll would have. The second one finds the event there once more.
     await first.releaseWebhooks('first');
     expect(await second.pollWebhooks('second', 100)).toEqual(page);
-    expect(await first.settleWebhooks('first', 1)).toBe(false);
-    expect(await second.settleWebhooks('second', 1)).toBe(true);
+    expect(await first.settleWebhooks('first', 1, id)).toBe(false);
+    expect(await second.settleWebhooks('second', 1, id)).toBe(true);
     expect((await second.pollWebhooks('second', 100))?.events).toEqual([]);
     await Promise.all([store.close(), one.close(), two.close()]);
+  });
+
+  test('that was lost while its events were said: what came into the new one meanwhile stays', async () => {
+    const at = prefix();
+    const [store, one] = await Promise.all([storeAt(at), connect(0)]);
+    const admin = connectAdmin(redis.url);
+    const queue = new RedisWebhooks({ redis: one, prefix: at, rules });
+    for (const name of ['ann', 'bob']) await attach(store, attachRequest(name, W1));
+    const said = await queue.pollWebhooks('me', 100);
+    const last = said?.events.at(-1);
+    await admin.remove(await admin.keys(`${at}:*`));
+    for (const name of ['carl', 'dora']) await attach(store, attachRequest(name, W1));
+    const page = await queue.pollWebhooks('me', 100);
+    expect(page?.events.map(({ seq }) => seq)).toEqual([1, 2]);
+    expect(await queue.settleWebhooks('me', last?.seq ?? 0, last?.id ?? '')).toBe(true);
+    const after = await queue.pollWebhooks('me', 100);
+    expect(after).toEqual(page);
+    expect(after?.events.map(wordOf).sort()).toEqual(['connect carl', 'connect dora']);
+    await Promise.all([store.close(), one.close()]);
+    admin.close();
+  });
+
+  test('brings more than one page of a partition with one poll', async () => {
+    const at = prefix();
+    const [store, one] = await Promise.all([storeAt(at), connect(0)]);
+    const queue = new RedisWebhooks({ redis: one, prefix: at, rules: { ...rules, events: ['connect'] } });
+    // Of one client, so in one partition.
+    for (let i = 0; i < 700; i++) await store.end(refOf(await attach(store, attachRequest('ann', W1))));
+    expect((await queue.pollWebhooks('me', 1))?.waiting).toBe(700);
+    await Promise.all([store.close(), one.close()]);
+  });
+
+  test('has nothing to do with rooms of services: they would take the place of others', async () => {
+    const at = prefix();
+    const store = await storeAt(at);
+    const admin = connectAdmin(redis.url);
+    const ann = await attach(store, attachRequest('ann', W1));
+    for (const name of ['lobby', '~service~x']) {
+      await store.join(joining(ann, name, W1));
+      await store.leave(refOf(ann), name as RoomName);
+      await store.join(joining(ann, name, W1));
+    }
+    const keys = await admin.keys(`${at}:*`);
+    const hasEvents = (name: string) => {
+      const base = keys.find((key) => key.endsWith(`}:rz:${name}`))?.replace(/rz:.*$/, '') ?? 'none';
+      return keys.includes(`${base}ho`);
+    };
+    expect(hasEvents('lobby')).toBe(true);
+    expect(keys.some((key) => key.endsWith('}:rz:~service~x'))).toBe(true);
+    expect(hasEvents('~service~x')).toBe(false);
+    await store.close();
+    admin.close();
+  });
+
+  test('counts what partitions gave up, though it could not be noted at once', async () => {
+    const at = prefix();
+    const [store, one] = await Promise.all([storeAt(at), connect(0)]);
+    const admin = connectAdmin(redis.url);
+    let isDown = false;
+    const redisThatFails: ConstructorParameters<typeof RedisWebhooks>[0]['redis'] = {
+      publishCommand: one.publishCommand,
+      spansPartitions: one.spansPartitions,
+      script: (name, ...args) =>
+        isDown && args.includes('append') ? Promise.reject(new Error('down')) : one.script(name, ...args),
+    };
+    const queue = new RedisWebhooks({ redis: redisThatFails, prefix: at, rules });
+    for (let i = 0; i < 1_010; i++) await store.end(refOf(await attach(store, attachRequest('ann', W1))));
+    isDown = true;
+    await expect(queue.pollWebhooks('me', 1)).rejects.toThrow('down');
+    isDown = false;
+    // A partition holds 2,000, the queue 1,000.
+    expect(await queue.pollWebhooks('me', 1)).toMatchObject({ overflowed: 20 + 1_000, waiting: 1_000 });
+    await Promise.all([store.close(), one.close()]);
+    admin.close();
   });
 
   test('tells of the end of sessions and rooms whose keys Redis has lost', async () => {
@@ -271,7 +358,8 @@ describe('the queue in Redis', () => {
     const ann = await attach(store, attachRequest('ann', W1));
     await store.join(joining(ann, 'lobby', W1));
     const before = await queue.pollWebhooks('me', 100);
-    await queue.settleWebhooks('me', before?.events.at(-1)?.seq ?? 0);
+    const last = before?.events.at(-1);
+    await queue.settleWebhooks('me', last?.seq ?? 0, last?.id ?? '');
     const lost = (await admin.keys(`${at}:*`)).filter((key) => /\}:(s|sr|r|rp|rz|ri):/.test(key));
     expect(lost.length).toBeGreaterThan(2);
     await admin.remove(lost);
@@ -281,7 +369,7 @@ describe('the queue in Redis', () => {
       const page = await queue.pollWebhooks('me', 100);
       for (const event of page?.events ?? []) words.push(wordOf(event));
       const last = page?.events.at(-1);
-      if (last !== undefined) await queue.settleWebhooks('me', last.seq);
+      if (last !== undefined) await queue.settleWebhooks('me', last.seq, last.id);
     }
     expect(words.sort()).toEqual(['disconnect ann', 'vacated lobby']);
     await Promise.all([store.close(), one.close()]);

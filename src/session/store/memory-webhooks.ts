@@ -26,7 +26,9 @@ export class MemoryWebhooks implements WebhookQueue {
   private readonly told = new Map<string, number>();
   /** Changes that have not lasted long enough yet, and until when they must, monotonic ms; in the order of time. */
   private readonly pending = new Map<string, Change & { dueAt: number }>();
+  /** In the order of `seq`, without a hole; those before `head` are gone. */
   private queue: QueuedEvent[] = [];
+  private head = 0;
   private lastSeq = 0;
   private overflowed = 0;
 
@@ -63,24 +65,29 @@ export class MemoryWebhooks implements WebhookQueue {
       this.pending.delete(key);
       this.tell(key, change);
     }
-    const { overflowed, queue } = this;
+    const { overflowed, queue, head } = this;
     this.overflowed = 0;
     return Promise.resolve({
       queue: this.name,
-      events: queue.slice(0, limit),
-      waiting: queue.length,
+      events: queue.slice(head, head + limit),
+      waiting: this.waiting,
       overflowed,
     });
   }
 
-  settleWebhooks(_sender: string, seq: number): Promise<boolean> {
-    const left = this.queue.findIndex((event) => event.seq > seq);
-    this.queue.splice(0, left < 0 ? this.queue.length : left);
+  settleWebhooks(_sender: string, seq: number, id: string): Promise<boolean> {
+    const place = this.head + seq - (this.queue[this.head]?.seq ?? 0);
+    if (place >= this.head && this.queue[place]?.id === id) this.drop(place + 1 - this.head);
     return Promise.resolve(true);
   }
 
   releaseWebhooks(): Promise<void> {
     return Promise.resolve();
+  }
+
+  /** How many events wait. */
+  get waiting(): number {
+    return this.queue.length - this.head;
   }
 
   /** What is held; for tests that nothing stays behind. */
@@ -119,8 +126,16 @@ export class MemoryWebhooks implements WebhookQueue {
     if (!isWanted(this.rules, event)) return;
     const seq = ++this.lastSeq;
     this.queue.push({ id: `${this.name}-${String(seq)}`, seq, ...event });
-    if (this.queue.length <= this.rules.queueLimitEvents) return;
-    this.queue.shift();
+    if (this.waiting <= this.rules.queueLimitEvents) return;
+    this.drop(1);
     this.overflowed++;
+  }
+
+  /** The oldest go. To move all others each time would hold up everything where many wait: an eighth may be gone first. */
+  private drop(events: number): void {
+    this.head += events;
+    if (this.head * 8 < this.queue.length) return;
+    this.queue = this.queue.slice(this.head);
+    this.head = 0;
   }
 }

@@ -16,6 +16,8 @@ import {
 /** Events of one partition that are taken at once, and of all that go into the queue with one call. */
 const TAKEN_LIMIT_EVENTS = 500;
 const APPENDED_LIMIT_EVENTS = 1_000;
+/** How often a partition is asked with one poll while it has a whole page: all that it holds, see prelude.lua. */
+const ROUNDS_LIMIT = 4;
 /** Keys of scripts that keep none of their own; see prelude.lua. */
 const KEY_TTL_MS = 3_600_000;
 
@@ -31,6 +33,15 @@ interface Found {
   text: string;
 }
 
+/** What one partition told. */
+interface Taken {
+  partition: number;
+  found: Found[];
+  /** How many it gave up. */
+  lost: number;
+  isFull: boolean;
+}
+
 export class RedisWebhooks implements WebhookQueue {
   private readonly tags = partitionTags();
   /** The last event of each partition that the queue has, and this process knows it. */
@@ -40,6 +51,8 @@ export class RedisWebhooks implements WebhookQueue {
   private holds = false;
   /** Events that were given up, and nobody was told yet. */
   private overflowed = 0;
+  /** Events that partitions gave up, and the queue has not noted yet. */
+  private lost = 0;
 
   constructor(private readonly options: RedisWebhooksOptions) {}
 
@@ -49,9 +62,15 @@ export class RedisWebhooks implements WebhookQueue {
     this.holds = before !== null;
     if (before === null) return null;
     if (isNew) this.look = { partition: 0, cursor: '0' };
-    const { found, lost } = await this.collect();
-    const isUnchanged = found.length === 0 && lost === 0;
-    if (!isUnchanged && !(await this.append(sender, found, lost))) return null;
+    let isUnchanged = true;
+    let partitions = await this.due();
+    for (let round = 0; round < ROUNDS_LIMIT && partitions.length > 0; round++) {
+      const { found, full } = await this.collect(partitions);
+      if (found.length === 0 && this.lost === 0) break;
+      if (!(await this.append(sender, found))) return null;
+      isUnchanged = false;
+      partitions = full;
+    }
     const page = isUnchanged ? before : await this.page(sender, limit);
     if (page === null) return null;
     const { overflowed } = this;
@@ -59,8 +78,8 @@ export class RedisWebhooks implements WebhookQueue {
     return { ...page, overflowed };
   }
 
-  async settleWebhooks(sender: string, seq: number): Promise<boolean> {
-    return (await this.queue('settle', sender, seq)) !== null;
+  async settleWebhooks(sender: string, seq: number, id: string): Promise<boolean> {
+    return (await this.queue('settle', sender, seq, id)) !== null;
   }
 
   async releaseWebhooks(sender: string): Promise<void> {
@@ -77,22 +96,25 @@ export class RedisWebhooks implements WebhookQueue {
     const events = eventsOf(rows);
     const last = rows.at(-1);
     if (events.length === 0 && last !== undefined)
-      await this.settleWebhooks(sender, Number.parseInt(last[0], 10));
+      await this.settleWebhooks(sender, Number.parseInt(last[0], 10), idOf(last));
     return { queue: String(name), events, waiting: Number(waiting), overflowed: 0 };
   }
 
-  /** What all partitions have to tell, in the order in which it was written. One that cannot be reached is asked the next time. */
-  private async collect(): Promise<{ found: Found[]; lost: number }> {
+  /**
+   * What partitions have to tell, in the order in which it was written, and which of them have more. One that cannot be reached
+   * is asked the next time.
+   */
+  private async collect(partitions: readonly number[]): Promise<{ found: Found[]; full: number[] }> {
     const found: Found[] = [];
-    let lost = 0;
-    const partitions = await this.due();
+    const full: number[] = [];
     const asked = await Promise.allSettled(partitions.map((partition) => this.take(partition)));
     for (const answer of asked) {
       if (answer.status === 'rejected') continue;
       found.push(...answer.value.found);
-      lost += answer.value.lost;
+      if (answer.value.isFull) full.push(answer.value.partition);
+      this.lost += answer.value.lost;
     }
-    return { found: found.sort((a, b) => compareIds(a.id, b.id)), lost };
+    return { found: found.sort((a, b) => compareIds(a.id, b.id)), full };
   }
 
   /** One call instead of one for each, where one server has them all. */
@@ -109,7 +131,7 @@ export class RedisWebhooks implements WebhookQueue {
     return [...new Set([this.look.partition, ...(Array.isArray(reply) ? reply.map(Number) : [])])];
   }
 
-  private async take(partition: number): Promise<{ found: Found[]; lost: number }> {
+  private async take(partition: number): Promise<Taken> {
     const tag = this.tags[partition] ?? '';
     const isLookedOver = this.look.partition === partition;
     const taken = this.taken.get(partition) ?? '';
@@ -125,11 +147,12 @@ export class RedisWebhooks implements WebhookQueue {
     if (isLookedOver) this.lookOn(String(cursor));
     // Struck off there.
     if (this.taken.get(partition) === taken) this.taken.delete(partition);
-    const found = rowsOf(rows).flatMap(([id, fields]) => {
+    const taking = rowsOf(rows);
+    const found = taking.flatMap(([id, fields]) => {
       const text = fields.get('e');
       return text === undefined ? [] : [{ partition, id, text }];
     });
-    return { found, lost: Number(lost) };
+    return { partition, found, lost: Number(lost), isFull: taking.length === TAKEN_LIMIT_EVENTS };
   }
 
   private lookOn(cursor: string): void {
@@ -138,19 +161,25 @@ export class RedisWebhooks implements WebhookQueue {
   }
 
   /** @returns false where another sends now */
-  private async append(sender: string, found: readonly Found[], lost: number): Promise<boolean> {
+  private async append(sender: string, found: readonly Found[]): Promise<boolean> {
     const { rules } = this.options;
-    let left = lost;
-    for (let at = 0; at < found.length || left > 0; at += APPENDED_LIMIT_EVENTS) {
+    for (let at = 0; at < found.length || this.lost > 0; at += APPENDED_LIMIT_EVENTS) {
       const step = found.slice(at, at + APPENDED_LIMIT_EVENTS);
       const wanted = step.filter(({ text }) => {
         const event = eventOf(text);
         return event !== null && isWanted(rules, event);
       });
       const words = wanted.flatMap(({ partition, id, text }) => [this.tags[partition] ?? '', id, text]);
-      const reply = await this.queue('append', sender, rules.queueLimitEvents, left, newName(), ...words);
+      const reply = await this.queue(
+        'append',
+        sender,
+        rules.queueLimitEvents,
+        this.lost,
+        newName(),
+        ...words,
+      );
       if (reply === null) return false;
-      left = 0;
+      this.lost = 0;
       for (const { partition, id } of step) this.taken.set(partition, id);
     }
     return true;
@@ -201,10 +230,13 @@ function rowsOf(rows: unknown): Row[] {
 function eventsOf(rows: readonly Row[]): QueuedEvent[] {
   return rows.flatMap(([place, fields]) => {
     const event = eventOf(fields.get('e') ?? '');
-    return event === null
-      ? []
-      : [{ id: fields.get('id') ?? place, seq: Number.parseInt(place, 10), ...event }];
+    return event === null ? [] : [{ id: idOf([place, fields]), seq: Number.parseInt(place, 10), ...event }];
   });
+}
+
+/** As the script has it that settles. */
+function idOf([place, fields]: Row): string {
+  return fields.get('id') ?? place;
 }
 
 function eventOf(text: string): WebhookEvent | null {

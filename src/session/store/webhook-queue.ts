@@ -53,8 +53,11 @@ export const WEBHOOK_CLAIM_MS = 5_000;
 export interface WebhookQueue {
   /** Brings what has changed into the queue and returns its oldest events; null where another sends. Claims, and renews the claim. */
   pollWebhooks(sender: string, limit: number): Promise<WebhookPage | null>;
-  /** Events up to this number were taken, or given up; false where another sends now. */
-  settleWebhooks(sender: string, seq: number): Promise<boolean>;
+  /**
+   * Events up to this one were taken, or given up; false where another sends now. Where the queue has another event of this
+   * number, or none, nothing is done: it was lost meanwhile, and numbers anew what nobody has sent.
+   */
+  settleWebhooks(sender: string, seq: number, id: string): Promise<boolean>;
   /** Another may send at once. */
   releaseWebhooks(sender: string): Promise<void>;
 }

@@ -129,6 +129,8 @@ if debounce then
 
   -- A subject is another than before: told when that has lasted. The end of a session is final.
   function webhook.change(subject, is_on, lost_at)
+    -- A room of a service: nobody's business, and others need the place.
+    if is_on and string.sub(subject, 1, 3) == 'r|~' then return end
     if debounce == 0 or (not is_on and string.sub(subject, 1, 1) == 's') then
       return webhook.tell(subject, is_on, now(), lost_at)
     end

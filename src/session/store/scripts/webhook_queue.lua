@@ -3,7 +3,7 @@
 -- ARGV: what, sender, claim (ms), and
 --   poll: most events, name of a new queue. Returns its name, the oldest events, how many wait, and how many were given up since
 --   append: most that wait, how many were given up elsewhere, name of a new queue, and partition, id and event of each. In the order of ids
---   settle: number up to which events are done
+--   settle: number up to which events are done, id of that event. Nothing is done where the queue has another one there: it was lost
 --   release
 -- Returns false where another sends.
 local what, sender, lease = ARGV[3], ARGV[4], ARGV[5]
@@ -60,7 +60,13 @@ elseif what == 'append' then
   end
   if lost > 0 then redis.call('HINCRBY', state, 'lost', lost) end
 elseif what == 'settle' then
-  redis.call('XTRIM', queue, 'MINID', string.format('%d-0', tonumber(ARGV[6]) + 1))
+  local place = string.format('%d-0', tonumber(ARGV[6]))
+  local row = redis.call('XRANGE', queue, place, place)[1]
+  local id = place
+  for i = 1, row and #row[2] or 0, 2 do
+    if row[2][i] == 'id' then id = row[2][i + 1] end
+  end
+  if row and id == ARGV[7] then redis.call('XTRIM', queue, 'MINID', string.format('%d-0', tonumber(ARGV[6]) + 1)) end
 end
 for _, key in ipairs({ queue, moved, state }) do redis.call('PEXPIRE', key, 604800000) end
 return result
