@@ -20,6 +20,8 @@ import { StartError } from './start-error.js';
 
 /** Life of a token where nobody says, s. */
 const TOKEN_LIFE_S = 3600;
+/** Longest wait for somebody to accept a stream, the program's connection included, ms. */
+const OPEN_TIMEOUT_MS = 10_000;
 /** What a program says of its gateway beside the settings. */
 export interface GatewayOptions {
   /** Told where the workers crash in a loop after the start: the gateway is closed then. Default: a warning of the process. */
@@ -133,7 +135,11 @@ export class Gateway extends ServerVoice {
    * reader. The program is a client of its gateway for that, under its `name`. Rejects with a TypeError where the gateway cannot make tokens, as `token` throws one.
    */
   async openStream(to: string, name: string, options: OpenStreamOptions = {}): Promise<Stream> {
-    return (await this.#client.get()).openStream(to, name, options);
+    const { timeoutMs = OPEN_TIMEOUT_MS, signal } = options;
+    const begunAt = performance.now();
+    const client = await this.#client.get({ timeoutMs, signal });
+    const leftMs = timeoutMs - (performance.now() - begunAt);
+    return client.openStream(to, name, { ...options, timeoutMs: leftMs });
   }
 
   /** Opens a stream to the sessions in a room; see `Room.openStream`. */
@@ -142,17 +148,20 @@ export class Gateway extends ServerVoice {
     name: string,
     options: OpenBroadcastOptions = {},
   ): Promise<BroadcastStream> {
-    return (await this.#client.get()).room(room).openStream(name, options);
+    return (await this.#client.get({ signal: options.signal })).room(room).openStream(name, options);
   }
 
   /** Opens a stream to everybody; see `Client.openBroadcast`. */
   async openBroadcast(name: string, options: OpenBroadcastOptions = {}): Promise<BroadcastStream> {
-    return (await this.#client.get()).openBroadcast(name, options);
+    return (await this.#client.get({ signal: options.signal })).openBroadcast(name, options);
   }
 
-  /** Takes streams that clients open to the program's `name`; see `Client.onStream`. Resolves, when they can, with a function that removes the handler. */
-  async onStream(name: string, handler: StreamHandler, options: OnStreamOptions = {}): Promise<() => void> {
-    return (await this.#client.get()).onStream(name, handler, options);
+  /**
+   * Takes streams that clients open to the program's `name`; see `Client.onStream`. Resolves, when they can, with a function that removes the handler.
+   * Until then the program stays connected: where its session is ended it begins another one.
+   */
+  onStream(name: string, handler: StreamHandler, options: OnStreamOptions = {}): Promise<() => void> {
+    return this.#client.onStream(name, handler, options);
   }
 
   get #running(): Primary {

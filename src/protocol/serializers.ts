@@ -103,6 +103,7 @@ export class Serializers {
     if (other !== undefined) throw new TypeError(`${other.name} has the codec ${codec} of ${name} already.`);
     if (typeof serializer.encode !== 'function' || typeof serializer.decode !== 'function')
       throw new TypeError(`${name} has no encode, or no decode.`);
+    if (!isArrayOfTexts(events)) throw new TypeError(`The events of ${name} are not an array of names.`);
     this.#refuseChosen(events);
     this.#byName.set(name, serializer);
     this.#byCodec.set(codec, serializer);
@@ -124,7 +125,9 @@ export class Serializers {
       throw new TypeError(
         `The code of an extension is an integer from 0 to 127, not ${code}; negative ones are MessagePack's own.`,
       );
-    if (typeof type !== 'function') throw new TypeError(`The type of extension ${code} is not a class.`);
+    // Arrow functions and methods are functions too, but nothing is an instance of them.
+    if (typeof type !== 'function' || typeof (type.prototype as unknown) !== 'object')
+      throw new TypeError(`The type of extension ${code} is not a class.`);
     if (([Object, Array, Function] as unknown[]).includes(type))
       throw new TypeError(`${type.name} is too much for an extension.`);
     if (typeof codec.encode !== 'function' || typeof codec.decode !== 'function')
@@ -263,6 +266,10 @@ export class Serializers {
     if (typeof value === 'object' && value !== null) return value;
     throw new ProtocolError('bad_payload', `Extension ${type} returned no object.`);
   }
+}
+
+function isArrayOfTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string');
 }
 
 /** As the application calls it; empty for what is the SDK's own. */

@@ -304,6 +304,28 @@ describe.each(['embedded', 'redis'] as const)('streams of a program, %s store', 
     await expect(frank.openStream('backend', 'upload')).rejects.toMatchObject({ code: 'no_handler' });
   }, 30_000);
 
+  test.each<[string, () => Promise<unknown>]>([
+    ['disconnected', () => gateway.disconnect('backend')],
+    ['revoked', () => gateway.revoke({ client: 'backend' })],
+  ])(
+    'takes streams again after its session was %s, without another call',
+    async (name, end) => {
+      const ivy = await connect('ivy');
+      const remove = await gateway.onStream(name, () => 'heard');
+      const [place] = await gateway.sessions('backend');
+      await end();
+      await until(async () => {
+        const [next] = await gateway.sessions('backend');
+        return next !== undefined && next.session !== place?.session;
+      });
+      const stream = await ivy.openStream('backend', name);
+      expect(await stream.reply).toBe('heard');
+      remove();
+      await expect(ivy.openStream('backend', name)).rejects.toMatchObject({ code: 'no_handler' });
+    },
+    40_000,
+  );
+
   test('goes on where the worker that carries the program’s session is killed', async () => {
     const hank = await connect('hank');
     const read = new Promise<Buffer>((resolve) => {

@@ -57,6 +57,9 @@ describe('register', () => {
     ['the name of bytes', { name: 'bytes' }],
     ['no encode', { encode: undefined }],
     ['a decode that is no function', { decode: 'decode' }],
+    ['events that are a text', { events: 'person' }],
+    ['events that are no list', { events: { length: 0 } }],
+    ['an event that is no text', { events: ['person', 9] }],
   ])('throws a TypeError for %s', (_what, wrong) => {
     const serializer = { ...reversed, ...wrong } as Serializer;
     expect(() => new Serializers().register(serializer)).toThrow(TypeError);
@@ -178,7 +181,8 @@ describe('extend', () => {
   });
 
   test('throws a TypeError for what is no class, and for a code or a class that is taken', () => {
-    for (const type of [Object, Array, 'Vector', undefined])
+    const { method } = { method() {} };
+    for (const type of [Object, Array, 'Vector', undefined, () => {}, method, Function.prototype])
       expect(() => new Serializers().extend(1, type as unknown as typeof Vector, codec)).toThrow(TypeError);
     expect(() => withVectors().extend(5, Date, { ...codec, decode: () => new Date() })).toThrow(TypeError);
     expect(() => withVectors().extend(7, Vector, codec)).toThrow(TypeError);
