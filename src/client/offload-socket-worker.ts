@@ -47,7 +47,7 @@ function open(url: string, protocols: string[]): WebSocket {
     throw error;
   }
   made.binaryType = 'arraybuffer';
-  made.onopen = () => self.postMessage(['open']);
+  made.onopen = () => self.postMessage(['open', made.protocol]);
   made.onclose = ({ code }) => self.postMessage(['close', code]);
   made.onmessage = ({ data }: MessageEvent<unknown>) => {
     if (data instanceof ArrayBuffer) arrived(new Uint8Array(data));

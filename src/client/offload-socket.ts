@@ -8,7 +8,7 @@ export type SocketTask =
   | [kind: 'close', code: number | undefined];
 export type SocketReport =
   | [kind: 'ready']
-  | [kind: 'open']
+  | [kind: 'open', protocol: string]
   | [kind: 'message', data: unknown]
   /** Of so many bytes that were handed over the socket has taken; so many it still holds. */
   | [kind: 'flow', taken: number, buffered: number]
@@ -16,33 +16,53 @@ export type SocketReport =
 
 /** How long a closing handshake may take before the worker is ended with it, ms. */
 const FAREWELL_MS = 2_000;
+/** How long a worker may take to be there before the page does without it, ms. */
+const READY_MS = 3_000;
 
-/** The client's settings, as far as they change while the worker compresses. */
+/** The client's settings, as far as they change with the worker. */
 export interface OffloadSettings {
   offload?: boolean;
   codec: 'msgpack' | 'json';
+  /** Infinity while a worker compresses. */
   compressAboveBytes: number;
 }
 
-/** `plain` where there are no workers, or frames are text. */
+/** What the sockets of one client share. */
+interface Page {
+  readonly settings: OffloadSettings;
+  readonly plain: WebSocketClass;
+  /** As the application set it. */
+  readonly compressAboveBytes: number;
+  /** Whose worker compresses: earlier ones may still be closing. */
+  current: WebSocketLike | null;
+}
+
+/** `plain` where there are no workers, or frames are text. Once for each client. */
 export function offloaded(settings: OffloadSettings, plain: WebSocketClass): WebSocketClass {
   if (!settings.offload || settings.codec === 'json' || typeof Worker !== 'function') return plain;
+  const { compressAboveBytes } = settings;
+  const page: Page = { settings, plain, compressAboveBytes, current: null };
+  Object.defineProperty(settings, 'compressAboveBytes', {
+    get: () => (page.current === null ? compressAboveBytes : Infinity),
+  });
   return class extends OffloadSocket {
     constructor(url: string, protocols: string[]) {
-      super(settings, plain, url, protocols);
+      super(page, url, protocols);
     }
   };
 }
 
 class OffloadSocket implements WebSocketLike {
   binaryType = 'arraybuffer';
+  protocol: string | undefined = undefined;
   onopen: WebSocketLike['onopen'] = null;
   onmessage: WebSocketLike['onmessage'] = null;
   onclose: WebSocketLike['onclose'] = null;
   onerror: WebSocketLike['onerror'] = null;
-  readonly #settings: OffloadSettings;
-  readonly #compressAboveBytes: number;
+  readonly #page: Page;
   #worker: Worker | null = null;
+  /** What has to be tidied up when the worker is there, or never will be. */
+  #stopWaiting: () => void = () => {};
   /** Where no worker could be started. */
   #plain: WebSocketLike | null = null;
   /** Handed over, and not taken yet. */
@@ -50,22 +70,37 @@ class OffloadSocket implements WebSocketLike {
   #buffered = 0;
   #isEnded = false;
   #isReady = false;
+  #isLeft = false;
 
-  constructor(settings: OffloadSettings, plain: WebSocketClass, url: string, protocols: string[]) {
-    this.#settings = settings;
-    const { compressAboveBytes } = settings;
-    this.#compressAboveBytes = compressAboveBytes;
+  constructor(page: Page, url: string, protocols: string[]) {
+    this.#page = page;
+    const { settings, plain, compressAboveBytes } = page;
+    if (!settings.offload) {
+      this.#goPlain(new plain(url, protocols));
+      return;
+    }
     const failed = (): void => {
-      if (this.#isEnded) return;
-      if (this.#isReady) this.#end(1006);
-      else if (settings.offload) {
-        // From now on everything stays here.
-        settings.offload = false;
-        this.#goPlain(new plain(url, protocols));
+      if (this.#isEnded || this.#plain !== null) return;
+      if (this.#isReady) return this.#end(1006);
+      // From now on everything stays here.
+      settings.offload = false;
+      let socket: WebSocketLike;
+      try {
+        socket = new plain(url, protocols);
+      } catch (error) {
+        this.#end(1006);
+        throw error;
       }
+      this.#goPlain(socket);
     };
     try {
-      const worker = (this.#worker = startWorker());
+      const [worker, madeUrl] = startWorker();
+      this.#worker = worker;
+      const timer = setTimeout(failed, READY_MS);
+      this.#stopWaiting = () => {
+        clearTimeout(timer);
+        if (madeUrl !== null) URL.revokeObjectURL(madeUrl);
+      };
       worker.onerror = (event) => {
         event.preventDefault();
         failed();
@@ -76,7 +111,7 @@ class OffloadSocket implements WebSocketLike {
           return;
         }
         this.#isReady = true;
-        settings.compressAboveBytes = Infinity;
+        this.#stopWaiting();
         this.#post(['open', url, protocols, compressAboveBytes]);
       };
     } catch {
@@ -100,6 +135,7 @@ class OffloadSocket implements WebSocketLike {
   close(code?: number): void {
     if (this.#plain !== null) return this.#plain.close(code);
     if (!this.#isReady) return this.#end(1006);
+    this.#leave();
     this.#post(['close', code]);
     setTimeout(() => this.#end(1006), FAREWELL_MS);
   }
@@ -111,8 +147,11 @@ class OffloadSocket implements WebSocketLike {
   #take(report: Exclude<SocketReport, [kind: 'ready']>): void {
     switch (report[0]) {
       case 'open':
+        this.protocol = report[1];
         return this.onopen?.({});
       case 'message':
+        // Not before: a socket that is opened to see whether it opens carries nothing.
+        if (!this.#isLeft) this.#page.current = this;
         return this.onmessage?.({ data: report[1] });
       case 'flow':
         this.#passing -= report[1];
@@ -131,28 +170,41 @@ class OffloadSocket implements WebSocketLike {
 
   #stop(): void {
     this.#isEnded = true;
-    this.#settings.compressAboveBytes = this.#compressAboveBytes;
+    this.#leave();
+    this.#stopWaiting();
     if (this.#worker === null) return;
     this.#worker.onmessage = this.#worker.onerror = null;
     this.#worker.terminate();
     this.#worker = null;
   }
 
+  /** The page compresses again, unless another socket is the current one by now. */
+  #leave(): void {
+    this.#isLeft = true;
+    if (this.#page.current === this) this.#page.current = null;
+  }
+
   #goPlain(socket: WebSocketLike): void {
     this.#stop();
     this.#plain = socket;
     socket.binaryType = this.binaryType;
-    socket.onopen = (event) => this.onopen?.(event);
+    socket.onopen = (event) => {
+      this.protocol = socket.protocol;
+      this.onopen?.(event);
+    };
     socket.onmessage = (event) => this.onmessage?.(event);
     socket.onclose = (event) => this.onclose?.(event);
     socket.onerror = (event) => this.onerror?.(event);
   }
 }
 
-function startWorker(): Worker {
+/** With the URL that was made for it, to be revoked when it runs. */
+function startWorker(): [worker: Worker, madeUrl: string | null] {
   const { href, origin } = new URL('./offload-socket-worker.js', import.meta.url);
-  if (origin === location.origin) return new Worker(new URL('./offload-socket-worker.js', import.meta.url));
+  if (origin === location.origin)
+    return [new Worker(new URL('./offload-socket-worker.js', import.meta.url)), null];
   // The SDK came from another origin, of which no worker is made; a worker of this one may load it.
   const text = `importScripts(${JSON.stringify(href)})`;
-  return new Worker(URL.createObjectURL(new Blob([text], { type: 'text/javascript' })));
+  const madeUrl = URL.createObjectURL(new Blob([text], { type: 'text/javascript' }));
+  return [new Worker(madeUrl), madeUrl];
 }

@@ -32,8 +32,10 @@ export function choose(
   webSocket: WebSocketClass,
 ): WebSocketClass {
   // A class that the application gave cannot go to a worker.
-  const socket = settings.WebSocket === undefined ? offloaded(settings, webSocket) : webSocket;
-  settings.ways ??= new Ways(settings.transports, socket);
+  settings.ways ??= new Ways(
+    settings.transports,
+    settings.WebSocket === undefined ? offloaded(settings, webSocket) : webSocket,
+  );
   return settings.ways.choose();
 }
 

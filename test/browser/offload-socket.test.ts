@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { encodePayload } from '../../src/protocol/payload.js';
 import { TOKEN } from '../client/fixture.js';
 import { type Peer, ScriptedGateway } from '../client/scripted-gateway.js';
+import { startGateway, tokenOf } from '../gateway-process.js';
 import { type BrowserPage, BROWSERS, type TestBrowser } from './test-browser.js';
 
 const DEFLATED = 0x10;
@@ -175,6 +176,31 @@ describe.each(Object.keys(BROWSERS))('in %s', (name) => {
     expect(asked.filter((file) => file === 'offload-socket-worker.js').length).toBeGreaterThan(0);
     expect(asked).not.toContain('compression.js');
   });
+
+  test('with a real gateway, which reads the hello in the handshake, messages come and go', async () => {
+    const real = await startGateway({ WORKERS: '1', ORIGINS: origin });
+    try {
+      page = await browser.newPage();
+      await page.goto(origin);
+      const seen = await page.evaluate(`(async () => {
+        const { Client } = await import('${origin}/client.js');
+        const client = new Client('${real.url}', { token: '${tokenOf('alice')}', offload: true, transports: ['websocket'] });
+        const states = [];
+        client.on('state', (state) => states.push(state));
+        await client.connect({ signal: AbortSignal.timeout(10_000) });
+        const heard = new Promise((resolve) => client.onMessage('n', resolve));
+        await client.send('alice', 'n', 'x'.repeat(5_000));
+        const { length } = await heard;
+        await client.close();
+        return [length, states];
+      })()`);
+      expect(seen).toEqual([5_000, ['connecting', 'connected', 'closed']]);
+      expect(asked).toContain('offload-socket-worker.js');
+      expect(asked).not.toContain('compression.js');
+    } finally {
+      await real.stop();
+    }
+  }, 60_000);
 
   test('close() says goodbye', async () => {
     const peer = await connected();

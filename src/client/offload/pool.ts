@@ -163,13 +163,35 @@ export class OffloadPool {
     if (this.#isTerminated) throw new OffloadError('closed', 'The pool was terminated.');
     this.#steps.push(step);
     try {
-      // The first thread tells whether it can be done at all; a new one begins with all steps.
-      const started =
-        this.#threads.size === 0 ? [this.#spawn()] : [...this.#threads].map((thread) => thread.setUp(step));
-      await Promise.all(started);
+      await this.#tell(step);
     } catch (error) {
       this.#steps = this.#steps.filter((other) => other !== step);
       throw withStacks(error, caller);
+    }
+  }
+
+  /** Threads that end meanwhile, as by the time-out of a call, say nothing of the step: a new one begins with all steps. */
+  async #tell(step: SetupStep): Promise<void> {
+    const told = [...this.#threads].map((thread) =>
+      thread.setUp(step).then(
+        () => true,
+        (error: unknown) => {
+          if (hasCode(error, 'timeout', 'aborted', 'provider_gone')) return false;
+          throw error;
+        },
+      ),
+    );
+    // Without a wait where there are none, so that nobody else starts the first one.
+    if (told.length > 0 && (await Promise.all(told)).includes(true)) return;
+    // The first thread tells whether it can be done at all.
+    while (this.#threads.size === 0) {
+      if (this.#isTerminated) throw new OffloadError('closed', 'The pool was terminated.');
+      try {
+        await this.#spawn();
+      } catch (error) {
+        // One that dies of the step would do so again and again.
+        if (!hasCode(error, 'timeout', 'aborted')) throw error;
+      }
     }
   }
 
@@ -196,10 +218,11 @@ export class OffloadPool {
     for (const job of this.#waiting) {
       const free = [...this.#threads].find(({ isBusy }) => !isBusy);
       if (free === undefined) {
-        if (this.#threads.size >= this.#limit) return;
-        // It is in the set before the first wait.
+        const { size } = this.#threads;
+        if (size >= this.#limit) return;
+        // It is in the set before the first wait, or there can be none now: then the others go on.
         this.#spawn().catch((error: unknown) => this.#spawnFailed(error));
-        if (this.#threads.size === 0) return;
+        if (this.#threads.size === size) return;
         return this.#pump();
       }
       this.#waiting.delete(job);
@@ -246,6 +269,10 @@ export class OffloadPool {
     this.#waiting.clear();
     for (const job of jobs) job.reject(error);
   }
+}
+
+function hasCode(error: unknown, ...codes: OffloadError['code'][]): boolean {
+  return error instanceof OffloadError && codes.includes(error.code);
 }
 
 function aborted(signal: AbortSignal): OffloadError {
