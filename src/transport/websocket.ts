@@ -21,13 +21,16 @@ export class WebSocketConnection implements Connection {
     private readonly framer: Framer,
     readonly codec: FrameCodec,
     readonly address: string,
-    /** The socket holds the answer of the handshake back, so that it leaves with the first frame. */
+    /** The socket holds the answer of the handshake back, so that it leaves with the first frame; ws's answer to a goodbye waits for that too. */
     private isHeld: boolean,
   ) {}
 
   /** Starts to hand frames to `handlers`. */
   open(handlers: ConnectionHandlers): void {
-    this.ws.on('error', ignore);
+    // ws has told the peer 1002, 1007 or 1009 already, which must get out; without a listener the error would end the process.
+    this.ws.on('error', () => {
+      this.release();
+    });
     this.ws.on('message', (data: RawData, isBinary: boolean) => {
       if (this.closing) return;
       if (isBinary !== this.codec.binary) {
@@ -123,9 +126,4 @@ export class WebSocketConnection implements Connection {
     this.paused = null;
     this.ws.resume();
   }
-}
-
-/** ws has told the peer 1002, 1007 or 1009 already; without a listener the error would end the process. */
-function ignore(): void {
-  // Nothing is left to do.
 }

@@ -104,6 +104,17 @@ describe('a connection', () => {
     });
   });
 
+  test('whose handshake is held back tells the client at once that it has broken the protocol', async () => {
+    const socket = socketOf(ours);
+    socket.cork();
+    const { flusher, framer } = { flusher: new TickFlusher(), framer: new Framer() };
+    const held = new WebSocketConnection(ours, socket, flusher, framer, createJsonCodec(), '127.0.0.1', true);
+    held.open({ frame: () => undefined, closed: () => undefined });
+    const closed = once(theirs, 'close');
+    socketOf(theirs).write(Buffer.from(wsText('x')));
+    expect((await closed)[0]).toBe(1002);
+  }, 3000);
+
   test('sends what was said in its last tick before it closes', async () => {
     const heard: string[] = [];
     theirs.on('message', (data: Buffer) => heard.push(data.toString()));
