@@ -181,9 +181,11 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
         })();
         // The reader's window and the sender's buffer, and no more.
         await until(() => stream.ackedBytes > 150_000);
-        const before = stream.ackedBytes;
-        await new Promise((resolve) => setTimeout(resolve, 300));
-        expect(stream.ackedBytes).toBe(before);
+        for (let before = 0; before < stream.ackedBytes;) {
+          before = stream.ackedBytes;
+          await new Promise((resolve) => setTimeout(resolve, 300));
+        }
+        expect(stream.ackedBytes).toBeLessThanOrEqual(256 * 1024);
         expect(written).toBeLessThan(256 * 1024 + 200_000 + 2 * 50_000);
         go();
         await writing;
