@@ -72,9 +72,7 @@ export class ReaderGroup {
 
   add(reader: Reader): void {
     this.readers.set(reader.session, reader);
-    const decides = this.readers.size === 1 || reader.upTo < this.upTo || reader.limit < this.limit;
-    // While it gathers nothing is counted, but who comes now may leave then.
-    if (decides && !this.isGathering) this.count();
+    if (this.readers.size === 1 || reader.upTo < this.upTo || reader.limit < this.limit) this.count();
     else this.weigh(reader, 1);
   }
 
