@@ -10,7 +10,7 @@ const TELL_TAKEN_SHARE = 1 / 4;
 const TELL_ARRIVED_SHARE = 1 / 2;
 /** At the latest after so many bytes: the gateway lets no more be under way than its outbox has room for, however large the window. */
 const TELL_TAKEN_LIMIT_BYTES = 128 * 1024;
-export const TELL_ARRIVED_LIMIT_BYTES = 256 * 1024;
+const TELL_ARRIVED_LIMIT_BYTES = 256 * 1024;
 
 export class ReceiveFlow {
   readonly #window: number;

@@ -1,7 +1,6 @@
 // What one side of a stream writes: numbered, sent as far as the other side allows, kept until it has it.
 import { type Part, PARTS, type Payload } from '../../protocol/frame.js';
 import { STREAM_CHUNK_COST_BYTES, STREAM_CHUNK_LIMIT_BYTES } from '../../protocol/limits.js';
-import { TELL_ARRIVED_LIMIT_BYTES } from './receive-flow.js';
 
 export interface Chunk {
   readonly offset: number;
@@ -73,25 +72,21 @@ export class SendFlow {
 
   /**
    * Whether the other side has to be asked what it has: it tells by itself when so much has come that its own window makes it worth it, and
-   * more than the narrowed one, the gateway, or the room for what is kept, allows may be needed for that. True once for each time that it has more.
+   * more than the narrowed one, or the room for what is kept, may be needed for that. True once for each time that it has more.
    * @param isFull all is sent that there is room for
    */
   takeQuestion(isFull = false): boolean {
     if (this.isPaused || this.#askedUpTo === this.#upTo) return false;
     const next = this.#chunks[this.#sent];
-    if (next === undefined ? !isFull : !this.#isHeldUp(next)) return false;
+    if (next === undefined ? !isFull : !this.#isNarrow(next)) return false;
     this.#askedUpTo = this.#upTo;
     return true;
   }
 
-  /** Whether the chunk waits for something that the other side may not know of. */
-  #isHeldUp({ offset, part, payload }: Chunk): boolean {
+  /** Whether the chunk waits for the narrowed window alone. */
+  #isNarrow({ offset, part, payload }: Chunk): boolean {
     const to = part === PARTS.data ? offset + costOf(payload) : offset;
-    // The narrowed window.
-    if (to <= this.#limit) return to > this.#upTo + this.#window;
-    // Or the gateway, which passes on less than the other side allows, but never less than two chunks. Where less is left it is what that
-    // side allows, and it tells when it has taken some; and what makes it tell without taking any needs no question either.
-    return this.#limit - this.#upTo >= 2 * LARGEST_COST && offset - this.#upTo < TELL_ARRIVED_LIMIT_BYTES;
+    return to <= this.#limit && to > this.#upTo + this.#window;
   }
 
   /** The other side has everything up to there, and allows more; true where this is news. */
