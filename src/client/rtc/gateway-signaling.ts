@@ -18,7 +18,12 @@ export interface GatewayClient {
   /** Resolves when connected. */
   connect(): Promise<void>;
   /** See `Client.send`. */
-  send(to: string, event: string, data: unknown, options?: VolatileOptions): Promise<unknown>;
+  send(
+    to: string,
+    event: string,
+    data: unknown,
+    options?: { volatile: true; onRefused: () => void },
+  ): Promise<unknown>;
   /** See `Client.onMessage`. */
   onMessage(event: string, handler: (data: unknown, from: Sender) => unknown): () => void;
   /** See `Client.on`. */
@@ -27,11 +32,6 @@ export interface GatewayClient {
   on(event: 'stateLost', listener: () => unknown): () => void;
   /** See `Client.on`. */
   on(event: 'gap', listener: (gap: { room: string | null }) => unknown): () => void;
-}
-
-interface VolatileOptions {
-  volatile: true;
-  onRefused: () => void;
 }
 
 interface Sender {
