@@ -1,46 +1,22 @@
 // `offload: true` in real browsers: the page never compresses, all stays in order, and where no worker can be made it works all the same.
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { deflateSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { encodePayload } from '../../src/protocol/payload.js';
 import { TOKEN } from '../client/fixture.js';
 import { type Peer, ScriptedGateway } from '../client/scripted-gateway.js';
 import { startGateway, tokenOf } from '../gateway-process.js';
+import { Site } from './site.js';
 import { type BrowserPage, BROWSERS, type TestBrowser } from './test-browser.js';
 
 const DEFLATED = 0x10;
 
-let server: Server;
-/** Of the page, and of the SDK where it comes from elsewhere: the same files. */
-let origin: string;
-let elsewhere: string;
-const asked: string[] = [];
-const gone = new Set<string>();
+let site: Site;
 
 beforeAll(async () => {
-  const { bundleClient } = await import('../../scripts/bundle-client.mjs');
-  const { files } = await bundleClient();
-  server = createServer((request, response) => {
-    const name = (request.url ?? '').slice(1);
-    asked.push(name);
-    const text = gone.has(name) ? undefined : name === '' ? '<!doctype html>' : files.get(name);
-    response
-      .writeHead(text === undefined ? 404 : 200, {
-        'content-type': name === '' ? 'text/html' : 'text/javascript',
-        'access-control-allow-origin': '*',
-      })
-      .end(text);
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  [origin, elsewhere] = [`http://127.0.0.1:${String(port)}`, `http://localhost:${String(port)}`];
+  site = await Site.open({ headersOf: () => ({ 'access-control-allow-origin': '*' }) });
 }, 60_000);
 
-afterAll(async () => {
-  await new Promise((resolve) => server.close(resolve));
-});
+afterAll(() => site.close());
 
 describe.each(Object.keys(BROWSERS))('in %s', (name) => {
   let browser: TestBrowser;
@@ -52,8 +28,8 @@ describe.each(Object.keys(BROWSERS))('in %s', (name) => {
   }, 60_000);
   afterAll(() => browser.close());
   beforeEach(async () => {
-    asked.length = 0;
-    gone.clear();
+    site.asked.length = 0;
+    site.gone.clear();
     gateway = await ScriptedGateway.open();
   });
   afterEach(async () => {
@@ -62,9 +38,9 @@ describe.each(Object.keys(BROWSERS))('in %s', (name) => {
   });
 
   /** A connected client, which remembers what it hears. */
-  async function connected(sdk = origin, options = ''): Promise<Peer> {
+  async function connected(sdk = site.origin, options = ''): Promise<Peer> {
     page = await browser.newPage();
-    await page.goto(origin);
+    await page.goto(site.origin);
     await page.evaluate(`(async () => {
       const { Client } = await import('${sdk}/client.js');
       window.heard = [];
@@ -109,8 +85,8 @@ describe.each(Object.keys(BROWSERS))('in %s', (name) => {
     const peer = await connected();
     await sendsCompressed(peer);
     await hearsCompressed(peer);
-    expect(asked).toContain('offload-socket-worker.js');
-    expect(asked).not.toContain('compression.js');
+    expect(site.asked).toContain('offload-socket-worker.js');
+    expect(site.asked).not.toContain('compression.js');
   });
 
   test('large and small payloads keep their order, both ways', async () => {
@@ -151,39 +127,39 @@ describe.each(Object.keys(BROWSERS))('in %s', (name) => {
   });
 
   test('without the worker file the page does it all', async () => {
-    gone.add('offload-socket-worker.js');
+    site.gone.add('offload-socket-worker.js');
     const peer = await connected();
     await sendsCompressed(peer);
     await hearsCompressed(peer);
-    expect(asked).toContain('compression.js');
+    expect(site.asked).toContain('compression.js');
   });
 
   test('an SDK of another origin has its worker too', async () => {
-    const peer = await connected(elsewhere);
+    const peer = await connected(site.elsewhere);
     await sendsCompressed(peer);
-    expect(asked).toContain('offload-socket-worker.js');
-    expect(asked).not.toContain('compression.js');
+    expect(site.asked).toContain('offload-socket-worker.js');
+    expect(site.asked).not.toContain('compression.js');
   });
 
   test('a lost connection is told, and the next one has a worker again', async () => {
-    const peer = await connected(origin, 'backoff: { minMs: 1, maxMs: 50 }');
+    const peer = await connected(site.origin, 'backoff: { minMs: 1, maxMs: 50 }');
     await sendsCompressed(peer);
     peer.close(1012);
     const next = await gateway.accept();
     await next.welcome({ resumed: true });
     next.message('n', 'again', undefined, { id: 'e:5-x' });
     expect(await heard(2)).toEqual(['sent', 'again']);
-    expect(asked.filter((file) => file === 'offload-socket-worker.js').length).toBeGreaterThan(0);
-    expect(asked).not.toContain('compression.js');
+    expect(site.asked.filter((file) => file === 'offload-socket-worker.js').length).toBeGreaterThan(0);
+    expect(site.asked).not.toContain('compression.js');
   });
 
   test('with a real gateway, which reads the hello in the handshake, messages come and go', async () => {
-    const real = await startGateway({ WORKERS: '1', ORIGINS: origin });
+    const real = await startGateway({ WORKERS: '1', ORIGINS: site.origin });
     try {
       page = await browser.newPage();
-      await page.goto(origin);
+      await page.goto(site.origin);
       const seen = await page.evaluate(`(async () => {
-        const { Client } = await import('${origin}/client.js');
+        const { Client } = await import('${site.origin}/client.js');
         const client = new Client('${real.url}', { token: '${tokenOf('alice')}', offload: true, transports: ['websocket'] });
         const states = [];
         client.on('state', (state) => states.push(state));
@@ -195,8 +171,8 @@ describe.each(Object.keys(BROWSERS))('in %s', (name) => {
         return [length, states];
       })()`);
       expect(seen).toEqual([5_000, ['connecting', 'connected', 'closed']]);
-      expect(asked).toContain('offload-socket-worker.js');
-      expect(asked).not.toContain('compression.js');
+      expect(site.asked).toContain('offload-socket-worker.js');
+      expect(site.asked).not.toContain('compression.js');
     } finally {
       await real.stop();
     }
