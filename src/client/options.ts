@@ -50,8 +50,9 @@ export interface ClientOptions {
   /** Payloads of at least so many bytes are deflated where that makes them smaller. Default 1024; `Infinity` for never. */
   compressAboveBytes?: number;
   /**
-   * In browsers: the WebSocket, and compressing and inflating payloads, in a worker. Worth it for many payloads of 10 KiB and more
-   * (docs/client.md has figures). Where no worker can be started, and with `codec: 'json'` or `WebSocket`, it changes nothing.
+   * In browsers: the WebSocket, and encoding, decoding, compressing and inflating large payloads, in a worker. Worth it for payloads
+   * of 10 KiB and more (docs/client.md has figures). Where no worker can be started, and with `codec: 'json'` or `WebSocket`, it
+   * changes nothing.
    */
   offload?: boolean;
   /** Send the text of any error that a request handler throws to whoever asked. Default false: only that of a `GatewayError`. */
