@@ -4,23 +4,13 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { Payload } from '../../src/protocol/frame.js';
 import { decodePayload, encodePayload } from '../../src/protocol/payload.js';
 import { TOKEN } from '../client/fixture.js';
-import { CARRIED, filled, REFUSED } from '../client/offload/values.js';
+import { CARRIED, ENCODED_HERE, filled, REFUSED } from '../client/offload/values.js';
 import { type Peer, ScriptedGateway } from '../client/scripted-gateway.js';
 import { startGateway, tokenOf } from '../gateway-process.js';
 import { Site } from './site.js';
 import { type BrowserPage, BROWSERS, type TestBrowser } from './test-browser.js';
 
 const DEFLATED = 0x10;
-
-/** Those of CARRIED that the page encodes: they would be others after the way to the worker. */
-const ENCODED_HERE = [
-  'a view of a larger buffer',
-  'an object with toJSON',
-  'an object of a class with toJSON',
-  'an array with toJSON',
-  'a map of a subclass',
-  'a date of a subclass',
-];
 
 /** A value with its types, as plain data; in pages too. */
 function described(value: unknown): unknown {

@@ -5,7 +5,7 @@ import { Decodings, Encodings, type EncodeTask } from '../../../src/client/offlo
 import { formOf, MIN_VALUES, pack, type Parcel, unpack } from '../../../src/client/offload-forms.js';
 import type { Payload } from '../../../src/protocol/frame.js';
 import { decodePayload, encodePayload } from '../../../src/protocol/payload.js';
-import { CARRIED, filled, REFUSED } from './values.js';
+import { CARRIED, ENCODED_HERE, filled, REFUSED } from './values.js';
 
 const valueOf = (source: string): unknown => (0, eval)(`(${source})`);
 /** As `postMessage` passes it. */
@@ -62,6 +62,11 @@ function encodedAway(data: unknown): Payload {
 test.each(Object.entries(CARRIED))('%s become the same bytes', (_name, source) => {
   const data = valueOf(source);
   expect(outcomeOf(() => encodedAway(data))).toEqual(outcomeOf(() => encodePayload(data)));
+});
+
+test.each(ENCODED_HERE)('%s: the page encodes it', (name) => {
+  const post = jest.fn((task: EncodeTask) => void structuredClone(task));
+  expect(new Encodings().start(valueOf(filled(CARRIED[name] ?? '')), post)).toBeNull();
 });
 
 test.each(Object.entries(REFUSED))('%s: no worker is asked', (_name, source) => {

@@ -28,6 +28,9 @@ export const CARRIED: Record<string, string> = {
   'an object with a getter': '({ get a() { return 1; } })',
   'an object with toJSON': '({ secret: 1, toJSON() { return { shown: [new Date(5)] }; } })',
   'an object of a class with toJSON': 'new (class { secret = 1; toJSON() { return "shown"; } })()',
+  'an object whose toJSON gives dates': 'new (class { toJSON() { return [new Date(5)]; } })()',
+  'dates beside an object with toJSON':
+    '[new Date(5), new (class { secret = 1; toJSON() { return "shown"; } })()]',
   'an array with toJSON': 'Object.assign([1, 2], { toJSON: () => "not asked" })',
   'an array with a property': 'Object.assign([1, 2], { a: 1 })',
   'a proxy': 'new Proxy({ a: 1 }, {})',
@@ -38,6 +41,18 @@ export const CARRIED: Record<string, string> = {
   'a date of a subclass': 'new (class extends Date { getTime() { return 7; } })(5)',
   'a deep value': '((value) => { for (let n = 0; n < 60; n++) value = [value]; return value; })(1)',
 };
+
+/** Those that the page encodes: they would be others, or far larger, on the way to a worker. */
+export const ENCODED_HERE = [
+  'a view of a larger buffer',
+  'an object with toJSON',
+  'an object of a class with toJSON',
+  'an object whose toJSON gives dates',
+  'dates beside an object with toJSON',
+  'an array with toJSON',
+  'a map of a subclass',
+  'a date of a subclass',
+];
 
 /** What no payload can carry. */
 export const REFUSED: Record<string, string> = {
