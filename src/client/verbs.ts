@@ -231,6 +231,8 @@ export class Verbs implements MembershipCalls {
     const { serializers, compressAboveBytes } = settings;
     if (serializers === undefined && choice.serializer !== undefined)
       throw new ProtocolError('bad_parameter', 'The client has no serializers.');
+    const away = serializers === undefined ? settings.encodeAway?.(data) : null;
+    if (away) return away;
     const payload = serializers === undefined ? encodePayload(data) : serializers.encode(data, event, choice);
     return compressed(payload, data, compressAboveBytes, compression);
   }
