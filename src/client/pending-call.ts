@@ -2,6 +2,7 @@
 import type { ClientFrame } from '../protocol/frame.js';
 import type { WaitingCall } from './call-queue.js';
 import type { FollowedMessage } from './deliveries.js';
+import type { LoadingPayload } from './payload-encoder.js';
 
 /** A frame that is numbered when it is written: `ref`, and of a request the time that is left, are set then. */
 export type CallFrame = Exclude<
@@ -14,7 +15,8 @@ export interface PendingCall extends FollowedMessage, WaitingCall {
   /** Written once and not kept by the gateway: it has no answer, or none that is awaited. */
   readonly isVolatile: boolean;
   readonly startedAt: number;
-  /** False while its payload is being compressed. */
+  readonly loading: LoadingPayload | undefined;
+  /** False while its payload is being encoded or compressed. */
   ready: boolean;
   settled: boolean;
 }

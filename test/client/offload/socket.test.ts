@@ -151,3 +151,48 @@ test('the URL that a worker of another origin needs is revoked when it runs', ()
   worker.report(['ready']);
   expect(revoke.mock.calls).toEqual([[worker.url]]);
 });
+
+/** Enough to be encoded by the worker. */
+const LARGE = Array<number>(1_000).fill(1);
+
+test('a frame that carries what the worker encodes counts with it until the socket has taken both', () => {
+  const [socket, worker] = open();
+  expect(settings.encodeAway?.(LARGE)).toBeNull();
+  worker.report(...WELCOMED);
+  const loading = settings.encodeAway?.(LARGE);
+  const bytes = loading?.bytes ?? 0;
+  loading?.carry?.(() => socket.send(new Uint8Array(10)));
+  socket.send(new Uint8Array(20));
+  expect(worker.tasks.slice(1)).toEqual([
+    ['encode', 1, [JSON.stringify(LARGE)]],
+    ['send', new Uint8Array(10), 10 + bytes, 1],
+    ['send', new Uint8Array(20), 20, null],
+  ]);
+  expect(socket.bufferedAmount).toBe(30 + bytes);
+  worker.report(['flow', 10 + bytes, 5], ['flow', 20, 5]);
+  expect(socket.bufferedAmount).toBe(5);
+});
+
+test('a worker whose connection ended finishes what it encodes, and no longer than 30 s', async () => {
+  const ready: unknown[] = [];
+  const [, first] = open();
+  first.report(...WELCOMED);
+  settings.encodeAway?.(LARGE)?.ready.then((payload) => ready.push(payload.encoding), ready.push.bind(ready));
+  first.report(['close', 1006]);
+  expect([first.isTerminated, settings.encodeAway?.(LARGE)]).toEqual([false, null]);
+  first.report(['encoded', 1, 1, new ArrayBuffer(1)]);
+  expect(first.isTerminated).toBe(true);
+  const [, second] = open();
+  second.report(...WELCOMED);
+  settings
+    .encodeAway?.(LARGE)
+    ?.ready.catch((error: unknown) => ready.push((error as { code?: string }).code));
+  second.report(['close', 1006]);
+  jest.advanceTimersByTime(29_999);
+  expect(second.isTerminated).toBe(false);
+  jest.advanceTimersByTime(1);
+  expect(second.isTerminated).toBe(true);
+  await Promise.resolve();
+  await Promise.resolve();
+  expect(ready).toEqual([1, 'unavailable']);
+});
