@@ -1,39 +1,12 @@
 // The page's half of `offload: true`, with workers that do what a test says: who compresses, and what becomes of a worker that never comes.
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
-import {
-  offloaded,
-  type OffloadSettings,
-  type SocketReport,
-  type SocketTask,
-} from '../../../src/client/offload-socket.js';
+import { offloaded, type OffloadSettings, type SocketReport } from '../../../src/client/offload-socket.js';
 import { decodePayload } from '../../../src/protocol/payload.js';
 import type { WebSocketClass, WebSocketLike } from '../../../src/client/websocket-class.js';
+import { type ScriptedWorker, useScriptedWorkers, workers } from './scripted-worker.js';
 
 const URL_OF_GATEWAY = 'ws://127.0.0.1:1';
 const THRESHOLD_BYTES = 1024;
-
-class ScriptedWorker {
-  onmessage: ((event: { data: SocketReport }) => void) | null = null;
-  onerror: ((event: { preventDefault(): void }) => void) | null = null;
-  readonly tasks: SocketTask[] = [];
-  isTerminated = false;
-
-  constructor(readonly url: string | URL) {
-    workers.push(this);
-  }
-
-  postMessage(task: SocketTask): void {
-    this.tasks.push(task);
-  }
-
-  terminate(): void {
-    this.isTerminated = true;
-  }
-
-  report(...reports: SocketReport[]): void {
-    for (const data of reports) this.onmessage?.({ data });
-  }
-}
 
 class PlainSocket implements WebSocketLike {
   binaryType = '';
@@ -52,31 +25,21 @@ class PlainSocket implements WebSocketLike {
   close(): void {}
 }
 
-const workers: ScriptedWorker[] = [];
 const plains: PlainSocket[] = [];
 let settings: OffloadSettings;
 let Socket: WebSocketClass;
 
-/** What Node has none of, or another one. */
-const STRANGE = { Worker: ScriptedWorker, location: { origin: 'null' } };
-const own = Object.keys(STRANGE).map(
-  (name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)] as const,
-);
+useScriptedWorkers();
 
 beforeEach(() => {
   jest.useFakeTimers();
-  for (const [name, value] of Object.entries(STRANGE))
-    Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
   settings = { offload: true, codec: 'msgpack', compressAboveBytes: THRESHOLD_BYTES, read: decodePayload };
   Socket = offloaded(settings, PlainSocket);
 });
 afterEach(() => {
-  workers.length = plains.length = 0;
+  plains.length = 0;
   jest.useRealTimers();
   jest.restoreAllMocks();
-  for (const [name, descriptor] of own)
-    if (descriptor === undefined) Reflect.deleteProperty(globalThis, name);
-    else Object.defineProperty(globalThis, name, descriptor);
 });
 
 const WELCOMED: SocketReport[] = [['ready'], ['open', 'signalbox.v1.hello'], ['message', new ArrayBuffer(1)]];
