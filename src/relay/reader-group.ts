@@ -11,6 +11,8 @@ export interface Reader extends Peer {
 
 /** Where a stream goes on without its slow readers: so long one may hold up the others, ms. */
 export const SLOW_READER_MS = 2_000;
+/** Who takes at least this much in that time is not slow, though a faster writer always waits for the last of its readers, bytes. */
+export const SLOW_READER_BYTES = 256 * 1024;
 /** How often it looks for them, ms. */
 const LOOK_EVERY_MS = 500;
 /** After the opener came back on another worker: so long its readers may take to say where they stand, ms. */
@@ -33,6 +35,8 @@ export class ReaderGroup {
   private readonly readers = new Map<SessionId, Reader>();
   private deadline: Deadline;
   private blockedMs = 0;
+  /** What all readers allowed when they began to hold up the opener. */
+  private blockedAt = 0;
   private isGathering: boolean;
   private isClosed = false;
   /** What all readers have. */
@@ -129,8 +133,13 @@ export class ReaderGroup {
       this.isGathering = false;
       this.count();
     }
-    const isBlocked = this.limit - this.sent < STREAM_CHUNK_LIMIT_BYTES + STREAM_CHUNK_COST_BYTES;
-    this.blockedMs = isBlocked && this.sent > 0 ? this.blockedMs + LOOK_EVERY_MS : 0;
+    const isBlocked =
+      this.sent > 0 && this.limit - this.sent < STREAM_CHUNK_LIMIT_BYTES + STREAM_CHUNK_COST_BYTES;
+    if (isBlocked && this.limit - this.blockedAt < SLOW_READER_BYTES) this.blockedMs += LOOK_EVERY_MS;
+    else {
+      this.blockedMs = 0;
+      this.blockedAt = this.limit;
+    }
     if (this.options.drop && this.blockedMs >= SLOW_READER_MS) this.dropSlow();
     if (!this.isClosed)
       this.deadline = this.options.wheel.in(LOOK_EVERY_MS, () => {

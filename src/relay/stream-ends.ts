@@ -1,4 +1,5 @@
 // The ends of streams that this worker's sessions hold: who is at the other end, and up to where each may send.
+import type { CreditFrame } from '../protocol/frame.js';
 import type { RoomName, SessionId, StreamId } from '../protocol/ids.js';
 import type { Session } from '../session/session.js';
 import type { ReaderGroup } from './reader-group.js';
@@ -18,8 +19,23 @@ export interface End {
   limit: number;
   /** What the session has of the other end, as it has said. */
   upTo: number;
+  /** Of the other end's chunks, up to where they were handed to the session's connection. */
+  given: number;
+  /** Up to where the session allows the other end to send, and what of that the other end was told. */
+  allowed: number;
+  told: number;
   /** Chunks for the session were dropped: their sender is about to be told. */
   hasLost: boolean;
+  /** What the session is to be told of the other end, as soon as its connection has room; null where it was told. */
+  unsaid: Credited | null;
+}
+
+/** What the other end has, up to where it takes more, and what it asks. */
+export type Credited = Pick<CreditFrame, 'upTo' | 'limit' | 'ask'>;
+
+/** An end of which nothing has been said yet. */
+export function newEnd(which: Pick<End, 'session' | 'stream' | 'opened' | 'room' | 'peer' | 'group'>): End {
+  return { ...which, limit: 0, upTo: 0, given: 0, allowed: 0, told: 0, hasLost: false, unsaid: null };
 }
 
 export class StreamEnds {

@@ -1,12 +1,19 @@
 // What a session is told of its streams: as much as its connection has room for, and refusals always.
 import { type Code, CODES } from '../protocol/codes.js';
-import type { GatewayFrame } from '../protocol/frame.js';
+import { ASKS, type GatewayFrame } from '../protocol/frame.js';
 import type { StreamId } from '../protocol/ids.js';
 import type { PreparedFrame } from '../session/prepared-frame.js';
 import type { Refusals } from '../session/refusals.js';
 import type { Session } from '../session/session.js';
+import type { TimerWheel } from '../session/wheel.js';
+import type { Credited, End, StreamEnds } from './stream-ends.js';
+
+/** What a session with streams has no room for now is said again after this time, ms. */
+const SAY_AGAIN_MS = 100;
 
 export interface StreamNoticesOptions {
+  ends: StreamEnds;
+  wheel: TimerWheel;
   refusals: Refusals;
   /** Counts streams that were cut, by code. */
   countCut: (code: Code) => void;
@@ -19,10 +26,24 @@ export class StreamNotices {
 
   /** What a slow connection has no room for is dropped, and sent again by its sender; but an end is said once. False where it was dropped. */
   give(session: Session, frame: GatewayFrame): boolean {
-    const fits = session.hasRoom || frame.type === 'wasCut' || frame.type === 'readerGone';
+    const fits = hasRoomFor(session, frame.type);
     if (fits) session.send(frame);
     else this.options.countDropped('away');
     return fits;
+  }
+
+  /** What the other end has and allows. Both would wait for each other if it were lost: it is said when there is room. */
+  credited(end: End, said: Credited): void {
+    const { session, stream } = end;
+    if (this.give(session, { type: 'credited', stream, ...said })) return;
+    const older = end.unsaid;
+    end.unsaid = { ...said, ask: said.ask === ASKS.nothing ? (older?.ask ?? said.ask) : said.ask };
+    if (older !== null) return;
+    this.options.wheel.in(SAY_AGAIN_MS, () => {
+      const { unsaid } = end;
+      end.unsaid = null;
+      if (unsaid !== null && this.options.ends.get(session, stream) === end) this.credited(end, unsaid);
+    });
   }
 
   /** The same for several sessions: encoded once for each codec. */
@@ -47,5 +68,18 @@ export class StreamNotices {
   tooMany(session: Session, stream: StreamId, text: string): void {
     this.options.countCut('limit');
     session.send({ type: 'wasCut', stream, code: 'limit', text });
+  }
+}
+
+function hasRoomFor(session: Session, type: GatewayFrame['type']): boolean {
+  switch (type) {
+    case 'wasCut':
+    case 'readerGone':
+      return true;
+    case 'attached':
+    case 'credited':
+      return session.hasRoomForWords;
+    default:
+      return session.hasRoom;
   }
 }

@@ -46,9 +46,8 @@ export class StreamReaders {
   /** What all readers have, and allow. */
   tell(end: End, ask: Ask, upTo = end.group?.upTo ?? 0): void {
     if (end.group === null) return;
-    const { session, stream } = end;
     end.limit = Math.max(end.limit, end.group.limit);
-    this.options.notices.give(session, { type: 'credited', stream, upTo, limit: end.limit, ask });
+    this.options.notices.credited(end, { upTo, limit: end.limit, ask });
   }
 
   /** It has read to the end. */

@@ -6,7 +6,7 @@ import type { TimerWheel } from '../session/wheel.js';
 import { handleOf, type StreamEnvelope, type StreamStep } from './stream-envelope.js';
 import type { Relay } from './relay.js';
 import type { RouteCache } from './route-cache.js';
-import type { End, StreamEnds } from './stream-ends.js';
+import { type End, newEnd, type StreamEnds } from './stream-ends.js';
 import type { StreamNotices } from './stream-notices.js';
 import type { Peer } from './stream-peer.js';
 
@@ -88,17 +88,7 @@ export class StreamWays {
 
   /** Reaches only who has offered this stream to this session. */
   refuseOffer(session: Session, stream: StreamId, peer: Peer, step: StreamStep): void {
-    const end: End = {
-      session,
-      stream,
-      opened: false,
-      room: null,
-      peer,
-      group: null,
-      limit: 0,
-      upTo: 0,
-      hasLost: false,
-    };
+    const end = newEnd({ session, stream, opened: false, room: null, peer, group: null });
     this.options.routes.load(peer.client).then(
       (places) => {
         const place = places.find(({ session: id, connected }) => id === peer.session && connected);

@@ -8,6 +8,7 @@ import {
   type CutFrame,
   type OpenStreamFrame,
   PARTS,
+  type Payload,
 } from '../protocol/frame.js';
 import {
   type ClientId,
@@ -16,7 +17,7 @@ import {
   type StreamId,
   type WorkerId,
 } from '../protocol/ids.js';
-import { STREAM_CHUNK_COST_BYTES, STREAM_CHUNK_LIMIT_BYTES } from '../protocol/limits.js';
+import { STREAM_CHUNK_COST_BYTES } from '../protocol/limits.js';
 import { msgpackCodec } from '../protocol/msgpack-codec.js';
 import { mayStream, type Permissions, sendPatterns, streamPatterns } from '../session/permissions.js';
 import { PreparedFrame } from '../session/prepared-frame.js';
@@ -28,7 +29,8 @@ import { ReaderGroup } from './reader-group.js';
 import type { Relay } from './relay.js';
 import { refusalOf } from './authorize.js';
 import type { RouteCache } from './route-cache.js';
-import { type End, StreamEnds } from './stream-ends.js';
+import { StreamCredit } from './stream-credit.js';
+import { type End, newEnd, StreamEnds } from './stream-ends.js';
 import type { ChunkStep, OfferStep, StreamEnvelope } from './stream-envelope.js';
 import { StreamNotices } from './stream-notices.js';
 import { StreamOffers } from './stream-offers.js';
@@ -41,9 +43,6 @@ import { StreamWays } from './stream-ways.js';
  * not taken for one that is over, ms. Whoever asks asks again.
  */
 const SETTLING_MS = 5_000;
-
-/** Room for this much is always taken for granted: two chunks, or a stream would stand still, bytes. */
-const UNDER_WAY_FLOOR_BYTES = 2 * (STREAM_CHUNK_LIMIT_BYTES + STREAM_CHUNK_COST_BYTES);
 
 const SESSION_OVER = 'The session at the other end is over.';
 
@@ -75,11 +74,11 @@ export class Streams {
   private readonly ways: StreamWays;
   private readonly offers: StreamOffers;
   private readonly readers: StreamReaders;
-  private readonly underWayLimitBytes: number;
+  private readonly flow: StreamCredit;
 
   constructor(private readonly options: StreamsOptions) {
     const { ends } = this;
-    const notices = (this.notices = new StreamNotices(options));
+    const notices = (this.notices = new StreamNotices({ ...options, ends }));
     const ways = (this.ways = new StreamWays({
       ...options,
       ends,
@@ -93,7 +92,13 @@ export class Streams {
     }));
     this.offers = new StreamOffers({ ...options, ends, ways, notices });
     this.readers = new StreamReaders({ ...options, ways, notices });
-    this.underWayLimitBytes = Math.max(options.outboxLimitBytes / 2, UNDER_WAY_FLOOR_BYTES);
+    this.flow = new StreamCredit({
+      ...options,
+      isHeld: (end) => ends.get(end.session, end.stream) === end,
+      pass: (end) => {
+        ways.pass(end, { kind: 'credit', upTo: end.upTo, limit: end.told, ask: ASKS.nothing });
+      },
+    });
   }
 
   /** Ends that sessions of this worker hold. */
@@ -150,8 +155,7 @@ export class Streams {
       known ??
       this.take(session, { stream, opened, room, peer, drop: peer === null ? drop : null, gathers: true });
     if (end === null) return;
-    end.upTo = upTo;
-    this.ways.pass(end, { kind: 'attach', upTo, limit: this.allowed(upTo, limit) });
+    this.ways.pass(end, { kind: 'attach', upTo, limit: this.flow.heard(end, upTo, limit) });
   }
 
   chunk(session: Session, { stream, offset, part, payload }: ChunkFrame): void {
@@ -160,7 +164,7 @@ export class Streams {
       this.notices.unknown(session, stream);
       return;
     }
-    const after = offset + payload.data.length + STREAM_CHUNK_COST_BYTES;
+    const after = afterOf(offset, payload);
     // The last chunk of a side needs no credit of its own: there is only one.
     if ((part === PARTS.data ? after : offset) > end.limit || !Number.isSafeInteger(after)) {
       this.cutBoth(end, 'credit_exceeded', CODES.credit_exceeded.text);
@@ -180,18 +184,10 @@ export class Streams {
       this.notices.unknown(session, stream);
       return;
     }
-    end.upTo = upTo;
+    const told = this.flow.heard(end, upTo, limit);
     // Readers of a stream to several write nothing that the opener could give credit for.
     if (end.group === null || ask !== ASKS.nothing)
-      this.ways.pass(end, { kind: 'credit', upTo, limit: this.allowed(upTo, limit), ask });
-  }
-
-  /**
-   * What a reader allows, as far as its outbox has room for what is under way: beyond that a chunk would be dropped, and everything
-   * behind it sent again.
-   */
-  private allowed(upTo: number, limit: number): number {
-    return Math.min(limit, upTo + this.underWayLimitBytes);
+      this.ways.pass(end, { kind: 'credit', upTo, limit: told, ask });
   }
 
   cut(session: Session, { stream, to, code, text }: CutFrame): void {
@@ -261,7 +257,8 @@ export class Streams {
       if (end.peer?.client !== from) continue;
       end.peer.worker = origin;
       frame ??= PreparedFrame.whole({ type: 'piece', stream, offset, part, payload }, msgpackCodec);
-      if (!this.notices.giveCopy(end.session, frame)) this.ways.lost(end);
+      if (this.notices.giveCopy(end.session, frame)) this.flow.gave(end, offset, afterOf(offset, payload));
+      else this.ways.lost(end);
     }
   }
 
@@ -316,7 +313,7 @@ export class Streams {
               this.readers.drop(end, reader, 'slow_reader', CODES.slow_reader.text);
             },
           });
-    const end: End = { session, stream, opened, room, peer, group, limit: 0, upTo: 0, hasLost: false };
+    const end = newEnd({ session, stream, opened, room, peer, group });
     this.ends.add(end);
     return end;
   }
@@ -367,7 +364,8 @@ export class Streams {
         if (end.group === null) {
           const { offset, part, payload } = step;
           const fits = this.notices.give(end.session, { type: 'piece', stream, offset, part, payload });
-          if (!fits) this.ways.lost(end);
+          if (fits) this.flow.gave(end, offset, afterOf(offset, payload));
+          else this.ways.lost(end);
         } else if (step.part === PARTS.answer) this.readers.answered(end, peer, step.offset, step.payload);
         else if (step.part === PARTS.data)
           this.readers.drop(end, peer, 'bad_parameter', 'Readers of a stream to several write nothing.');
@@ -375,13 +373,7 @@ export class Streams {
       case 'credit':
         this.hear(end, peer, step.upTo, step.limit);
         if (end.group === null)
-          this.notices.give(end.session, {
-            type: 'credited',
-            stream,
-            upTo: step.upTo,
-            limit: end.limit,
-            ask: step.ask,
-          });
+          this.notices.credited(end, { upTo: step.upTo, limit: end.limit, ask: step.ask });
         else if (step.ask !== ASKS.nothing) {
           this.ways.sendTo(end, peer, { kind: 'credit', upTo: 0, limit: 0, ask: ASKS.nothing });
           if (step.ask === ASKS.again) this.readers.tell(end, ASKS.again, step.upTo);
@@ -427,4 +419,9 @@ export class Streams {
     this.ends.remove(end);
     this.notices.refuse(end.session, end.stream, code, text);
   }
+}
+
+/** Where the next chunk begins. */
+function afterOf(offset: number, { data }: Payload): number {
+  return offset + data.length + STREAM_CHUNK_COST_BYTES;
 }

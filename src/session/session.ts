@@ -108,6 +108,11 @@ export class Session {
     return this.connection.queuedBytes <= this.outboxLimitBytes / 2;
   }
 
+  /** The same of what a stream could stand still without, and is short: chunks of the same tick leave room for it. */
+  get hasRoomForWords(): boolean {
+    return this.connection.queuedBytes <= this.outboxLimitBytes * LOG_HOLDS_FROM;
+  }
+
   /** Passes an entry of a log on, unless the client reads too slowly: then the log holds it. */
   offer(frame: PreparedFrame): OfferOutcome {
     if (this.connection.queuedBytes > this.outboxLimitBytes * LOG_HOLDS_FROM) return 'full';

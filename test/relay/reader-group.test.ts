@@ -1,8 +1,8 @@
 // Readers of a stream to several: what the opener is told is what the slowest has and allows, however they come and go.
-import { expect, test } from '@jest/globals';
+import { expect, jest, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { ClientId, SessionId } from '../../src/protocol/ids.js';
-import { ReaderGroup } from '../../src/relay/reader-group.js';
+import { ReaderGroup, SLOW_READER_BYTES, SLOW_READER_MS } from '../../src/relay/reader-group.js';
 import { newPeer } from '../../src/relay/stream-peer.js';
 import { TimerWheel } from '../../src/session/wheel.js';
 
@@ -83,4 +83,44 @@ test('hearing of a thousand readers looks at all of them once for each step of t
   expect(looked).toBeLessThan(20_000);
   group.close();
   wheel.close();
+});
+
+/** How many readers are dropped in some seconds where the opener sends all that it may, and one of them takes so much every 100 ms. */
+function droppedOf(bytesPerStep: number): string[] {
+  jest.useFakeTimers();
+  const wheel = new TimerWheel();
+  const dropped: string[] = [];
+  const group: ReaderGroup = new ReaderGroup({
+    drop: true,
+    gathers: false,
+    wheel,
+    changed: () => undefined,
+    tooSlow: ({ session }) => {
+      dropped.push(session);
+      group.remove(session);
+    },
+  });
+  const window = 512 * 1024;
+  for (const session of ['fast', 'last'])
+    group.add({ ...newPeer('bob' as ClientId, session as SessionId, true), upTo: 0, limit: window });
+  for (let ms = 0, taken = 0; ms < 4 * SLOW_READER_MS; ms += 100) {
+    taken += bytesPerStep;
+    group.passed(group.limit);
+    const [fast, last] = [group.get('fast' as SessionId), group.get('last' as SessionId)];
+    if (last !== undefined) group.heard(last, taken, taken + window);
+    if (fast !== undefined) group.heard(fast, group.limit, group.limit + window);
+    group.passed(group.limit);
+    jest.advanceTimersByTime(100);
+  }
+  group.close();
+  wheel.close();
+  jest.useRealTimers();
+  return dropped;
+}
+
+test('the last of the readers is dropped where it hardly takes anything, and not where the writer is only faster than all', () => {
+  const steps = SLOW_READER_MS / 100;
+  expect(droppedOf(0)).toEqual(['last']);
+  expect(droppedOf(Math.floor(SLOW_READER_BYTES / steps / 2))).toEqual(['last']);
+  expect(droppedOf(Math.ceil((SLOW_READER_BYTES / steps) * 2))).toEqual([]);
 });
