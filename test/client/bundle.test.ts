@@ -18,7 +18,7 @@ import { BOB, ScriptedGateway } from './scripted-gateway.js';
 /** Gzip, bytes. What a page must load before it can connect. */
 const ENTRY_LIMIT_BYTES = 10_780;
 /** Of all late files together; who adds one raises it by what it weighs. */
-const LATE_LIMIT_BYTES = 57_900;
+const LATE_LIMIT_BYTES = 58_300;
 /** Of the doors that nothing loads but an application that wants them: Socket.IO's code, serializers, and work in other threads with its worker. */
 const DOOR_LIMITS_BYTES: Record<string, number> = {
   'socket-io.js': 2_850,
