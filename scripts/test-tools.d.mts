@@ -2,6 +2,8 @@
 export function findRedisServer(): string | null;
 /** Name or path of a Chromium or Chrome; CHROMIUM_BIN goes first; null where there is none. */
 export function findChromium(): string | null;
+/** Headless, and without the calls home that a closed network answers with errors. */
+export const CHROMIUM_FLAGS: string[];
 /** Name or path of a proxy; null where it is not there. */
 export function findProxy(name: 'nginx' | 'haproxy'): string | null;
 /** Packages without which there are no network namespaces to be parted; none where this user could not have any. */

@@ -17,10 +17,11 @@ export const RECORDED = {
       const frame = isOut ? msgpackCodec.decodeClient(bytes) : msgpackCodec.decodeGateway(bytes);
       if ((frame.type !== 'send' && frame.type !== 'message') || frame.event !== SIGNAL_EVENT) return null;
       if (!isOut) return {};
-      const { to, payload } = frame;
+      const { to, seq, payload } = frame;
       return {
         // To whoever it is, or to the session that has answered.
         isToSession: to.includes('#'),
+        isVolatile: seq === 0,
         encoding: payload.encoding,
         data: Buffer.from(payload.data).toString('base64'),
       };
@@ -40,20 +41,24 @@ export const RECORDED = {
 /** A number that takes four bytes on the wire, as after some thousands of messages. */
 const FIRST_SEQ = 0x0100_0000;
 
+/** A kept message's number; what begins, as the SDK says it in a connection's first one to somebody. */
+function numbered(end) {
+  end.kept = (end.kept ?? 0) + 1;
+  return { seq: FIRST_SEQ + end.kept - 1, options: end.kept === 1 ? { first: FIRST_SEQ } : {} };
+}
+
 export const signalboxCallDriver = {
   ...keptDriver,
   /** Done once, so that the generators have less to do. */
   prepare: ({ data, ...signal }) => ({ ...signal, data: Buffer.from(data, 'base64') }),
   /** The bytes of a recorded signal. @param session of the other end, as far as one was heard of */
-  signal({ isToSession, encoding, data }, { end, to, session }) {
-    const seq = FIRST_SEQ + end.count++;
+  signal({ isToSession, isVolatile, encoding, data }, { end, to, session }) {
+    const ref = ++end.count;
     return Buffer.from(
       msgpackCodec.encodeClient({
         type: 'send',
-        ref: end.count,
-        seq,
-        // What begins, as the SDK says it in a connection's first message to somebody.
-        options: end.count === 1 ? { first: FIRST_SEQ } : {},
+        ref,
+        ...(isVolatile ? { seq: 0, options: {} } : numbered(end)),
         to: isToSession ? `${to}#${session}` : to,
         event: SIGNAL_EVENT,
         payload: { encoding, data },

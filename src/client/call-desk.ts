@@ -14,6 +14,13 @@ export interface CallDeskPort extends Omit<FlightPort, 'flush'> {
   onDrain(): void;
 }
 
+/** What is told of a call beside its answer. */
+export interface Following {
+  receipt?: Receipt | undefined;
+  /** See `MessageCallOptions.onRefused`. */
+  onRefused?: PendingCall['onRefused'];
+}
+
 export class CallDesk {
   readonly #port: CallDeskPort;
   readonly #queue: CallQueue<PendingCall>;
@@ -35,7 +42,7 @@ export class CallDesk {
   async start<Frame extends CallFrame>(
     frame: Frame,
     options: Made<CallOptions>,
-    { loading, receipt }: { loading?: LoadingPayload | undefined; receipt?: Receipt | undefined } = {},
+    { loading, receipt, onRefused }: Following & { loading?: LoadingPayload | undefined } = {},
   ): Promise<AnswerTo<Frame>> {
     const answer = await new Promise<unknown>((resolve, reject) => {
       const isVolatile = 'seq' in frame && frame.seq === 0;
@@ -48,6 +55,7 @@ export class CallDesk {
       const call: PendingCall = {
         frame,
         isVolatile,
+        onRefused,
         patient: options.patient,
         channel: isVolatile ? '' : channelOf(frame),
         bytes: loading?.bytes ?? ('payload' in frame ? frame.payload.data.length : 0),

@@ -1,4 +1,5 @@
 // What the application may say of each call: how long it waits, and how its message travels.
+import type { GatewayError } from '../protocol/errors.js';
 import type { WhenOffline } from './options.js';
 import type { Patience } from './withdrawal.js';
 
@@ -39,6 +40,8 @@ export interface BroadcastOptions extends DataOptions {
 export interface MessageCallOptions extends BroadcastOptions {
   /** At most once, never stored, and not confirmed: the promise resolves when it is written. Offline it fails by default. */
   volatile?: boolean;
+  /** Told where the gateway refuses a volatile message, instead of the client's `error`. @internal */
+  onRefused?: ((error: GatewayError) => void) | undefined;
 }
 
 export interface PublishOptions extends MessageCallOptions {

@@ -99,7 +99,7 @@ export class Client<Events extends object = DefaultEvents> {
     this.#settings = settings;
     this.#environment = environment;
     const compression = new Lazy(() => import('./compression.js'));
-    this.#payloads = new Payloads(compression, settings.serializers?.decode);
+    this.#payloads = new Payloads(compression, settings);
     this.#intake = new Intake(this.#payloads, {
       rooms: this.#rooms,
       write: this.#port.tryWrite,

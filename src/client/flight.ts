@@ -44,6 +44,8 @@ const ON_LOSS: { [T in CallFrame['type']]?: OnLoss } = {
 const IN_FLIGHT_LIMIT_CALLS = 10_000;
 /** The number after it belongs to the link's probe; 0 wants no answer. */
 const LAST_REF = 0xffff_fffe;
+/** Most volatile messages whose refusal somebody wants to hear: it comes soon, or never. */
+const WATCHED_LIMIT_CALLS = 256;
 /** How often a full socket is looked at: WebSockets have no event for it. */
 const CONGESTION_POLL_MS = 20;
 
@@ -62,6 +64,8 @@ export interface FlightPort {
 export class Flight {
   readonly #port: FlightPort;
   readonly #inFlight = new Map<number, PendingCall>();
+  /** Of volatile messages: whom to tell of a refusal. */
+  readonly #watched = new Map<number, (error: GatewayError) => void>();
   readonly #outbox: Outbox<PendingCall>;
   #ref = 0;
   #cancelPoll = (): void => {};
@@ -107,7 +111,7 @@ export class Flight {
     let ref = 0;
     try {
       // Written again it keeps its number: the answer to the first writing may still come.
-      if (answered && 'ref' in frame) ref = frame.ref ||= this.#nextRef();
+      if ((answered || call.onRefused) && 'ref' in frame) ref = frame.ref ||= this.#nextRef();
       if (call.channel && 'seq' in frame) {
         this.#outbox.add(call);
         frame.seq = call.seq;
@@ -124,7 +128,10 @@ export class Flight {
       return;
     }
     if (answered) this.#inFlight.set(ref, call);
-    else call.succeed(undefined);
+    else {
+      if (call.onRefused) this.#watch(ref, call.onRefused);
+      call.succeed(undefined);
+    }
   }
 
   receive(frame: AnswerFrame): void {
@@ -133,6 +140,11 @@ export class Flight {
         return this.succeed(frame.ref, frame.result);
       case 'error': {
         const error = new GatewayError(frame.code, frame.text);
+        const told = this.#watched.get(frame.ref);
+        if (told !== undefined) {
+          this.#watched.delete(frame.ref);
+          return told(error);
+        }
         // Of a volatile message, or of no call at all.
         return frame.ref === 0 ? this.#port.report(error) : this.fail(frame.ref, error, frame.expected);
       }
@@ -176,6 +188,7 @@ export class Flight {
 
   /** The connection is gone: settles what cannot be repeated, and queues the rest. */
   lost(): void {
+    this.#watched.clear();
     const { queue } = this.#port;
     const kept: PendingCall[] = [];
     for (const [ref, call] of this.#inFlight) {
@@ -214,6 +227,12 @@ export class Flight {
     this.#outbox.clear(error.code === 'closed' ? error : new GatewayError('unknown_outcome'), error);
   }
 
+  #watch(ref: number, told: (error: GatewayError) => void): void {
+    const [oldest] = this.#watched.keys();
+    if (oldest !== undefined && this.#watched.size >= WATCHED_LIMIT_CALLS) this.#watched.delete(oldest);
+    this.#watched.set(ref, told);
+  }
+
   #failAll(error: GatewayError): void {
     for (const call of this.#inFlight.values()) call.fail(error);
     this.#inFlight.clear();
@@ -240,7 +259,7 @@ export class Flight {
 
   #nextRef(): number {
     do this.#ref = (this.#ref % LAST_REF) + 1;
-    while (this.#inFlight.has(this.#ref));
+    while (this.#inFlight.has(this.#ref) || this.#watched.has(this.#ref));
     return this.#ref;
   }
 }

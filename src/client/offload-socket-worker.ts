@@ -1,10 +1,12 @@
-// The worker of `offload: true`: the WebSocket, and deflate and inflate of what goes through it.
+// The worker of `offload: true`: the WebSocket, and what makes bytes of data and data of the bytes that go through it.
 import { deflatePayload, DEFLATE_SDP_THRESHOLD_BYTES } from '../protocol/compression.js';
-import { DEFLATED, DICTIONARY_SHIFT } from '../protocol/encoding.js';
+import { DEFLATED, DICTIONARY_SHIFT, PAYLOAD_CODECS } from '../protocol/encoding.js';
 import type { ClientFrame, GatewayFrame, Payload } from '../protocol/frame.js';
 import { INFLATED_LIMIT_BYTES } from '../protocol/limits.js';
 import { msgpackCodec } from '../protocol/msgpack-codec.js';
+import { decodePayload, encodePayload } from '../protocol/payload.js';
 import { inflate } from './compression.js';
+import { formOf, MIN_VALUES, pack, type Parcel, unpack } from './offload-forms.js';
 import type { SocketReport, SocketTask } from './offload-socket.js';
 import { pakoCompressor } from './pako-compressor.js';
 
@@ -32,6 +34,8 @@ self.onmessage = ({ data }) => {
       return;
     case 'send':
       return send(data[1]);
+    case 'encode':
+      return encode(data[1], data[2]);
     case 'close':
       return socket?.close(data[1]);
   }
@@ -54,6 +58,22 @@ function open(url: string, protocols: string[]): WebSocket {
     else self.postMessage(['message', data]);
   };
   return made;
+}
+
+function encode(id: number, parcel: Parcel): void {
+  let payload: Payload;
+  try {
+    payload = deflated(encodePayload(unpack(parcel)));
+  } catch {
+    return self.postMessage(['unencodable', id]);
+  }
+  const data = ownBuffer(payload.data);
+  self.postMessage(['encoded', id, payload.encoding, data], [data]);
+}
+
+function ownBuffer({ buffer, byteOffset, length }: Uint8Array): ArrayBuffer {
+  const isWhole = buffer instanceof ArrayBuffer && buffer.byteLength === length;
+  return isWhole ? buffer : new Uint8Array(buffer, byteOffset, length).slice().buffer;
 }
 
 function send(bytes: Uint8Array): void {
@@ -89,12 +109,14 @@ function outgoing(bytes: Uint8Array): Uint8Array | null {
 /** Chunks of streams are sent as they are, as without this worker. */
 function withPacked(frame: ClientFrame): ClientFrame {
   if (!('payload' in frame) || 'stream' in frame) return frame;
-  const { payload } = frame;
+  const payload = deflated(frame.payload);
+  return payload === frame.payload ? frame : { ...frame, payload };
+}
+
+function deflated(payload: Payload): Payload {
   const isWorthIt =
     payload.data.length >= compressAboveBytes || (compressAboveBytes < Infinity && isDescription(payload));
-  if (!isWorthIt) return frame;
-  const deflated = deflatePayload(payload, pakoCompressor);
-  return deflated === payload ? frame : { ...frame, payload: deflated };
+  return isWorthIt ? deflatePayload(payload, pakoCompressor) : payload;
 }
 
 /** An `RTCSessionDescription` or `RTCIceCandidate`: its first keys tell. */
@@ -125,8 +147,13 @@ function arrived(bytes: Uint8Array): void {
       // What the page hands over is compressed here.
       return toPage({ ...frame, info: { ...frame.info, frameLimitBytes: INFLATED_LIMIT_BYTES } });
     }
-    if ('payload' in frame && (frame.payload.encoding & DEFLATED) !== 0)
-      return toPage({ ...frame, payload: inflated(frame.payload) });
+    if ('payload' in frame) {
+      const isDeflated = (frame.payload.encoding & DEFLATED) !== 0;
+      const payload = isDeflated ? inflated(frame.payload) : frame.payload;
+      const plain = isDeflated ? bytesOf({ ...frame, payload }) : bytes;
+      // The chunks of a stream are read by the stream, when it is read.
+      return post(plain, 'stream' in frame ? undefined : decoded(payload));
+    }
   } catch {
     // What cannot be read or inflated here cannot be there either, and there it can be told.
   }
@@ -140,11 +167,29 @@ function inflated({ encoding, data }: Payload): Payload {
   };
 }
 
+/** The data of a payload, where it is less work for the page to take them than to decode them. */
+function decoded(payload: Payload): Parcel | undefined {
+  // Each value is a byte at least. JSON is what a page reads as fast as anything else.
+  if (payload.encoding !== PAYLOAD_CODECS.msgpack || payload.data.length < MIN_VALUES) return undefined;
+  try {
+    const data = decodePayload(payload);
+    const form = formOf(data);
+    return form === null || form.values < MIN_VALUES ? undefined : pack(data, form);
+  } catch {
+    // An extension of the application, which the page knows; or nothing that anybody can read, which the page tells.
+    return undefined;
+  }
+}
+
 function toPage(frame: GatewayFrame): void {
-  post((msgpackCodec.encodeGateway(frame) as Uint8Array).slice());
+  post(bytesOf(frame));
+}
+
+function bytesOf(frame: GatewayFrame): Uint8Array {
+  return (msgpackCodec.encodeGateway(frame) as Uint8Array).slice();
 }
 
 /** `bytes` are all of their buffer. */
-function post({ buffer }: Uint8Array): void {
-  self.postMessage(['message', buffer], [buffer as ArrayBuffer]);
+function post({ buffer }: Uint8Array, parcel?: Parcel): void {
+  self.postMessage(['message', buffer, parcel], [buffer as ArrayBuffer]);
 }

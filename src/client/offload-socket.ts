@@ -1,15 +1,22 @@
-// A WebSocket that lives in a worker, which also deflates and inflates payloads there: what passes between is frames with plain payloads.
+// A WebSocket that lives in a worker, with the codec of large payloads: what passes between is frames with plain payloads, and data.
+import { Decodings, type EncodeReport, Encodings, type EncodeTask } from './offload-codec.js';
+import type { Parcel } from './offload-forms.js';
+import type { LoadingPayload } from './payload-encoder.js';
+import type { ReadPayload } from './payloads.js';
 import type { WebSocketClass, WebSocketLike } from './websocket-class.js';
 
 /** To the worker. Arrays, because both files are shortened apart. */
 export type SocketTask =
   | [kind: 'open', url: string, protocols: string[], compressAboveBytes: number]
   | [kind: 'send', bytes: Uint8Array]
+  | EncodeTask
   | [kind: 'close', code: number | undefined];
 export type SocketReport =
   | [kind: 'ready']
   | [kind: 'open', protocol: string]
-  | [kind: 'message', data: unknown]
+  /** `parcel`: the data of its payload, where they came decoded. */
+  | [kind: 'message', frame: unknown, parcel?: Parcel | undefined]
+  | EncodeReport
   /** Of so many bytes that were handed over the socket has taken; so many it still holds. */
   | [kind: 'flow', taken: number, buffered: number]
   | [kind: 'close', code: number];
@@ -25,6 +32,8 @@ export interface OffloadSettings {
   codec: 'msgpack' | 'json';
   /** Infinity while a worker compresses. */
   compressAboveBytes: number;
+  read: ReadPayload;
+  encodeAway?: (data: unknown) => LoadingPayload | null;
 }
 
 /** What the sockets of one client share. */
@@ -33,15 +42,19 @@ interface Page {
   readonly plain: WebSocketClass;
   /** As the application set it. */
   readonly compressAboveBytes: number;
-  /** Whose worker compresses: earlier ones may still be closing. */
-  current: WebSocketLike | null;
+  readonly decodings: Decodings;
+  /** Whose worker encodes and compresses: earlier ones may still be closing. */
+  current: OffloadSocket | null;
 }
 
 /** `plain` where there are no workers, or frames are text. Once for each client. */
 export function offloaded(settings: OffloadSettings, plain: WebSocketClass): WebSocketClass {
   if (!settings.offload || settings.codec === 'json' || typeof Worker !== 'function') return plain;
   const { compressAboveBytes } = settings;
-  const page: Page = { settings, plain, compressAboveBytes, current: null };
+  const decodings = new Decodings();
+  const page: Page = { settings, plain, compressAboveBytes, decodings, current: null };
+  settings.read = decodings.reading(settings.read);
+  settings.encodeAway = (data) => page.current?.encode(data) ?? null;
   Object.defineProperty(settings, 'compressAboveBytes', {
     get: () => (page.current === null ? compressAboveBytes : Infinity),
   });
@@ -60,6 +73,7 @@ class OffloadSocket implements WebSocketLike {
   onclose: WebSocketLike['onclose'] = null;
   onerror: WebSocketLike['onerror'] = null;
   readonly #page: Page;
+  readonly #encodings = new Encodings();
   #worker: Worker | null = null;
   /** What has to be tidied up when the worker is there, or never will be. */
   #stopWaiting: () => void = () => {};
@@ -132,6 +146,11 @@ class OffloadSocket implements WebSocketLike {
     this.#post(['send', bytes], [bytes.buffer]);
   }
 
+  /** See `Encodings.start`. */
+  encode(data: unknown): LoadingPayload | null {
+    return this.#encodings.start(data, (task) => this.#post(task));
+  }
+
   close(code?: number): void {
     if (this.#plain !== null) return this.#plain.close(code);
     if (!this.#isReady) return this.#end(1006);
@@ -149,10 +168,16 @@ class OffloadSocket implements WebSocketLike {
       case 'open':
         this.protocol = report[1];
         return this.onopen?.({});
-      case 'message':
+      case 'message': {
+        const [, frame, parcel] = report;
         // Not before: a socket that is opened to see whether it opens carries nothing.
         if (!this.#isLeft) this.#page.current = this;
-        return this.onmessage?.({ data: report[1] });
+        if (frame instanceof ArrayBuffer && parcel !== undefined) this.#page.decodings.add(frame, parcel);
+        return this.onmessage?.({ data: frame });
+      }
+      case 'encoded':
+      case 'unencodable':
+        return this.#encodings.take(report);
       case 'flow':
         this.#passing -= report[1];
         this.#buffered = report[2];
@@ -172,10 +197,23 @@ class OffloadSocket implements WebSocketLike {
     this.#isEnded = true;
     this.#leave();
     this.#stopWaiting();
-    if (this.#worker === null) return;
-    this.#worker.onmessage = this.#worker.onerror = null;
-    this.#worker.terminate();
+    const worker = this.#worker;
+    if (worker === null) return;
     this.#worker = null;
+    worker.onerror = null;
+    const end = (): void => {
+      clearTimeout(timer);
+      worker.onmessage = null;
+      worker.terminate();
+      this.#encodings.fail();
+    };
+    const timer = setTimeout(end, FAREWELL_MS);
+    // What it encodes may be written to the next connection.
+    worker.onmessage = ({ data }: MessageEvent<SocketReport>) => {
+      if (data[0] === 'encoded' || data[0] === 'unencodable') this.#encodings.take(data);
+      if (this.#encodings.isDone) end();
+    };
+    if (this.#encodings.isDone) end();
   }
 
   /** The page compresses again, unless another socket is the current one by now. */

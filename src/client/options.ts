@@ -1,6 +1,9 @@
 // The options of a client, their defaults, and what is refused at once.
+import { decodePayload } from '../protocol/payload.js';
 import type { Serializers } from '../protocol/serializers.js';
 import type { BackoffRange } from './backoff.js';
+import type { LoadingPayload } from './payload-encoder.js';
+import type { ReadPayload } from './payloads.js';
 import { VERSION } from './version.js';
 import type { Ways } from './ways.js';
 import type { Transport, WebSocketClass } from './websocket-class.js';
@@ -47,8 +50,9 @@ export interface ClientOptions {
   /** Payloads of at least so many bytes are deflated where that makes them smaller. Default 1024; `Infinity` for never. */
   compressAboveBytes?: number;
   /**
-   * In browsers: the WebSocket, and compressing and inflating payloads, in a worker. Worth it for many payloads of 10 KiB and more
-   * (docs/client.md has figures). Where no worker can be started, and with `codec: 'json'` or `WebSocket`, it changes nothing.
+   * In browsers: the WebSocket, and encoding, decoding, compressing and inflating large payloads, in a worker. Worth it for payloads
+   * of 10 KiB and more (docs/client.md has figures). Where no worker can be started, and with `codec: 'json'` or `WebSocket`, it
+   * changes nothing.
    */
   offload?: boolean;
   /** Send the text of any error that a request handler throws to whoever asked. Default false: only that of a `GatewayError`. */
@@ -64,6 +68,10 @@ export type Settings = Required<
   WebSocket?: WebSocketClass;
   transports?: readonly Transport[];
   offload?: boolean;
+  /** What arrives: `decodePayload`, an application's serializers, or a worker that has read it already. */
+  read: ReadPayload;
+  /** Has data encoded elsewhere; null where that would be no gain. */
+  encodeAway?: (data: unknown) => LoadingPayload | null;
   /** Made when the first WebSocket fails, or at once where `transports` is given. */
   ways?: Ways;
   backoff: BackoffRange;
@@ -88,7 +96,12 @@ export function settingsOf(options: ClientOptions): Settings {
   const given = Object.fromEntries(
     Object.entries(options).filter(([, value]) => value !== undefined),
   ) as unknown as ClientOptions;
-  const settings = { ...DEFAULTS, ...given, backoff: { minMs: 500, maxMs: 30_000, ...options.backoff } };
+  const settings = {
+    ...DEFAULTS,
+    ...given,
+    backoff: { minMs: 500, maxMs: 30_000, ...options.backoff },
+    read: given.serializers?.decode ?? decodePayload,
+  };
   if (typeof settings.token !== 'string' && typeof settings.token !== 'function') {
     throw new TypeError('options.token is a string or a function.');
   }

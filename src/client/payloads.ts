@@ -2,7 +2,6 @@
 import { DEFLATED } from '../protocol/encoding.js';
 import { GatewayError } from '../protocol/errors.js';
 import type { Payload } from '../protocol/frame.js';
-import { decodePayload } from '../protocol/payload.js';
 import type { Serializers } from '../protocol/serializers.js';
 import type * as compression from './compression.js';
 import type { Lazy } from './lazy.js';
@@ -12,19 +11,18 @@ const WAITING_LIMIT_BYTES = 8 * 1024 * 1024;
 
 export type CompressionCode = Lazy<typeof compression>;
 
-/** `decodePayload`, or an application's serializers. */
 export type ReadPayload = Serializers['decode'];
 
 export class Payloads {
   readonly #code: CompressionCode;
-  readonly #read: ReadPayload;
+  readonly #settings: { readonly read: ReadPayload };
   /** Received payloads behind the first that could not be inflated yet. */
   readonly #waiting: (() => void)[] = [];
   #waitingBytes = 0;
 
-  constructor(code: CompressionCode, read: ReadPayload = decodePayload) {
+  constructor(code: CompressionCode, settings: { readonly read: ReadPayload }) {
     this.#code = code;
-    this.#read = read;
+    this.#settings = settings;
   }
 
   /**
@@ -41,7 +39,7 @@ export class Payloads {
     const deliver = (): void => {
       let data: unknown;
       try {
-        data = this.#read(payload, this.#code.loaded, event, reply);
+        data = this.#settings.read(payload, this.#code.loaded, event, reply);
       } catch (error) {
         onFailure(error);
         return;

@@ -1,4 +1,5 @@
 // A call whose frame is made, until it is settled.
+import type { GatewayError } from '../protocol/errors.js';
 import type { ClientFrame } from '../protocol/frame.js';
 import type { WaitingCall } from './call-queue.js';
 import type { FollowedMessage } from './deliveries.js';
@@ -13,6 +14,8 @@ export interface PendingCall extends FollowedMessage, WaitingCall {
   readonly frame: CallFrame;
   /** Written once and not kept by the gateway: it has no answer, or none that is awaited. */
   readonly isVolatile: boolean;
+  /** See `MessageCallOptions.onRefused`. */
+  readonly onRefused: ((error: GatewayError) => void) | undefined;
   readonly startedAt: number;
   /** False while its payload is being compressed. */
   ready: boolean;

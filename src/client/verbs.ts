@@ -14,7 +14,7 @@ import { type ClientId, type EventName, isEventName, isServiceName, type RoomNam
 import { REQUEST_TIMEOUT_LIMIT_MS } from '../protocol/limits.js';
 import { encodePayload, NO_PAYLOAD } from '../protocol/payload.js';
 import type { Choice } from '../protocol/serializers.js';
-import type { CallDesk } from './call-desk.js';
+import type { CallDesk, Following } from './call-desk.js';
 import type {
   BroadcastOptions,
   CallOptions,
@@ -107,7 +107,7 @@ export class Verbs implements MembershipCalls {
         onExpired: () => void accepted.then(({ id }) => this.#port.onExpired({ to: String(to), event, id })),
       };
     }
-    const accepted = this.#carry(frame, payload, options, receipt);
+    const accepted = this.#carry(frame, payload, options, { receipt, onRefused: options.onRefused });
     return accepted;
   }
 
@@ -231,6 +231,8 @@ export class Verbs implements MembershipCalls {
     const { serializers, compressAboveBytes } = settings;
     if (serializers === undefined && choice.serializer !== undefined)
       throw new ProtocolError('bad_parameter', 'The client has no serializers.');
+    const away = serializers === undefined ? settings.encodeAway?.(data) : null;
+    if (away) return away;
     const payload = serializers === undefined ? encodePayload(data) : serializers.encode(data, event, choice);
     return compressed(payload, data, compressAboveBytes, compression);
   }
@@ -239,13 +241,13 @@ export class Verbs implements MembershipCalls {
     frame: Frame,
     payload: EncodedPayload,
     options: Made<CallOptions>,
-    receipt?: Receipt,
+    following?: Following,
   ): Promise<AnswerTo<Frame>> {
     if ('event' in frame && !isEventName(frame.event))
       throw new ProtocolError('bad_parameter', 'Not an event name.');
-    if ('ready' in payload) return this.#desk.start(frame, options, { loading: payload, receipt });
+    if ('ready' in payload) return this.#desk.start(frame, options, { ...following, loading: payload });
     frame.payload = payload;
-    return this.#desk.start(frame, options, { receipt });
+    return this.#desk.start(frame, options, following);
   }
 }
 

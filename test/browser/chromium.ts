@@ -4,16 +4,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium, type Browser } from 'playwright-core';
-import { findChromium } from '../../scripts/test-tools.mjs';
+import { CHROMIUM_FLAGS, findChromium } from '../../scripts/test-tools.mjs';
 
 const FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
+  ...CHROMIUM_FLAGS,
   // Host candidates as addresses: nobody answers mDNS names in a container.
   '--disable-features=WebRtcHideLocalIpsWithMdns',
 ];

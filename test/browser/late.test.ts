@@ -1,7 +1,4 @@
 // A page whose late files cannot be had: it went offline, or a deploy took them away. A real browser, because it decides what is asked for again.
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
 import type { Client, ClientOptions } from '../../src/client/index.js';
@@ -9,6 +6,7 @@ import { TOKEN, until } from '../client/fixture.js';
 import { BOB, type Peer, ScriptedGateway, textOf } from '../client/scripted-gateway.js';
 import type { EventName, SessionId, StreamId } from '../../src/protocol/ids.js';
 import { launchChromium } from './chromium.js';
+import { Site } from './site.js';
 
 /** What the page has for the test. */
 interface Scene {
@@ -18,39 +16,24 @@ interface Scene {
 }
 
 let browser: Browser;
-let files: Map<string, string>;
-let server: Server;
-let origin: string;
-/** Asked for, in order. */
-const asked: string[] = [];
-const gone = new Set<string>();
+let site: Site;
 
 beforeAll(async () => {
-  const { bundleClient } = await import('../../scripts/bundle-client.mjs');
-  ({ files } = await bundleClient());
-  server = createServer((request, response) => {
-    const [name = ''] = (request.url ?? '').slice(1).split('?');
-    asked.push(name);
-    const text = gone.has(name) ? undefined : name === '' ? '<!doctype html>' : files.get(name);
-    const type = name === '' ? 'text/html' : 'text/javascript';
-    response.writeHead(text === undefined ? 404 : 200, { 'content-type': type }).end(text);
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  site = await Site.open();
   browser = await launchChromium();
 }, 60_000);
 
 afterAll(async () => {
   await browser.close();
-  await new Promise((resolve) => server.close(resolve));
+  await site.close();
 });
 
 let gateway: ScriptedGateway;
 let page: Page;
 
 beforeEach(() => {
-  asked.length = 0;
-  gone.clear();
+  site.asked.length = 0;
+  site.gone.clear();
 });
 
 afterEach(async () => {
@@ -62,7 +45,7 @@ afterEach(async () => {
 async function open(options: Partial<ClientOptions> = {}): Promise<void> {
   gateway = await ScriptedGateway.open(options.codec);
   page = await browser.newPage();
-  await page.goto(origin);
+  await page.goto(site.origin);
   await page.evaluate(
     async ({ url, token, given }) => {
       const sdk = (await import(`${location.origin}/client.js`)) as { Client: typeof Client };
@@ -95,11 +78,11 @@ const codeOfQuestion = (): Promise<unknown> =>
 
 describe('a page whose late.js cannot be had', () => {
   test('gets unavailable for a call, stays connected, and its next call tries again', async () => {
-    gone.add('late.js');
+    site.gone.add('late.js');
     const peer = await connected({ acceptTimeoutMs: 1_000 });
     expect(await codeOfQuestion()).toBe('unavailable');
     expect(await within((scene) => scene.client.state)).toBe('connected');
-    gone.clear();
+    site.gone.clear();
     const answer = codeOfQuestion();
     peer.ok((await peer.next('online')).ref, true);
     expect(await answer).toBe(true);
@@ -107,26 +90,26 @@ describe('a page whose late.js cannot be had', () => {
   });
 
   test('refuses a request with unavailable, and answers the next one when it is there', async () => {
-    gone.add('late.js');
+    site.gone.add('late.js');
     const peer = await connected();
     await within((scene) => void scene.client.onRequest('add', (data) => [data]));
     peer.requested('first', 'add', 1);
     expect(await peer.next('reject')).toMatchObject({ handle: 'first', code: 'unavailable' });
     expect(await within((scene) => scene.errors)).toEqual(['unavailable']);
-    gone.clear();
+    site.gone.clear();
     peer.requested('second', 'add', 2);
     const { handle, payload } = await peer.next('reply');
     expect([handle, textOf(payload)]).toEqual(['second', [2]]);
   });
 
   test('renews its token before the old one expires', async () => {
-    gone.add('late.js');
+    site.gone.add('late.js');
     const peer = await connected({ acceptTimeoutMs: 1_000 });
     peer.send({ type: 'expiring', inMs: 30_000 });
-    await until(() => asked.filter((name) => name === 'late.js').length >= 2);
+    await until(() => site.asked.filter((name) => name === 'late.js').length >= 2);
     await page.waitForFunction('scene.errors.length > 0');
     expect(await within((scene) => scene.errors)).toEqual(['unavailable']);
-    gone.clear();
+    site.gone.clear();
     const { ref, token } = await peer.next('token');
     peer.ok(ref, { expiresInMs: 3_600_000 });
     expect(token).toBe(`${TOKEN}2`);
@@ -135,7 +118,7 @@ describe('a page whose late.js cannot be had', () => {
 });
 
 test('a page whose dialogues.js cannot be had is told unavailable, and takes streams when it is there', async () => {
-  gone.add('dialogues.js');
+  site.gone.add('dialogues.js');
   const peer = await connected();
   const opened = await within((scene) =>
     scene.client.openStream('bob', 'file').catch((error: unknown) => (error as { code?: string }).code),
@@ -144,7 +127,7 @@ test('a page whose dialogues.js cannot be had is told unavailable, and takes str
   await within((scene) => void scene.client.onStream('file', () => 'done'));
   await page.waitForFunction('scene.errors.length > 0');
   expect(await within((scene) => scene.errors)).toEqual(['unavailable']);
-  gone.clear();
+  site.gone.clear();
   await within((scene) => void scene.client.onStream('file', () => 'done'));
   const stream = 'StReAmStReAmStReAmStRe' as StreamId;
   const session = 'AbCdEfGhIjKlMnOpQrStUv' as SessionId;
@@ -156,24 +139,24 @@ test('a page whose dialogues.js cannot be had is told unavailable, and takes str
 });
 
 test('a page whose json-codec.js cannot be had tries again until it is there', async () => {
-  gone.add('json-codec.js');
+  site.gone.add('json-codec.js');
   await open({ codec: 'json', backoff: { minMs: 1, maxMs: 50 } });
-  await until(() => asked.filter((name) => name === 'json-codec.js').length >= 2);
-  gone.clear();
+  await until(() => site.asked.filter((name) => name === 'json-codec.js').length >= 2);
+  site.gone.clear();
   await (await gateway.accept()).welcome();
   await page.waitForFunction("scene.client.state === 'connected'");
   expect(await within((scene) => scene.errors)).toContain('unavailable');
 });
 
 test('a page whose compression.js cannot be had sends as it is, and compresses when it is there', async () => {
-  gone.add('compression.js');
+  site.gone.add('compression.js');
   const peer = await connected();
   const send = (): Promise<void> => within((scene) => void scene.client.send('bob', 'n', 'x'.repeat(5_000)));
   await send();
   const first = await peer.next('send');
   expect(first.payload.encoding & 0x10).toBe(0);
   peer.ok(first.ref);
-  gone.clear();
+  site.gone.clear();
   await send();
   expect((await peer.next('send')).payload.encoding & 0x10).toBe(0x10);
 });

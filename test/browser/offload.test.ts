@@ -1,10 +1,8 @@
 // Functions in the Web Workers of real browsers: shipped, loaded, moved, hung and dead, with and without a strict Content-Security-Policy.
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
+import { Site } from './site.js';
 import { type BrowserPage, BROWSERS, type TestBrowser } from './test-browser.js';
 
 const PAKO = readFileSync(
@@ -15,31 +13,18 @@ const STRICT = "default-src 'none'; script-src 'self'; worker-src 'self'";
 const OWN_SCRIPT =
   'offload.provide({ hash: (bytes) => bytes.reduce((sum, byte) => (sum * 31 + byte) | 0, 7) });';
 
-let server: Server;
-let origin: string;
+let site: Site;
 
 beforeAll(async () => {
-  const { bundleClient } = await import('../../scripts/bundle-client.mjs');
-  const { files } = await bundleClient();
-  const scripts = new Map<string, string | Buffer>([...files, ['pako.js', PAKO], ['own.js', OWN_SCRIPT]]);
-  server = createServer((request, response) => {
-    const name = (request.url ?? '').slice(1);
-    const text = name === '' || name === 'strict' ? '<!doctype html>' : scripts.get(name);
-    response
-      .writeHead(text === undefined ? 404 : 200, {
-        'content-type': scripts.has(name) ? 'text/javascript' : 'text/html',
-        // A worker of a file has the policy of that file's own response.
-        ...(name === 'strict' || name === 'offload-worker.js' ? { 'content-security-policy': STRICT } : {}),
-      })
-      .end(text);
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  origin = `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`;
+  site = await Site.open({
+    scripts: { 'pako.js': PAKO, 'own.js': OWN_SCRIPT },
+    // A worker of a file has the policy of that file's own response.
+    headersOf: (name): Record<string, string> =>
+      name === 'strict' || name === 'offload-worker.js' ? { 'content-security-policy': STRICT } : {},
+  });
 }, 60_000);
 
-afterAll(async () => {
-  await new Promise((resolve) => server.close(resolve));
-});
+afterAll(() => site.close());
 
 describe.each(Object.keys(BROWSERS))('in %s', (name) => {
   let browser: TestBrowser;
@@ -54,7 +39,7 @@ describe.each(Object.keys(BROWSERS))('in %s', (name) => {
   /** Runs in the page, with a pool. */
   async function within(body: string, { path = '/', options = '{}' } = {}): Promise<unknown> {
     page = await browser.newPage();
-    await page.goto(origin + path);
+    await page.goto(site.origin + path);
     return page.evaluate(`(async () => {
       const { OffloadPool } = await import('/offload.js');
       const pool = new OffloadPool(${options});

@@ -120,6 +120,25 @@ describe('send()', () => {
     expect(errors).toMatchObject([{ code: 'not_found' }]);
   });
 
+  test('tells a refusal of a volatile message to who asked for it, once, and nobody else', async () => {
+    const { client: made, peer, errors } = await pair();
+    const codes: string[] = [];
+    const onRefused = ({ code }: { code: string }) => codes.push(code);
+    for (const event of ['a', 'b']) await made.send('bob', event, 1, { volatile: true, onRefused });
+    const first = await peer.next('send');
+    const second = await peer.next('send');
+    expect([first.seq, second.seq, first.ref === second.ref]).toEqual([0, 0, false]);
+    peer.refuse(second.ref, 'not_found', null, 'no');
+    peer.refuse(second.ref, 'not_found', null, 'no');
+    peer.refuse(first.ref, 'limit', null, 'no');
+    const sent = made.send('bob', 'c', 1);
+    const kept = await peer.next('send');
+    peer.ok(kept.ref, { id: null });
+    await sent;
+    expect(codes).toEqual(['not_found', 'limit']);
+    expect(errors).toEqual([]);
+  });
+
   test('rejects with bad_parameter, bad_payload or too_big and writes nothing when the frame cannot be', async () => {
     const { client: made, peer } = await pair({ compressAboveBytes: Infinity }, undefined, {
       frameLimitBytes: 1000,

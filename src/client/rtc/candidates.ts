@@ -8,8 +8,8 @@ import { type Candidate, CANDIDATES_LIMIT } from './signal.js';
  * other, and one of them usually does: the description has gone before them, as the other side can be at work on it meanwhile.
  */
 const FIRST_CANDIDATES_MS = 1;
-/** The same where the other side's are known: checks are on their way to it, and tell it the same. */
-const FIRST_WITH_THEIRS_MS = 4;
+/** The same where the other side's are known: checks are on their way to it, and tell it the same. Near each other, both are connected by then. */
+const FIRST_WITH_THEIRS_MS = 10;
 const CANDIDATES_MS = 40;
 /** Connected without them, the others are in no hurry: a browser that takes them in keeps DTLS and SCTP waiting meanwhile. */
 const SPARE_CANDIDATES_MS = 100;
@@ -30,6 +30,8 @@ export class Candidates {
   /** None has followed it yet. */
   #areFirst = true;
   #descriptions = 0;
+  /** Of the description of the other side whose candidates have come. */
+  #theirFragments: string | null = null;
 
   constructor(connection: RTCPeerConnection, environment: Environment, port: CandidatesPort) {
     this.#connection = connection;
@@ -60,7 +62,12 @@ export class Candidates {
     const { remoteDescription } = this.#connection;
     // Of an offer that was ignored, or of a session before a restart.
     if (remoteDescription === null) return;
-    if (usernameFragment && !fragmentsOf(remoteDescription).includes(usernameFragment)) return;
+    const fragments = fragmentsOf(remoteDescription);
+    if (usernameFragment && !fragments.includes(usernameFragment)) return;
+    if (this.#theirFragments !== fragments) {
+      this.#theirFragments = fragments;
+      if (this.#areFirst) this.#restart();
+    }
     try {
       await this.#connection.addIceCandidate(candidate);
     } catch (error) {
@@ -74,12 +81,26 @@ export class Candidates {
 
   #schedule(): void {
     if (this.#gathered.length === 0 || this.#cancel !== null) return;
-    const areTheirsKnown = this.#connection.remoteDescription?.sdp.includes('a=candidate:') === true;
-    const firstMs = areTheirsKnown ? FIRST_WITH_THEIRS_MS : FIRST_CANDIDATES_MS;
+    const firstMs = this.#areTheirsKnown ? FIRST_WITH_THEIRS_MS : FIRST_CANDIDATES_MS;
     this.#sendIn(this.#areFirst ? firstMs : CANDIDATES_MS, () => {
       if (this.#areSpare) this.#sendIn(SPARE_CANDIDATES_MS, () => this.#send());
       else this.#send();
     });
+  }
+
+  get #areTheirsKnown(): boolean {
+    const { remoteDescription } = this.#connection;
+    if (remoteDescription === null) return false;
+    return (
+      remoteDescription.sdp.includes('a=candidate:') ||
+      this.#theirFragments === fragmentsOf(remoteDescription)
+    );
+  }
+
+  #restart(): void {
+    this.#cancel?.();
+    this.#cancel = null;
+    this.#schedule();
   }
 
   #sendIn(ms: number, run: () => void): void {

@@ -8,13 +8,28 @@ const WINDOW_SIGNALS = 512;
 /** After so many signals without one to send, an acknowledgement goes alone; over an unreliable line after `ACK_DELAY_MS`. */
 const ACK_EVERY_SIGNALS = 32;
 const ACK_DELAY_MS = 20;
+/** The same over a line with a sure way, which loses next to nothing: most that is said meanwhile carries it, so that a call costs one or two. */
+const ACK_PATIENTLY_MS = 200;
+/** Without an acknowledgement, what was said over a line with a sure way is said again by that, ms. */
+const RESEND_SURELY_MS = 1_000;
+/** What came by the quick way may have overtaken what comes by the sure one by so much, ms. */
+const OVERTAKEN_MS = 100;
 /** Without an acknowledgement over an unreliable line, ms: the first wait, and the longest. */
 const RESEND_MIN_MS = 200;
 const RESEND_MAX_MS = 2_000;
 /** An end that spoke first and may not have heard of this one: how long its acknowledgement may take, ms. */
 const FIRST_CONTACT_MS = 300;
-/** How long an end that was closed goes on until its farewell is acknowledged, ms; over an unreliable line only. */
+/** How long an end that was closed goes on until its farewell is acknowledged, ms; over a line without a sure way only. */
 const LINGER_MS = 3_000;
+
+/** One that was said and is not acknowledged. */
+interface Said {
+  readonly seq: number;
+  readonly body: SignalBody;
+  readonly at: number;
+  /** By the sure way, where there is one: only what tells of a loss makes it be said again. */
+  isSure: boolean;
+}
 
 export interface DialoguePort {
   onSignal(signal: SignalBody): void;
@@ -38,7 +53,7 @@ export class Dialogue implements LineReceiver {
   #seq = 0;
   /** The last one that was handed over. */
   #received = 0;
-  #unacknowledged: { seq: number; body: SignalBody }[] = [];
+  #unacknowledged: Said[] = [];
   readonly #early = new Map<number, SignalBody>();
   #silently = 0;
   /** When this end first said something. */
@@ -46,6 +61,7 @@ export class Dialogue implements LineReceiver {
   #attempts = 0;
   #cancelResend: (() => void) | null = null;
   #cancelAck: (() => void) | null = null;
+  #cancelMiss: (() => void) | null = null;
   #cancelLinger: (() => void) | null = null;
   #isClosing = false;
   #isClosed = false;
@@ -81,9 +97,10 @@ export class Dialogue implements LineReceiver {
 
   #push(body: SignalBody): void {
     if (this.#unacknowledged.length >= WINDOW_SIGNALS) return this.#port.onOverflow();
-    const seq = ++this.#seq;
-    this.#unacknowledged.push({ seq, body });
-    this.#write(seq, body);
+    // Nobody is left to say a farewell again.
+    const said = { seq: ++this.#seq, body, at: this.#environment.now(), isSure: body.type === 'bye' };
+    this.#unacknowledged.push(said);
+    this.#write(said.seq, body, said.isSure);
     this.#scheduleResend();
   }
 
@@ -95,7 +112,7 @@ export class Dialogue implements LineReceiver {
     this.#attempts = 0;
     this.#cancelResend?.();
     this.#cancelResend = null;
-    if (this.#line.isReliable || this.#unacknowledged.length === 0) return this.#end();
+    if (this.#isSure || this.#unacknowledged.length === 0) return this.#end();
     this.#scheduleResend();
     this.#cancelLinger = this.#environment.after(LINGER_MS, () => this.#end());
   }
@@ -122,6 +139,11 @@ export class Dialogue implements LineReceiver {
     this.#again();
   }
 
+  onDropped({ route: [, , seq] }: Signal): void {
+    const said = this.#unacknowledged.find((one) => one.seq === seq);
+    if (said !== undefined && !said.isSure && !this.#isClosed) this.#saySurely([said]);
+  }
+
   onFailed(error: unknown): void {
     if (!this.#isClosing) this.#port.onFailed(error);
   }
@@ -133,16 +155,29 @@ export class Dialogue implements LineReceiver {
   /** Everything that is not acknowledged, once more. */
   #again(): void {
     if (this.#isClosed) return;
-    for (const { seq, body } of this.#unacknowledged) this.#write(seq, body);
+    this.#saySurely(this.#unacknowledged);
     if (this.#seq === 0 && this.#remote === null && !this.#isClosing) this.#write(0, { type: 'hello' });
+  }
+
+  #saySurely(those: readonly Said[]): void {
+    for (const said of those) {
+      said.isSure = true;
+      this.#write(said.seq, said.body);
+    }
+  }
+
+  /** What has a number arrives in the end without being said again by the clock. */
+  get #isSure(): boolean {
+    return this.#line.isReliable || this.#line.hasSureWay === true;
   }
 
   #meet(isNew: boolean): void {
     const spokeLongAgo = this.#environment.now() - (this.#spokeAt ?? 0) > FIRST_CONTACT_MS;
     if (isNew || spokeLongAgo) return this.#again();
-    if (!this.#line.isReliable) return;
+    if (!this.#isSure) return;
     // Usually both spoke at the same time, and its acknowledgement is on the way.
-    this.#cancelResend ??= this.#environment.after(FIRST_CONTACT_MS, () => {
+    this.#cancelResend?.();
+    this.#cancelResend = this.#environment.after(FIRST_CONTACT_MS, () => {
       this.#cancelResend = null;
       this.#again();
     });
@@ -163,10 +198,9 @@ export class Dialogue implements LineReceiver {
     if (seq === 0) return this.#takeNotice(signal);
     if (seq > this.#received + WINDOW_SIGNALS) return;
     if (seq <= this.#received) return this.#confirm(true);
-    if (seq > this.#received + 1 && this.#early.size === 0 && this.#line.isReliable) {
-      // What came before went to nobody.
-      this.#write(0, { type: 'sync' });
-    }
+    // What was said before it is of no use any more, and may never come.
+    if (signal.type === 'bye') this.#skipTo(seq);
+    if (seq > this.#received + 1 && this.#early.size === 0) this.#miss();
     this.#early.set(seq, signal);
     for (;;) {
       const next = this.#early.get(this.#received + 1);
@@ -177,6 +211,21 @@ export class Dialogue implements LineReceiver {
       else if (!this.#isClosing) this.#port.onSignal(next);
     }
     this.#confirm(false);
+  }
+
+  /** What came before went to nobody, or is about to come. */
+  #miss(): void {
+    if (this.#line.isReliable) return this.#write(0, { type: 'sync' });
+    if (this.#isSure)
+      this.#cancelMiss ??= this.#environment.after(OVERTAKEN_MS, () => {
+        this.#cancelMiss = null;
+        if (this.#early.size > 0) this.#write(0, { type: 'sync' });
+      });
+  }
+
+  #skipTo(seq: number): void {
+    this.#received = seq - 1;
+    this.#early.clear();
   }
 
   #takeNotice({ type }: Signal): void {
@@ -192,14 +241,16 @@ export class Dialogue implements LineReceiver {
       if (this.#silently >= ACK_EVERY_SIGNALS) this.#write(0, { type: 'ack' });
       return;
     }
-    this.#cancelAck ??= this.#environment.after(ACK_DELAY_MS, () => {
+    const ms = this.#isSure && !isRepeated ? ACK_PATIENTLY_MS : ACK_DELAY_MS;
+    this.#cancelAck ??= this.#environment.after(ms, () => {
       this.#cancelAck = null;
-      this.#write(0, { type: 'ack' });
+      this.#write(0, { type: 'ack' }, false);
     });
   }
 
   #scheduleResend(): void {
     if (this.#line.isReliable || this.#cancelResend !== null) return;
+    if (this.#isSure) return this.#scheduleSurely();
     // A farewell has little time.
     const factor = this.#isClosing ? 1 : 2 ** this.#attempts++;
     const ms = Math.min(RESEND_MIN_MS * factor, RESEND_MAX_MS);
@@ -210,7 +261,19 @@ export class Dialogue implements LineReceiver {
     });
   }
 
-  #write(seq: number, body: SignalBody): void {
+  #scheduleSurely(): void {
+    const next = this.#unacknowledged.find(({ isSure }) => !isSure);
+    if (next === undefined) return;
+    const ms = next.at + RESEND_SURELY_MS - this.#environment.now();
+    this.#cancelResend = this.#environment.after(Math.max(0, ms), () => {
+      this.#cancelResend = null;
+      const due = this.#environment.now() - RESEND_SURELY_MS;
+      this.#saySurely(this.#unacknowledged.filter(({ at, isSure }) => !isSure && at <= due));
+      this.#scheduleSurely();
+    });
+  }
+
+  #write(seq: number, body: SignalBody, isSure = true): void {
     this.#silently = 0;
     this.#spokeAt ??= this.#environment.now();
     this.#cancelAck?.();
@@ -219,6 +282,7 @@ export class Dialogue implements LineReceiver {
     this.#line.send(
       { ...body, route: [this.id, this.#remote, seq, this.#received], ...(name === '' ? {} : { name }) },
       this.#address,
+      isSure,
     );
   }
 
@@ -226,6 +290,7 @@ export class Dialogue implements LineReceiver {
     this.#isClosed = true;
     this.#cancelResend?.();
     this.#cancelAck?.();
+    this.#cancelMiss?.();
     this.#cancelLinger?.();
     this.#line.close();
   }

@@ -18,6 +18,8 @@ export interface LineReceiver {
   onSignal(signal: Signal, from: string): void;
   /** What this end sent or what was sent to it may be lost: it is asked for, and sent, again. */
   onResync(): void;
+  /** A signal that was not sent surely was refused, or not sent: it is said again, surely. */
+  onDropped(signal: Signal): void;
   /** A signal could not be passed on; it is sent again when something is heard of the other end. */
   onFailed(error: unknown): void;
   /** The line is of no use any more. */
@@ -28,13 +30,19 @@ export interface LineReceiver {
 export interface SignalingLine {
   /** Where true, what is sent arrives in order and once, unless `onResync` tells; else it is numbered, acknowledged and sent again. */
   readonly isReliable: boolean;
+  /**
+   * Of a line that is not reliable, but seldom loses anything, and has a dearer way that is: what is not acknowledged in time is sent again
+   * by that, once.
+   */
+  readonly hasSureWay?: boolean;
   /** Resolves when signals can go and come. */
   readonly ready: Promise<void>;
   /**
    * Sends a signal to the other end.
    * @param to where it was heard of; null: at all places of the remote id
+   * @param isSure by the sure way, where there is one
    */
-  send(signal: Signal, to: string | null): void;
+  send(signal: Signal, to: string | null, isSure: boolean): void;
   /** Nothing more is sent, or received. */
   close(): void;
 }

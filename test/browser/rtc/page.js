@@ -10,8 +10,11 @@ window.seeded = (seed) => () => {
   return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
 };
 
-/** A mechanism whose signals take a random time each way, in order. */
-window.delayed = (mechanism, [min, max], random) => ({
+/** Signals that `delayed` lost so far. */
+window.lostSignals = 0;
+
+/** A mechanism whose signals take a random time each way, in order; of those that are not sent surely it loses that share. */
+window.delayed = (mechanism, [min, max], random, loss = 0) => ({
   connect(info, receiver) {
     const later = () => {
       const queue = [];
@@ -27,13 +30,18 @@ window.delayed = (mechanism, [min, max], random) => ({
     const line = mechanism.connect(info, {
       onSignal: (...signal) => back(() => isClosed || receiver.onSignal(...signal)),
       onResync: () => receiver.onResync(),
+      onDropped: (signal) => receiver.onDropped(signal),
       onFailed: (error) => receiver.onFailed(error),
       onEnded: () => receiver.onEnded(),
     });
     return {
       isReliable: line.isReliable,
+      hasSureWay: line.hasSureWay,
       ready: line.ready,
-      send: (...signal) => out(() => line.send(...signal)),
+      send: (...signal) => {
+        if (signal[2] || random() >= loss) out(() => line.send(...signal));
+        else window.lostSignals++;
+      },
       close: () => {
         isClosed = true;
         out(() => line.close());

@@ -48,6 +48,8 @@ export interface Mechanism {
   loopback: Record<string, unknown> | null;
   /** Random delay of each signal, ms; only for the gateway, a loopback has its own. */
   delayMs?: [number, number];
+  /** Share of the volatile signals that is lost, 0–1; only for the gateway. */
+  loss?: number;
   codec?: 'msgpack' | 'json';
 }
 
@@ -60,6 +62,7 @@ export const MECHANISMS: readonly Mechanism[] = [
   },
   { name: 'gateway, MessagePack', loopback: null },
   { name: 'gateway, JSON', loopback: null, codec: 'json' },
+  { name: 'gateway that loses every fourth volatile signal', loopback: null, delayMs: [0, 20], loss: 0.25 },
 ];
 
 export interface StageOptions {
@@ -132,7 +135,7 @@ export class Stage {
         ? `'${id}'`
         : mechanism.delayMs === undefined
           ? 'gatewaySignaling'
-          : `delayed(gatewaySignaling, ${JSON.stringify(mechanism.delayMs)}, seeded(${String(seed + index)}))`;
+          : `delayed(gatewaySignaling, ${JSON.stringify(mechanism.delayMs)}, seeded(${String(seed + index)}), ${String(mechanism.loss ?? 0)})`;
       const own = JSON.stringify({ name: id, ...options.peer });
       const { strategy } = options;
       const leads = String(index === 1);

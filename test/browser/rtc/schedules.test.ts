@@ -14,6 +14,8 @@ const PAIRS: [string, string][] = isFull
     ]
   : [['Chromium', 'Chromium']];
 const STRATEGY = process.env.STRATEGY ? { strategy: process.env.STRATEGY as Strategy } : {};
+/** Share of the volatile signals that is lost. */
+const LOSS = Number(process.env.LOSS ?? 0);
 /** Of each signal, ms, so that offers cross. */
 const DELAYS: [number, number][] = [
   [0, 20],
@@ -33,7 +35,7 @@ describe.each(PAIRS)('%s and %s', (...pair) => {
           const delayMs = DELAYS[seed % DELAYS.length] ?? [0, 0];
           const outcome = await playSchedule(
             stage,
-            { name: 'gateway', loopback: null, delayMs },
+            { name: 'gateway', loopback: null, delayMs, loss: LOSS },
             seed,
             STRATEGY,
           );

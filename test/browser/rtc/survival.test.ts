@@ -1,4 +1,4 @@
-// Negotiations that lose their gateway half-way: a worker killed, a client cut off for 10 s, a node drained. Real pages, real gateways.
+// Negotiations that lose their gateway half-way, or signals: a worker killed, a client cut off for 10 s, a node drained. Real pages, real gateways.
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { FaultProxy } from '../../faults/fault-proxy.js';
 import { type GatewayProcess, startGateway } from '../../gateway-process.js';
@@ -44,8 +44,15 @@ async function set(nodes: 1 | 2): Promise<Setting> {
   return { stage, proxies, other };
 }
 
+interface Fault {
+  nodes: 1 | 2;
+  /** Of volatile signals: a client hears nothing of it, and no connection ends. */
+  loss?: number;
+  strike(setting: Setting): Promise<unknown>;
+}
+
 /** What becomes of the gateway that alice talks to. */
-const FAULTS: Record<string, { nodes: 1 | 2; strike(setting: Setting): Promise<unknown> }> = {
+const FAULTS: Record<string, Fault> = {
   'its worker is killed': {
     nodes: 1,
     strike: async ({ stage: { gateway } }) => {
@@ -73,6 +80,7 @@ const FAULTS: Record<string, { nodes: 1 | 2; strike(setting: Setting): Promise<u
       return Promise.resolve();
     },
   },
+  'it loses half of what is volatile': { nodes: 1, loss: 0.5, strike: () => Promise.resolve() },
 };
 
 /** When it strikes: `run` resolves in the page of that client at the moment that is meant. */
@@ -142,7 +150,8 @@ async function play(scene: Scene, setting: Setting, fault: string, moment: strin
     })),
   );
   // The fault was one.
-  expect(await alice('return keep.states')).toContain('connected');
+  if (FAULTS[fault]?.loss === undefined) expect(await alice('return keep.states')).toContain('connected');
+  else expect(await alice('return lostSignals')).not.toBe(0);
 }
 
 /** In the short form each fault strikes at one moment. */
@@ -160,7 +169,7 @@ describe.each(Object.keys(FAULTS))(
       '%s',
       async (moment) => {
         const setting = await set(FAULTS[fault]?.nodes ?? 1);
-        const scene = await setting.stage.scene(SLOWLY);
+        const scene = await setting.stage.scene({ ...SLOWLY, loss: FAULTS[fault]?.loss ?? 0 });
         try {
           await play(scene, setting, fault, moment);
         } finally {

@@ -6,6 +6,7 @@ import {
   type SocketReport,
   type SocketTask,
 } from '../../../src/client/offload-socket.js';
+import { decodePayload } from '../../../src/protocol/payload.js';
 import type { WebSocketClass, WebSocketLike } from '../../../src/client/websocket-class.js';
 
 const URL_OF_GATEWAY = 'ws://127.0.0.1:1';
@@ -66,7 +67,7 @@ beforeEach(() => {
   jest.useFakeTimers();
   for (const [name, value] of Object.entries(STRANGE))
     Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
-  settings = { offload: true, codec: 'msgpack', compressAboveBytes: THRESHOLD_BYTES };
+  settings = { offload: true, codec: 'msgpack', compressAboveBytes: THRESHOLD_BYTES, read: decodePayload };
   Socket = offloaded(settings, PlainSocket);
 });
 afterEach(() => {

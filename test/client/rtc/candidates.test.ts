@@ -12,6 +12,7 @@ function make() {
     localDescription: { type: 'offer', sdp: SDP },
     remoteDescription: null as { sdp: string } | null,
     iceConnectionState: 'new',
+    addIceCandidate: (): Promise<void> => Promise.resolve(),
   };
   const sent: string[][] = [];
   const candidates = new Candidates(connection as unknown as RTCPeerConnection, environment, {
@@ -49,6 +50,19 @@ test('candidates wait for their description, and then go together', () => {
   expect(sent.slice(1)).toEqual([['three', 'four']]);
 });
 
+test('candidates take longer also while the first ones of the other side are being taken in', () => {
+  const { candidates, connection, environment, gather, sent } = make();
+  connection.remoteDescription = { sdp: 'v=0\r\na=ice-ufrag:theirs\r\n' };
+  connection.addIceCandidate = () => new Promise(() => {});
+  candidates.follow({ sdp: SDP });
+  gather('one');
+  void candidates.add({ candidate: 'x', sdpMid: '0', sdpMLineIndex: 0, usernameFragment: 'theirs' });
+  environment.advance(9);
+  expect(sent).toEqual([]);
+  environment.advance(1);
+  expect(sent).toEqual([['one']]);
+});
+
 test('candidates that the description has are not sent again', () => {
   const { candidates, environment, gather, sent } = make();
   gather('candidate:1 1 udp 5 10.0.0.1 9 typ host', 'candidate:2 1 udp 5 10.0.0.2 9 typ host');
@@ -62,7 +76,7 @@ test('candidates take a little longer where the other side can be reached alread
   connection.remoteDescription = { sdp: 'v=0\r\na=candidate:1 1 udp 5 10.0.0.1 9 typ host\r\n' };
   candidates.follow({ sdp: SDP });
   gather('one');
-  environment.advance(3);
+  environment.advance(9);
   expect(sent).toEqual([]);
   connection.iceConnectionState = 'connected';
   environment.advance(50);

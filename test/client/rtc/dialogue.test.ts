@@ -4,7 +4,12 @@ import fc from 'fast-check';
 import { Dialogue } from '../../../src/client/rtc/dialogue.js';
 import { type LoopbackOptions, LoopbackSignaling } from '../../../src/client/rtc/loopback-signaling.js';
 import type { Signal, SignalBody } from '../../../src/client/rtc/signal.js';
-import type { LineInfo, LineReceiver, SignalingMechanism } from '../../../src/client/rtc/signaling.js';
+import type {
+  LineInfo,
+  LineReceiver,
+  SignalingLine,
+  SignalingMechanism,
+} from '../../../src/client/rtc/signaling.js';
 import { ManualEnvironment } from '../fixture.js';
 
 /** Time by hand, chance by a seed. */
@@ -54,22 +59,58 @@ class End {
 
 const ALICE: [string, string] = ['alice', 'bob'];
 const BOB: [string, string] = ['bob', 'alice'];
-const LINES: [string, LoopbackOptions][] = [
+/** What may be lost goes one way, what may not the other, as over the gateway. */
+class TwoWays implements SignalingMechanism {
+  readonly #volatile: LoopbackSignaling;
+  readonly #sure: LoopbackSignaling;
+
+  constructor(options: LoopbackOptions, environment: ManualEnvironment) {
+    this.#volatile = new LoopbackSignaling(options, environment);
+    this.#sure = new LoopbackSignaling({ delayMs: options.delayMs ?? 0 }, environment);
+  }
+
+  connect(info: LineInfo, receiver: LineReceiver): SignalingLine {
+    const [quick, sure] = [this.#volatile.connect(info, receiver), this.#sure.connect(info, receiver)];
+    return {
+      isReliable: false,
+      hasSureWay: true,
+      ready: Promise.resolve(),
+      send: (signal, to, isSure) => (isSure ? sure : quick).send(signal, to, isSure),
+      close: () => {
+        quick.close();
+        sure.close();
+      },
+    };
+  }
+}
+
+interface LineOptions extends LoopbackOptions {
+  hasSureWay?: boolean;
+}
+
+const LINES: [string, LineOptions][] = [
   ['a direct line', {}],
   ['a line with random delay', { delayMs: [0, 100] }],
   ['a line with loss', { delayMs: [0, 20], loss: 0.3 }],
   ['a line with duplication', { delayMs: [0, 20], duplication: 0.5 }],
   ['a line with reordering', { delayMs: [0, 100], reorder: true }],
   ['a line with all of it', { delayMs: [0, 100], loss: 0.2, duplication: 0.3, reorder: true }],
+  ['a line with a sure way that loses nothing', { delayMs: [0, 20], hasSureWay: true }],
+  ['a line with a sure way that loses half', { delayMs: [0, 100], loss: 0.5, hasSureWay: true }],
+  ['a line with a sure way that loses all', { loss: 1, hasSureWay: true }],
+  [
+    'a line with a sure way and all of it',
+    { delayMs: [0, 100], loss: 0.2, duplication: 0.3, reorder: true, hasSureWay: true },
+  ],
 ];
 
-describe.each(LINES)('over %s', (_name, options) => {
+describe.each(LINES)('over %s', (_name, { hasSureWay = false, ...options }) => {
   test('everything said is heard once and in order, whoever was there first', () => {
     const turns = fc.array(fc.record({ side: fc.nat(1), waitMs: fc.nat(300) }), { maxLength: 30 });
     fc.assert(
       fc.property(fc.integer(), turns, fc.nat(2_000), fc.boolean(), (seed, plan, lateMs, greets) => {
         const environment = new SeededEnvironment(seed);
-        const mechanism = new LoopbackSignaling(options, environment);
+        const mechanism = new (hasSureWay ? TwoWays : LoopbackSignaling)(options, environment);
         const alice = new End(mechanism, ALICE, environment);
         if (greets) alice.dialogue.greet();
         const said: [number[], number[]] = [[], []];
@@ -106,25 +147,35 @@ describe.each(LINES)('over %s', (_name, options) => {
 
 describe('an end', () => {
   /** Hears and says by hand. */
-  function byHand(isReliable: boolean): {
+  function byHand(
+    isReliable: boolean,
+    hasSureWay = false,
+  ): {
     end: End;
     sent: Signal[];
+    /** Whether each went by the sure way. */
+    surely: boolean[];
     receiver: LineReceiver;
     environment: ManualEnvironment;
   } {
     const environment = new ManualEnvironment();
     const sent: Signal[] = [];
+    const surely: boolean[] = [];
     const receivers: LineReceiver[] = [];
     const mechanism: SignalingMechanism = {
       connect(_info, receiver) {
         receivers.push(receiver);
-        return { isReliable, ready: Promise.resolve(), send: (signal) => sent.push(signal), close: () => {} };
+        const send: SignalingLine['send'] = (signal, _to, isSure) => {
+          sent.push(signal);
+          surely.push(isSure);
+        };
+        return { isReliable, hasSureWay, ready: Promise.resolve(), send, close: () => {} };
       },
     };
     const end = new End(mechanism, ALICE, environment);
     const [receiver] = receivers;
     if (receiver === undefined) throw new Error('not connected');
-    return { end, sent, receiver, environment };
+    return { end, sent, surely, receiver, environment };
   }
   const from = (
     sender: string,
@@ -180,6 +231,94 @@ describe('an end', () => {
     const { end } = byHand(true);
     for (let round = 1; round <= 513; round++) end.say(round);
     expect(end.told).toEqual(['overflow']);
+  });
+
+  test('says once more, surely, what nobody acknowledges within a second, and then no more by itself', () => {
+    const { end, sent, surely, environment } = byHand(false, true);
+    end.say(1);
+    environment.advance(600);
+    end.say(2);
+    environment.advance(400);
+    expect([sent.map(({ route }) => route[2]), surely]).toEqual([
+      [1, 2, 1],
+      [false, false, true],
+    ]);
+    environment.advance(60_000);
+    expect([sent.map(({ route }) => route[2]), surely]).toEqual([
+      [1, 2, 1, 2],
+      [false, false, true, true],
+    ]);
+    expect(environment.pending).toBe(0);
+  });
+
+  test('says surely, at once, what was dropped, and not again a second later', () => {
+    const { end, sent, surely, receiver, environment } = byHand(false, true);
+    end.say(1);
+    const [dropped] = sent;
+    if (dropped === undefined) throw new Error('nothing was said');
+    receiver.onDropped(dropped);
+    receiver.onDropped(dropped);
+    environment.advance(60_000);
+    expect([sent.map(({ route }) => route[2]), surely]).toEqual([
+      [1, 1],
+      [false, true],
+    ]);
+  });
+
+  test('acknowledges all that came within 200 ms at once over a line with a sure way, or with what it says itself', () => {
+    const { end, sent, surely, receiver, environment } = byHand(false, true);
+    for (const seq of [1, 2, 3]) receiver.onSignal(from('bob-1', end.dialogue.id, seq), 'bob#1');
+    environment.advance(199);
+    expect(sent).toEqual([]);
+    environment.advance(1);
+    expect(sent.map(({ type, route }) => [type, route[3]])).toEqual([['ack', 3]]);
+    receiver.onSignal(from('bob-1', end.dialogue.id, 4), 'bob#1');
+    end.say(1);
+    receiver.onSignal({ type: 'ack', route: ['bob-1', end.dialogue.id, 0, 1] }, 'bob#1');
+    environment.advance(60_000);
+    expect(sent.slice(1).map(({ type, route }) => [type, route[3]])).toEqual([['refuse', 4]]);
+    expect(surely).toEqual([false, false]);
+  });
+
+  test('acknowledges once more what comes again, as the first time may have been lost', () => {
+    const { end, sent, receiver, environment } = byHand(false, true);
+    receiver.onSignal(from('bob-1', end.dialogue.id, 1), 'bob#1');
+    environment.advance(200);
+    receiver.onSignal(from('bob-1', end.dialogue.id, 1), 'bob#1');
+    environment.advance(20);
+    expect(sent.map(({ type, route }) => [type, route[3]])).toEqual([
+      ['ack', 1],
+      ['ack', 1],
+    ]);
+    expect(end.rounds).toEqual([1]);
+  });
+
+  test('asks for what is missing when it does not come right behind what overtook it', () => {
+    const { end, sent, surely, receiver, environment } = byHand(false, true);
+    receiver.onSignal(from('bob-1', end.dialogue.id, 2), 'bob#1');
+    environment.advance(99);
+    receiver.onSignal(from('bob-1', end.dialogue.id, 1), 'bob#1');
+    environment.advance(1);
+    expect(sent).toEqual([]);
+    receiver.onSignal(from('bob-1', end.dialogue.id, 5), 'bob#1');
+    receiver.onSignal(from('bob-1', end.dialogue.id, 4), 'bob#1');
+    environment.advance(100);
+    expect([sent.map(({ type }) => type), surely]).toEqual([
+      ['ack', 'sync'],
+      [false, true],
+    ]);
+    environment.advance(60_000);
+    expect(environment.pending).toBe(0);
+  });
+
+  test('says farewell surely, and takes one though what was said before it never came', () => {
+    const { end, surely, receiver, environment } = byHand(false, true);
+    receiver.onSignal(from('bob-1', end.dialogue.id, 3, { type: 'bye' }), 'bob#1');
+    receiver.onSignal(from('bob-1', end.dialogue.id, 2), 'bob#1');
+    expect([end.told, end.heard]).toEqual([['bye'], []]);
+    end.dialogue.close();
+    expect(surely).toEqual([true]);
+    expect(environment.pending).toBe(0);
   });
 
   test('ignores what is too far ahead', () => {

@@ -1,0 +1,62 @@
+// A web server for the pages of a test: the SDK's files for browsers, what the test puts beside them, and an empty page for every other path.
+import { once } from 'node:events';
+import { createServer, type OutgoingHttpHeaders, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export interface SiteOptions {
+  /** Scripts beside those of the SDK, by name. */
+  scripts?: Record<string, string | Buffer>;
+  /** Besides the type of the content; pages have names without a dot. */
+  headersOf?: (name: string) => OutgoingHttpHeaders;
+}
+
+export class Site {
+  /** Names that were asked for, in order. */
+  readonly asked: string[] = [];
+  /** Names that are not there any more. */
+  readonly gone = new Set<string>();
+
+  private constructor(
+    private readonly server: Server,
+    private readonly scripts: ReadonlyMap<string, string | Buffer>,
+    private readonly headersOf: (name: string) => OutgoingHttpHeaders,
+  ) {
+    server.on('request', ({ url = '' }: { url?: string }, response) => {
+      const [name = ''] = url.slice(1).split('?');
+      this.asked.push(name);
+      const isPage = !name.includes('.');
+      const text = isPage ? '<!doctype html>' : this.gone.has(name) ? undefined : this.scripts.get(name);
+      response
+        .writeHead(text === undefined ? 404 : 200, {
+          'content-type': isPage ? 'text/html' : 'text/javascript',
+          ...this.headersOf(name),
+        })
+        .end(text);
+    });
+  }
+
+  static async open({ scripts = {}, headersOf = () => ({}) }: SiteOptions = {}): Promise<Site> {
+    const { bundleClient } = await import('../../scripts/bundle-client.mjs');
+    const { files } = await bundleClient();
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return new Site(server, new Map([...files, ...Object.entries(scripts)]), headersOf);
+  }
+
+  get origin(): string {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
+  /** Another origin with the same files. */
+  get elsewhere(): string {
+    return `http://localhost:${this.#port}`;
+  }
+
+  get #port(): number {
+    return (this.server.address() as AddressInfo).port;
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => this.server.close(() => resolve()));
+  }
+}

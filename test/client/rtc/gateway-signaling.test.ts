@@ -1,0 +1,107 @@
+// Signals over a client: which are volatile and which are kept, and what becomes of those that the gateway refuses.
+import { expect, test } from '@jest/globals';
+import { type GatewayClient, GatewaySignaling } from '../../../src/client/rtc/gateway-signaling.js';
+import type { Signal, SignalBody } from '../../../src/client/rtc/signal.js';
+import { type PeerOptions, RTCSignalingPeer } from '../../../src/client/rtc/signaling-peer.js';
+import { GatewayError } from '../../../src/protocol/errors.js';
+import { ManualEnvironment } from '../fixture.js';
+import { useTestConnections } from './test-connection.js';
+
+useTestConnections();
+
+const BOB = { client: 'bob', session: 'BBBBBBBBBBBBBBBBBBBBBB' };
+const NOT_FOUND = new GatewayError('not_found');
+type SendOptions = Parameters<GatewayClient['send']>[3];
+
+/** Alice, whose client notes what it is asked to send. */
+function alice(answer: (options: SendOptions) => Promise<unknown> = () => Promise.resolve()) {
+  const environment = new ManualEnvironment();
+  const sent: { to: string; type: string; kept: boolean; signal: Signal }[] = [];
+  const handlers: ((data: unknown, from: typeof BOB) => unknown)[] = [];
+  const client: GatewayClient = {
+    id: 'alice',
+    state: 'connected',
+    iceServers: [],
+    connect: () => Promise.resolve(),
+    send: (to, _event, data, options) => {
+      const signal = data as Signal;
+      sent.push({ to, type: signal.type, kept: options === undefined, signal });
+      return answer(options);
+    },
+    onMessage: (_event, handler) => {
+      handlers.push(handler);
+      return () => undefined;
+    },
+    on: () => () => undefined,
+  };
+  const signaling = new GatewaySignaling(client);
+  const options: PeerOptions = { signaling, environment };
+  return {
+    environment,
+    sent,
+    signaling,
+    peer: () => new RTCSignalingPeer('alice', 'bob', {}, options),
+    hear: (signal: Signal) => {
+      for (const handler of handlers) handler(signal, BOB);
+    },
+  };
+}
+const settle = () => new Promise((resolve) => setImmediate(resolve));
+const from = (id: string, to: string | null, seq: number, body: SignalBody): Signal => ({
+  ...body,
+  route: [id, to, seq, 0],
+});
+
+test('what is said goes as a volatile message, the farewell as a kept one', async () => {
+  const { sent, peer, hear } = alice();
+  const made = peer();
+  hear(from('bob-1', null, 1, { type: 'offer', round: 1, sdp: 'v=0' }));
+  await settle();
+  made.close();
+  expect(sent.map(({ to, type, kept }) => [to, type, kept])).toEqual([
+    // The connections of this test take no description.
+    [`bob#${BOB.session}`, 'refuse', false],
+    [`bob#${BOB.session}`, 'bye', true],
+  ]);
+});
+
+test('a volatile signal that is refused, or not sent, is kept at once; only a refusal of that is told', async () => {
+  const refused = alice((options) => {
+    if (options === undefined) return Promise.reject(NOT_FOUND);
+    queueMicrotask(() => options.onRefused());
+    return Promise.resolve();
+  });
+  const offline = alice((options) =>
+    options === undefined ? Promise.resolve() : Promise.reject(new GatewayError('offline')),
+  );
+  for (const { sent, environment, peer, hear } of [refused, offline]) {
+    const made = peer();
+    hear(from('bob-1', null, 1, { type: 'offer', round: 1, sdp: 'v=0' }));
+    await settle();
+    environment.advance(5_000);
+    const refusals = sent.filter(({ type }) => type === 'refuse');
+    expect(refusals.map(({ kept, signal }) => [kept, signal.route[2]])).toEqual([
+      [false, 1],
+      [true, 1],
+    ]);
+    const told = made.errors.filter(({ kind }) => kind === 'signaling');
+    expect(told.length).toBe(sent === refused.sent ? 1 : 0);
+    made.close();
+  }
+});
+
+test('the first words of an end that said farewell are no new call when they come once more', () => {
+  const { signaling, peer, hear } = alice();
+  const calls: string[] = [];
+  signaling.onStranger(({ client }) => {
+    calls.push(client);
+    peer();
+  });
+  const offer = from('bob-1', null, 1, { type: 'offer', round: 1, sdp: 'v=0' });
+  hear(offer);
+  hear(from('bob-1', null, 2, { type: 'bye' }));
+  hear(offer);
+  expect(calls).toEqual(['bob']);
+  hear(from('bob-2', null, 1, { type: 'offer', round: 1, sdp: 'v=0' }));
+  expect(calls).toEqual(['bob', 'bob']);
+});
