@@ -38,6 +38,9 @@ const LAZY = {
   'protocol/json-codec.ts': ['jsonClientCodec'],
 };
 
+/** Loaded by lazy files, with all that they need in them: they speak the gateway's side too, for which the others have no code. */
+const WHOLE = { 'client/tabs/tabs.ts': ['shared'] };
+
 /**
  * Modules of client.js that lazy files take from there, with the names that they take. esbuild's own code splitting would put
  * all that is shared into further static chunks: the same code in three gzip streams instead of one, 2 kB more.
@@ -74,7 +77,9 @@ const forBrowsers = (withDialogues) => ({
   name: 'for-browsers',
   setup({ onLoad, onResolve }) {
     onResolve({ filter: /\.js$/ }, (args) => {
-      const source = Object.keys(LAZY).find((module) => join(src, module) === sourceOf(args));
+      const source = Object.keys({ ...LAZY, ...WHOLE }).find(
+        (module) => join(src, module) === sourceOf(args),
+      );
       if (source !== undefined && args.kind === 'dynamic-import')
         return { path: fileOf(nameOf(source)), external: true };
     });
@@ -204,7 +209,7 @@ async function buildDoor(module) {
   });
 }
 
-async function buildProgram(module) {
+async function buildProgram(module, format = 'iife') {
   const withoutSentences = {
     name: 'without-sentences',
     setup({ onLoad }) {
@@ -216,7 +221,7 @@ async function buildProgram(module) {
   };
   return build({
     ...options,
-    format: 'iife',
+    format,
     mangleProps: /^private\$\d+$/,
     entryPoints: [join(src, module)],
     plugins: [withoutSentences],
@@ -231,10 +236,10 @@ function withShortImports(text) {
 }
 
 /** See src/client/lazy.ts: another URL after a failure. */
-function withQueries(text) {
+function withQueries(text, modules) {
   const found = text.matchAll(/\(\) *=> *import\("(\.\/[\w-]+\.js)"\)/g);
   const urls = [...found].map(([, url]) => url).sort();
-  const all = Object.keys(LAZY)
+  const all = Object.keys(modules)
     .map((module) => fileOf(nameOf(module)))
     .sort();
   if (urls.join() !== all.join()) throw new Error(`Loaded late without Lazy: ${all} against ${urls}`);
@@ -279,11 +284,13 @@ export async function bundleClient() {
     results.push([nameOf(module), lazy]);
   }
   for (const module of DOORS) results.push([nameOf(module), await buildDoor(module)]);
+  for (const module of Object.keys(WHOLE)) results.push([nameOf(module), await buildProgram(module, 'esm')]);
   for (const module of PROGRAMS) results.push([nameOf(module), await buildProgram(module)]);
   const files = new Map();
   for (const [name, { outputFiles }] of results)
     files.set(`${name}.js`, await squeeze(withShortImports(outputFiles[0].text)));
-  files.set('client.js', withQueries(files.get('client.js')));
+  files.set('client.js', withQueries(files.get('client.js'), LAZY));
+  files.set('ways.js', withQueries(files.get('ways.js'), WHOLE));
   return {
     files,
     inputs: [...new Set(results.flatMap(([, { metafile }]) => Object.keys(metafile.inputs)))],

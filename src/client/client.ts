@@ -62,7 +62,7 @@ export type ClientEvents = {
   error: [error: unknown];
 };
 
-/** One client of a gateway: connects, stays connected, sends, asks, answers. Each tab or process has its own; docs/client.md shows how it is used. */
+/** One client of a gateway: connects, stays connected, sends, asks, answers. Each tab or process has its own (but see `shareTabs`); docs/client.md shows how it is used. */
 export class Client<Events extends object = DefaultEvents> {
   readonly #settings: Settings;
   readonly #report = (error: unknown, printed = error): void => this.#tell(error, printed);
@@ -148,6 +148,11 @@ export class Client<Events extends object = DefaultEvents> {
   /** This tab, app or device; stays the same while the session can be resumed. Null before the first connection. */
   get sessionId(): string | null {
     return this.#link.welcome?.session ?? null;
+  }
+
+  /** Whether this client's session is that of all tabs, by `shareTabs`; certain once it is connected. */
+  get isShared(): boolean {
+    return !!this.#settings.shareTabs;
   }
 
   /** Where the connection stands; the event `state` tells each move. */

@@ -14,13 +14,16 @@ export async function findWebSocket(
   failures: number,
   ways: Lazy<typeof waysCode>,
 ): Promise<WebSocketClass> {
-  const { WebSocket: injected, transports } = settings;
+  const { WebSocket: injected, transports, shareTabs } = settings;
   const found = injected ?? (await platformWebSocket());
-  return (transports ?? ((failures || settings.offload) && !injected))
-    ? // Where the code is not to be had now, a WebSocket may come through all the same.
-      ways.load().then(
+  return (transports ?? (shareTabs || ((failures || settings.offload) && !injected)))
+    ? ways.load().then(
         (code) => code.choose(settings, found),
-        () => found,
+        (error: unknown) => {
+          if (shareTabs) throw error;
+          // A WebSocket may come through all the same.
+          return found;
+        },
       )
     : found;
 }

@@ -28,7 +28,7 @@ export interface KeptMessage {
  * nothing is without answer, because only then it is certain what will not come; and the gateway must have asked for it.
  */
 export class Numbering<Message extends KeptMessage> {
-  #next = 1;
+  #next: number;
   /** The highest number that the gateway is known to have. */
   #stored = 0;
   /** The number that was written last; -1 where the next one cannot simply follow it. */
@@ -53,6 +53,10 @@ export class Numbering<Message extends KeptMessage> {
   attempts = 0;
   /** Beginning again at once would be no use. */
   needsPause = false;
+
+  constructor(firstNumber = 1) {
+    this.#next = firstNumber;
+  }
 
   /** The message that is to be written again now. */
   get again(): Message | undefined {
@@ -85,6 +89,13 @@ export class Numbering<Message extends KeptMessage> {
     this.#tail = number;
     this.#flying++;
     message.isFlying = true;
+  }
+
+  /** One that somebody else has written under its number. */
+  adopt(message: Message): void {
+    this.#messages.set(message.number, message);
+    this.#next = Math.max(this.#next, message.number + 1);
+    this.#isStopped = message.isUnsure = true;
   }
 
   accepted(message: Message): void {

@@ -55,6 +55,11 @@ export interface ClientOptions {
    * changes nothing.
    */
   offload?: boolean;
+  /**
+   * In browsers: one session and one connection for all tabs of the origin that are the same client at the same URL (docs/client.md says
+   * what changes). Where tabs cannot share, and with `codec: 'json'`, each has its own: `client.isShared` tells.
+   */
+  shareTabs?: boolean;
   /** Send the text of any error that a request handler throws to whoever asked. Default false: only that of a `GatewayError`. */
   exposeErrors?: boolean;
   /** Name of this client's software in the gateway's log; default the SDK's own. */
@@ -62,12 +67,14 @@ export interface ClientOptions {
 }
 
 export type Settings = Required<
-  Omit<ClientOptions, 'WebSocket' | 'backoff' | 'transports' | 'offload' | 'serializers'>
+  Omit<ClientOptions, 'WebSocket' | 'backoff' | 'transports' | 'offload' | 'shareTabs' | 'serializers'>
 > & {
   serializers?: Serializers;
   WebSocket?: WebSocketClass;
   transports?: readonly Transport[];
   offload?: boolean;
+  /** False where it was asked for and cannot be. */
+  shareTabs?: boolean;
   /** What arrives: `decodePayload`, an application's serializers, or a worker that has read it already. */
   read: ReadPayload;
   /** Has data encoded elsewhere; null where that would be no gain. */

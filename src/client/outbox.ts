@@ -6,7 +6,6 @@ import { backoff } from './backoff.js';
 import { Deliveries, type FollowedMessage } from './deliveries.js';
 import type { Environment } from './environment.js';
 import { Numbering } from './numbering.js';
-import type { Settings } from './options.js';
 
 /** Most messages without an answer: what a connection that breaks can leave in doubt. */
 const WINDOW_MESSAGES = 256;
@@ -25,10 +24,17 @@ export interface OutboxPort {
   flush(): void;
 }
 
+/** Of the client's. */
+export interface OutboxSettings {
+  readonly acceptTimeoutMs: number;
+  readonly offlineQueueLimitBytes: number;
+}
+
 export class Outbox<Message extends FollowedMessage> {
-  readonly #settings: Settings;
+  readonly #settings: OutboxSettings;
   readonly #environment: Environment;
   readonly #port: OutboxPort;
+  readonly #firstNumber: number;
   readonly #deliveries: Deliveries;
   readonly #channels = new Map<string, Numbering<Message>>();
   /** Channels with messages to be written again. */
@@ -48,8 +54,10 @@ export class Outbox<Message extends FollowedMessage> {
   readonly #pauses = new Map<Numbering<Message>, () => void>();
   #cancelSweep: (() => void) | null = null;
 
-  constructor(settings: Settings, environment: Environment, port: OutboxPort) {
+  /** @param firstNumber of each channel; above 1 where lower ones may have been used in this session */
+  constructor(settings: OutboxSettings, environment: Environment, port: OutboxPort, firstNumber = 1) {
     this.#settings = settings;
+    this.#firstNumber = firstNumber;
     this.#environment = environment;
     this.#port = port;
     this.#deliveries = new Deliveries(environment, (frame) => {
@@ -84,12 +92,30 @@ export class Outbox<Message extends FollowedMessage> {
 
   /** Numbers the message, which is written right after. */
   add(message: Message): void {
-    let numbering = this.#channels.get(message.channel);
-    if (numbering === undefined) this.#channels.set(message.channel, (numbering = new Numbering()));
+    const numbering = this.#numberingOf(message);
     numbering.number(message);
     if (numbering.isDone) this.#again.delete(numbering);
     this.#flying++;
     this.#flyingBytes += message.bytes;
+    this.#enter(message);
+  }
+
+  /** What somebody else has written in this session under these numbers, and in their order; nobody knows whether it was stored. */
+  adopt(messages: readonly Message[]): void {
+    for (const message of messages) {
+      this.#numberingOf(message).adopt(message);
+      this.#enter(message);
+    }
+    for (const numbering of this.#channels.values()) this.#settle(numbering);
+  }
+
+  #numberingOf({ channel }: Message): Numbering<Message> {
+    let numbering = this.#channels.get(channel);
+    if (numbering === undefined) this.#channels.set(channel, (numbering = new Numbering(this.#firstNumber)));
+    return numbering;
+  }
+
+  #enter(message: Message): void {
     if (this.#open.has(message)) return;
     this.#open.add(message);
     this.#openBytes += message.bytes;

@@ -1,7 +1,10 @@
 // The ways to a gateway and what is known of them: tries the next where one fails, remembers what worked, looks for a better one.
 import { EventStreamSocket } from './event-stream-socket.js';
+import { Lazy } from './lazy.js';
 import { offloaded, type OffloadSettings } from './offload-socket.js';
 import { PollSocket } from './poll-socket.js';
+import type * as tabsCode from './tabs/tabs.js';
+import type { SharedSettings } from './tabs/tabs.js';
 import type { Transport, WebSocketClass, WebSocketLike } from './websocket-class.js';
 
 /** How long a way may take to open where another one is left to try, ms: some networks swallow a WebSocket without a word. */
@@ -26,17 +29,42 @@ export interface WaysOptions {
   upgradeFirstMs?: number;
 }
 
+type WaysSettings = OffloadSettings &
+  SharedSettings & {
+    ways?: Ways;
+    sharing?: Sharing;
+    transports?: readonly Transport[];
+    WebSocket?: WebSocketClass;
+  };
+
+/** Of a client whose tabs share a session: made when its code is there. */
+interface Sharing {
+  readonly code: Lazy<typeof tabsCode>;
+  next?: () => WebSocketClass;
+}
+
 /** The class for the next connection of a client. */
-export function choose(
-  settings: OffloadSettings & { ways?: Ways; transports?: readonly Transport[]; WebSocket?: WebSocketClass },
-  webSocket: WebSocketClass,
-): WebSocketClass {
-  // A class that the application gave cannot go to a worker.
-  settings.ways ??= new Ways(
-    settings.transports,
-    settings.WebSocket === undefined ? offloaded(settings, webSocket) : webSocket,
-  );
-  return settings.ways.choose();
+export async function choose(settings: WaysSettings, webSocket: WebSocketClass): Promise<WebSocketClass> {
+  const plain = (): WebSocketClass => {
+    // A class that the application gave cannot go to a worker, and is the only way unless it says others.
+    if (settings.WebSocket !== undefined && settings.transports === undefined) return webSocket;
+    settings.ways ??= new Ways(
+      settings.transports,
+      // Nor can one whose frames go to other tabs.
+      settings.WebSocket === undefined && settings.sharing === undefined
+        ? offloaded(settings, webSocket)
+        : webSocket,
+    );
+    return settings.ways.choose();
+  };
+  // Where it turned out that tabs cannot share, it may be the token that was wrong.
+  if (!settings.shareTabs && settings.sharing === undefined) return plain();
+  const sharing = (settings.sharing ??= { code: new Lazy(() => import('./tabs/tabs.js')) });
+  if (sharing.next === undefined) {
+    const { shared } = await sharing.code.load();
+    sharing.next ??= shared(settings, plain);
+  }
+  return sharing.next();
 }
 
 export class Ways {

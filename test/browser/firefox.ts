@@ -40,17 +40,23 @@ export async function launchFirefox(preferences: Record<string, unknown> = {}): 
     extraPrefsFirefox: { ...PREFERENCES, ...preferences },
     protocolTimeout: 120_000,
   });
+  const newPage = async (): Promise<BrowserPage> => {
+    const page = await browser.newPage();
+    return {
+      goto: async (url) => {
+        await page.goto(url);
+      },
+      evaluate: (expression) => page.evaluate(expression),
+      close: () => page.close(),
+    };
+  };
   return {
     name: 'Firefox',
-    newPage: async (): Promise<BrowserPage> => {
-      const page = await browser.newPage();
-      return {
-        goto: async (url) => {
-          await page.goto(url);
-        },
-        evaluate: (expression) => page.evaluate(expression),
-        close: () => page.close(),
-      };
+    newPage,
+    newTabs: async (count) => {
+      const tabs: BrowserPage[] = [];
+      for (let at = 0; at < count; at++) tabs.push(await newPage());
+      return tabs;
     },
     close: async () => {
       // One that is stuck does not answer; its group ends nevertheless.

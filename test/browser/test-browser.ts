@@ -1,4 +1,5 @@
 // What a specification needs of a browser, whichever it is.
+import type { Page } from 'playwright-core';
 import { launchChromium } from './chromium.js';
 import { launchFirefox } from './firefox.js';
 
@@ -7,12 +8,31 @@ export interface BrowserPage {
   /** What the expression's promise becomes; it must be plain data. */
   evaluate(expression: string): Promise<unknown>;
   close(): Promise<void>;
+  /** Kills its process; where other tabs would go with it, there is no such thing. */
+  crash?(): Promise<void>;
 }
 
 export interface TestBrowser {
   readonly name: string;
   newPage(): Promise<BrowserPage>;
+  /** Pages of one person: they share what an origin shares. */
+  newTabs(count: number): Promise<BrowserPage[]>;
   close(): Promise<void>;
+}
+
+function pageOf(page: Page): BrowserPage {
+  return {
+    goto: async (url) => {
+      await page.goto(url);
+    },
+    evaluate: (expression) => page.evaluate(expression),
+    close: () => page.close(),
+    crash: async () => {
+      const crashed = page.waitForEvent('crash');
+      void page.goto('chrome://crash').catch(() => {});
+      await crashed;
+    },
+  };
 }
 
 export const BROWSERS: Record<string, () => Promise<TestBrowser>> = {
@@ -23,16 +43,13 @@ export const BROWSERS: Record<string, () => Promise<TestBrowser>> = {
     ]);
     return {
       name: 'Chromium',
-      newPage: async () => {
-        // One context each: pages of their own, as of two people.
-        const page = await (await browser.newContext()).newPage();
-        return {
-          goto: async (url) => {
-            await page.goto(url);
-          },
-          evaluate: (expression) => page.evaluate(expression),
-          close: () => page.close(),
-        };
+      // One context each: pages of their own, as of two people.
+      newPage: async () => pageOf(await (await browser.newContext()).newPage()),
+      newTabs: async (count) => {
+        const context = await browser.newContext();
+        const tabs: BrowserPage[] = [];
+        for (let at = 0; at < count; at++) tabs.push(pageOf(await context.newPage()));
+        return tabs;
       },
       close: () => browser.close(),
     };

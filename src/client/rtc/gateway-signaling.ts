@@ -13,6 +13,8 @@ const OVER_LIMIT = 256;
 export interface GatewayClient {
   readonly id: string | null;
   readonly state: string;
+  /** See `Client.isShared`. */
+  readonly isShared?: boolean;
   /** With credentials that are good now. */
   readonly iceServers: RTCIceServer[];
   /** Resolves when connected. */

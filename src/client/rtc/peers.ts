@@ -135,8 +135,9 @@ export class Peers {
 // Not a field of the client: that would be part of what every page loads.
 const PEERS = new WeakMap<GatewayClient, Peers>();
 
-/** The one object for the peers of that client. */
+/** The one object for the peers of that client. @throws TypeError where it shares its session: each tab would take the signals of all */
 export function peersOf(client: GatewayClient, port?: ReportPort): Peers {
+  if (client.isShared) throw new TypeError('Peers need a client without shareTabs.');
   let peers = PEERS.get(client);
   if (peers === undefined) PEERS.set(client, (peers = new Peers(client)));
   if (port !== undefined) peers.reportTo(port);

@@ -30,12 +30,12 @@ export class PathFinder {
     this.#clock = clock;
     this.#rtc = rtc;
     // Nothing is said where there is no WebRTC: who asks gets `no_handler`.
-    if (hasWebRtc()) client.onRequest(PATH_EVENT, (data, from) => this.#letLeave(data, from));
+    if (canLeave(client)) client.onRequest(PATH_EVENT, (data, from) => this.#letLeave(data, from));
   }
 
   /** Without WebRTC, or where its code cannot be had now, the stream stays where it is. */
   async climb(stream: StreamEnd, configuration: RTCConfiguration): Promise<void> {
-    if (!hasWebRtc()) return;
+    if (!canLeave(this.#client)) return;
     try {
       await (await this.#load()).climb(stream, configuration);
     } catch {
@@ -60,6 +60,7 @@ export class PathFinder {
   }
 }
 
-function hasWebRtc(): boolean {
-  return typeof RTCPeerConnection === 'function';
+/** Whether there can be peers. */
+function canLeave({ isShared }: PathClient): boolean {
+  return typeof RTCPeerConnection === 'function' && !isShared;
 }

@@ -1,0 +1,461 @@
+// Calls of all tabs on one connection: under refs and numbers of the hub's own, and each answer back to the tab that asked.
+import type { ErrorFrame, GatewayFrame, OkFrame, PublishFrame, SendFrame } from '../../protocol/frame.js';
+import type { ClientFrame, ResponseFrame } from '../../protocol/frame.js';
+import { GatewayError, ProtocolError } from '../../protocol/errors.js';
+import { msgpackCodec } from '../../protocol/msgpack-codec.js';
+import type { FollowedMessage } from '../deliveries.js';
+import type { Environment } from '../environment.js';
+import { Outbox } from '../outbox.js';
+import type { HubTab } from './hub-tab.js';
+import type { Note } from './tab-messages.js';
+
+/** How long a tab may take to note what is to be written, ms: a longer one is frozen. */
+const NOTING_MS = 2_000;
+/** The number after it belongs to probes. */
+const LAST_REF = 0xffff_fffe;
+/** Refs and numbers of one hub; the next one begins behind them, so that what belongs to a dead hub is never taken for its own. */
+const REFS_OF_HUB = 1_000_000;
+const NUMBERS_OF_HUB = 1_000_000_000;
+/** Answered messages of a tab that are remembered, in case that it asks once more. More than its window. */
+const ANSWERED_LIMIT = 1_024;
+/** Messages whose receipts find back to their tab. */
+const RECEIPTS_LIMIT = 4_096;
+const CONGESTION_POLL_MS = 20;
+
+/** The answer may still come on the next connection of the session. */
+const WAITING: readonly ClientFrame['type'][] = ['request', 'call', 'pair'];
+
+export type CallingFrame = Extract<ClientFrame, { ref: number }>;
+export type KeptFrame = SendFrame | PublishFrame;
+type Answer = OkFrame | ErrorFrame | ResponseFrame;
+
+/** A call without a number. */
+interface SharedCall {
+  /** Null: the hub's own. */
+  readonly tab: HubTab | null;
+  readonly at: number;
+  readonly frame: CallingFrame;
+}
+
+/** A message that the gateway keeps, of one of the tabs. */
+class SharedMessage implements FollowedMessage {
+  number = 0;
+  seq: number | null = null;
+  first = 0;
+  until = 0;
+  isFlying?: boolean;
+  isAccepted?: boolean;
+  isUnsure?: boolean;
+  readonly receipt = undefined;
+  settled = false;
+  /** The gateway's answer comes under it; 0 until it is first written. */
+  ref = 0;
+  /** The tab will know its number where the hub dies. */
+  isNoted = false;
+  /** Under which the tab has noted it. */
+  noteAt = 0;
+  answer: { result: unknown } | { error: unknown } | null = null;
+  readonly bytes: number;
+
+  constructor(
+    readonly tab: HubTab,
+    /** The tab's own number in the channel. */
+    readonly own: number,
+    readonly channel: string,
+    readonly frame: KeptFrame,
+    public at: number,
+    public tabRef: number,
+    private readonly onAnswer: (message: SharedMessage) => void,
+  ) {
+    this.bytes = frame.payload.data.length;
+  }
+
+  succeed(result: unknown): void {
+    this.#settle({ result });
+  }
+
+  fail(error: unknown): void {
+    this.#settle({ error });
+  }
+
+  #settle(answer: NonNullable<SharedMessage['answer']>): void {
+    if (this.settled) return;
+    this.settled = true;
+    this.answer = answer;
+    this.onAnswer(this);
+  }
+}
+
+export interface HubCallsPort {
+  readonly environment: Environment;
+  readonly acceptTimeoutMs: number;
+  readonly offlineQueueLimitBytes: number;
+  /** The tab in whose page the hub is: they die together, and nothing has to be noted. */
+  readonly homeTab: string | null;
+  readonly open: boolean;
+  readonly congested: boolean;
+  write(frame: ClientFrame): void;
+  /** It does not note what it is told. */
+  onFrozen(tab: HubTab): void;
+  /** What a call of a tab led to, before the tab hears of it. */
+  onAnswer(tab: HubTab | null, frame: CallingFrame, answer: Answer): void;
+}
+
+export class HubCalls {
+  readonly #port: HubCallsPort;
+  readonly #calls = new Map<number, SharedCall>();
+  readonly #flying = new Map<number, SharedMessage>();
+  readonly #queue = new Set<SharedMessage>();
+  /** Numbered, and written when their tabs have noted it; by channel, in order. */
+  readonly #unnoted = new Map<string, SharedMessage[]>();
+  readonly #noting = new Map<SharedMessage, () => void>();
+  /** By tab, then by channel and the tab's own number. */
+  readonly #messages = new Map<string, Map<string, SharedMessage>>();
+  /** By channel and number. */
+  readonly #receipts = new Map<string, SharedMessage>();
+  #outbox: Outbox<SharedMessage>;
+  #ref: number;
+  #generation: number;
+  #cancelPoll = (): void => {};
+
+  /** @param generation 1 for the first hub of a session */
+  constructor(port: HubCallsPort, generation: number) {
+    this.#port = port;
+    this.#generation = generation;
+    this.#ref = (generation * REFS_OF_HUB) % LAST_REF;
+    this.#outbox = this.#newOutbox();
+  }
+
+  get #firstNumber(): number {
+    return (this.#generation - 1) * NUMBERS_OF_HUB + 1;
+  }
+
+  #newOutbox(): Outbox<SharedMessage> {
+    const port = this.#port;
+    const { acceptTimeoutMs, offlineQueueLimitBytes, environment } = port;
+    const wire = {
+      get open() {
+        return port.open;
+      },
+      write: (frame: ClientFrame) => port.write(frame),
+    };
+    const outbox = new Outbox<SharedMessage>(
+      { acceptTimeoutMs, offlineQueueLimitBytes },
+      environment,
+      { wire, flush: () => this.flush() },
+      this.#firstNumber,
+    );
+    outbox.lost([]);
+    return outbox;
+  }
+
+  /** What tabs kept of calls that an earlier hub wrote, or was about to. Before anything new is written. */
+  adopt(tabs: readonly HubTab[]): void {
+    const messages: SharedMessage[] = [];
+    for (const tab of tabs) {
+      for (const note of tab.notes) {
+        const frame = frameOf(note);
+        if (frame === null) continue;
+        if (note.number === 0) this.#calls.set(note.ref, { tab, at: note.at, frame });
+        else if ((frame.type === 'send' || frame.type === 'publish') && frame.seq) {
+          const message = this.#remember(tab, frame, frame.seq, note.at, frame.ref);
+          Object.assign(message, { number: note.number, ref: note.ref, isNoted: true, noteAt: note.at });
+          messages.push(message);
+        }
+      }
+      tab.notes = [];
+    }
+    this.#outbox.adopt(messages.sort((one, other) => one.number - other.number));
+  }
+
+  /** A tab came too late with its notes: later numbers were written, and whether its own were stored nobody can know. */
+  giveUp(tab: HubTab): void {
+    for (const note of tab.notes) {
+      const frame = frameOf(note);
+      if (frame === null) continue;
+      if (note.number === 0) this.#calls.set(note.ref, { tab, at: note.at, frame });
+      else if ((frame.type === 'send' || frame.type === 'publish') && frame.seq) {
+        const isOurs = note.number >= this.#firstNumber;
+        if (!isOurs && this.#find(tab, channelOf(frame), frame.seq) === undefined)
+          this.#remember(tab, frame, frame.seq, note.at, frame.ref).fail(new GatewayError('unknown_outcome'));
+      }
+    }
+    tab.notes = [];
+  }
+
+  /** A message with a number of the tab's own. */
+  message(tab: HubTab, at: number, frame: KeptFrame, own: number): void {
+    const known = this.#find(tab, channelOf(frame), own);
+    if (known === undefined) {
+      const message = this.#remember(tab, frame, own, at, frame.ref);
+      this.#queue.add(message);
+      return this.flush();
+    }
+    // Said again on a new connection of the tab.
+    known.at = at;
+    known.tabRef = frame.ref;
+    tab.post(['took', at]);
+    if (known.answer !== null) this.#tell(known);
+  }
+
+  /** Any other call; those without a ref have no answer. */
+  call<Frame extends CallingFrame>(tab: HubTab | null, at: number, frame: Frame): Frame {
+    const ref = frame.ref === 0 && tab !== null ? 0 : this.#nextRef();
+    if (ref > 0) this.#calls.set(ref, { tab, at, frame });
+    if (tab !== null && WAITING.includes(frame.type)) tab.post(['keep', at, ref, 0]);
+    return { ...frame, ref };
+  }
+
+  /** The tab has noted the number: its message may be written. */
+  noted(tab: HubTab, at: number): void {
+    for (const [message, cancel] of this.#noting) {
+      if (message.tab !== tab || message.at !== at) continue;
+      cancel();
+      this.#noting.delete(message);
+      message.isNoted = true;
+      tab.post(['took', at]);
+      return this.#release(message.channel);
+    }
+  }
+
+  answer(frame: Answer): void {
+    const message = this.#flying.get(frame.ref);
+    if (message !== undefined) {
+      this.#flying.delete(frame.ref);
+      if (frame.type === 'ok') this.#outbox.accepted(message, frame.result);
+      else if (frame.type === 'error')
+        this.#outbox.refused(message, new GatewayError(frame.code, frame.text), frame.expected);
+      return this.flush();
+    }
+    const call = this.#calls.get(frame.ref);
+    if (call === undefined) return;
+    this.#calls.delete(frame.ref);
+    this.#port.onAnswer(call.tab, call.frame, frame);
+    if (call.tab === null) return;
+    if (WAITING.includes(call.frame.type)) call.tab.post(['done', call.at]);
+    if (call.tab.isAttached) call.tab.write({ ...frame, ref: call.frame.ref });
+  }
+
+  delivered({ by, seq }: Extract<GatewayFrame, { type: 'delivered' }>): void {
+    const message = this.#receipts.get(`${by} ${String(seq)}`);
+    if (!message?.tab.isAttached) return;
+    message.tab.write({ type: 'delivered', by, seq: message.own });
+    message.tab.post(['done', message.noteAt]);
+  }
+
+  /** The number that the gateway has for a tab's own; undefined where it has none. */
+  numberOf(tab: HubTab, channel: string, own: number): number | undefined {
+    return this.#find(tab, channel, own)?.number;
+  }
+
+  doubt(): void {
+    this.#outbox.doubt();
+    this.flush();
+  }
+
+  /** The connection is gone. */
+  lost(): void {
+    for (const [ref, { frame }] of this.#calls) if (!WAITING.includes(frame.type)) this.#calls.delete(ref);
+    // Their tabs say them again, those with a number under another one.
+    for (const message of this.#queue) if (!message.tab.isGone) this.#unqueue(message);
+    for (const message of [...this.#noting.keys()]) this.#revoke(message);
+    const flying = [...this.#flying.values(), ...[...this.#unnoted.values()].flat()];
+    this.#flying.clear();
+    this.#unnoted.clear();
+    this.#outbox.lost(flying);
+  }
+
+  welcomed(isResumed: boolean, generation: number): void {
+    if (!isResumed) this.#clear(generation);
+    this.#outbox.resumed();
+  }
+
+  /** No session goes on. */
+  #clear(generation: number): void {
+    this.#generation = generation;
+    this.#calls.clear();
+    this.#queue.clear();
+    this.#messages.clear();
+    this.#receipts.clear();
+    this.#outbox.clear(new GatewayError('unknown_outcome'));
+    this.#outbox = this.#newOutbox();
+  }
+
+  close(): void {
+    this.#cancelPoll();
+    for (const cancel of this.#noting.values()) cancel();
+    this.#clear(this.#generation);
+    this.#outbox.clear(new GatewayError('closed'));
+  }
+
+  /** Frozen: what it has not noted will be said again by it. */
+  detached(tab: HubTab): void {
+    for (const message of this.#queue) if (message.tab === tab) this.#unqueue(message);
+    for (const message of [...this.#noting.keys()]) {
+      if (message.tab !== tab) continue;
+      this.#revoke(message);
+      this.#release(message.channel);
+    }
+    this.flush();
+  }
+
+  #unqueue(message: SharedMessage): void {
+    this.#queue.delete(message);
+    this.#forget(message);
+  }
+
+  /** It was numbered and not written: its number goes to nobody. */
+  #revoke(message: SharedMessage): void {
+    this.#noting.get(message)?.();
+    this.#noting.delete(message);
+    message.tab.post(['done', message.noteAt]);
+    this.#forget(message);
+    const held = this.#unnoted.get(message.channel);
+    held?.splice(held.indexOf(message), 1);
+    // Nobody is told: its tab says it again.
+    message.settled = true;
+    this.#outbox.unwritable(message, new GatewayError('closed'));
+  }
+
+  /** Closed or crashed: nobody will say its messages again. */
+  gone(tab: HubTab): void {
+    for (const [message, cancel] of [...this.#noting]) {
+      if (message.tab !== tab) continue;
+      cancel();
+      this.#noting.delete(message);
+      this.#release(message.channel);
+    }
+    this.#messages.delete(tab.id);
+  }
+
+  /** Writes what waits, as far as the connection takes it. */
+  flush(): void {
+    this.#cancelPoll();
+    const port = this.#port;
+    const canWrite = (): boolean => port.open && !port.congested;
+    for (let message = canWrite() ? this.#outbox.again() : undefined; message !== undefined;) {
+      this.#number(message);
+      message = canWrite() ? this.#outbox.again() : undefined;
+    }
+    for (const message of this.#queue) {
+      if (!canWrite() || !this.#outbox.hasRoomFor(message)) break;
+      if (!this.#outbox.takesNew(message)) continue;
+      this.#queue.delete(message);
+      this.#number(message);
+    }
+    if (port.open && port.congested)
+      this.#cancelPoll = port.environment.after(CONGESTION_POLL_MS, () => {
+        this.flush();
+      });
+  }
+
+  #number(message: SharedMessage): void {
+    this.#outbox.add(message);
+    message.ref ||= this.#nextRef();
+    if (message.frame.options.delivered) {
+      this.#receipts.set(`${message.channel} ${String(message.number)}`, message);
+      const [oldest] = this.#receipts.keys();
+      if (this.#receipts.size > RECEIPTS_LIMIT && oldest !== undefined) this.#receipts.delete(oldest);
+    }
+    const held = this.#unnoted.get(message.channel) ?? [];
+    held.push(message);
+    this.#unnoted.set(message.channel, held);
+    const { tab, at } = message;
+    if (!message.isNoted) message.noteAt = at;
+    if (this.#isFree(message)) {
+      tab.post(['took', at]);
+      return this.#release(message.channel);
+    }
+    tab.post(['keep', at, message.ref, message.number]);
+    const cancel = this.#port.environment.after(NOTING_MS, () => {
+      this.#port.onFrozen(tab);
+    });
+    this.#noting.set(message, cancel);
+  }
+
+  /** Whether it may be written at once: who could say it again knows its number, or dies with the hub. */
+  #isFree({ isNoted, tab }: SharedMessage): boolean {
+    return isNoted || tab.isGone || tab.id === this.#port.homeTab;
+  }
+
+  #release(channel: string): void {
+    const held = this.#unnoted.get(channel);
+    if (held === undefined) return;
+    for (;;) {
+      const [message] = held;
+      if (message === undefined || this.#noting.has(message)) break;
+      held.shift();
+      this.#write(message);
+    }
+    if (held.length === 0) this.#unnoted.delete(channel);
+  }
+
+  #write(message: SharedMessage): void {
+    const { frame, ref, seq, first } = message;
+    const options = { ...frame.options };
+    if (first > 0) options.first = first;
+    else delete options.first;
+    try {
+      this.#port.write({ ...frame, ref, seq, options });
+      this.#flying.set(ref, message);
+    } catch (error) {
+      this.#outbox.unwritable(message, error);
+    }
+  }
+
+  #tell(message: SharedMessage): void {
+    const { tab, noteAt, tabRef: ref, answer, frame } = message;
+    // Who does not hear the answer keeps its note, and asks again.
+    if (answer === null || !tab.isAttached) return;
+    if (ref > 0 && 'result' in answer) tab.write({ type: 'ok', ref, result: answer.result });
+    else if (ref > 0 && 'error' in answer) tab.write(refusal(ref, answer.error));
+    // Of one that waits for its receipt the number is still needed.
+    if ('error' in answer || !frame.options.delivered) tab.post(['done', noteAt]);
+  }
+
+  #remember(tab: HubTab, frame: KeptFrame, own: number, at: number, ref: number): SharedMessage {
+    const channel = channelOf(frame);
+    const message = new SharedMessage(tab, own, channel, frame, at, ref, (answered) => {
+      this.#tell(answered);
+    });
+    let messages = this.#messages.get(tab.id);
+    if (messages === undefined) this.#messages.set(tab.id, (messages = new Map<string, SharedMessage>()));
+    messages.set(`${channel} ${String(own)}`, message);
+    if (messages.size > ANSWERED_LIMIT)
+      for (const [key, { settled }] of messages) {
+        if (settled) messages.delete(key);
+        if (messages.size <= ANSWERED_LIMIT) break;
+      }
+    return message;
+  }
+
+  #find(tab: HubTab, channel: string, own: number): SharedMessage | undefined {
+    return this.#messages.get(tab.id)?.get(`${channel} ${String(own)}`);
+  }
+
+  #forget({ tab, channel, own }: SharedMessage): void {
+    this.#messages.get(tab.id)?.delete(`${channel} ${String(own)}`);
+  }
+
+  #nextRef(): number {
+    do this.#ref = (this.#ref % LAST_REF) + 1;
+    while (this.#calls.has(this.#ref) || this.#flying.has(this.#ref));
+    return this.#ref;
+  }
+}
+
+function refusal(ref: number, error: unknown): ErrorFrame {
+  const known = error instanceof GatewayError || error instanceof ProtocolError;
+  const [code, text] = known ? ([error.code, error.message] as const) : (['internal_error', ''] as const);
+  return { type: 'error', ref, code, text, expected: null };
+}
+
+function frameOf({ bytes }: Note): CallingFrame | null {
+  const frame = msgpackCodec.decodeClient(bytes);
+  return 'ref' in frame ? frame : null;
+}
+
+/** A session and its client have one inbox, so they are one channel; `#` can stand in no name. */
+function channelOf(frame: KeptFrame): string {
+  return frame.type === 'publish' ? `#${frame.room}` : String(frame.to).replace(/#.*/, '');
+}

@@ -1,0 +1,104 @@
+// One client's place among the tabs that share a session: its id, its lock, what it keeps for the hub, and its turn to be the hub.
+import { Hub, type HubOptions } from './hub.js';
+import { lockOfTab, type Note } from './tab-messages.js';
+
+/** Notes of messages whose receipt is still awaited, or that were never called done: beyond it the oldest are dropped. */
+const NOTES_LIMIT = 2_048;
+
+export type SeatOptions = Omit<HubOptions, 'name' | 'url' | 'homeTab' | 'onStop'>;
+
+export class Seat {
+  readonly id = crypto.randomUUID();
+  readonly options: SeatOptions;
+  /** Of the frames that this tab has handed to any hub. */
+  frames = 0;
+  /** Of the connections to hubs. */
+  sockets = 0;
+  readonly notes = new Map<number, Note>();
+  /** Rooms that a server brought the session into. */
+  brought: string[] = [];
+  /** Whose session this is a tab of; null before the first. */
+  #name: string | null = null;
+  #lock: Promise<() => void> | null = null;
+  #candidacy: AbortController | null = null;
+  #hub: Hub | null = null;
+
+  constructor(options: SeatOptions) {
+    this.options = options;
+  }
+
+  /** From now on it is a tab of that session, and may become its hub. Resolves when others can see it. */
+  async take(name: string, url: string): Promise<void> {
+    if (name !== this.#name) this.leave();
+    this.#name = name;
+    this.#lock ??= this.options.platform.hold(lockOfTab(name, this.id));
+    await this.#lock;
+    if (name === this.#name) this.#stand(name, url);
+  }
+
+  /** For good, or to be a tab of another session. A hub in this page goes on while it has other tabs. */
+  leave(): void {
+    void this.#lock?.then((release) => {
+      release();
+    });
+    this.#lock = this.#name = null;
+    this.notes.clear();
+    this.brought = [];
+    this.#withdraw();
+  }
+
+  keep(note: Note): void {
+    this.notes.set(note.at, note);
+    const [oldest] = this.notes.keys();
+    if (this.notes.size > NOTES_LIMIT && oldest !== undefined) this.notes.delete(oldest);
+  }
+
+  /** The hub does not answer: whoever holds its lock hangs, and is put out of it. */
+  usurp(url: string): void {
+    if (this.#name === null || this.#hub !== null) return;
+    this.#withdraw();
+    this.#stand(this.#name, url, true);
+  }
+
+  #stand(name: string, url: string, steal = false): void {
+    if (this.#candidacy !== null || this.#hub !== null) return;
+    const candidacy = new AbortController();
+    this.#candidacy = candidacy;
+    const { platform } = this.options;
+    let hub: Hub | null = null;
+    const ways = steal ? { steal } : { signal: candidacy.signal };
+    platform.hold(name, { ...ways, onStolen: () => hub?.stop() }).then(
+      (release) => {
+        if (this.#candidacy === candidacy) this.#candidacy = null;
+        const made = new Hub({
+          ...this.options,
+          name,
+          url,
+          homeTab: this.id,
+          onStop: () => {
+            forget();
+            if (this.#hub === made) this.#hub = null;
+            release();
+          },
+        });
+        hub = this.#hub = made;
+        const forget = platform.onPageHidden(() => {
+          made.stop();
+        });
+        made.open();
+      },
+      () => {
+        // Withdrawn, or locks are forbidden here: then no tab gets as far as this.
+        if (this.#candidacy === candidacy) this.#candidacy = null;
+      },
+    );
+  }
+
+  #withdraw(): void {
+    this.#candidacy?.abort();
+    this.#candidacy = null;
+    // One that has tabs goes on without this client.
+    this.#hub?.forsake();
+    this.#hub = null;
+  }
+}

@@ -1,0 +1,63 @@
+// `shareTabs: true`: all tabs of an origin that are the same client at the same gateway have one session, and one connection, together.
+import { REAL_ENVIRONMENT } from '../environment.js';
+import type { WebSocketClass, WebSocketLike } from '../websocket-class.js';
+import { browserPlatform, type TabsPlatform } from './platform.js';
+import { Seat, type SeatOptions } from './seat.js';
+import { TabSocket } from './tab-socket.js';
+
+const BEARER = 'bearer.';
+
+/** The client's settings, as far as sharing looks at them. */
+export type SharedSettings = Omit<SeatOptions, 'platform' | 'environment' | 'socketClass'> & {
+  readonly codec: 'msgpack' | 'json';
+  shareTabs?: boolean;
+};
+
+/**
+ * The class for the connections of one client. Where tabs cannot share, it is what `plain` makes, and `settings.shareTabs` is false from then on.
+ * @param plain the class for the next connection to the gateway
+ */
+export function shared(
+  settings: SharedSettings,
+  plain: () => WebSocketClass,
+  platform: TabsPlatform | null = browserPlatform(),
+): () => WebSocketClass {
+  if (platform === null || settings.codec === 'json') {
+    settings.shareTabs = false;
+    return plain;
+  }
+  const { acceptTimeoutMs, connectTimeoutMs, offlineQueueLimitBytes, agent } = settings;
+  const seat = new Seat({
+    platform,
+    environment: REAL_ENVIRONMENT,
+    socketClass: plain,
+    acceptTimeoutMs,
+    connectTimeoutMs,
+    offlineQueueLimitBytes,
+    agent,
+  });
+  // What `new` gives is not its own: either of two classes.
+  function SharedSocket(url: string, protocols: string[]): WebSocketLike {
+    const token = protocols.find((one) => one.startsWith(BEARER))?.slice(BEARER.length) ?? '';
+    const owner = ownerOf(token);
+    if (owner !== null)
+      return new TabSocket(seat, `signalbox ${JSON.stringify([url, ...owner])}`, url, token);
+    // A token that says not whose it is: the gateway decides, and nobody shares what it gives.
+    settings.shareTabs = false;
+    const PlainSocket = plain();
+    return new PlainSocket(url, protocols);
+  }
+  return () => SharedSocket as unknown as WebSocketClass;
+}
+
+/** Issuer and subject of an access token; null where it has no subject. */
+function ownerOf(token: string): [issuer: string, subject: string] | null {
+  try {
+    const [, body = ''] = token.split('.');
+    const bytes = Uint8Array.from(atob(body.replace(/-/g, '+').replace(/_/g, '/')), (c) => c.charCodeAt(0));
+    const { iss, sub } = JSON.parse(new TextDecoder().decode(bytes)) as { iss?: unknown; sub?: unknown };
+    return typeof sub === 'string' ? [typeof iss === 'string' ? iss : '', sub] : null;
+  } catch {
+    return null;
+  }
+}

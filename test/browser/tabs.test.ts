@@ -1,0 +1,158 @@
+// `shareTabs: true` in real browsers: several tabs, one connection, and tabs that are closed or crash.
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { WebSocket } from 'ws';
+import { Client } from '../../src/client/client.js';
+import { type GatewayProcess, startGateway, tokenOf, until } from '../gateway-process.js';
+import { type BrowserPage, BROWSERS, type TestBrowser } from './test-browser.js';
+
+let server: Server;
+let origin: string;
+let gateway: GatewayProcess;
+
+beforeAll(async () => {
+  const { bundleClient } = await import('../../scripts/bundle-client.mjs');
+  const { files } = await bundleClient();
+  server = createServer((request, response) => {
+    const [name = ''] = (request.url ?? '').slice(1).split('?');
+    const text = name === '' ? '<!doctype html>' : files.get(name);
+    const type = name === '' ? 'text/html' : 'text/javascript';
+    response.writeHead(text === undefined ? 404 : 200, { 'content-type': type }).end(text);
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  origin = `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`;
+  gateway = await startGateway({ WORKERS: '1', ORIGINS: origin });
+}, 60_000);
+
+afterAll(async () => {
+  await gateway.stop();
+  await new Promise((resolve) => server.close(resolve));
+});
+
+describe.each(Object.keys(BROWSERS))('in %s', (name) => {
+  const client = `alice-${name}`;
+  let browser: TestBrowser;
+  let bob: Client;
+  let tabs: BrowserPage[] = [];
+
+  beforeAll(async () => {
+    browser = await (BROWSERS[name] as () => Promise<TestBrowser>)();
+  }, 60_000);
+  afterAll(() => browser.close());
+  beforeEach(async () => {
+    bob = new Client(gateway.url, { token: tokenOf('bob'), WebSocket });
+    await bob.connect();
+  });
+  afterEach(async () => {
+    for (const tab of tabs) await tab.close().catch(() => undefined);
+    await bob.close();
+    await until(async () => (await gateway.metric('connections')) === 0);
+  });
+
+  /** A connected client in each, which remembers what it hears; the first has the connection. */
+  async function connected(count: number, options = ''): Promise<BrowserPage[]> {
+    tabs = await browser.newTabs(count);
+    for (const tab of tabs) {
+      await tab.goto(origin);
+      await tab.evaluate(`(async () => {
+        const { Client } = await import('${origin}/client.js');
+        window.heard = [];
+        window.sockets = 0;
+        const Plain = WebSocket;
+        window.WebSocket = class extends Plain { constructor(...args) { super(...args); sockets++; } };
+        window.client = new Client('${gateway.url}', {
+          token: '${tokenOf(client)}', shareTabs: true, backoff: { minMs: 50, maxMs: 200 }, ${options}
+        });
+        client.on('error', (error) => heard.push(error.code));
+        client.onMessage('*', (data) => heard.push(data));
+        await client.connect();
+      })()`);
+    }
+    return tabs;
+  }
+
+  const heardBy = (tab: BrowserPage): Promise<unknown> => tab.evaluate('heard');
+
+  test('all tabs have one session and one connection, and each hears everything', async () => {
+    const [one, two, three] = (await connected(3)) as [BrowserPage, BrowserPage, BrowserPage];
+    expect(await Promise.all(tabs.map((tab) => tab.evaluate('[client.isShared, sockets]')))).toEqual([
+      [true, 1],
+      [true, 0],
+      [true, 0],
+    ]);
+    expect(await gateway.locate(client)).toHaveLength(1);
+    // Bob's is the other one.
+    expect(await gateway.metric('connections')).toBe(2);
+    for (const tab of [one, two]) await tab.evaluate(`client.room('r').join()`);
+    await two.evaluate(`client.room('r').onMessage('n', (data) => heard.push(data)) && undefined`);
+    await bob.send(client, 'n', 'hello');
+    await three.evaluate(`client.room('r').publish('n', 'room')`);
+    await until(async () => ((await heardBy(two)) as unknown[]).length === 2);
+    expect(await Promise.all(tabs.map(heardBy))).toEqual([['hello'], ['hello', 'room'], ['hello']]);
+    bob.onRequest('double', (n: number) => 2 * n);
+    expect(
+      await Promise.all(
+        tabs.map((tab, at) => tab.evaluate(`client.request('bob', 'double', ${String(at)})`)),
+      ),
+    ).toEqual([0, 2, 4]);
+    const refusal = `client.peer('bob').catch((error) => error.constructor.name + ': ' + error.message)`;
+    expect(await one.evaluate(refusal)).toBe('TypeError: Peers need a client without shareTabs.');
+    await one.evaluate('client.close()');
+    expect(await two.evaluate('client.state')).toBe('connected');
+  }, 60_000);
+
+  // Firefox has one process for all tabs of a site: they crash together.
+  test.each(name === 'Firefox' ? ['is closed'] : ['is closed', 'crashes'])(
+    'another tab takes over when the one with the connection %s in the middle, and nothing is lost or comes twice',
+    async (how) => {
+      const [first, ...others] = (await connected(3)) as [BrowserPage, BrowserPage, BrowserPage];
+      const session = await first.evaluate('client.sessionId');
+      const got: string[] = [];
+      bob.onMessage('n', (data) => got.push(String(data)));
+      const count = 300;
+      const sending = others.map((tab, at) =>
+        tab.evaluate(`(async () => {
+          const sent = [];
+          for (let n = 0; n < ${String(count)}; n++) {
+            sent.push(client.send('bob', 'n', '${String(at)} ' + n));
+            if (n % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+          }
+          await Promise.all(sent);
+        })()`),
+      );
+      for (let n = 0; n < 5; n++) await bob.send(client, 'n', n);
+      await until(() => got.length > 50);
+      if (how === 'crashes') await first.crash?.();
+      else await first.close();
+      for (let n = 5; n < 10; n++) await bob.send(client, 'n', n);
+      await Promise.all(sending);
+      await until(() => got.length >= 2 * count);
+      for (const tab of others) await until(async () => ((await heardBy(tab)) as unknown[]).length >= 10);
+      for (const tab of others) {
+        expect(await heardBy(tab)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        expect(await tab.evaluate('client.sessionId')).toBe(session);
+      }
+      for (const at of ['0', '1'])
+        expect(got.filter((one) => one.startsWith(at))).toEqual(
+          Array.from({ length: count }, (_, n) => `${at} ${String(n)}`),
+        );
+    },
+    60_000,
+  );
+
+  test('a browser without Web Locks has a session of its own in each tab', async () => {
+    tabs = await browser.newTabs(1);
+    const [tab] = tabs as [BrowserPage];
+    await tab.goto(origin);
+    const shared = await tab.evaluate(`(async () => {
+      Object.defineProperty(navigator, 'locks', { value: undefined });
+      const { Client } = await import('${origin}/client.js');
+      window.client = new Client('${gateway.url}', { token: '${tokenOf(client)}', shareTabs: true });
+      await client.connect();
+      return client.isShared;
+    })()`);
+    expect(shared).toBe(false);
+  }, 60_000);
+});

@@ -1,0 +1,278 @@
+// Tabs that share a session, with a real gateway: what each hears, and what becomes of it when one closes or crashes.
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { WebSocket } from 'ws';
+import { Client } from '../../../src/client/client.js';
+import { type GatewayProcess, startGateway, tokenOf, until } from '../../gateway-process.js';
+import { codeOf } from '../fixture.js';
+import { TestBrowserProfile, type TestTab } from './tab-of-test.js';
+
+let gateway: GatewayProcess;
+let profile: TestBrowserProfile;
+let bob: Client;
+
+beforeAll(async () => {
+  gateway = await startGateway({ WORKERS: '1' });
+}, 30_000);
+afterAll(async () => {
+  await gateway.stop();
+}, 30_000);
+beforeEach(async () => {
+  profile = new TestBrowserProfile();
+  bob = new Client(gateway.url, { token: tokenOf('bob'), WebSocket });
+  await bob.connect();
+});
+afterEach(async () => {
+  await profile.close();
+  await bob.close();
+});
+
+let round = 0;
+/** Another client in each test. */
+let name = '';
+beforeEach(() => {
+  name = `alice${String(round++)}`;
+});
+
+function open(token = tokenOf(name)): TestTab {
+  return profile.open(gateway.url, { token });
+}
+
+async function connected(count: number): Promise<TestTab[]> {
+  const tabs = Array.from({ length: count }, () => open());
+  await Promise.all(tabs.map(({ client }) => client.connect()));
+  return tabs;
+}
+
+const socketsOf = (): number => profile.tabs.reduce((sum, { sockets }) => sum + sockets.length, 0);
+
+function heardBy({ client }: TestTab): unknown[] {
+  const heard: unknown[] = [];
+  client.onMessage('*', (data) => heard.push(data));
+  return heard;
+}
+
+describe('tabs of one client', () => {
+  test('have one session and one connection together', async () => {
+    const [one, two, three] = (await connected(3)) as [TestTab, TestTab, TestTab];
+    expect(socketsOf()).toBe(1);
+    expect(new Set([one, two, three].map(({ client }) => client.sessionId)).size).toBe(1);
+    expect(await gateway.locate(name)).toHaveLength(1);
+  });
+
+  test('hear messages of the client and of their rooms each, once and in order', async () => {
+    const [one, two] = (await connected(2)) as [TestTab, TestTab];
+    const heard = [heardBy(one), heardBy(two)];
+    const rooms: unknown[][] = [[], []];
+    for (const [at, { client }] of [one, two].entries()) {
+      client.room(`r-${name}`).onMessage('n', (data) => rooms[at]?.push(data));
+      await client.room(`r-${name}`).join();
+    }
+    for (let n = 0; n < 20; n++) {
+      await bob.send(name, 'n', n);
+      await bob.room(`r-${name}`).publish('n', n);
+    }
+    const all = Array.from({ length: 20 }, (_, n) => n);
+    await until(() => [...heard, ...rooms].every(({ length }) => length >= 20));
+    expect([...heard, ...rooms]).toEqual([all, all, all, all]);
+  });
+
+  test('each get the answer to what they asked', async () => {
+    const tabs = await connected(3);
+    bob.onRequest('double', (n: number) => 2 * n);
+    const answers = await Promise.all(
+      tabs.flatMap(({ client }, at) => [1, 2, 3].map((n) => client.request('bob', 'double', 10 * at + n))),
+    );
+    expect(answers).toEqual([2, 4, 6, 22, 24, 26, 42, 44, 46]);
+  });
+
+  test('send to one channel without loss or double, whatever the order of their numbers', async () => {
+    const tabs = await connected(3);
+    const got: unknown[] = [];
+    bob.onMessage('n', (data) => got.push(data));
+    await Promise.all(
+      tabs.flatMap(({ client }, at) =>
+        Array.from({ length: 50 }, (_, n) => client.send('bob', 'n', [at, n])),
+      ),
+    );
+    await until(() => got.length >= 150);
+    expect(new Set(got.map(String)).size).toBe(150);
+    for (const at of [0, 1, 2])
+      expect(got.filter((one) => (one as number[])[0] === at)).toEqual(
+        Array.from({ length: 50 }, (_, n) => [at, n]),
+      );
+  });
+
+  test('hear the receipt where they asked for it', async () => {
+    const [one, two] = (await connected(2)) as [TestTab, TestTab];
+    bob.onMessage('n', () => {});
+    const sent = [one, two].map(({ client }) =>
+      client.send('bob', 'n', 1, { delivered: true, timeoutMs: 5_000 }),
+    );
+    expect(await Promise.all(sent)).toEqual([
+      { id: expect.any(String), absent: [] },
+      { id: expect.any(String), absent: [] },
+    ]);
+  });
+
+  test('answer a request by the tab that has a handler for it', async () => {
+    const [, two] = (await connected(2)) as [TestTab, TestTab];
+    two.client.onRequest('who', () => 'two');
+    expect(await bob.request(name, 'who', null)).toBe('two');
+    expect(await codeOf(bob.request(name, 'what', null))).toBe('no_handler');
+  });
+
+  test('are in a room until the last of them has left it', async () => {
+    const [one, two] = (await connected(2)) as [TestTab, TestTab];
+    const room = `r-${name}`;
+    await one.client.room(room).join();
+    await two.client.room(room).join();
+    await one.client.room(room).leave();
+    expect(await bob.room(room).count()).toBe(1);
+    two.crash();
+    await until(async () => (await bob.room(room).count()) === 0);
+    expect(one.client.state).toBe('connected');
+  });
+
+  test('get the history of a room that another tab is in', async () => {
+    const [one, two] = (await connected(2)) as [TestTab, TestTab];
+    const room = `r-${name}`;
+    const [first, second]: unknown[][] = [[], []];
+    one.client.room(room).onMessage('n', (data) => first?.push(data));
+    await one.client.room(room).join();
+    for (let n = 0; n < 5; n++) await bob.room(room).publish('n', n);
+    await until(() => first?.length === 5);
+    two.client.room(room).onMessage('n', (data) => second?.push(data));
+    await two.client.room(room).join({ history: 3 });
+    await bob.room(room).publish('n', 5);
+    await until(() => second?.includes(5) && first?.includes(5));
+    expect([first, second]).toEqual([
+      [0, 1, 2, 3, 4, 5],
+      [2, 3, 4, 5],
+    ]);
+  });
+
+  test('go on when one of them signs out', async () => {
+    const tabs = await connected(3);
+    const { leader } = profile;
+    await leader?.client.close();
+    const [other, another] = tabs.filter((tab) => tab !== leader) as [TestTab, TestTab];
+    const heard = [heardBy(other), heardBy(another)];
+    await bob.send(name, 'n', 'still here');
+    await until(() => heard.every(({ length }) => length === 1));
+    await other.client.close();
+    await another.client.close();
+    expect(await gateway.locate(name)).toHaveLength(0);
+  });
+
+  test('have another session where they are another client', async () => {
+    const one = open();
+    const two = open(tokenOf(`${name}-x`));
+    await Promise.all([one.client.connect(), two.client.connect()]);
+    expect(socketsOf()).toBe(2);
+    expect([one.client.id, two.client.id]).toEqual([name, `${name}-x`]);
+  });
+});
+
+describe('when the tab with the connection', () => {
+  test('crashes, the others resume the session and miss nothing', async () => {
+    const tabs = await connected(3);
+    const heard = new Map(tabs.map((tab) => [tab, heardBy(tab)]));
+    const session = tabs[0]?.client.sessionId;
+    await bob.send(name, 'n', 0);
+    await until(() => [...heard.values()].every(({ length }) => length === 1));
+    const { leader } = profile;
+    leader?.crash();
+    await bob.send(name, 'n', 1);
+    const others = tabs.filter((tab) => tab !== leader);
+    await until(() => others.every((tab) => heard.get(tab)?.length === 2));
+    for (const tab of others) {
+      expect(tab.client.sessionId).toBe(session);
+      expect(heard.get(tab)).toEqual([0, 1]);
+    }
+  });
+
+  test('is closed, another one takes over at once', async () => {
+    const tabs = await connected(2);
+    const { leader } = profile;
+    leader?.hide();
+    leader?.crash();
+    const [other] = tabs.filter((tab) => tab !== leader) as [TestTab];
+    await until(() => other.sockets.length === 1 && other.client.state === 'connected');
+    expect(profile.leader).toBe(other);
+    expect(other.client.sessionId).toBe(tabs[0]?.client.sessionId);
+  });
+
+  test('crashes while messages are on their way, none is lost and none comes twice', async () => {
+    const tabs = await connected(3);
+    const got: string[] = [];
+    bob.onMessage('n', (data) => got.push(String(data)));
+    const { leader } = profile;
+    const others = tabs.filter((tab) => tab !== leader);
+    const sent = others.flatMap(({ client }, at) =>
+      Array.from({ length: 60 }, (_, n) => client.send('bob', 'n', [at, n])),
+    );
+    await until(() => got.length >= 10);
+    leader?.crash();
+    await Promise.all(sent);
+    await until(() => got.length >= 120);
+    await bob.isOnline('bob');
+    expect([...got].sort()).toEqual([...new Set(got)].sort());
+    for (const at of [0, 1])
+      expect(got.filter((one) => one.startsWith(String(at)))).toEqual(
+        Array.from({ length: 60 }, (_, n) => `${String(at)},${String(n)}`),
+      );
+  });
+
+  test('crashes, a request of another tab gets its answer all the same', async () => {
+    const tabs = await connected(2);
+    const { leader } = profile;
+    const [other] = tabs.filter((tab) => tab !== leader) as [TestTab];
+    let answer: ((data: unknown) => void) | null = null;
+    bob.onRequest('slow', () => new Promise((resolve) => (answer = resolve)));
+    const asked = other.client.request('bob', 'slow', null);
+    const give = await until(() => answer);
+    leader?.crash();
+    await until(() => other.sockets.length === 1 && other.client.state === 'connected');
+    give('late');
+    expect(await asked).toBe('late');
+  });
+
+  test('loses its connection, all of them resume', async () => {
+    const tabs = await connected(2);
+    const heard = tabs.map(heardBy);
+    profile.leader?.sockets.at(-1)?.terminate();
+    await bob.send(name, 'n', 0);
+    await until(() => heard.every(({ length }) => length === 1));
+    expect(tabs.map(({ client }) => client.state)).toEqual(['connected', 'connected']);
+  });
+
+  test('had rooms alone, they are left', async () => {
+    const tabs = await connected(2);
+    const { leader } = profile;
+    const [other] = tabs.filter((tab) => tab !== leader) as [TestTab];
+    await leader?.client.room(`a-${name}`).join();
+    await other.client.room(`b-${name}`).join();
+    leader?.crash();
+    await until(async () => (await bob.room(`a-${name}`).count()) === 0);
+    expect(await bob.room(`b-${name}`).count()).toBe(1);
+  }, 10_000);
+});
+
+test('a frozen tab does not hold up the others, and gets what it missed', async () => {
+  const tabs = await connected(3);
+  const { leader } = profile;
+  const [frozen, other] = tabs.filter((tab) => tab !== leader) as [TestTab, TestTab];
+  const heard = [heardBy(frozen), heardBy(other)];
+  frozen.freeze();
+  const sent = frozen.client.send('bob', 'n', 'from the ice');
+  const got: unknown[] = [];
+  bob.onMessage('n', (data) => got.push(data));
+  // The same channel: its number comes after that of the frozen one.
+  await other.client.send('bob', 'n', 'from the living');
+  await bob.send(name, 'n', 0);
+  await until(() => heard[1]?.length === 1);
+  frozen.thaw();
+  await sent;
+  await until(() => heard[0]?.length === 1 && got.length === 2);
+  expect(got).toEqual(['from the living', 'from the ice']);
+}, 15_000);
