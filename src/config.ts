@@ -46,6 +46,7 @@ export interface Config {
     heapShedPercent: number;
     heapRecyclePercent: number;
     workerMaxSemiSpaceMb: number;
+    workerInitialOldSpaceMb: number;
     nodeName: string | null;
     logLevel: string;
     headerLimitBytes: number;
@@ -239,6 +240,7 @@ function readServer(read: SettingReader, development: boolean): Config['server']
     heapShedPercent: read.number('HEAP_SHED_PERCENT'),
     heapRecyclePercent: read.number('HEAP_RECYCLE_PERCENT'),
     workerMaxSemiSpaceMb: read.number('WORKER_MAX_SEMI_SPACE_MB'),
+    workerInitialOldSpaceMb: read.number('WORKER_INITIAL_OLD_SPACE_MB'),
     nodeName,
     logLevel: read.choice('LOG_LEVEL', ['info', 'trace', 'debug', 'warn', 'error', 'fatal', 'silent']),
     headerLimitBytes: read.number('HEADER_LIMIT_BYTES'),

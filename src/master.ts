@@ -595,8 +595,11 @@ class Supervisor implements Primary {
 }
 
 function memoryFlags({ server }: Config): string[] {
-  const flags = [`--max-semi-space-size=${String(server.workerMaxSemiSpaceMb)}`];
-  if (server.workerMaxOldSpaceMb !== null)
-    flags.push(`--max-old-space-size=${String(server.workerMaxOldSpaceMb)}`);
+  const { workerMaxSemiSpaceMb: semi, workerInitialOldSpaceMb: initial, workerMaxOldSpaceMb: most } = server;
+  // Far enough below the limit that a worker full of garbage is not taken for one that is short of memory.
+  const first = most === null ? initial : Math.min(initial, Math.ceil(most / 4));
+  const flags = [`--max-semi-space-size=${String(semi)}`];
+  if (first > 0) flags.push(`--initial-old-space-size=${String(first)}`);
+  if (most !== null) flags.push(`--max-old-space-size=${String(most)}`);
   return flags;
 }

@@ -65,6 +65,7 @@ export class CallDesk {
         until: 0,
         receipt,
         startedAt: options.madeAt,
+        loading,
         ready: loading === undefined,
         settled: false,
         succeed: (answer) => settle() && resolve(answer),
@@ -80,11 +81,14 @@ export class CallDesk {
         const isUnconfirmed = error.code === 'timeout' && call.isAccepted;
         withdraw(isUnconfirmed ? new GatewayError('timeout', 'Accepted, but not confirmed in time.') : error);
       });
-      loading?.ready.then((payload) => {
-        if ('payload' in frame) frame.payload = payload;
-        call.ready = true;
-        this.flush();
-      }, withdraw);
+      loading?.ready.then(
+        (payload) => {
+          if ('payload' in frame) frame.payload = payload;
+          call.ready = true;
+          this.flush();
+        },
+        (error: unknown) => this.flight.unmade(call, error),
+      );
       this.#admit(call, options.signal);
     });
     return readAnswer<Frame['type']>(frame.type, answer);

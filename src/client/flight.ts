@@ -82,7 +82,12 @@ export class Flight {
 
   /** Whether a call can be written now, if none waits before it. */
   takes(call: PendingCall): boolean {
-    return call.ready && this.#canWrite && this.#hasRoomFor(call) && this.#mayFollow(call);
+    return (
+      (call.ready || call.loading?.isAtHand?.() === true) &&
+      this.#canWrite &&
+      this.#hasRoomFor(call) &&
+      this.#mayFollow(call)
+    );
   }
 
   flush(): void {
@@ -90,7 +95,8 @@ export class Flight {
     this.#cancelPoll();
     for (;;) {
       const call = this.#canWrite ? this.#outbox.again() : undefined;
-      if (call === undefined) break;
+      // One whose payload never came back from where it was encoded is given up before long.
+      if (call === undefined || !call.ready) break;
       this.write(call);
     }
     for (const call of queue.calls) {
@@ -121,7 +127,8 @@ export class Flight {
       if ('timeoutMs' in frame) {
         frame.timeoutMs = Math.max(1, Math.ceil(call.startedAt + frame.timeoutMs - environment.now()));
       }
-      wire.write(frame);
+      if (call.ready) wire.write(frame);
+      else call.loading?.carry?.(() => wire.write(frame));
     } catch (error) {
       if (call.channel) this.#outbox.unwritable(call, error);
       else call.fail(error);
@@ -178,6 +185,15 @@ export class Flight {
     const call = this.#land(ref);
     if (call?.channel && error instanceof GatewayError) this.#outbox.refused(call, error, expected);
     else call?.fail(error);
+    this.#port.flush();
+  }
+
+  /** Its payload cannot be made after all; it may have been written. */
+  unmade(call: PendingCall, error: unknown): void {
+    const { frame } = call;
+    if ('ref' in frame && this.#inFlight.get(frame.ref) === call) this.#inFlight.delete(frame.ref);
+    if (call.channel) this.#outbox.unwritable(call, error);
+    call.fail(error);
     this.#port.flush();
   }
 

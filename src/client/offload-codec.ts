@@ -12,24 +12,44 @@ export type EncodeReport =
 /** Most bytes that one worker encodes at a time; what comes beyond is encoded on the page, which so cannot run ahead of it. */
 const ENCODING_LIMIT_BYTES = 8 * 1024 * 1024;
 
+/** What the worker puts into a frame in place of its payload: what it encoded last. */
+export interface Attachment {
+  readonly id: number;
+  readonly bytes: number;
+}
+
 interface Job {
   readonly bytes: number;
   resolve(payload: Payload): void;
   reject(error: GatewayError): void;
 }
 
+/** The worker, as far as it encodes. */
+export interface EncodingPort {
+  post(task: EncodeTask): void;
+  /** Whether it still writes frames. */
+  isOpen(): boolean;
+}
+
 /** What one worker has to encode. */
 export class Encodings {
+  readonly #port: EncodingPort;
   readonly #jobs = new Map<number, Job>();
   #bytes = 0;
   #last = 0;
+  /** What the frame that is being written carries. */
+  attached: Attachment | null = null;
+
+  constructor(port: EncodingPort) {
+    this.#port = port;
+  }
 
   get isDone(): boolean {
     return this.#jobs.size === 0;
   }
 
   /** Null for what the page has to encode itself: what is too small to be worth it, what would not arrive as it is, and what nothing can encode. */
-  start(data: unknown, post: (task: EncodeTask) => void): LoadingPayload | null {
+  start(data: unknown): LoadingPayload | null {
     const id = ++this.#last;
     let bytes: number;
     try {
@@ -37,7 +57,7 @@ export class Encodings {
       if (form === null || form.values < MIN_VALUES || this.#bytes + form.bytes > ENCODING_LIMIT_BYTES)
         return null;
       ({ bytes } = form);
-      post(['encode', id, pack(data, form)]);
+      this.#port.post(['encode', id, pack(data, form)]);
     } catch {
       // A getter threw, or the platform does not clone it after all.
       return null;
@@ -46,7 +66,19 @@ export class Encodings {
     this.#bytes += bytes;
     // A call that fails by itself does not wait for it.
     ready.catch(() => {});
-    return { bytes, ready };
+    return {
+      bytes,
+      ready,
+      isAtHand: () => id === this.#last && this.#port.isOpen(),
+      carry: (write) => {
+        this.attached = { id, bytes };
+        try {
+          write();
+        } finally {
+          this.attached = null;
+        }
+      },
+    };
   }
 
   take(report: EncodeReport): void {

@@ -14,7 +14,7 @@ export type Parcel = [text: string] | [text: null, data: unknown];
 export interface Form {
   /** How many, counting those inside arrays, maps and objects. */
   values: number;
-  /** About what they will have when they are encoded. */
+  /** What they will have as MessagePack, but for strings beyond ASCII: queues and windows count it before the worker knows. */
   bytes: number;
   /** Whether JSON carries them, and not only a structured clone. */
   isJson: boolean;
@@ -34,12 +34,12 @@ function measure(form: Form, value: unknown, depth: number): boolean {
   form.bytes++;
   switch (typeof value) {
     case 'string':
-      form.bytes += value.length;
+      form.bytes += value.length + headerOf(value.length, 32);
       return true;
     case 'boolean':
       return true;
     case 'number':
-      form.bytes += 8;
+      form.bytes += sizeOf(value) - 1;
       form.isJson &&= Number.isFinite(value) && !Object.is(value, -0);
       return true;
     case 'undefined':
@@ -47,6 +47,7 @@ function measure(form: Form, value: unknown, depth: number): boolean {
       return true;
     case 'bigint':
       form.isJson = false;
+      form.bytes += 8;
       return BigInt.asIntN(64, value) === value || BigInt.asUintN(64, value) === value;
     case 'object':
       return value === null || (depth < PAYLOAD_DEPTH_LIMIT && measureObject(form, value, depth + 1));
@@ -55,9 +56,24 @@ function measure(form: Form, value: unknown, depth: number): boolean {
   }
 }
 
+/** Bytes of a number. */
+function sizeOf(value: number): number {
+  if (!Number.isSafeInteger(value)) return Math.fround(value) === value ? 5 : 9;
+  if (value >= -0x20 && value < 0x80) return 1;
+  // As Writer.integer has it.
+  const reach = value < 0 ? -2 * (value + 1) : value;
+  return reach < 0x100 ? 2 : reach < 0x10000 ? 3 : reach < 0x100000000 ? 5 : 9;
+}
+
+/** Bytes of a length beyond the first, which every value has; `limit` is what that one holds. */
+function headerOf(length: number, limit: number): number {
+  return length < limit ? 0 : length < 0x10000 ? 2 : 4;
+}
+
 function measureObject(form: Form, value: object, depth: number): boolean {
   if (Array.isArray(value)) {
     form.isJson &&= !hasToJson(value);
+    form.bytes += headerOf(value.length, 16);
     // Not `every`, which passes over holes.
     for (let i = 0; i < value.length; i++) if (!measure(form, value[i], depth)) return false;
     return true;
@@ -66,7 +82,10 @@ function measureObject(form: Form, value: object, depth: number): boolean {
   form.isJson = false;
   if (isOf(value, Uint8Array)) return measureBytes(form, value.buffer, value.length);
   if (isOf(value, ArrayBuffer)) return measureBytes(form, value, value.byteLength);
-  if (isOf(value, Date)) return !Number.isNaN(value.getTime());
+  if (isOf(value, Date)) {
+    form.bytes += 9;
+    return !Number.isNaN(value.getTime());
+  }
   return isOf(value, Map) && measureEntries(form, value, depth);
 }
 
@@ -86,7 +105,7 @@ function measureProperties(form: Form, value: object, depth: number): boolean {
     if (key === '__proto__') return false;
     // Left out by every codec.
     if (item === undefined) continue;
-    form.bytes += key.length + 1;
+    form.bytes += key.length + 1 + headerOf(key.length, 32);
     if (!measure(form, item, depth)) return false;
   }
   return true;

@@ -1,6 +1,8 @@
 // The worker of `offload: true`: the WebSocket, and what makes bytes of data and data of the bytes that go through it.
 import { deflatePayload, DEFLATE_SDP_THRESHOLD_BYTES } from '../protocol/compression.js';
+import type { Code } from '../protocol/codes.js';
 import { DEFLATED, DICTIONARY_SHIFT, PAYLOAD_CODECS } from '../protocol/encoding.js';
+import { ProtocolError } from '../protocol/errors.js';
 import type { ClientFrame, GatewayFrame, Payload } from '../protocol/frame.js';
 import { INFLATED_LIMIT_BYTES } from '../protocol/limits.js';
 import { msgpackCodec } from '../protocol/msgpack-codec.js';
@@ -24,6 +26,8 @@ const LATIN1 = new TextDecoder('latin1');
 let socket: WebSocket | null = null;
 let compressAboveBytes = Infinity;
 let frameLimitBytes = Infinity;
+/** What was encoded last: frames that carry it may follow. */
+let latest: { id: number; payload: Payload } | null = null;
 let polling: ReturnType<typeof setTimeout> | undefined;
 
 self.onmessage = ({ data }) => {
@@ -33,7 +37,7 @@ self.onmessage = ({ data }) => {
       socket = open(data[1], data[2]);
       return;
     case 'send':
-      return send(data[1]);
+      return send(data[1], data[2], data[3]);
     case 'encode':
       return encode(data[1], data[2]);
     case 'close':
@@ -61,25 +65,35 @@ function open(url: string, protocols: string[]): WebSocket {
 }
 
 function encode(id: number, parcel: Parcel): void {
-  let payload: Payload;
+  latest = null;
   try {
-    payload = deflated(encodePayload(unpack(parcel)));
+    const payload = deflated(encodePayload(unpack(parcel)));
+    latest = { id, payload };
+    // A copy for the page, which has to write it again where the connection breaks.
+    const { buffer } = payload.data.slice();
+    self.postMessage(['encoded', id, payload.encoding, buffer], [buffer]);
   } catch {
-    return self.postMessage(['unencodable', id]);
+    self.postMessage(['unencodable', id]);
   }
-  const data = ownBuffer(payload.data);
-  self.postMessage(['encoded', id, payload.encoding, data], [data]);
 }
 
-function ownBuffer({ buffer, byteOffset, length }: Uint8Array): ArrayBuffer {
-  const isWhole = buffer instanceof ArrayBuffer && buffer.byteLength === length;
-  return isWhole ? buffer : new Uint8Array(buffer, byteOffset, length).slice().buffer;
-}
-
-function send(bytes: Uint8Array): void {
-  const written = outgoing(bytes);
+function send(bytes: Uint8Array, weight: number, attached: number | null): void {
+  const written = attached === null ? outgoing(bytes) : withAttached(bytes, attached);
   if (written !== null) socket?.send(written);
-  tellFlow(bytes.length);
+  tellFlow(weight);
+}
+
+/** Null where the page was told that it is not sent. */
+function withAttached(bytes: Uint8Array, id: number): Uint8Array | null {
+  let frame: ClientFrame;
+  try {
+    frame = msgpackCodec.decodeClient(bytes);
+  } catch (error) {
+    // As the gateway would say it, which gets no frame without its payload.
+    if (error instanceof ProtocolError) refuse(error.ref, error.code);
+    return null;
+  }
+  return latest?.id === id && 'payload' in frame ? bounded({ ...frame, payload: latest.payload }) : null;
 }
 
 function tellFlow(taken: number): void {
@@ -101,9 +115,12 @@ function outgoing(bytes: Uint8Array): Uint8Array | null {
     return bytes;
   }
   const packed = withPacked(frame);
-  const written = packed === frame ? bytes : (msgpackCodec.encodeClient(packed) as Uint8Array);
-  if (written.length <= frameLimitBytes) return written;
-  return refusalOf(frame);
+  return packed === frame && bytes.length <= frameLimitBytes ? bytes : bounded(packed);
+}
+
+function bounded(frame: ClientFrame): Uint8Array | null {
+  const bytes = msgpackCodec.encodeClient(frame) as Uint8Array;
+  return bytes.length <= frameLimitBytes ? bytes : refusalOf(frame);
 }
 
 /** Chunks of streams are sent as they are, as without this worker. */
@@ -133,9 +150,12 @@ function refusalOf(frame: ClientFrame): Uint8Array | null {
       code: 'rejected',
       text: 'too_big',
     }) as Uint8Array;
-  const ref = 'ref' in frame ? frame.ref : 0;
-  toPage({ type: 'error', ref, code: 'too_big', text: 'too_big', expected: null });
+  refuse('ref' in frame ? frame.ref : 0, 'too_big');
   return null;
+}
+
+function refuse(ref: number, code: Code): void {
+  toPage({ type: 'error', ref, code, text: code, expected: null });
 }
 
 function arrived(bytes: Uint8Array): void {

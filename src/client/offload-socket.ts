@@ -8,7 +8,8 @@ import type { WebSocketClass, WebSocketLike } from './websocket-class.js';
 /** To the worker. Arrays, because both files are shortened apart. */
 export type SocketTask =
   | [kind: 'open', url: string, protocols: string[], compressAboveBytes: number]
-  | [kind: 'send', bytes: Uint8Array]
+  /** `weight`: for how many bytes it counts. With `payload`, its own is what was encoded under that id. */
+  | [kind: 'send', bytes: Uint8Array, weight: number, payload: number | null]
   | EncodeTask
   | [kind: 'close', code: number | undefined];
 export type SocketReport =
@@ -23,6 +24,8 @@ export type SocketReport =
 
 /** How long a closing handshake may take before the worker is ended with it, ms. */
 const FAREWELL_MS = 2_000;
+/** How long one whose connection ended may take for what it still has to encode, ms: a busy machine is slow, and a dead worker says nothing. */
+const ENCODING_MS = 30_000;
 /** How long a worker may take to be there before the page does without it, ms. */
 const READY_MS = 3_000;
 
@@ -73,7 +76,10 @@ class OffloadSocket implements WebSocketLike {
   onclose: WebSocketLike['onclose'] = null;
   onerror: WebSocketLike['onerror'] = null;
   readonly #page: Page;
-  readonly #encodings = new Encodings();
+  readonly #encodings = new Encodings({
+    post: (task) => this.#post(task),
+    isOpen: () => this.#page.current === this,
+  });
   #worker: Worker | null = null;
   /** What has to be tidied up when the worker is there, or never will be. */
   #stopWaiting: () => void = () => {};
@@ -142,13 +148,15 @@ class OffloadSocket implements WebSocketLike {
     if (typeof data === 'string') throw new TypeError('Frames are bytes.');
     // Codecs write the next frame into the same buffer.
     const bytes = data.slice();
-    this.#passing += bytes.length;
-    this.#post(['send', bytes], [bytes.buffer]);
+    const { attached } = this.#encodings;
+    const weight = bytes.length + (attached?.bytes ?? 0);
+    this.#passing += weight;
+    this.#post(['send', bytes, weight, attached?.id ?? null], [bytes.buffer]);
   }
 
   /** See `Encodings.start`. */
   encode(data: unknown): LoadingPayload | null {
-    return this.#encodings.start(data, (task) => this.#post(task));
+    return this.#encodings.start(data);
   }
 
   close(code?: number): void {
@@ -207,7 +215,7 @@ class OffloadSocket implements WebSocketLike {
       worker.terminate();
       this.#encodings.fail();
     };
-    const timer = setTimeout(end, FAREWELL_MS);
+    const timer = setTimeout(end, ENCODING_MS);
     // What it encodes may be written to the next connection.
     worker.onmessage = ({ data }: MessageEvent<SocketReport>) => {
       if (data[0] === 'encoded' || data[0] === 'unencodable') this.#encodings.take(data);

@@ -5,11 +5,15 @@ import type { CompressionCode } from './payloads.js';
 /** Below this an SDP or a candidate is not worth the dictionary, bytes. */
 const SDP_THRESHOLD_BYTES = 100;
 
-/** A payload that waits for the code that compresses it. */
+/** A payload that waits for the code that compresses it, or for a worker that encodes it. */
 export interface LoadingPayload {
   /** Its size before compression. */
   bytes: number;
   ready: Promise<Payload>;
+  /** Whether a frame can be written at once: what carries it will have the payload by then. */
+  isAtHand?(): boolean;
+  /** The frame that `write` writes carries it. */
+  carry?(write: () => void): void;
 }
 
 export type EncodedPayload = Payload | LoadingPayload;

@@ -3,6 +3,7 @@ import type { GatewayError } from '../protocol/errors.js';
 import type { ClientFrame } from '../protocol/frame.js';
 import type { WaitingCall } from './call-queue.js';
 import type { FollowedMessage } from './deliveries.js';
+import type { LoadingPayload } from './payload-encoder.js';
 
 /** A frame that is numbered when it is written: `ref`, and of a request the time that is left, are set then. */
 export type CallFrame = Exclude<
@@ -17,7 +18,8 @@ export interface PendingCall extends FollowedMessage, WaitingCall {
   /** See `MessageCallOptions.onRefused`. */
   readonly onRefused: ((error: GatewayError) => void) | undefined;
   readonly startedAt: number;
-  /** False while its payload is being compressed. */
+  readonly loading: LoadingPayload | undefined;
+  /** False while its payload is being encoded or compressed. */
   ready: boolean;
   settled: boolean;
 }

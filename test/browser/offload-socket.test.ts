@@ -255,6 +255,58 @@ describe.each(Object.keys(BROWSERS))('in %s', (name) => {
     expect(await heard(4)).toEqual(['bad_payload', 'bad_payload', 'unknown_encoding', 'last']);
   });
 
+  test('what was sent right before close() is written before goodbye', async () => {
+    const peer = await connected();
+    await page.evaluate(`(() => {
+      client.send('bob', 'n', ${filled('new Date(5)')}).catch(({ code }) => heard.push(code));
+      void client.close();
+    })()`);
+    expect(decodePayload(await inflated(peer))).toEqual([...Array<number>(600).fill(1), new Date(5)]);
+    await peer.next('bye');
+    peer.close(1000);
+    expect(await heard(1)).toEqual(['closed']);
+  });
+
+  test('many small messages behind a large one keep their order, and are not refused for it', async () => {
+    const peer = await connected();
+    await page.evaluate(`(() => {
+      const sent = (data) => client.send('bob', 'n', data, { volatile: true }).catch(({ code }) => heard.push(code));
+      void sent(Array(20_000).fill(0));
+      for (let n = 1; n <= 1500; n++) void sent(n);
+    })()`);
+    expect(decodePayload(await inflated(peer))).toHaveLength(20_000);
+    for (let n = 1; n <= 1500; n++) expect(decodePayload((await peer.next('send')).payload)).toBe(n);
+    expect(await heard(0)).toEqual([]);
+  });
+
+  test('one large message to several is written to each of them', async () => {
+    const peer = await connected();
+    await page.evaluate(
+      `void client.send(['bob', 'carol', 'dave'], 'n', Array(2000).fill(1)).then(() => heard.push('sent'))`,
+    );
+    for (const to of ['bob', 'carol', 'dave']) {
+      const frame = await peer.next('send');
+      expect([frame.to, frame.payload.data.length < 100, await encoded()]).toEqual([to, true, 1]);
+      peer.ok(frame.ref, { id: 'e:1-x' });
+    }
+    expect(await heard(1)).toEqual(['sent']);
+  });
+
+  test('a large message that is not accepted when the connection is lost is written again, the same', async () => {
+    const peer = await connected(site.origin, 'backoff: { minMs: 1, maxMs: 50 }');
+    await page.evaluate(
+      `void client.send('bob', 'n', ${filled('new Date(5)')}).then(() => heard.push('sent'))`,
+    );
+    const first = await peer.next('send');
+    peer.cut();
+    const next = await gateway.accept();
+    await next.welcome({ resumed: true });
+    const again = await next.next('send');
+    expect([again.seq, again.payload]).toEqual([first.seq, first.payload]);
+    next.ok(again.ref, { id: 'e:1-x' });
+    expect(await heard(1)).toEqual(['sent']);
+  });
+
   test('what is being encoded when the connection is lost is written to the next one', async () => {
     const peer = await connected(site.origin, 'backoff: { minMs: 1, maxMs: 50 }');
     peer.cut();

@@ -18,8 +18,11 @@ import { BOB, ScriptedGateway } from './scripted-gateway.js';
 /** Gzip, bytes. What a page must load before it can connect. */
 const ENTRY_LIMIT_BYTES = 10_810;
 /** Of all late files together; who adds one raises it by what it weighs. */
-const LATE_LIMIT_BYTES = 58_200;
-/** Of the doors that nothing loads but an application that wants them: Socket.IO's code, serializers, work in other threads with its worker, and shared tabs. */
+const LATE_LIMIT_BYTES = 58_900;
+/**
+ * Of the doors that nothing loads but an application that wants them: Socket.IO's code, serializers, work in other threads with its
+ * worker, and shared tabs.
+ */
 const DOOR_LIMITS_BYTES: Record<string, number> = {
   'socket-io.js': 2_850,
   'offload.js': 4_800,

@@ -12,6 +12,23 @@ export const BOB = 'bob' as ClientId;
 export const SESSION = 'AAAAAAAAAAAAAAAAAAAAAA' as SessionId;
 export const OTHER_SESSION = 'BBBBBBBBBBBBBBBBBBBBBB' as SessionId;
 
+/** What a gateway says at the beginning. */
+export const WELCOME: Welcome = {
+  server: '0.1.0',
+  client: 'alice' as ClientId,
+  session: SESSION,
+  resumeKey: 'key-1',
+  resumed: false,
+  rooms: [],
+  inbox: null,
+  kept: null,
+  resumeWindowMs: 30_000,
+  pingIntervalMs: 25_000,
+  tokenExpiresInMs: 3_600_000,
+  frameLimitBytes: 256 * 1024,
+  iceServers: [],
+};
+
 type FrameOf<T extends ClientFrame['type']> = Extract<ClientFrame, { type: T }>;
 
 /** A list to which one side adds and the other awaits. */
@@ -89,19 +106,7 @@ export class Peer {
     this.send({
       type: 'welcome',
       info: {
-        server: '0.1.0',
-        client: 'alice' as ClientId,
-        session: SESSION,
-        resumeKey: 'key-1',
-        resumed: false,
-        rooms: [],
-        inbox: null,
-        kept: null,
-        resumeWindowMs: 30_000,
-        pingIntervalMs: 25_000,
-        tokenExpiresInMs: 3_600_000,
-        frameLimitBytes: 256 * 1024,
-        iceServers: [],
+        ...WELCOME,
         ...info,
       },
     });

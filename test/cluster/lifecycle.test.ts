@@ -1,6 +1,6 @@
 // Sessions through the troubles of processes: killed workers, a stopped Redis, drains, rolls, and two connections at once.
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
@@ -342,6 +342,16 @@ describe('workers', () => {
     await until(async () => (await gateway.workers()).filter(({ state }) => state === 'ready').length === 2);
     await helloAgain(gateway, 'guest', null);
     expect(await gateway.metric('attachments_total')).toBe(5);
+  });
+
+  test.each([
+    [{}, '64'],
+    [{ WORKER_MAX_OLD_SPACE_MB: '128' }, '32'],
+  ])('with %j workers fill %s MiB of old space before V8 collects all of it', async (env, mebibytes) => {
+    const gateway = await gatewayFor({ WORKERS: '1', ...env });
+    const [worker] = await gateway.workers();
+    const line = readFileSync(`/proc/${String(worker?.pid)}/cmdline`, 'utf8');
+    expect(line.split('\0')).toContain(`--initial-old-space-size=${mebibytes}`);
   });
 
   test.each(['1', '2'])(

@@ -66,13 +66,13 @@ test.each(Object.entries(CARRIED))('%s become the same bytes', (_name, source) =
 
 test.each(ENCODED_HERE)('%s: the page encodes it', (name) => {
   const post = jest.fn((task: EncodeTask) => void structuredClone(task));
-  expect(new Encodings().start(valueOf(filled(CARRIED[name] ?? '')), post)).toBeNull();
+  expect(encodingsWith(post).start(valueOf(filled(CARRIED[name] ?? '')))).toBeNull();
 });
 
 test.each(Object.entries(REFUSED))('%s: no worker is asked', (_name, source) => {
   const data = [valueOf(source)];
   const post = jest.fn();
-  expect(new Encodings().start([...Array<number>(MIN_VALUES), ...data], post)).toBeNull();
+  expect(encodingsWith(post).start([...Array<number>(MIN_VALUES), ...data])).toBeNull();
   expect(outcomeOf(() => encodePayload(data))).toBe('bad_payload');
 });
 
@@ -88,6 +88,15 @@ test('rows of plain data go as text, and one date among them makes it a clone', 
   const rows = valueOf('[{ a: 1, b: ["x", null, true] }]');
   expect(formOf(rows)).toMatchObject({ values: 7, isJson: true });
   expect(formOf([rows, new Date(5)])).toMatchObject({ values: 9, isJson: false });
+});
+
+test('the size is known before it is encoded, so that queues count as without a worker', () => {
+  const rows = valueOf(
+    "Array.from({ length: 500 }, (_, n) => ({ id: n - 250, at: 1e12 + n, price: n / 3, half: n / 2, name: 'x'.repeat(n), tags: ['a', null, true] }))",
+  );
+  const { length } = encodePayload(rows).data;
+  const { bytes = 0 } = formOf(rows) ?? {};
+  expect(Math.abs(bytes - length) / length).toBeLessThan(0.01);
 });
 
 test('whatever data: the same bytes or the same refusal, and the same data', () => {
@@ -117,15 +126,20 @@ test('whatever data: the same bytes or the same refusal, and the same data', () 
   );
 });
 
+/** What `post` is called with goes to the worker. */
+function encodingsWith(post: (task: EncodeTask) => void = () => {}, isOpen = () => true): Encodings {
+  return new Encodings({ post, isOpen });
+}
+
 describe('what a worker encodes', () => {
   const DATA = valueOf(filled('"x"'));
 
   function started(
     data: unknown = DATA,
   ): [encodings: Encodings, tasks: EncodeTask[], ready: Promise<Payload>] {
-    const encodings = new Encodings();
     const tasks: EncodeTask[] = [];
-    const loading = encodings.start(data, (task) => tasks.push(task));
+    const encodings = encodingsWith((task) => tasks.push(task));
+    const loading = encodings.start(data);
     if (loading === null) throw new Error('not started');
     return [encodings, tasks, loading.ready];
   }
@@ -143,7 +157,7 @@ describe('what a worker encodes', () => {
     const [encodings, , refused] = started();
     encodings.take(['unencodable', 1]);
     await expect(refused).rejects.toMatchObject({ code: 'bad_payload' });
-    const lost = encodings.start(DATA, () => {});
+    const lost = encodings.start(DATA);
     encodings.fail();
     await expect(lost?.ready).rejects.toMatchObject({ code: 'unavailable' });
     // Heard too late.
@@ -155,20 +169,38 @@ describe('what a worker encodes', () => {
     const post = jest.fn(() => {
       throw new DOMException('no', 'DataCloneError');
     });
-    expect(new Encodings().start(Array(MIN_VALUES - 2).fill(1), post)).toBeNull();
+    expect(encodingsWith(post).start(Array(MIN_VALUES - 2).fill(1))).toBeNull();
     expect(post).not.toHaveBeenCalled();
-    const encodings = new Encodings();
-    expect(encodings.start(DATA, post)).toBeNull();
+    const encodings = encodingsWith(post);
+    expect(encodings.start(DATA)).toBeNull();
     expect([post.mock.calls.length, encodings.isDone]).toEqual([1, true]);
   });
 
   test('is bounded: beyond 8 MiB the page encodes', () => {
     const megabyte = [...Array<number>(MIN_VALUES).fill(1), 'x'.repeat(1024 * 1024)];
     const [encodings, tasks] = started(megabyte);
-    while (encodings.start(megabyte, (task) => tasks.push(task)) !== null);
+    while (encodings.start(megabyte) !== null);
     expect(tasks.length).toBe(7);
     encodings.take(['encoded', 1, 1, new ArrayBuffer(1)]);
-    expect(encodings.start(megabyte, () => {})).not.toBeNull();
+    expect(encodings.start(megabyte)).not.toBeNull();
+  });
+
+  test('is carried by a frame that is written while it is the last, and by no other', () => {
+    let isOpen = true;
+    const encodings = encodingsWith(undefined, () => isOpen);
+    const [first, second] = [encodings.start(DATA), encodings.start(DATA)];
+    expect([first?.isAtHand?.(), second?.isAtHand?.()]).toEqual([false, true]);
+    const carried: unknown[] = [];
+    second?.carry?.(() => carried.push(encodings.attached?.id));
+    expect(() =>
+      second?.carry?.(() => {
+        throw new Error('not written');
+      }),
+    ).toThrow('not written');
+    carried.push(encodings.attached);
+    expect(carried).toEqual([2, null]);
+    isOpen = false;
+    expect(second?.isAtHand?.()).toBe(false);
   });
 });
 

@@ -1,39 +1,12 @@
 // The page's half of `offload: true`, with workers that do what a test says: who compresses, and what becomes of a worker that never comes.
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
-import {
-  offloaded,
-  type OffloadSettings,
-  type SocketReport,
-  type SocketTask,
-} from '../../../src/client/offload-socket.js';
+import { offloaded, type OffloadSettings, type SocketReport } from '../../../src/client/offload-socket.js';
 import { decodePayload } from '../../../src/protocol/payload.js';
 import type { WebSocketClass, WebSocketLike } from '../../../src/client/websocket-class.js';
+import { type ScriptedWorker, useScriptedWorkers, workers } from './scripted-worker.js';
 
 const URL_OF_GATEWAY = 'ws://127.0.0.1:1';
 const THRESHOLD_BYTES = 1024;
-
-class ScriptedWorker {
-  onmessage: ((event: { data: SocketReport }) => void) | null = null;
-  onerror: ((event: { preventDefault(): void }) => void) | null = null;
-  readonly tasks: SocketTask[] = [];
-  isTerminated = false;
-
-  constructor(readonly url: string | URL) {
-    workers.push(this);
-  }
-
-  postMessage(task: SocketTask): void {
-    this.tasks.push(task);
-  }
-
-  terminate(): void {
-    this.isTerminated = true;
-  }
-
-  report(...reports: SocketReport[]): void {
-    for (const data of reports) this.onmessage?.({ data });
-  }
-}
 
 class PlainSocket implements WebSocketLike {
   binaryType = '';
@@ -52,31 +25,21 @@ class PlainSocket implements WebSocketLike {
   close(): void {}
 }
 
-const workers: ScriptedWorker[] = [];
 const plains: PlainSocket[] = [];
 let settings: OffloadSettings;
 let Socket: WebSocketClass;
 
-/** What Node has none of, or another one. */
-const STRANGE = { Worker: ScriptedWorker, location: { origin: 'null' } };
-const own = Object.keys(STRANGE).map(
-  (name) => [name, Object.getOwnPropertyDescriptor(globalThis, name)] as const,
-);
+useScriptedWorkers();
 
 beforeEach(() => {
   jest.useFakeTimers();
-  for (const [name, value] of Object.entries(STRANGE))
-    Object.defineProperty(globalThis, name, { value, configurable: true, writable: true });
   settings = { offload: true, codec: 'msgpack', compressAboveBytes: THRESHOLD_BYTES, read: decodePayload };
   Socket = offloaded(settings, PlainSocket);
 });
 afterEach(() => {
-  workers.length = plains.length = 0;
+  plains.length = 0;
   jest.useRealTimers();
   jest.restoreAllMocks();
-  for (const [name, descriptor] of own)
-    if (descriptor === undefined) Reflect.deleteProperty(globalThis, name);
-    else Object.defineProperty(globalThis, name, descriptor);
 });
 
 const WELCOMED: SocketReport[] = [['ready'], ['open', 'signalbox.v1.hello'], ['message', new ArrayBuffer(1)]];
@@ -150,4 +113,49 @@ test('the URL that a worker of another origin needs is revoked when it runs', ()
   expect([String(worker.url).startsWith('blob:'), revoke.mock.calls]).toEqual([true, []]);
   worker.report(['ready']);
   expect(revoke.mock.calls).toEqual([[worker.url]]);
+});
+
+/** Enough to be encoded by the worker. */
+const LARGE = Array<number>(1_000).fill(1);
+
+test('a frame that carries what the worker encodes counts with it until the socket has taken both', () => {
+  const [socket, worker] = open();
+  expect(settings.encodeAway?.(LARGE)).toBeNull();
+  worker.report(...WELCOMED);
+  const loading = settings.encodeAway?.(LARGE);
+  const bytes = loading?.bytes ?? 0;
+  loading?.carry?.(() => socket.send(new Uint8Array(10)));
+  socket.send(new Uint8Array(20));
+  expect(worker.tasks.slice(1)).toEqual([
+    ['encode', 1, [JSON.stringify(LARGE)]],
+    ['send', new Uint8Array(10), 10 + bytes, 1],
+    ['send', new Uint8Array(20), 20, null],
+  ]);
+  expect(socket.bufferedAmount).toBe(30 + bytes);
+  worker.report(['flow', 10 + bytes, 5], ['flow', 20, 5]);
+  expect(socket.bufferedAmount).toBe(5);
+});
+
+test('a worker whose connection ended finishes what it encodes, and no longer than 30 s', async () => {
+  const ready: unknown[] = [];
+  const [, first] = open();
+  first.report(...WELCOMED);
+  settings.encodeAway?.(LARGE)?.ready.then((payload) => ready.push(payload.encoding), ready.push.bind(ready));
+  first.report(['close', 1006]);
+  expect([first.isTerminated, settings.encodeAway?.(LARGE)]).toEqual([false, null]);
+  first.report(['encoded', 1, 1, new ArrayBuffer(1)]);
+  expect(first.isTerminated).toBe(true);
+  const [, second] = open();
+  second.report(...WELCOMED);
+  settings
+    .encodeAway?.(LARGE)
+    ?.ready.catch((error: unknown) => ready.push((error as { code?: string }).code));
+  second.report(['close', 1006]);
+  jest.advanceTimersByTime(29_999);
+  expect(second.isTerminated).toBe(false);
+  jest.advanceTimersByTime(1);
+  expect(second.isTerminated).toBe(true);
+  await Promise.resolve();
+  await Promise.resolve();
+  expect(ready).toEqual([1, 'unavailable']);
 });
