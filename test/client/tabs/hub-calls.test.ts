@@ -13,7 +13,6 @@ test('the refusal of a volatile message finds back to its tab, as long as it is 
       environment: new ManualEnvironment(),
       acceptTimeoutMs: 1_000,
       offlineQueueLimitBytes: 1_000,
-      homeTab: null,
       open: true,
       congested: false,
       write: () => undefined,
