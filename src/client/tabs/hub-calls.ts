@@ -90,8 +90,8 @@ export interface HubCallsPort {
   readonly environment: Environment;
   readonly acceptTimeoutMs: number;
   readonly offlineQueueLimitBytes: number;
-  /** The tab in whose page the hub is: they die together, and nothing has to be noted. */
-  readonly homeTab: string | null;
+  /** The tab in whose page the hub is, and where its notes are: nothing has to be said. It may outlive the hub. */
+  readonly home: { readonly id: string; keep(note: Note): void };
   readonly open: boolean;
   readonly congested: boolean;
   write(frame: ClientFrame): void;
@@ -362,6 +362,7 @@ export class HubCalls {
     this.#unnoted.set(message.channel, held);
     const { tab, at } = message;
     if (!message.isNoted) message.noteAt = at;
+    if (tab.id === this.#port.home.id && !message.isNoted) this.#noteAtHome(message);
     if (this.#isFree(message)) {
       tab.post(['took', at]);
       return this.#release(message.channel);
@@ -373,9 +374,16 @@ export class HubCalls {
     this.#noting.set(message, cancel);
   }
 
-  /** Whether it may be written at once: who could say it again knows its number, or dies with the hub. */
+  /** Whether it may be written at once: who could say it again knows its number, or is gone. */
   #isFree({ isNoted, tab }: SharedMessage): boolean {
-    return isNoted || tab.isGone || tab.id === this.#port.homeTab;
+    return isNoted || tab.isGone;
+  }
+
+  #noteAtHome(message: SharedMessage): void {
+    const { noteAt: at, ref, number, frame } = message;
+    const bytes = (msgpackCodec.encodeClient({ ...frame, ref: message.tabRef }) as Uint8Array).slice();
+    this.#port.home.keep({ at, ref, number, bytes });
+    message.isNoted = true;
   }
 
   #release(channel: string): void {

@@ -16,7 +16,7 @@ import { offerSubprotocols } from '../../protocol/subprotocol.js';
 import { Connection } from '../connection.js';
 import type { Environment } from '../environment.js';
 import type { WebSocketClass } from '../websocket-class.js';
-import { type CallingFrame, HubCalls } from './hub-calls.js';
+import { type CallingFrame, HubCalls, type HubCallsPort } from './hub-calls.js';
 import { HubOffers } from './hub-offers.js';
 import { HubRooms } from './hub-rooms.js';
 import { bytesOf, HubTab } from './hub-tab.js';
@@ -49,8 +49,8 @@ export interface HubOptions {
   readonly agent: string;
   readonly name: string;
   readonly url: string;
-  /** The tab in whose page this is; null in a worker. */
-  readonly homeTab: string | null;
+  /** The tab in whose page this is. */
+  readonly home: HubCallsPort['home'];
   onStop(): void;
 }
 
@@ -337,7 +337,7 @@ export class Hub {
     }
     const resume = this.#resume;
     this.#generation = (resume?.generation ?? 0) + 1;
-    const { acceptTimeoutMs, offlineQueueLimitBytes, environment, homeTab } = this.#options;
+    const { acceptTimeoutMs, offlineQueueLimitBytes, environment, home } = this.#options;
     // eslint-disable-next-line @typescript-eslint/no-this-alias -- getters have a `this` of their own
     const hub = this;
     this.#calls = new HubCalls(
@@ -345,7 +345,7 @@ export class Hub {
         acceptTimeoutMs,
         offlineQueueLimitBytes,
         environment,
-        homeTab,
+        home,
         get open() {
           return hub.#isUp;
         },

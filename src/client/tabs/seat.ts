@@ -5,7 +5,7 @@ import { lockOfTab, type Note } from './tab-messages.js';
 /** Notes of messages whose receipt is still awaited, or that were never called done: beyond it the oldest are dropped. */
 const NOTES_LIMIT = 2_048;
 
-export type SeatOptions = Omit<HubOptions, 'name' | 'url' | 'homeTab' | 'onStop'>;
+export type SeatOptions = Omit<HubOptions, 'name' | 'url' | 'home' | 'onStop'>;
 
 export class Seat {
   readonly id = crypto.randomUUID();
@@ -74,7 +74,7 @@ export class Seat {
           ...this.options,
           name,
           url,
-          homeTab: this.id,
+          home: this,
           onStop: () => {
             forget();
             if (this.#hub === made) this.#hub = null;

@@ -74,12 +74,10 @@ export class TestBrowserProfile {
         this.#waiting.splice(at, 1);
         reject(new DOMException('aborted', 'AbortError'));
       });
-      if (steal) {
-        this.#held.get(name)?.onStolen?.();
-        this.#held.delete(name);
-      }
-      if (this.#held.has(name)) this.#waiting.push(lock);
-      else lock.grant();
+      const robbed = this.#held.get(name);
+      if (robbed === undefined || steal) lock.grant();
+      else this.#waiting.push(lock);
+      if (steal) robbed?.onStolen?.();
     });
   }
 
