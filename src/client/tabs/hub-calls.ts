@@ -20,6 +20,8 @@ const NUMBERS_OF_HUB = 1_000_000_000;
 const ANSWERED_LIMIT = 1_024;
 /** Messages whose receipts find back to their tab. */
 const RECEIPTS_LIMIT = 4_096;
+/** Volatile messages whose refusal finds back to their tab: one comes soon, or never. */
+const WATCHED_LIMIT = 256;
 const CONGESTION_POLL_MS = 20;
 
 /** The answer may still come on the next connection of the session. */
@@ -104,6 +106,8 @@ export interface HubCallsPort {
 export class HubCalls {
   readonly #port: HubCallsPort;
   readonly #calls = new Map<number, SharedCall>();
+  /** Refs of those calls that are volatile messages: there is no answer but a refusal. */
+  readonly #watched: number[] = [];
   readonly #flying = new Map<number, SharedMessage>();
   readonly #queue = new Set<SharedMessage>();
   /** Numbered, and written when their tabs have noted it; by channel, in order. */
@@ -202,8 +206,14 @@ export class HubCalls {
   call<Frame extends CallingFrame>(tab: HubTab | null, at: number, frame: Frame): Frame {
     const ref = frame.ref === 0 && tab !== null ? 0 : this.#nextRef();
     if (ref > 0) this.#calls.set(ref, { tab, at, frame });
+    if (ref > 0 && 'seq' in frame && frame.seq === 0) this.#watch(ref);
     if (tab !== null && WAITING.includes(frame.type)) tab.post(['keep', at, ref, 0]);
     return { ...frame, ref };
+  }
+
+  #watch(ref: number): void {
+    this.#watched.push(ref);
+    if (this.#watched.length > WATCHED_LIMIT) this.#calls.delete(this.#watched.shift() ?? 0);
   }
 
   /** The tab has noted the number: its message may be written. */
