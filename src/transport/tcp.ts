@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 import { CODES, type CloseCode } from '../protocol/codes.js';
 import type { FrameCodec } from '../protocol/frame.js';
-import { closeRecord, joinRecords, RECORD_HEADER_BYTES } from '../protocol/records.js';
+import { closeRecord, RECORD_HEADER_BYTES, writeRecords } from '../protocol/records.js';
 import type { Connection, ConnectionHandlers } from '../session/connection.js';
 import type { TickFlusher } from './tick-flusher.js';
 
@@ -63,11 +63,15 @@ export class TcpConnection implements Connection {
   }
 
   flush(): void {
-    if (this.pending.length === 0) return;
-    const bytes = joinRecords(this.pending);
+    const { pending, pendingBytes, socket } = this;
+    if (pending.length === 0) return;
     this.pending = [];
     this.pendingBytes = 0;
-    if (this.socket.writable) this.socket.write(bytes);
+    if (!socket.writable) return;
+    // Of the pool, and not filled with zeros first.
+    const bytes = Buffer.allocUnsafe(pendingBytes);
+    writeRecords(pending, bytes);
+    socket.write(bytes);
   }
 
   pause(ms: number): void {

@@ -183,7 +183,8 @@ test('a chunk beyond the credit is told from one that is only early', () => {
   expect(receive.isAnswered).toBe(true);
 });
 
-test('a sender whose chunks get lost sends fewer of them at once, and more again as they arrive', () => {
+/** A sender of 64 chunks, with credit for all of them; `burst` sends what may go now and counts it. */
+function fullSender(): { send: SendFlow; cost: number; burst: () => number } {
   const send = new SendFlow();
   const cost = 32 * 1024 + 64;
   for (let i = 0; i < 64; i++) send.push(PARTS.data, payloadOf(32 * 1024, i));
@@ -193,6 +194,11 @@ test('a sender whose chunks get lost sends fewer of them at once, and more again
     while (send.take() !== null) sent++;
     return sent;
   };
+  return { send, cost, burst };
+}
+
+test('a sender whose chunks get lost sends fewer of them at once, and more again as they arrive', () => {
+  const { send, cost, burst } = fullSender();
   expect(burst()).toBe(64);
   send.again(0);
   expect(burst()).toBe(32);
@@ -206,15 +212,7 @@ test('a sender whose chunks get lost sends fewer of them at once, and more again
 });
 
 test('a sender that sends less at once than its reader waits for asks what the reader has, once for each time', () => {
-  const send = new SendFlow();
-  const cost = 32 * 1024 + 64;
-  for (let i = 0; i < 64; i++) send.push(PARTS.data, payloadOf(32 * 1024, i));
-  send.credited(0, 64 * cost);
-  const burst = (): number => {
-    let sent = 0;
-    while (send.take() !== null) sent++;
-    return sent;
-  };
+  const { send, cost, burst } = fullSender();
   expect(burst()).toBe(64);
   // All is sent: there is nothing to ask for.
   expect(send.takeQuestion()).toBe(false);
