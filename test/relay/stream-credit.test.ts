@@ -69,7 +69,8 @@ class Lane {
   pump(): boolean {
     let moved = false;
     for (let chunk = this.send.take(); chunk !== null; chunk = this.send.take()) {
-      this.fullest = Math.max(this.fullest, this.connection.queuedBytes);
+      // The end needs no credit, and comes again where there is no room for it.
+      if (chunk.part === PARTS.data) this.fullest = Math.max(this.fullest, this.connection.queuedBytes);
       this.queue.push(chunk);
       this.connection.queuedBytes += chunk.payload.data.length + FRAME_BYTES;
       this.credit.gave(this.end, chunk.offset, chunk.offset + costOf(chunk.payload));
