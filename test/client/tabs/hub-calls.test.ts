@@ -13,7 +13,7 @@ test('the refusal of a volatile message finds back to its tab, as long as it is 
       environment: new ManualEnvironment(),
       acceptTimeoutMs: 1_000,
       offlineQueueLimitBytes: 1_000,
-      home: null,
+      home: { id: 'home', keep: () => undefined },
       open: true,
       congested: false,
       write: () => undefined,
