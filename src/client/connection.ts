@@ -3,7 +3,7 @@ import { ProtocolError } from '../protocol/errors.js';
 import type { ClientFrame, ClientSideCodec, GatewayFrame } from '../protocol/frame.js';
 import { HELLO_SUBPROTOCOL } from '../protocol/subprotocol.js';
 import type { Environment } from './environment.js';
-import type { WebSocketLike } from './websocket-class.js';
+import { DROPPED, type WebSocketLike } from './websocket-class.js';
 
 export interface ConnectionPort {
   /** What the codec has no name for: of a newer gateway, or for code that is loaded when first needed. */
@@ -105,7 +105,7 @@ export class Connection {
     this.#socket.onmessage = null;
     this.#socket.onclose = null;
     // A dead peer never answers a closing handshake; `ws` would wait 30 s for it.
-    if (this.#socket.terminate === undefined) this.#socket.close();
+    if (this.#socket.terminate === undefined) this.#socket.close(DROPPED);
     else this.#socket.terminate();
   }
 

@@ -5,7 +5,7 @@ import { offloaded, type OffloadSettings } from './offload-socket.js';
 import { PollSocket } from './poll-socket.js';
 import type * as tabsCode from './tabs/tabs.js';
 import type { SharedSettings } from './tabs/tabs.js';
-import type { Transport, WebSocketClass, WebSocketLike } from './websocket-class.js';
+import { DROPPED, type Transport, type WebSocketClass, type WebSocketLike } from './websocket-class.js';
 
 /** How long a way may take to open where another one is left to try, ms: some networks swallow a WebSocket without a word. */
 const OPEN_TIMEOUT_MS = 4_000;
@@ -237,7 +237,7 @@ class TriedSocket implements WebSocketLike {
   terminate(): void {
     this.#leave();
     if (this.#socket === null) this.#ended = true;
-    else if (this.#socket.terminate === undefined) this.#socket.close();
+    else if (this.#socket.terminate === undefined) this.#socket.close(DROPPED);
     else this.#socket.terminate();
   }
 

@@ -23,6 +23,11 @@ export interface WebSocketLike {
   /** Of `ws`: ends the TCP connection without a closing handshake. */
   terminate?(): void;
 }
+/**
+ * What a dropped socket is closed with, where it cannot be ended without a closing handshake: a close frame without a code that
+ * arrives after all would end the session.
+ */
+export const DROPPED = 4000;
 /** A class of such sockets, for the option `WebSocket`. */
 export type WebSocketClass = new (url: string, protocols: string[]) => WebSocketLike;
 

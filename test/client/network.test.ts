@@ -1,7 +1,8 @@
 // What the browser says about the network, and a socket that takes no more: with a browser's globals and a socket in memory.
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { WebSocket } from 'ws';
 import type { StateInfo } from '../../src/client/state.js';
-import type { WebSocketLike } from '../../src/client/websocket-class.js';
+import { DROPPED, type WebSocketLike } from '../../src/client/websocket-class.js';
 import { msgpackCodec } from '../../src/protocol/msgpack-codec.js';
 import { codeOf, ManualEnvironment, until, useScriptedGateways } from './fixture.js';
 import { SESSION } from './scripted-gateway.js';
@@ -52,6 +53,21 @@ describe('in a browser', () => {
     await peer.next('online');
     environment.advance(5000);
     expect(made.state).toBe('reconnecting');
+  });
+
+  test('drops a connection so that the session goes on, also where a socket can only be closed', async () => {
+    const environment = new ManualEnvironment();
+    // As a browser's, which has no terminate().
+    const BrowserSocket = new Proxy(WebSocket, {
+      construct: (Base, [url, protocols]: [string, string[]]) =>
+        Object.assign(new Base(url, protocols), { terminate: undefined }),
+    });
+    const { client: made, peer } = await pair({ WebSocket: BrowserSocket }, environment);
+    page.dispatchEvent(new Event('pageshow'));
+    await peer.next('online');
+    environment.advance(5000);
+    expect(made.state).toBe('reconnecting');
+    expect(await peer.closed).toBe(DROPPED);
   });
 
   test('listens no more when the client is closed', async () => {

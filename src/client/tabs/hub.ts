@@ -15,7 +15,7 @@ import { msgpackCodec } from '../../protocol/msgpack-codec.js';
 import { offerSubprotocols } from '../../protocol/subprotocol.js';
 import { Connection } from '../connection.js';
 import type { Environment } from '../environment.js';
-import type { WebSocketClass } from '../websocket-class.js';
+import { DROPPED, type WebSocketClass } from '../websocket-class.js';
 import { type CallingFrame, HubCalls, type HubCallsPort } from './hub-calls.js';
 import { HubOffers } from './hub-offers.js';
 import { HubRooms } from './hub-rooms.js';
@@ -34,8 +34,6 @@ const FAREWELL_MS = 1_000;
 const SOCKET_BUFFER_LIMIT_BYTES = 1024 * 1024;
 /** Locks tell of tabs that are gone, and a hub's silence is no sign of anything; timers take no longer times. */
 const NEVER_MS = 1_000_000_000;
-/** Without a number the gateway would take the session for over; the next hub, or the next connection, goes on with it. */
-const COMING_BACK = 4000;
 const PROBE_REF = 0xffff_ffff;
 
 export interface HubOptions {
@@ -396,7 +394,7 @@ export class Hub {
       const socket = new SocketClass(url, offerSubprotocols('msgpack', first.token, hello));
       const drop = socket.terminate?.bind(socket);
       socket.terminate = () => {
-        socket.close(COMING_BACK);
+        socket.close(DROPPED);
         drop?.();
       };
       connection = new Connection(
