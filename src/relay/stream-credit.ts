@@ -50,14 +50,20 @@ export class StreamCredit {
     end.upTo = upTo;
     end.given = Math.max(end.given, upTo);
     end.allowed = Math.max(end.allowed, limit);
-    return (end.told = this.limitOf(end));
+    end.told = this.limitOf(end);
+    // What waits in the outbox may be another stream's: then nothing of this one leaves it that would tell the rest.
+    if (this.isShort(end)) this.tellSoon(end);
+    return end.told;
   }
 
   /** A chunk was handed to the session's connection. */
   gave(end: End, offset: number, after: number): void {
     // Behind a gap it is of no use, and comes again.
     if (offset <= end.given) end.given = Math.max(end.given, after);
-    if (!this.isShort(end)) return;
+    if (this.isShort(end)) this.tellSoon(end);
+  }
+
+  private tellSoon(end: End): void {
     // What is written in this tick leaves at its end.
     if (this.waiting.size === 0)
       setImmediate(() => {
