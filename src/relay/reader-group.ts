@@ -135,7 +135,10 @@ export class ReaderGroup {
     }
     const isBlocked =
       this.sent > 0 && this.limit - this.sent < STREAM_CHUNK_LIMIT_BYTES + STREAM_CHUNK_COST_BYTES;
-    if (isBlocked && this.limit - this.blockedAt < SLOW_READER_BYTES) this.blockedMs += LOOK_EVERY_MS;
+    // Where all are as slow nobody is held up, and what has been is no fault of those who move last.
+    const holdsUp = this.atLimit < this.readers.size;
+    if (isBlocked && holdsUp && this.limit - this.blockedAt < SLOW_READER_BYTES)
+      this.blockedMs += LOOK_EVERY_MS;
     else {
       this.blockedMs = 0;
       this.blockedAt = this.limit;
@@ -147,12 +150,10 @@ export class ReaderGroup {
       });
   }
 
-  /** Those who hold up others; where all are as slow, there is nobody to go on for. */
+  /** Those who hold up others. */
   private dropSlow(): void {
     const { limit } = this;
-    const readers = [...this.readers.values()];
-    if (!readers.some((reader) => reader.limit > limit)) return;
-    for (const reader of readers) if (reader.limit === limit) this.options.tooSlow(reader);
+    for (const reader of [...this.readers.values()]) if (reader.limit === limit) this.options.tooSlow(reader);
     this.blockedMs = 0;
   }
 }

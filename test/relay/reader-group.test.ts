@@ -124,3 +124,35 @@ test('the last of the readers is dropped where it hardly takes anything, and not
   expect(droppedOf(Math.floor(SLOW_READER_BYTES / steps / 2))).toEqual(['last']);
   expect(droppedOf(Math.ceil((SLOW_READER_BYTES / steps) * 2))).toEqual([]);
 });
+
+test('readers that all stood still are not dropped when one of them moves before the others, and then are if they do not', () => {
+  jest.useFakeTimers();
+  const wheel = new TimerWheel();
+  const dropped: string[] = [];
+  const group: ReaderGroup = new ReaderGroup({
+    drop: true,
+    gathers: false,
+    wheel,
+    changed: () => undefined,
+    tooSlow: ({ session }) => {
+      dropped.push(session);
+      group.remove(session);
+    },
+  });
+  const window = 512 * 1024;
+  for (const session of ['first', 'second', 'third'])
+    group.add({ ...newPeer('bob' as ClientId, session as SessionId, true), upTo: 0, limit: window });
+  group.passed(window);
+  jest.advanceTimersByTime(10_000);
+  const [first, second] = [group.get('first' as SessionId), group.get('second' as SessionId)];
+  if (first === undefined || second === undefined) throw new Error('dropped');
+  group.heard(first, window, 2 * window);
+  jest.advanceTimersByTime(SLOW_READER_MS / 2);
+  expect(dropped).toEqual([]);
+  group.heard(second, window, 2 * window);
+  jest.advanceTimersByTime(SLOW_READER_MS);
+  expect(dropped).toEqual(['third']);
+  group.close();
+  wheel.close();
+  jest.useRealTimers();
+});

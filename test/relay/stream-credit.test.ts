@@ -5,7 +5,7 @@ import { ReceiveFlow } from '../../src/client/streams/receive-flow.js';
 import { costOf, SendFlow } from '../../src/client/streams/send-flow.js';
 import { PARTS, type Payload } from '../../src/protocol/frame.js';
 import type { StreamId } from '../../src/protocol/ids.js';
-import { STREAM_CHUNK_LIMIT_BYTES } from '../../src/protocol/limits.js';
+import { STREAM_CHUNK_COST_BYTES, STREAM_CHUNK_LIMIT_BYTES } from '../../src/protocol/limits.js';
 import { StreamCredit } from '../../src/relay/stream-credit.js';
 import { type End, newEnd } from '../../src/relay/stream-ends.js';
 import type { Session } from '../../src/session/session.js';
@@ -15,8 +15,33 @@ const KIB = 1024;
 /** What a frame has around a chunk's payload, at most. */
 const FRAME_BYTES = 64;
 
+/** What the largest chunk counts. */
+const LARGEST_BYTES = STREAM_CHUNK_LIMIT_BYTES + STREAM_CHUNK_COST_BYTES;
+
 const payloadOf = (bytes: number): Payload => ({ encoding: 3, data: new Uint8Array(bytes) });
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Ends on connections whose outboxes are as full as a test says, and what their writers were told, in order. */
+function ends(outboxLimitBytes: number) {
+  const wheel = new TimerWheel();
+  const passed: { end: End; told: number }[] = [];
+  const credit = new StreamCredit({
+    wheel,
+    outboxLimitBytes,
+    isHeld: () => true,
+    pass: (end) => passed.push({ end, told: end.told }),
+  });
+  const connect = (connection: { queuedBytes: number }): End =>
+    newEnd({
+      session: { connection } as unknown as Session,
+      stream: 's' as StreamId,
+      opened: false,
+      room: null,
+      peer: null,
+      group: null,
+    });
+  return { wheel, credit, passed, connect };
+}
 
 /** A writer and a reader, and between them a connection that holds what it is given until its network takes it. */
 class Lane {
@@ -178,4 +203,51 @@ test('a reader whose outbox has room for all that it allows is not spoken for', 
   expect(lane.send.isDone).toBe(true);
   expect(lane.told).toBe(0);
   lane.close();
+});
+
+test('a writer is told what its reader allows when the outbox was full of what another stream had put into it', async () => {
+  const { wheel, credit, passed, connect } = ends(64 * KIB);
+  const connection = { queuedBytes: 0 };
+  const [end, other] = [connect(connection), connect(connection)];
+  const window = 64 * KIB;
+  // All that the reader allows is told, and sent but for less than a chunk.
+  expect(credit.heard(end, 0, LARGEST_BYTES)).toBe(LARGEST_BYTES);
+  const given = LARGEST_BYTES - 1000;
+  credit.gave(end, 0, given);
+  credit.heard(other, 0, window);
+  connection.queuedBytes = 30 * KIB;
+  credit.gave(other, 0, connection.queuedBytes);
+  // The reader allows more, and there is no room for a chunk of it.
+  const told = credit.heard(end, 1000, window);
+  expect(told).toBeLessThan(given + LARGEST_BYTES);
+  connection.queuedBytes = 0;
+  while (passed.length === 0) await turn();
+  await turn();
+  expect(passed.find((one) => one.end === end)?.told).toBeGreaterThanOrEqual(
+    Math.min(window, given + LARGEST_BYTES),
+  );
+  wheel.close();
+});
+
+test('a connection that does not drain holds up no stream of another', async () => {
+  const { wheel, credit, passed, connect } = ends(64 * KIB);
+  const connections = [{ queuedBytes: 0 }, { queuedBytes: 0 }] as const;
+  const [stuck, end] = [connect(connections[0]), connect(connections[1])];
+  const window = 1024 * KIB;
+  for (const each of [stuck, end]) credit.heard(each, 0, window);
+  connections[0].queuedBytes = 40 * KIB;
+  credit.gave(stuck, 0, 20 * KIB);
+  await turn();
+  await turn();
+  for (let given = 0; given < 10 * KIB; given += KIB) {
+    credit.gave(end, given, given + KIB);
+    await turn();
+    await turn();
+  }
+  // As often as something was given, and not as often as the wheel turns.
+  expect(passed.map((one) => one.end)).toEqual(Array.from({ length: 10 }, () => end));
+  connections[0].queuedBytes = 0;
+  while (passed.length === 10) await turn();
+  expect(passed.at(-1)?.end).toBe(stuck);
+  wheel.close();
 });

@@ -24,7 +24,7 @@ export interface GatewayClient {
     to: string,
     event: string,
     data: unknown,
-    options?: { volatile: true; onRefused: () => void },
+    options?: { volatile: true; onRefused: () => void } | { whenOffline: 'queue' },
   ): Promise<unknown>;
   /** See `Client.onMessage`. */
   onMessage(event: string, handler: (data: unknown, from: Sender) => unknown): () => void;
@@ -47,6 +47,8 @@ interface Line {
   /** Identities of the two ends, as far as they were seen. */
   local: string | null;
   remote: string | null;
+  /** Set while what was refused waits to be said again. */
+  retry: ReturnType<typeof setTimeout> | null;
 }
 
 /** Signals over a client. Any number of these for one client share it: signals of one are no strangers to the other. */
@@ -98,7 +100,7 @@ class Exchange {
   }
 
   connect(info: LineInfo, receiver: LineReceiver): SignalingLine {
-    const line: Line = { info, receiver, local: null, remote: null };
+    const line: Line = { info, receiver, local: null, remote: null, retry: null };
     this.#lines.add(line);
     return {
       isReliable: false,
@@ -111,6 +113,7 @@ class Exchange {
       },
       close: () => {
         this.#lines.delete(line);
+        if (line.retry !== null) clearTimeout(line.retry);
         this.#noteOver(line.remote);
       },
     };
@@ -129,14 +132,24 @@ class Exchange {
     this.#client.send(to, SIGNAL_EVENT, signal, { volatile: true, onRefused }).catch(onRefused);
   }
 
-  #keep({ receiver }: Line, signal: Signal, to: string): void {
-    this.#client.send(to, SIGNAL_EVENT, signal).catch((error: unknown) => {
-      receiver.onFailed(error);
+  #keep(line: Line, signal: Signal, to: string): void {
+    // Whatever the application's calls do: a negotiation that began goes on when the connection is back.
+    this.#client.send(to, SIGNAL_EVENT, signal, { whenOffline: 'queue' }).catch((error: unknown) => {
+      line.receiver.onFailed(error);
       const code = error instanceof GatewayError ? error.code : null;
       // Who is not there will ask for it when it comes; what may pass is tried again.
       if (code === 'unavailable' || code === 'unknown_outcome' || code === 'queue_full' || code === 'offline')
-        setTimeout(() => receiver.onResync(), RETRY_MS);
+        this.#retryLater(line);
     });
+  }
+
+  /** Once for all that was refused meanwhile: it says everything that is not acknowledged, and each of that may be refused again. */
+  #retryLater(line: Line): void {
+    if (!this.#lines.has(line)) return;
+    line.retry ??= setTimeout(() => {
+      line.retry = null;
+      line.receiver.onResync();
+    }, RETRY_MS);
   }
 
   #receive(signal: Signal, from: Sender): void {

@@ -1,5 +1,6 @@
 // Signals over a client: which are volatile and which are kept, and what becomes of those that the gateway refuses.
-import { expect, test } from '@jest/globals';
+import { expect, jest, test } from '@jest/globals';
+import { Dialogue } from '../../../src/client/rtc/dialogue.js';
 import { type GatewayClient, GatewaySignaling } from '../../../src/client/rtc/gateway-signaling.js';
 import type { Signal, SignalBody } from '../../../src/client/rtc/signal.js';
 import { type PeerOptions, RTCSignalingPeer } from '../../../src/client/rtc/signaling-peer.js';
@@ -13,6 +14,11 @@ const BOB = { client: 'bob', session: 'BBBBBBBBBBBBBBBBBBBBBB' };
 const NOT_FOUND = new GatewayError('not_found');
 type SendOptions = Parameters<GatewayClient['send']>[3];
 
+/** Waits for a connection, whatever the client does with the application's calls. */
+function isKept(options: SendOptions): options is Exclude<SendOptions, { volatile: true } | undefined> {
+  return options !== undefined && 'whenOffline' in options;
+}
+
 /** Alice, whose client notes what it is asked to send. */
 function alice(answer: (options: SendOptions) => Promise<unknown> = () => Promise.resolve()) {
   const environment = new ManualEnvironment();
@@ -25,7 +31,7 @@ function alice(answer: (options: SendOptions) => Promise<unknown> = () => Promis
     connect: () => Promise.resolve(),
     send: (to, _event, data, options) => {
       const signal = data as Signal;
-      sent.push({ to, type: signal.type, kept: options === undefined, signal });
+      sent.push({ to, type: signal.type, kept: isKept(options), signal });
       return answer(options);
     },
     onMessage: (_event, handler) => {
@@ -67,12 +73,12 @@ test('what is said goes as a volatile message, the farewell as a kept one', asyn
 
 test('a volatile signal that is refused, or not sent, is kept at once; only a refusal of that is told', async () => {
   const refused = alice((options) => {
-    if (options === undefined) return Promise.reject(NOT_FOUND);
-    queueMicrotask(() => options.onRefused());
+    if (isKept(options)) return Promise.reject(NOT_FOUND);
+    queueMicrotask(() => options?.onRefused());
     return Promise.resolve();
   });
   const offline = alice((options) =>
-    options === undefined ? Promise.resolve() : Promise.reject(new GatewayError('offline')),
+    isKept(options) ? Promise.resolve() : Promise.reject(new GatewayError('offline')),
   );
   for (const { sent, environment, peer, hear } of [refused, offline]) {
     const made = peer();
@@ -87,6 +93,35 @@ test('a volatile signal that is refused, or not sent, is kept at once; only a re
     const told = made.errors.filter(({ kind }) => kind === 'signaling');
     expect(told.length).toBe(sent === refused.sent ? 1 : 0);
     made.close();
+  }
+});
+
+test('what a client cannot send for a minute is said again every 2 s, and no more often for its number', async () => {
+  jest.useFakeTimers();
+  try {
+    const { sent, signaling, environment } = alice(() => Promise.reject(new GatewayError('offline')));
+    let failures = 0;
+    const ignored = { onSignal: () => {}, onBye: () => {}, onOverflow: () => {}, onEnded: () => {} };
+    const dialogue = new Dialogue(
+      signaling,
+      { localId: 'alice', remoteId: 'bob', name: '' },
+      { ...ignored, onFailed: () => failures++ },
+      environment,
+    );
+    const said = 3;
+    for (let round = 1; round <= said; round++) dialogue.send({ type: 'refuse', round });
+    await jest.advanceTimersByTimeAsync(61_000);
+    const kept = sent.filter((one) => one.kept).length;
+    // At once, and 30 times more.
+    expect([sent.length - kept, kept, failures]).toEqual([said, said * 31, said * 31]);
+    expect(jest.getTimerCount()).toBe(1);
+    dialogue.close();
+    expect(jest.getTimerCount()).toBe(0);
+    sent.length = 0;
+    await jest.advanceTimersByTimeAsync(10_000);
+    expect(sent).toEqual([]);
+  } finally {
+    jest.useRealTimers();
   }
 });
 
