@@ -33,8 +33,11 @@ export class StreamCredit {
   private readonly drainedBytes: number;
   /** The other end is told more when less than this is left of what it was told. */
   private readonly shortBytes: number;
-  /** Of these the other end is to be told more, as soon as there is room. */
+  /** Of these the other end is to be told more, if what was written in this tick has left with it. */
+  private readonly fresh = new Set<End>();
+  /** And of these as soon as there is room. */
   private readonly waiting = new Set<End>();
+  private isLooking = false;
 
   constructor(private readonly options: StreamCreditOptions) {
     this.halfBytes = options.outboxLimitBytes / 2;
@@ -63,28 +66,39 @@ export class StreamCredit {
     if (this.isShort(end)) this.tellSoon(end);
   }
 
+  /** Those that wait for a connection that does not drain hold up no others. */
   private tellSoon(end: End): void {
     // What is written in this tick leaves at its end.
-    if (this.waiting.size === 0)
+    if (this.fresh.size === 0)
       setImmediate(() => {
-        this.tell();
+        const ends = [...this.fresh];
+        this.fresh.clear();
+        for (const each of ends) this.tell(each);
+        this.lookAgain();
       });
-    this.waiting.add(end);
+    this.fresh.add(end);
   }
 
-  private tell(): void {
-    for (const end of this.waiting) {
-      if (this.options.isHeld(end) && this.isShort(end)) {
-        if (end.session.connection.queuedBytes > this.drainedBytes) continue;
-        end.told = this.limitOf(end);
-        this.options.pass(end);
+  private tell(end: End): void {
+    if (this.options.isHeld(end) && this.isShort(end)) {
+      if (end.session.connection.queuedBytes > this.drainedBytes) {
+        this.waiting.add(end);
+        return;
       }
-      this.waiting.delete(end);
+      end.told = this.limitOf(end);
+      this.options.pass(end);
     }
-    if (this.waiting.size > 0)
-      this.options.wheel.in(LOOK_AGAIN_MS, () => {
-        this.tell();
-      });
+    this.waiting.delete(end);
+  }
+
+  private lookAgain(): void {
+    if (this.isLooking || this.waiting.size === 0) return;
+    this.isLooking = true;
+    this.options.wheel.in(LOOK_AGAIN_MS, () => {
+      this.isLooking = false;
+      for (const end of this.waiting) this.tell(end);
+      this.lookAgain();
+    });
   }
 
   /** Whether the other end may soon have to wait for what the reader allows already. */

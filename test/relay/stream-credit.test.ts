@@ -228,3 +228,26 @@ test('a writer is told what its reader allows when the outbox was full of what a
   );
   wheel.close();
 });
+
+test('a connection that does not drain holds up no stream of another', async () => {
+  const { wheel, credit, passed, connect } = ends(64 * KIB);
+  const full = { queuedBytes: 0 };
+  const [stuck, end] = [connect(full), connect({ queuedBytes: 0 })];
+  const window = 1024 * KIB;
+  for (const each of [stuck, end]) credit.heard(each, 0, window);
+  full.queuedBytes = 40 * KIB;
+  credit.gave(stuck, 0, 20 * KIB);
+  await turn();
+  await turn();
+  for (let given = 0; given < 10 * KIB; given += KIB) {
+    credit.gave(end, given, given + KIB);
+    await turn();
+    await turn();
+  }
+  // As often as something was given, and not as often as the wheel turns.
+  expect(passed.map((one) => one.end)).toEqual(Array.from({ length: 10 }, () => end));
+  full.queuedBytes = 0;
+  while (passed.length === 10) await turn();
+  expect(passed.at(-1)?.end).toBe(stuck);
+  wheel.close();
+});
