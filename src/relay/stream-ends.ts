@@ -2,6 +2,7 @@
 import type { CreditFrame } from '../protocol/frame.js';
 import type { RoomName, SessionId, StreamId } from '../protocol/ids.js';
 import type { Session } from '../session/session.js';
+import type { Deadline } from '../session/wheel.js';
 import type { ReaderGroup } from './reader-group.js';
 import type { Peer } from './stream-peer.js';
 
@@ -27,7 +28,13 @@ export interface End {
   /** Chunks for the session were dropped: their sender is about to be told. */
   hasLost: boolean;
   /** What the session is to be told of the other end, as soon as its connection has room; null where it was told. */
-  unsaid: Credited | null;
+  unsaid: Unsaid | null;
+}
+
+export interface Unsaid {
+  readonly said: Credited;
+  /** When it is tried again. */
+  readonly again: Deadline;
 }
 
 /** What the other end has, up to where it takes more, and what it asks. */

@@ -34,16 +34,23 @@ export class StreamNotices {
 
   /** What the other end has and allows. Both would wait for each other if it were lost: it is said when there is room. */
   credited(end: End, said: Credited): void {
-    const { session, stream } = end;
-    if (this.give(session, { type: 'credited', stream, ...said })) return;
-    const older = end.unsaid;
-    end.unsaid = { ...said, ask: said.ask === ASKS.nothing ? (older?.ask ?? said.ask) : said.ask };
-    if (older !== null) return;
-    this.options.wheel.in(SAY_AGAIN_MS, () => {
-      const { unsaid } = end;
+    const { session, stream, unsaid } = end;
+    // What was not said before is said with it: on its own it would come behind, and ask once more.
+    const ask = said.ask === ASKS.nothing && unsaid !== null ? unsaid.said.ask : said.ask;
+    const all = { ...said, ask };
+    if (this.give(session, { type: 'credited', stream, ...all })) {
+      unsaid?.again.cancel();
       end.unsaid = null;
-      if (unsaid !== null && this.options.ends.get(session, stream) === end) this.credited(end, unsaid);
-    });
+      return;
+    }
+    const again =
+      unsaid?.again ??
+      this.options.wheel.in(SAY_AGAIN_MS, () => {
+        const left = end.unsaid;
+        end.unsaid = null;
+        if (left !== null && this.options.ends.get(session, stream) === end) this.credited(end, left.said);
+      });
+    end.unsaid = { said: all, again };
   }
 
   /** The same for several sessions: encoded once for each codec. */

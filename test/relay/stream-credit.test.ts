@@ -231,11 +231,11 @@ test('a writer is told what its reader allows when the outbox was full of what a
 
 test('a connection that does not drain holds up no stream of another', async () => {
   const { wheel, credit, passed, connect } = ends(64 * KIB);
-  const connections = [{ queuedBytes: 0 }, { queuedBytes: 0 }] as const;
-  const [stuck, end] = [connect(connections[0]), connect(connections[1])];
+  const full = { queuedBytes: 0 };
+  const [stuck, end] = [connect(full), connect({ queuedBytes: 0 })];
   const window = 1024 * KIB;
   for (const each of [stuck, end]) credit.heard(each, 0, window);
-  connections[0].queuedBytes = 40 * KIB;
+  full.queuedBytes = 40 * KIB;
   credit.gave(stuck, 0, 20 * KIB);
   await turn();
   await turn();
@@ -246,7 +246,7 @@ test('a connection that does not drain holds up no stream of another', async () 
   }
   // As often as something was given, and not as often as the wheel turns.
   expect(passed.map((one) => one.end)).toEqual(Array.from({ length: 10 }, () => end));
-  connections[0].queuedBytes = 0;
+  full.queuedBytes = 0;
   while (passed.length === 10) await turn();
   expect(passed.at(-1)?.end).toBe(stuck);
   wheel.close();
