@@ -213,7 +213,12 @@ export class Hub {
     try {
       frame = msgpackCodec.decodeClient(bytes);
     } catch (error) {
-      return this.#detach(tab, error instanceof ProtocolError ? 4500 : 1011);
+      if (!(error instanceof ProtocolError)) return this.#detach(tab, 1011);
+      // As the gateway does: undecodable bytes end the connection, a wrong field only its call.
+      if (error.code === 'bad_frame' || !tab.isAttached) return this.#detach(tab, 4500);
+      const { code, ref, message: text } = error;
+      if (ref > 0) tab.write({ type: 'error', ref, code, text, expected: null });
+      return tab.post(['took', at]);
     }
     if (frame.type === 'hello') {
       tab.hello = frame;

@@ -173,6 +173,40 @@ describe('tabs of one client', () => {
   });
 });
 
+describe('a call with a wrong parameter', () => {
+  test.each<[verb: string, call: (client: Client) => Promise<unknown>]>([
+    ['send', (client) => client.send('b b', 'n', 1)],
+    ['a volatile send', (client) => client.send('b b', 'n', 1, { volatile: true })],
+    ['send with a negative life', (client) => client.send('bob', 'n', 1, { ttlMs: -1 })],
+    ['isOnline', (client) => client.isOnline('b b')],
+    ['request', (client) => client.request('b b', 'n', 1)],
+    ['request with too long a wait', (client) => client.request('bob', 'n', 1, { timeoutMs: 1e9 })],
+   
+    ['clients', (client) => client.clients({ limit: 100_000 })],
+  ])('rejects and leaves the connection: %s', async (_verb, call) => {
+    const [{ client }] = (await connected(1)) as [TestTab];
+    const states: string[] = [];
+    client.on('state', (state) => states.push(state));
+    // Who awaits no answer hears of none.
+    await Promise.race([call(client).catch((error: unknown) => error), client.isOnline('bob')]);
+    expect(await client.isOnline('bob')).toBe(true);
+    expect([client.state, states]).toEqual(['connected', []]);
+  });
+
+  test('rejects with its code', async () => {
+    const [{ client }] = (await connected(1)) as [TestTab];
+    const plain = new Client(gateway.url, { token: tokenOf(`${name}-plain`), WebSocket });
+    await plain.connect();
+    for (const call of [
+      (one: Client) => one.send('b b', 'n', 1),
+      (one: Client) => one.isOnline('b b'),
+      (one: Client) => one.clients({ limit: 100_000 }),
+    ])
+      expect(await codeOf(call(client))).toBe(await codeOf(call(plain)));
+    await plain.close();
+  });
+});
+
 describe('when the tab with the connection', () => {
   test('crashes, the others resume the session and miss nothing', async () => {
     const tabs = await connected(3);
