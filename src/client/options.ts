@@ -56,8 +56,8 @@ export interface ClientOptions {
    */
   offload?: boolean;
   /**
-   * In browsers: one session and one connection for all tabs of the origin that are the same client at the same URL (docs/client.md says
-   * what changes). Where tabs cannot share, and with `codec: 'json'`, each has its own: `client.isShared` tells.
+   * Experimental. In browsers: one session and one connection for all tabs of the origin that are the same client at the same URL
+   * (docs/client.md says what changes, and the limits). Where tabs cannot share, and with `codec: 'json'`, each has its own: `client.isShared` tells.
    */
   shareTabs?: boolean;
   /** Send the text of any error that a request handler throws to whoever asked. Default false: only that of a `GatewayError`. */

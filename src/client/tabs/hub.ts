@@ -23,7 +23,7 @@ import { bytesOf, HubTab } from './hub-tab.js';
 import type { ChannelLike, TabsPlatform } from './platform.js';
 import { type CommonMessage, lockOfTab, type ToHub } from './tab-messages.js';
 
-/** How long a new hub waits for tabs of an earlier one, ms. */
+/** How long a new hub waits for tabs of an earlier one, ms, from the first that comes: while the gateway is away all may be waiting. */
 const GATHER_MS = 1_500;
 /** After a hub died: until rooms that nobody has claimed are left, ms. */
 const ORPHANS_MS = 3_000;
@@ -80,7 +80,7 @@ export class Hub {
   #resume: Resume | null = null;
   /** Of the session: hubs that it had. */
   #generation = 1;
-  #cancelGather: () => void = () => {};
+  #cancelGather: (() => void) | null = null;
   #cancelDeadline: () => void = () => {};
   #cancelOrphans: () => void = () => {};
   #cancelToken: () => void = () => {};
@@ -90,15 +90,12 @@ export class Hub {
   }
 
   open(): void {
-    const { platform, environment, name } = this.#options;
+    const { platform, name } = this.#options;
     this.#common = platform.channel(name);
     this.#common.onmessage = ({ data }) => {
       const message = data as CommonMessage;
       if (message[0] === 'seek') this.#meet(message[1], message[2]);
     };
-    this.#cancelGather = environment.after(GATHER_MS, () => {
-      this.#gathered();
-    });
     platform.held().then(
       (names) => {
         const prefix = lockOfTab(name, '');
@@ -109,7 +106,8 @@ export class Hub {
       },
       () => {
         this.#announce();
-        this.#gathered();
+        this.#awaited?.clear();
+        this.#advance();
       },
     );
   }
@@ -143,7 +141,7 @@ export class Hub {
   }
 
   #clearTimers(): void {
-    this.#cancelGather();
+    this.#cancelGather?.();
     this.#cancelDeadline();
     this.#cancelOrphans();
     this.#cancelToken();
@@ -226,6 +224,8 @@ export class Hub {
       for (const [channel, place] of frame.resume?.cursors ?? []) tab.places.set(channel, place);
       this.#awaited?.delete(tab.id);
       tab.post(['took', at]);
+      // Another session, or none, was about to be asked for: this one brings what can be gone on with.
+      if (this.#awaited === null && this.#learn(frame)) this.#abandon();
       return this.#advance();
     }
     if (frame.type === 'bye') return this.#bye(tab);
@@ -314,8 +314,13 @@ export class Hub {
     if (this.#isStopped) return;
     if (this.#awaited !== null) {
       const waiting = [...this.#tabs.values()].filter(({ hello }) => hello !== null);
-      if (this.#awaited.size > 0 || waiting.length === 0) return;
-      return this.#gathered();
+      if (waiting.length === 0) return;
+      if (this.#awaited.size === 0) return this.#gathered();
+      this.#cancelGather ??= this.#options.environment.after(GATHER_MS, () => {
+        this.#cancelGather = null;
+        this.#gathered();
+      });
+      return;
     }
     if (this.#isUp) {
       for (const tab of this.#tabs.values()) if (tab.hello !== null) this.#greet(tab, tab.hello);
@@ -324,21 +329,33 @@ export class Hub {
 
   /** All tabs of an earlier hub are here, or long enough was waited for them. */
   #gathered(): void {
-    this.#cancelGather();
-    if (this.#awaited === null) return;
+    this.#cancelGather?.();
+    this.#cancelGather = null;
+    const hellos = [...this.#tabs.values()].flatMap(({ hello }) => hello ?? []);
+    // Whoever came is gone again; the next one begins the wait anew.
+    if (this.#awaited === null || hellos.length === 0) return;
     this.#awaited = null;
-    const tabs = [...this.#tabs.values()];
-    for (const { hello } of tabs) {
-      const resume = resumeOf(hello);
-      if (resume === null) continue;
-      const known = this.#resume;
-      const isNewer =
-        known === null ||
-        resume.generation > known.generation ||
-        (resume.generation === known.generation && resume.count > known.count);
-      if (isNewer) this.#resume = resume;
-    }
+    for (const hello of hellos) this.#learn(hello);
+    this.#advance();
+  }
+
+  /** Before this hub has a session: whether the tab brings the newest key. */
+  #learn(hello: HelloFrame): boolean {
+    const known = this.#resume;
+    const resume = this.#welcome === null ? resumeOf(hello) : null;
+    if (resume === null) return false;
+    const isNewer =
+      known === null ||
+      resume.generation > known.generation ||
+      (resume.generation === known.generation && resume.count > known.count);
+    if (isNewer) this.#resume = resume;
+    return isNewer;
+  }
+
+  /** Goes on with the numbers and the notes of the session that is there. */
+  #begin(): void {
     const resume = this.#resume;
+    const tabs = [...this.#tabs.values()];
     this.#generation = (resume?.generation ?? 0) + 1;
     const { acceptTimeoutMs, offlineQueueLimitBytes, environment, home } = this.#options;
     // eslint-disable-next-line @typescript-eslint/no-this-alias -- getters have a `this` of their own
@@ -371,7 +388,6 @@ export class Hub {
       tabs.filter(({ hello }) => resume !== null && hello?.resume?.session === resume.session),
     );
     for (const tab of tabs) tab.notes = [];
-    this.#advance();
   }
 
   #dial(): void {
@@ -437,6 +453,8 @@ export class Hub {
     this.#connection?.watch(2 * info.pingIntervalMs, info.frameLimitBytes);
     const isResumed = info.resumed;
     const isTakenOver = isResumed && this.#welcome === null;
+    // Not before: until now tabs could come with their notes.
+    if (this.#calls === null) this.#begin();
     if (!isResumed) {
       this.#generation = 1;
       this.#streams.clear();

@@ -1,10 +1,65 @@
 // Tabs that share a session, with a real gateway: what each hears, and what becomes of it when one closes or crashes.
+import { once } from 'node:events';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { WebSocket } from 'ws';
 import { Client } from '../../../src/client/client.js';
+import { type Environment, REAL_ENVIRONMENT } from '../../../src/client/environment.js';
 import { type GatewayProcess, startGateway, tokenOf, until } from '../../gateway-process.js';
 import { codeOf } from '../fixture.js';
 import { TestBrowserProfile, type TestTab } from './tab-of-test.js';
+
+/** A network that can be away. */
+class Relay {
+  readonly #sockets = new Set<Socket>();
+  #isCut = false;
+
+  private constructor(
+    private readonly server: Server,
+    readonly url: string,
+  ) {}
+
+  static async open(port: number): Promise<Relay> {
+    const server = createServer();
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const address = server.address();
+    if (address === null || typeof address === 'string') throw new Error('It listens on no port.');
+    const relay = new Relay(server, `ws://127.0.0.1:${String(address.port)}`);
+    server.on('connection', (socket: Socket) => {
+      const other = connect(port, '127.0.0.1');
+      for (const one of [socket, other]) {
+        relay.#sockets.add(one);
+        one.on('error', () => {});
+        one.on('close', () => {
+          socket.destroy();
+          other.destroy();
+        });
+      }
+      if (relay.#isCut) socket.destroy();
+      socket.pipe(other).pipe(socket);
+    });
+    return relay;
+  }
+
+  cut(): void {
+    this.#isCut = true;
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  mend(): void {
+    this.#isCut = false;
+  }
+
+  async close(): Promise<void> {
+    this.cut();
+    this.server.close();
+    await once(this.server, 'close');
+  }
+}
+
+/** Every wait between tries is the longest. */
+const SLOW: Environment = { ...REAL_ENVIRONMENT, random: () => 1 };
 
 let gateway: GatewayProcess;
 let profile: TestBrowserProfile;
@@ -181,7 +236,7 @@ describe('a call with a wrong parameter', () => {
     ['isOnline', (client) => client.isOnline('b b')],
     ['request', (client) => client.request('b b', 'n', 1)],
     ['request with too long a wait', (client) => client.request('bob', 'n', 1, { timeoutMs: 1e9 })],
-   
+
     ['clients', (client) => client.clients({ limit: 100_000 })],
   ])('rejects and leaves the connection: %s', async (_verb, call) => {
     const [{ client }] = (await connected(1)) as [TestTab];
@@ -279,6 +334,35 @@ describe('when the tab with the connection', () => {
     await until(() => heard.every(({ length }) => length === 1));
     expect(tabs.map(({ client }) => client.state)).toEqual(['connected', 'connected']);
   });
+
+  test('crashes while the gateway is away, the others go on with the session however late they come back', async () => {
+    const away = await startGateway({ WORKERS: '1' });
+    const relay = await Relay.open(away.port);
+    try {
+      const tabs = Array.from({ length: 3 }, () =>
+        profile.open(relay.url, { token: tokenOf(name), backoff: { minMs: 3_000, maxMs: 3_000 } }, SLOW),
+      );
+      await Promise.all(tabs.map(({ client }) => client.connect()));
+      const session = tabs[0]?.client.sessionId;
+      const lost: unknown[] = [];
+      for (const { client } of tabs) client.on('stateLost', (info) => lost.push(info));
+      const { leader } = profile;
+      relay.cut();
+      leader?.crash();
+      const others = tabs.filter((tab) => tab !== leader);
+      // Longer than a new hub waits for tabs; they are all in their back-off.
+      await new Promise((resolve) => setTimeout(resolve, 2_000));
+      expect(others.map(({ client }) => client.state)).toEqual(['reconnecting', 'reconnecting']);
+      relay.mend();
+      await until(() => others.every(({ client }) => client.state === 'connected'));
+      expect(others.map(({ client }) => client.sessionId)).toEqual([session, session]);
+      expect(lost).toEqual([]);
+    } finally {
+      await profile.close();
+      await relay.close();
+      await away.stop();
+    }
+  }, 20_000);
 
   test('had rooms alone, they are left', async () => {
     const tabs = await connected(2);
