@@ -16,7 +16,7 @@ createServer((request, response) => {
   }
   // The backend knows who its user is and says so in the token; here everybody is a new guest. Who takes a stream over a data
   // channel may `send` back to who opened it.
-  const name = `guest-${randomBytes(2).toString('hex')}`;
+  const name = `guest-${randomBytes(6).toString('hex')}`;
   const perm = { send: ['guest-*'], streams: ['guest-*'], list: ['guest-*'] };
   const options = JSON.stringify({ url, name, token: token(name, perm) });
   response.writeHead(200, { 'Content-Type': 'text/html; charset=utf-8', 'Cache-Control': 'no-store' });

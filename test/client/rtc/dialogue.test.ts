@@ -84,8 +84,34 @@ class TwoWays implements SignalingMechanism {
   }
 }
 
+/** The line of one end is that of an older SDK, which says everything by the sure way and trusts it; it hears both. */
+class OneOlder implements SignalingMechanism {
+  readonly #ways: TwoWays;
+
+  constructor(
+    private readonly older: string,
+    options: LoopbackOptions,
+    environment: ManualEnvironment,
+  ) {
+    this.#ways = new TwoWays(options, environment);
+  }
+
+  connect(info: LineInfo, receiver: LineReceiver): SignalingLine {
+    const line = this.#ways.connect(info, receiver);
+    if (info.localId !== this.older) return line;
+    return {
+      isReliable: true,
+      ready: line.ready,
+      send: (signal, to) => line.send(signal, to, true),
+      close: () => line.close(),
+    };
+  }
+}
+
 interface LineOptions extends LoopbackOptions {
   hasSureWay?: boolean;
+  /** Which end has an older SDK. */
+  older?: string;
 }
 
 const LINES: [string, LineOptions][] = [
@@ -102,15 +128,20 @@ const LINES: [string, LineOptions][] = [
     'a line with a sure way and all of it',
     { delayMs: [0, 100], loss: 0.2, duplication: 0.3, reorder: true, hasSureWay: true },
   ],
+  ['a line whose first end is older', { delayMs: [0, 100], loss: 0.5, reorder: true, older: 'alice' }],
+  ['a line whose second end is older', { delayMs: [0, 100], loss: 0.5, reorder: true, older: 'bob' }],
 ];
 
-describe.each(LINES)('over %s', (_name, { hasSureWay = false, ...options }) => {
+describe.each(LINES)('over %s', (_name, { hasSureWay = false, older, ...options }) => {
   test('everything said is heard once and in order, whoever was there first', () => {
     const turns = fc.array(fc.record({ side: fc.nat(1), waitMs: fc.nat(300) }), { maxLength: 30 });
     fc.assert(
       fc.property(fc.integer(), turns, fc.nat(2_000), fc.boolean(), (seed, plan, lateMs, greets) => {
         const environment = new SeededEnvironment(seed);
-        const mechanism = new (hasSureWay ? TwoWays : LoopbackSignaling)(options, environment);
+        const mechanism =
+          older === undefined
+            ? new (hasSureWay ? TwoWays : LoopbackSignaling)(options, environment)
+            : new OneOlder(older, options, environment);
         const alice = new End(mechanism, ALICE, environment);
         if (greets) alice.dialogue.greet();
         const said: [number[], number[]] = [[], []];
