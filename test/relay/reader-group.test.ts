@@ -85,9 +85,14 @@ test('hearing of a thousand readers looks at all of them once for each step of t
   wheel.close();
 });
 
-/** How many readers are dropped in some seconds where the opener sends all that it may, and one of them takes so much every 100 ms. */
-function droppedOf(bytesPerStep: number): string[] {
-  jest.useFakeTimers();
+const window = 512 * 1024;
+
+/** Readers with a window each, of whom the slow ones are dropped. */
+function droppingGroup(sessions: readonly string[]): {
+  group: ReaderGroup;
+  wheel: TimerWheel;
+  dropped: string[];
+} {
   const wheel = new TimerWheel();
   const dropped: string[] = [];
   const group: ReaderGroup = new ReaderGroup({
@@ -100,9 +105,15 @@ function droppedOf(bytesPerStep: number): string[] {
       group.remove(session);
     },
   });
-  const window = 512 * 1024;
-  for (const session of ['fast', 'last'])
+  for (const session of sessions)
     group.add({ ...newPeer('bob' as ClientId, session as SessionId, true), upTo: 0, limit: window });
+  return { group, wheel, dropped };
+}
+
+/** How many readers are dropped in some seconds where the opener sends all that it may, and one of them takes so much every 100 ms. */
+function droppedOf(bytesPerStep: number): string[] {
+  jest.useFakeTimers();
+  const { group, wheel, dropped } = droppingGroup(['fast', 'last']);
   for (let ms = 0, taken = 0; ms < 4 * SLOW_READER_MS; ms += 100) {
     taken += bytesPerStep;
     group.passed(group.limit);
@@ -127,21 +138,7 @@ test('the last of the readers is dropped where it hardly takes anything, and not
 
 test('readers that all stood still are not dropped when one of them moves before the others, and then are if they do not', () => {
   jest.useFakeTimers();
-  const wheel = new TimerWheel();
-  const dropped: string[] = [];
-  const group: ReaderGroup = new ReaderGroup({
-    drop: true,
-    gathers: false,
-    wheel,
-    changed: () => undefined,
-    tooSlow: ({ session }) => {
-      dropped.push(session);
-      group.remove(session);
-    },
-  });
-  const window = 512 * 1024;
-  for (const session of ['first', 'second', 'third'])
-    group.add({ ...newPeer('bob' as ClientId, session as SessionId, true), upTo: 0, limit: window });
+  const { group, wheel, dropped } = droppingGroup(['first', 'second', 'third']);
   group.passed(window);
   jest.advanceTimersByTime(10_000);
   const [first, second] = [group.get('first' as SessionId), group.get('second' as SessionId)];
