@@ -15,6 +15,7 @@ import type {
 import type { WebhookQueue } from '../session/store/webhook-queue.js';
 import { connectLink, type Link, type LinkHandlers, listenLinks } from './link.js';
 import { type HoldsBytes, readLinkValue, writeAsJson, writeWithBytes } from './link-value.js';
+import { Names } from './names.js';
 import { readStoreMessage, type StoreMessage, StoreMessageWriter } from './store-message.js';
 
 /** Calls of one worker that may wait for the primary at once; past it they are refused at once. */
@@ -49,8 +50,15 @@ interface Refusal {
 type Answer = { id: number; result: unknown } | Refusal;
 type Append = Extract<StoreMessage, { kind: 'append' }>;
 
+/** A store in the memory of the process that asks it. */
+export interface EmbeddedStore extends Store {
+  /** As `append`, at once. */
+  appendNow(request: AppendRequest): AppendResult;
+}
+
 /** The primary's side: answers workers' calls on its store. */
 export class StoreServer {
+  private readonly names = new Names();
   private readonly workers = new Map<WorkerId, Link>();
   private server: Server | null = null;
   private readonly writer = new StoreMessageWriter();
@@ -60,7 +68,7 @@ export class StoreServer {
    * @param failed told of errors that are nobody's refusal
    */
   constructor(
-    private readonly store: Store,
+    private readonly store: EmbeddedStore,
     private readonly count: (what: 'bad_call') => void,
     private readonly failed: (error: unknown) => void,
     private readonly webhooks: WebhookQueue | null = null,
@@ -90,7 +98,7 @@ export class StoreServer {
     let worker: WorkerId | null = null;
     return {
       message: (bytes) => {
-        const call = readCall(bytes);
+        const call = readCall(bytes, this.names);
         if (call === null) {
           this.count('bad_call');
         } else if (Array.isArray(call)) {
@@ -137,10 +145,11 @@ export class StoreServer {
   }
 
   private append({ id, request }: Append, link: Link): void {
-    this.store.append(request).then(
-      (result) => link.send(this.writer.appended(id, result)),
-      (error: unknown) => link.send(writeAsJson(this.refusal(id, error))),
-    );
+    try {
+      link.send(this.writer.appended(id, this.store.appendNow(request)));
+    } catch (error) {
+      link.send(writeAsJson(this.refusal(id, error)));
+    }
   }
 
   private refusal(id: number, error: unknown): Refusal {
@@ -192,9 +201,9 @@ function write(method: Method, message: Call | Answer): Uint8Array {
   return METHODS[method] ? writeWithBytes(message) : writeAsJson(message);
 }
 
-function readCall(bytes: Buffer): Hello | Call | Call[] | Append | null {
+function readCall(bytes: Buffer, names: Names): Hello | Call | Call[] | Append | null {
   try {
-    const message = readStoreMessage(bytes);
+    const message = readStoreMessage(bytes, names);
     if (message !== null) return message.kind === 'append' ? message : null;
     const value: unknown = readLinkValue(bytes);
     if (typeof value !== 'object' || value === null) return null;
@@ -247,9 +256,10 @@ export class RemoteStore implements Store, WebhookQueue {
 
   /** @param lost the primary's store is gone for this worker: it cannot go on */
   constructor(path: string, worker: WorkerId, listener: StoreListener, lost: () => void) {
+    const names = new Names();
     this.link = connectLink(path, {
       message: (bytes) => {
-        const told = readStoreMessage(bytes);
+        const told = readStoreMessage(bytes, names);
         if (told === null) {
           // The primary is trusted: it is the process that started this one.
           const answer = readLinkValue(bytes) as Answer | Answer[] | { event: StoreEvent };
