@@ -11,6 +11,7 @@ import type {
   Store,
   StoreEvent,
   StoreListener,
+  Waiter,
 } from '../session/store/store.js';
 import type { WebhookQueue } from '../session/store/webhook-queue.js';
 import { connectLink, type Link, type LinkHandlers, listenLinks } from './link.js';
@@ -27,11 +28,13 @@ const PENDING_CALLS_LIMIT = 50_000;
 const GATHER_MS = 3;
 /** Attaches of one message: some 20 KiB, and less than a millisecond of the primary. */
 const GATHER_LIMIT_CALLS = 64;
-/** A call that the primary does not answer by then has failed: the primary is stopped or overloaded, ms. */
-const CALL_TIMEOUT_MS = 5_000;
+/** Looks at what is late, ms. */
+const LOOK_MS = 1_000;
+/** A call that the primary has not answered at so many looks has failed: the primary is stopped or overloaded. */
+const LOOKS_LIMIT = 6;
 
 /** Appends have a form of their own. */
-type Method = Exclude<keyof Port, 'ready' | 'close' | 'append'>;
+type Method = Exclude<keyof Port, 'ready' | 'close' | 'append' | 'appendFor'>;
 /** What workers call, and what the process calls that sends webhooks. */
 type Port = Store & WebhookQueue;
 
@@ -234,11 +237,8 @@ function callOf(value: unknown): Call | null {
   return Object.hasOwn(METHODS, method) ? { id, method: method as Method, args } : null;
 }
 
-interface Pending {
-  resolve(result: unknown): void;
-  reject(error: Error): void;
-  startedAt: number;
-}
+/** What a call waits for is of its method: each waiter is only told what it asked. */
+type Pending = Waiter<never>;
 
 /** A worker's side: the store port, answered by the primary. */
 export class RemoteStore implements Store, WebhookQueue {
@@ -252,6 +252,8 @@ export class RemoteStore implements Store, WebhookQueue {
   private gathering: NodeJS.Timeout | null = null;
   private closing = false;
   private lastId = 0;
+  /** The last call at each of the last looks. */
+  private readonly looks: number[] = [];
   ready = true;
 
   /** @param lost the primary's store is gone for this worker: it cannot go on */
@@ -278,7 +280,7 @@ export class RemoteStore implements Store, WebhookQueue {
     this.link.send(writeAsJson({ hello: worker } satisfies Hello));
     this.timer = setInterval(() => {
       this.failLate();
-    }, 1000);
+    }, LOOK_MS);
     this.timer.unref();
   }
 
@@ -319,15 +321,21 @@ export class RemoteStore implements Store, WebhookQueue {
   }
 
   attach(request: AttachRequest): Promise<AttachResult> {
-    return this.begin((id, now) => {
-      this.gather({ id, method: 'attach', args: [request] }, now);
-    }) as Promise<AttachResult>;
+    return new Promise<AttachResult>((resolve, reject) => {
+      const id = this.begin({ resolve, reject });
+      if (id !== null) this.gather({ id, method: 'attach', args: [request] }, performance.now());
+    });
   }
 
   append(request: AppendRequest): Promise<AppendResult> {
-    return this.begin((id) => {
-      if (!this.link.send(this.writer.append(id, request), request.body)) this.refuse(id);
-    }) as Promise<AppendResult>;
+    return new Promise((resolve, reject) => {
+      this.appendFor(request, { resolve, reject });
+    });
+  }
+
+  appendFor(request: AppendRequest, waiter: Waiter<AppendResult>): void {
+    const id = this.begin(waiter);
+    if (id !== null && !this.link.send(this.writer.append(id, request), request.body)) this.refuse(id);
   }
 
   private method<M extends Method>(method: M): Port[M] {
@@ -336,21 +344,20 @@ export class RemoteStore implements Store, WebhookQueue {
   }
 
   private call(method: Method, args: unknown[]): Promise<unknown> {
-    return this.begin((id) => {
-      if (!this.link.send(write(method, { id, method, args }))) this.refuse(id);
+    return new Promise((resolve, reject) => {
+      const id = this.begin({ resolve, reject });
+      if (id !== null && !this.link.send(write(method, { id, method, args }))) this.refuse(id);
     });
   }
 
-  private begin(send: (id: number, now: number) => void): Promise<unknown> {
+  /** The number of a call that may be made; null where it was refused at once. */
+  private begin(waiter: Pending): number | null {
     if (!this.ready || this.pending.size >= PENDING_CALLS_LIMIT) {
-      return Promise.reject(new GatewayError('unavailable'));
+      waiter.reject(new GatewayError('unavailable'));
+      return null;
     }
-    const id = ++this.lastId;
-    const startedAt = performance.now();
-    return new Promise((resolve, reject) => {
-      this.pending.set(id, { resolve, reject, startedAt });
-      send(id, startedAt);
-    });
+    this.pending.set(++this.lastId, waiter);
+    return this.lastId;
   }
 
   private gather(call: Call, now: number): void {
@@ -378,30 +385,37 @@ export class RemoteStore implements Store, WebhookQueue {
 
   /** It was never sent. */
   private refuse(id: number): void {
-    this.pending.get(id)?.reject(new GatewayError('unavailable'));
-    this.pending.delete(id);
+    this.taken(id)?.reject(new GatewayError('unavailable'));
   }
 
   private settle(answer: Answer): void {
-    const pending = this.pending.get(answer.id);
-    if (pending === undefined) return;
-    this.pending.delete(answer.id);
+    const pending = this.taken(answer.id);
+    if (pending === null) return;
     if ('error' in answer) pending.reject(new GatewayError(answer.error.code, answer.error.message));
-    else pending.resolve(answer.result);
+    // The primary answers each call with the result of its method.
+    else pending.resolve(answer.result as never);
   }
 
-  /** Calls are answered in order, so the oldest stand first. */
+  private taken(id: number): Pending | null {
+    const pending = this.pending.get(id);
+    if (pending === undefined) return null;
+    this.pending.delete(id);
+    return pending;
+  }
+
+  /** Calls are numbered in the order in which they were made, so the oldest stand first. */
   private failLate(): void {
-    const limit = performance.now() - CALL_TIMEOUT_MS;
-    for (const [id, pending] of this.pending) {
-      if (pending.startedAt > limit) break;
-      this.pending.delete(id);
-      pending.reject(new GatewayError('unknown_outcome'));
+    if (this.looks.push(this.lastId) < LOOKS_LIMIT) return;
+    const last = this.looks.shift() ?? 0;
+    for (const id of this.pending.keys()) {
+      if (id > last) break;
+      this.taken(id)?.reject(new GatewayError('unknown_outcome'));
     }
   }
 
   private failAll(code: 'unknown_outcome' | 'unavailable'): void {
-    for (const pending of this.pending.values()) pending.reject(new GatewayError(code));
+    const failed = [...this.pending.values()];
     this.pending.clear();
+    for (const pending of failed) pending.reject(new GatewayError(code));
   }
 }

@@ -28,6 +28,7 @@ import type {
   Store,
   StoreEvent,
   StoreSettings,
+  Waiter,
 } from './store.js';
 
 interface Record extends SessionPlace {
@@ -216,7 +217,11 @@ export class MemoryStore implements Store {
     return Promise.resolve(this.appendNow(request));
   }
 
-  /** The same without a promise, which for what workers ask thousands of times a second costs more than the append. */
+  appendFor(request: AppendRequest, waiter: Waiter<AppendResult>): void {
+    waiter.resolve(this.appendNow(request));
+  }
+
+  /** For the workers of this node, who are told over their links. */
   appendNow(request: AppendRequest): AppendResult {
     const { channel, sender, seq, only, skip, body } = request;
     const found = this.readers(channel, only);
