@@ -26,6 +26,8 @@ const HEADER_BYTES = 8;
 const BESIDE_FROM_BYTES = 16 * 1024;
 /** From this size on a ring shrinks where three quarters of it are free: it may have had larger messages once. */
 const SHRINKS_FROM_BYTES = 4 * 1024;
+/** The places of offsets that so many divide are known, so that nothing is looked for from the oldest on. */
+const MARK_ENTRIES = 32;
 /** In place of the length: the body stands beside the ring. */
 const BESIDE = 0xffff_ffff;
 const NOTHING = Buffer.alloc(0);
@@ -35,11 +37,13 @@ export class EntryRing {
   /** Where the oldest entry begins, and where the next one will. */
   private head = 0;
   private tail = 0;
-  /** Where the entries end that go on at the beginning; -1 while none does. */
+  /** Where the entries end that go on at the beginning; -1 while none does. While some do, all is full where tail and head are the same. */
   private turn = -1;
   /** By offset; null while no entry has any. */
   private extras: Map<number, Extra> | null = null;
   private beside: Map<number, Uint8Array> | null = null;
+  /** Where some of them begin. */
+  private marks: Map<number, number> | null = null;
   /** Offset of the newest entry, which it outlives. */
   top = 0;
   /** How many there are, offset by offset up to `top`. */
@@ -59,22 +63,26 @@ export class EntryRing {
     return this.top - this.count + 1;
   }
 
-  /** @param body is copied: it came in a larger buffer that must not live as long as the log */
+  /**
+   * @param body is copied: it came in a larger buffer that must not live as long as the log
+   * @throws RangeError where there is no memory for it; nothing has changed then
+   */
   push(tag: number, body: Uint8Array, extra: Extra | null): void {
-    const isBeside = body.length >= BESIDE_FROM_BYTES;
-    const at = this.room(HEADER_BYTES + (isBeside ? 0 : body.length));
+    const copy = body.length >= BESIDE_FROM_BYTES ? new Uint8Array(body) : null;
+    const at = this.room(HEADER_BYTES + (copy === null ? body.length : 0));
     const offset = ++this.top;
-    this.memory.writeUInt32LE(isBeside ? BESIDE : body.length, at);
+    this.memory.writeUInt32LE(copy === null ? body.length : BESIDE, at);
     this.memory.writeUInt32LE(tag, at + 4);
     this.tail = at + HEADER_BYTES;
-    if (isBeside) {
-      (this.beside ??= new Map()).set(offset, new Uint8Array(body));
+    if (copy !== null) {
+      (this.beside ??= new Map()).set(offset, copy);
       this.besideBytes += body.length;
     } else {
       this.memory.set(body, this.tail);
       this.tail += body.length;
     }
     if (extra !== null) (this.extras ??= new Map()).set(offset, extra);
+    if (offset % MARK_ENTRIES === 0) (this.marks ??= new Map()).set(offset, at);
     this.count++;
     this.bytes += body.length;
   }
@@ -87,6 +95,7 @@ export class EntryRing {
     this.bytes -= length;
     this.head = this.after(this.head);
     this.extras?.delete(offset);
+    if (offset % MARK_ENTRIES === 0) this.marks?.delete(offset);
     if (this.beside?.delete(offset) === true) this.besideBytes -= length;
     if (this.extras?.size === 0) this.extras = null;
     if (this.beside?.size === 0) this.beside = null;
@@ -103,7 +112,7 @@ export class EntryRing {
     this.memory = NOTHING;
     this.head = this.tail = this.count = this.bytes = this.besideBytes = 0;
     this.turn = -1;
-    this.extras = this.beside = null;
+    this.extras = this.beside = this.marks = null;
   }
 
   /** The tag of an entry; undefined where it is not there. */
@@ -128,8 +137,10 @@ export class EntryRing {
   }
 
   private find(offset: number): number {
-    let at = this.head;
-    for (let i = this.oldest; i < offset; i++) at = this.after(at);
+    const marked = offset - (offset % MARK_ENTRIES);
+    const mark = this.marks?.get(marked);
+    let at = mark ?? this.head;
+    for (let i = mark === undefined ? this.oldest : marked; i < offset; i++) at = this.after(at);
     return at;
   }
 
@@ -158,12 +169,11 @@ export class EntryRing {
     const isTooLarge = memory.length >= SHRINKS_FROM_BYTES && memory.length >= 4 * (used + bytes);
     if (!isTooLarge && turn === -1) {
       if (memory.length - tail >= bytes) return tail;
-      // Not up to the head: tail and head are the same only where nothing is there.
-      if (head > bytes) {
+      if (head >= bytes) {
         this.turn = tail;
         return 0;
       }
-    } else if (!isTooLarge && head - tail > bytes) return tail;
+    } else if (!isTooLarge && head - tail >= bytes) return tail;
     // The first entry gets what it needs: most inboxes that wait for somebody hold few.
     this.resize(Math.max(used + bytes, used * 2), used);
     return this.tail;
@@ -175,6 +185,8 @@ export class EntryRing {
     const resized = Buffer.allocUnsafeSlow(size);
     if (turn === -1) memory.copy(resized, 0, head, tail);
     else memory.copy(resized, memory.copy(resized, 0, head, turn), 0, tail);
+    for (const [offset, at] of this.marks ?? [])
+      this.marks?.set(offset, at < head ? turn - head + at : at - head);
     this.memory = resized;
     this.head = 0;
     this.tail = used;

@@ -1,5 +1,5 @@
 // The ring of a log's entries against an array: whatever is put in and taken out, the same entries in the same order.
-import { describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import fc from 'fast-check';
 import { EntryRing, type Extra } from '../../../src/session/store/entry-ring.js';
 import type { SessionId } from '../../../src/protocol/ids.js';
@@ -25,7 +25,7 @@ const length = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom(16_383, 16_384, 16_385, 40_000) },
 );
 const step = fc.oneof(
-  { weight: 5, arbitrary: fc.tuple(fc.constant('push' as const), length, extra) },
+  { weight: 7, arbitrary: fc.tuple(fc.constant('push' as const), length, extra) },
   { weight: 4, arbitrary: fc.tuple(fc.constant('shift' as const)) },
   {
     weight: 1,
@@ -38,6 +38,10 @@ const step = fc.oneof(
   },
   { weight: 1, arbitrary: fc.tuple(fc.constant('clear' as const)) },
 );
+
+afterEach(() => {
+  jest.restoreAllMocks();
+});
 
 describe('EntryRing', () => {
   test('holds what was pushed and not shifted, in order', () => {
@@ -111,6 +115,76 @@ describe('EntryRing', () => {
       ring.push(i, new Uint8Array(100).fill(i), null);
     }
     expect(page.map(({ body }) => [...new Set(body)])).toEqual([[1], [2], [3], [4]]);
+  });
+
+  test('finds an entry without looking at all before it', () => {
+    const ring = new EntryRing();
+    for (let i = 0; i < 10_000; i++) ring.push(i, new Uint8Array(i % 50), null);
+    for (let i = 0; i < 3000; i++) ring.shift();
+    for (let i = 10_000; i < 12_000; i++) ring.push(i, new Uint8Array(i % 50), null);
+    const looks = jest.spyOn(Buffer.prototype, 'readUInt32LE');
+    for (const offset of [3001, 3500, 9_999, 11_999, 12_000]) {
+      looks.mockClear();
+      expect(ring.tag(offset)).toBe(offset - 1);
+      expect(ring.page(offset, 1, Infinity)).toMatchObject([{ offset, tag: offset - 1 }]);
+      expect(looks.mock.calls.length).toBeLessThan(100);
+    }
+  });
+
+  test('finds all entries of a long log, whatever came and went', () => {
+    const moves = fc.array(fc.tuple(fc.nat(300), fc.nat(300), fc.nat(60)), { maxLength: 12 });
+    fc.assert(
+      fc.property(moves, (all) => {
+        const ring = new EntryRing();
+        for (const [pushes, shifts, bytes] of all) {
+          for (let i = 0; i < pushes; i++) ring.push(ring.top + 1, new Uint8Array(bytes), null);
+          for (let i = 0; i < shifts; i++) ring.shift();
+          const lost = [];
+          for (let i = ring.oldest; i <= ring.top; i++) if (ring.tag(i) !== i) lost.push(i);
+          expect(lost).toEqual([]);
+        }
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test('asks for no memory where as much comes as goes, however few there are', () => {
+    for (const [count, places] of [
+      [1, 2],
+      [2, 4],
+      [3, 4],
+      [64, 128],
+    ] as const) {
+      const ring = new EntryRing();
+      const turnOver = () => {
+        ring.push(0, new Uint8Array(100), null);
+        if (ring.count > count) ring.shift();
+      };
+      for (let i = 0; i < 4 * count; i++) turnOver();
+      const allocate = jest.spyOn(Buffer, 'allocUnsafeSlow');
+      for (let i = 0; i < 100; i++) turnOver();
+      expect(allocate).not.toHaveBeenCalled();
+      expect(ring.heldBytes).toBe(places * 108);
+      jest.restoreAllMocks();
+    }
+  });
+
+  test('is as it was when there is no memory for another entry', () => {
+    const ring = new EntryRing();
+    ring.push(7, new Uint8Array(100).fill(1), null);
+    const held = ring.heldBytes;
+    jest.spyOn(Buffer, 'allocUnsafeSlow').mockImplementationOnce(() => {
+      throw new RangeError('Array buffer allocation failed');
+    });
+    expect(() => {
+      ring.push(8, new Uint8Array(100).fill(2), null);
+    }).toThrow(RangeError);
+    expect([ring.top, ring.count, ring.bytes, ring.heldBytes]).toEqual([1, 1, 100, held]);
+    ring.push(9, new Uint8Array(100).fill(3), null);
+    expect(ring.page(1, 9, Infinity).map(({ tag, body }) => [tag, body[0]])).toEqual([
+      [7, 1],
+      [9, 3],
+    ]);
   });
 
   test('takes no more memory where as many come as go', () => {
