@@ -1,17 +1,22 @@
 // Things in an order from which each can be taken out, and put at the end again, without looking for it: a list that its items are the links of.
 
-export interface Linked<Item> {
+export interface Linked<Item extends Linked<Item>> {
   before: Item | null;
   behind: Item | null;
+  /** The one it is in. */
+  chain: Chain<Item> | null;
 }
 
-/** Of items that are in no other chain. */
 export class Chain<Item extends Linked<Item>> {
   first: Item | null = null;
   private last: Item | null = null;
   size = 0;
 
+  /** Puts it at the end; out of the chain that it was in. */
   push(item: Item): void {
+    if (item.chain === this && this.last === item) return;
+    item.chain?.remove(item);
+    item.chain = this;
     item.before = this.last;
     item.behind = null;
     if (this.last === null) this.first = item;
@@ -26,14 +31,7 @@ export class Chain<Item extends Linked<Item>> {
     else item.before.behind = item.behind;
     if (item.behind === null) this.last = item.before;
     else item.behind.before = item.before;
-    item.before = item.behind = null;
+    item.before = item.behind = item.chain = null;
     this.size--;
-  }
-
-  /** It is the last from now on. */
-  renew(item: Item): void {
-    if (this.last === item) return;
-    this.remove(item);
-    this.push(item);
   }
 }

@@ -81,15 +81,17 @@ export class MemoryLogs {
       if (seq < next) return { status: 'duplicate' };
       if (seq !== expected) return { status: 'out_of_order', expected };
     }
-    const log = known ?? this.begin(channel);
-    this.touch(log);
+    const log = known ?? create(channel);
     const { entries } = log;
     const now = this.now();
     const isPlain = only === null && skip.length === 0 && !unread && ttlMs === null;
     const expiresAt = ttlMs === null ? Infinity : now + ttlMs;
     // No secret: it only has to differ from what a store that lost the entry gives out at the same offset.
     const tag = Math.floor(Math.random() * 2 ** 32);
+    // Where there is no memory for it, nothing has changed.
     entries.push(tag, body, isPlain ? null : { only, skip, kept: unread, expiresAt });
+    if (known === undefined) this.add(log);
+    this.touch(log);
     if (last === undefined) log.senders.set(sender.session, { seq: seq ?? 0, offset: entries.top });
     else {
       last.seq = seq ?? last.seq;
@@ -156,22 +158,15 @@ export class MemoryLogs {
     return channel.kind === 'inbox' ? this.inboxes.get(channel.client) : this.rooms.get(channel.room);
   }
 
-  private begin(channel: Channel): Log {
-    const log = create(channel);
+  private add(log: Log): void {
+    const { channel } = log;
     if (channel.kind === 'inbox') this.inboxes.set(channel.client, log);
     else this.rooms.set(channel.room, log);
-    this.full.push(log);
-    return log;
   }
 
-  /** It is about to get an entry, and is the last to go from now on. */
+  /** It has got an entry, and is the last to go from now on. */
   private touch(log: Log): void {
-    if (log.entries.count > 0 || log.position === null) {
-      this.full.renew(log);
-      return;
-    }
-    this.empty.remove(log);
-    this.emptyPlaces -= placesOf(log);
+    if (log.chain === this.empty) this.emptyPlaces -= placesOf(log);
     this.full.push(log);
   }
 
@@ -216,7 +211,6 @@ export class MemoryLogs {
 
   /** The entries go; who asks for one of them is told that it is missing. */
   private clear(log: Log): void {
-    this.full.remove(log);
     this.charge(log, 0);
     log.entries.clear();
     this.empty.push(log);
@@ -278,6 +272,7 @@ function create(channel: Channel): Log {
     costBytes: 0,
     before: null,
     behind: null,
+    chain: null,
   };
 }
 

@@ -1,7 +1,7 @@
 // The logs of the embedded store against arrays: time, budget, large bodies and memory that is used again, which the model of all stores leaves out.
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { expect, test } from '@jest/globals';
+import { expect, jest, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { SessionId } from '../../../src/protocol/ids.js';
 import { MemoryLogs } from '../../../src/session/store/memory-log.js';
@@ -286,6 +286,40 @@ test('MemoryLogs hold no more memory than the budget, though large messages are 
   }
   expect(held() - before).toBeLessThan(logBudgetBytes);
   expect(logs.size).toBeGreaterThan(0);
+});
+
+test('MemoryLogs are as they were when there is no memory for an entry', () => {
+  let now = 0;
+  const logs = new MemoryLogs({ ...SETTINGS, logTtlMs: 10, offlineTtlMs: 10 }, () => now);
+  const append = (name: string) =>
+    logs.append(appendRequest(roomLog(name), { seq: null, body: Buffer.alloc(100) }), false);
+  const fail = (name: string): void => {
+    const allocate = jest.spyOn(Buffer, 'allocUnsafeSlow').mockImplementationOnce(() => {
+      throw new RangeError('Array buffer allocation failed');
+    });
+    expect(() => append(name)).toThrow(RangeError);
+    allocate.mockRestore();
+  };
+  const expire = (): void => {
+    now += 20;
+    logs.expire();
+    expect(logs.size).toBe(0);
+  };
+  fail('new');
+  expect([logs.size, logs.position(roomLog('new'))]).toEqual([0, null]);
+  for (const name of ['a', 'b', 'c']) append(name);
+  expire();
+  for (const name of ['a', 'c']) fail(name);
+  expect(logs.size).toBe(0);
+  for (const name of ['b', 'c', 'a', 'new']) append(name);
+  fail('b');
+  expect(logs.size).toBe(4);
+  expire();
+  for (const name of ['a', 'b', 'c', 'new']) {
+    expect(logs.read(roomLog(name), { after: null }, 9)).toMatchObject({ entries: [], more: false });
+    append(name);
+    expect(logs.read(roomLog(name), { last: 9 }, 9)).toMatchObject({ entries: [{ kept: false }] });
+  }
 });
 
 /** Bytes of all buffers that somebody still has. */
