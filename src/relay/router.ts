@@ -112,19 +112,19 @@ export class Router {
       skip,
       body,
     };
-    session.appending();
+    session.appending(isAnswered(frame.ref, seq));
     this.options.store.appendFor(request, new Appending(this, session, frame.ref, seq, body.length));
   }
 
   /** An append that somebody waits for was made, or not. `bytes` are those of a message to a room, 0 of another one. */
   appended(session: Session, ref: number, seq: number | null, bytes: number, result: AppendResult): void {
-    session.appended();
+    session.appended(isAnswered(ref, seq));
     if (bytes > 0 && result.status === 'accepted') this.options.fanOut.charge(session, result.readers, bytes);
     this.answerAppend(session, ref, seq, result);
   }
 
-  failed(session: Session, ref: number, error: unknown): void {
-    session.appended();
+  failed(session: Session, ref: number, seq: number | null, error: unknown): void {
+    session.appended(isAnswered(ref, seq));
     this.refuse(session, ref, error);
   }
 
@@ -186,8 +186,8 @@ export class Router {
       return;
     }
     if (seq !== 0) {
-      session.appending();
       const request = appendRequestOf(session, frame, address, body);
+      session.appending(isAnswered(ref, seq));
       // The frame itself, and with it the bytes that it came in, is not needed any more.
       this.options.store.appendFor(request, new Appending(this, session, ref, seq, 0));
       return;
@@ -215,11 +215,12 @@ export class Router {
     const address = parseAddress(to);
     if (address === null || !maySend(session.identity.permissions, address.client)) return 'absent';
     if (frame.seq === 0) return this.route(address, body);
-    session.appending();
+    // The list has one answer, which nothing waits for.
+    session.appending(false);
     try {
       return await this.options.store.append(appendRequestOf(session, frame, address, body));
     } finally {
-      session.appended();
+      session.appended(false);
     }
   }
 
@@ -299,8 +300,13 @@ class Appending implements Waiter<AppendResult> {
   }
 
   reject(error: unknown): void {
-    this.router.failed(this.session, this.ref, error);
+    this.router.failed(this.session, this.ref, this.seq, error);
   }
+}
+
+/** Volatile messages have no answer but a refusal. */
+function isAnswered(ref: number, seq: number | null): boolean {
+  return ref !== 0 && seq !== 0;
 }
 
 function appendRequestOf(

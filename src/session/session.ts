@@ -35,6 +35,8 @@ export class Session {
   /** Messages of this session whose delivery it waits to hear of, `<client> <number>`; null while there are none. */
   awaited: Set<string> | null = null;
   private appends = 0;
+  /** Appends under way that `accept` or `refuse` will answer. */
+  private answers = 0;
   private senderBytes: Uint8Array | null = null;
   /** The client said that it is over: nobody waits for it to come back. */
   ended = false;
@@ -99,13 +101,13 @@ export class Session {
   }
 
   /**
-   * Answers an append. While others of the session are under way the answer waits for theirs, some milliseconds at most:
+   * Answers an append. While others are under way that will be answered it waits for them, some milliseconds at most:
    * a system call for each of many answers that come one after the other costs more than all else that is done for them.
    */
   accept(ref: number, id: string | null): void {
     if (ref === 0) return;
     const frame = this.connection.codec.encodeGateway({ type: 'ok', ref, result: { id } });
-    this.sendEncoded(frame, this.appends > 0);
+    this.sendEncoded(frame, this.answers > 0);
   }
 
   /** @param expected with `out_of_order`: the number that comes next */
@@ -136,14 +138,20 @@ export class Session {
     return this.sendEncoded(frame.for(this.connection.codec));
   }
 
-  /** An append is under way; a store that is slow slows its senders. */
-  appending(): void {
+  /**
+   * An append is under way; a store that is slow slows its senders.
+   * @param isAnswered it will have an answer of its own that others may wait for
+   */
+  appending(isAnswered: boolean): void {
     this.appends++;
+    if (isAnswered) this.answers++;
     if (this.appends > APPENDS_LIMIT) this.connection.pause(APPENDS_PAUSE_MS);
   }
 
-  appended(): void {
+  /** @param isAnswered as it was told before */
+  appended(isAnswered: boolean): void {
     this.appends--;
+    if (isAnswered) this.answers--;
   }
 
   /** Runs joins and leaves of this session one after the other, in the order they came. */

@@ -27,16 +27,25 @@ describe('a session', () => {
   });
 
   test('lets the answer to an append wait while another is under way, and sends the last one at once', () => {
-    session.appending();
-    session.appending();
-    session.appended();
+    session.appending(true);
+    session.appending(true);
+    session.appended(true);
     session.accept(7, 'epoch:1-2');
-    session.appended();
+    session.appended(true);
     session.accept(8, 'epoch:2-3');
     expect(sent).toEqual([
       [{ type: 'ok', ref: 7, result: { id: 'epoch:1-2' } }, true],
       [{ type: 'ok', ref: 8, result: { id: 'epoch:2-3' } }, false],
     ]);
+  });
+
+  test('lets no answer wait for an append that has none', () => {
+    session.appending(true);
+    session.appending(false);
+    session.appended(true);
+    session.accept(7, 'epoch:1-2');
+    session.appended(false);
+    expect(sent).toEqual([[{ type: 'ok', ref: 7, result: { id: 'epoch:1-2' } }, false]]);
   });
 
   test('answers no append that nobody asked an answer for', () => {
@@ -45,12 +54,12 @@ describe('a session', () => {
   });
 
   test('is read more slowly when more than 256 appends are under way', () => {
-    for (let i = 0; i < 256; i++) session.appending();
+    for (let i = 0; i < 256; i++) session.appending(i % 2 === 0);
     expect(pause).not.toHaveBeenCalled();
-    session.appended();
-    session.appending();
+    session.appended(false);
+    session.appending(false);
     expect(pause).not.toHaveBeenCalled();
-    session.appending();
+    session.appending(true);
     expect(pause).toHaveBeenCalledTimes(1);
   });
 });
