@@ -335,7 +335,12 @@ export class RemoteStore implements Store, WebhookQueue {
 
   appendFor(request: AppendRequest, waiter: Waiter<AppendResult>): void {
     const id = this.begin(waiter);
-    if (id !== null && !this.link.send(this.writer.append(id, request), request.body)) this.refuse(id);
+    if (id === null) return;
+    try {
+      if (!this.link.send(this.writer.append(id, request), request.body)) this.refuse(id);
+    } catch (error) {
+      this.taken(id)?.reject(error);
+    }
   }
 
   private method<M extends Method>(method: M): Port[M] {

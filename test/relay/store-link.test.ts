@@ -11,6 +11,7 @@ import { type EmbeddedStore, RemoteStore, StoreServer } from '../../src/relay/st
 import { MemoryStore } from '../../src/session/store/memory-store.js';
 import type { AttachRequest, Store } from '../../src/session/store/store.js';
 import { until } from '../gateway-process.js';
+import { appendRequest, roomLog } from '../session/store/fixture.js';
 
 const WORKER = 'node.1' as WorkerId;
 const LOBBY = 'lobby' as RoomName;
@@ -169,6 +170,27 @@ describe('a call', () => {
     const call = remoteStore().members({ room: LOBBY, cursor: null, limit: 1 });
     // Not by waiting for it until its time is over.
     await expect(call).rejects.toMatchObject({ code: 'unknown_outcome', message: 'too large an answer' });
+  });
+});
+
+describe('an append', () => {
+  // More receivers are skipped than a message can count.
+  const unwritable = appendRequest(roomLog('lobby'), { skip: Array<string>(70_000).fill('x') });
+
+  test('that cannot be written is told to who waits for it, and waits for no answer', async () => {
+    await silentPrimary();
+    const store = remoteStore();
+    const told = jest.fn();
+    for (let i = 0; i < 3; i++)
+      store.appendFor(unwritable, {
+        resolve: () => undefined,
+        reject: (error) => {
+          told(error);
+        },
+      });
+    expect(told.mock.calls).toMatchObject(Array(3).fill([{ code: 'ERR_OUT_OF_RANGE' }]));
+    await store.close();
+    expect(told).toHaveBeenCalledTimes(3);
   });
 });
 

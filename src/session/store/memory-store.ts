@@ -218,7 +218,14 @@ export class MemoryStore implements Store {
   }
 
   appendFor(request: AppendRequest, waiter: Waiter<AppendResult>): void {
-    waiter.resolve(this.appendNow(request));
+    let result: AppendResult;
+    try {
+      result = this.appendNow(request);
+    } catch (error) {
+      waiter.reject(error);
+      return;
+    }
+    waiter.resolve(result);
   }
 
   /** For the workers of this node, who are told over their links. */

@@ -1,5 +1,5 @@
 // The embedded store against the contract, on a clock of the test.
-import { expect, test } from '@jest/globals';
+import { expect, jest, test } from '@jest/globals';
 import type { ClientId, WorkerId } from '../../../src/protocol/ids.js';
 import { MemoryStore } from '../../../src/session/store/memory-store.js';
 import type { SessionRef, StoreEvent, StoreSettings } from '../../../src/session/store/store.js';
@@ -92,6 +92,21 @@ test('MemoryStore keeps the place of a log whose entries went for the budget', a
   expect(await read('b', null)).toMatchObject({ missing: 2, entries: [], position: ids[3] });
   expect(await read('b', ids[1] ?? '')).toMatchObject({ missing: 1 });
   expect(await read('a', ids[0] ?? '')).toMatchObject({ missing: 1, entries: [{ id: ids[4] }] });
+});
+
+test('MemoryStore tells who waits for an append when there is no memory for it', async () => {
+  const store = new MemoryStore({ settings: SETTINGS, deliver: () => {}, now: () => 0 });
+  const sender = await attach(store, attachRequest('sender', W1));
+  jest.spyOn(Buffer, 'allocUnsafeSlow').mockImplementationOnce(() => {
+    throw new RangeError('Array buffer allocation failed');
+  });
+  const told: unknown[] = [];
+  const waiter = {
+    resolve: ({ status }: { status: string }) => told.push(status),
+    reject: (error: unknown) => told.push(error),
+  };
+  for (let i = 0; i < 2; i++) store.appendFor(appendRequest(roomLog('a'), { sender, seq: 1 }), waiter);
+  expect(told).toEqual([expect.any(RangeError), 'accepted']);
 });
 
 test('MemoryStore takes nothing from an older connection, a session that is over, or one of another client', async () => {
