@@ -68,6 +68,8 @@ const TALK = `(async () => {
                 ? `client.send('bob', 'restart', null);`
                 : '';
           waits.push((await scene.alice(`${first} return await ${TALK};`)) as number);
+          // It was one.
+          expect(await scene.alice('return peer.counts.rounds')).toBeGreaterThan(1);
           await scene.bob('clearInterval(keep.timer); keep.stop?.();');
         } finally {
           await scene.close();
