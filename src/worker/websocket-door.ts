@@ -156,6 +156,8 @@ export class WebSocketDoor {
     );
     const visit = gateway.accept(connection, token);
     connection.open(visit);
+    // Who came by the doorstep has not been read since.
+    socket.resume();
     if (hello === null) return;
     visit.frame(connection.codec.binary ? hello : Buffer.from(hello).toString('utf8'));
   }
@@ -166,6 +168,7 @@ export class WebSocketDoor {
       this.settings.metrics.handshakes.add(code);
       ws.on('error', ignore);
       ws.close(CODES[code].close, code);
+      socket.resume();
     });
   }
 
@@ -192,7 +195,8 @@ function firstOf(offered: Set<string>): string | false {
   if (offered.has(HELLO_SUBPROTOCOL)) return HELLO_SUBPROTOCOL;
   let first: string | false = false;
   for (const name of offered) {
-    if (name === SUBPROTOCOLS.msgpack || name === SUBPROTOCOLS.json) return name;
+    // Not the client's own string: it is a part of the whole request, and would keep that as long as the connection lives.
+    for (const known of [SUBPROTOCOLS.msgpack, SUBPROTOCOLS.json]) if (name === known) return known;
     if (first === false && name.startsWith('signalbox.')) first = name;
   }
   return first;
