@@ -3,13 +3,13 @@ import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
 import { CODES, type CloseCode } from '../protocol/codes.js';
 import type { FrameCodec } from '../protocol/frame.js';
-import type { Connection, ConnectionHandlers } from '../session/connection.js';
+import type { Connection, ConnectionHandlers, WireFrame } from '../session/connection.js';
 import type { TickFlusher } from './tick-flusher.js';
-import { frameBytes, type Framer, type Message } from './websocket-frames.js';
+import { frameBytes, type Framer } from './websocket-frames.js';
 
 export class WebSocketConnection implements Connection {
   /** Messages of this tick; null while there are none. */
-  private pending: Message[] | null = null;
+  private pending: WireFrame[] | null = null;
   private pendingBytes = 0;
   private closing = false;
   private paused: { until: number; timer: NodeJS.Timeout } | null = null;
@@ -51,7 +51,7 @@ export class WebSocketConnection implements Connection {
     return this.socket.writableLength + this.pendingBytes;
   }
 
-  send(frame: Uint8Array | string): boolean {
+  send(frame: WireFrame): boolean {
     if (this.closing || this.ws.readyState !== this.ws.OPEN) {
       // What ws itself has said meanwhile must get out.
       this.release();
