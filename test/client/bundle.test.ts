@@ -16,7 +16,7 @@ import { startGateway, tokenOf } from '../gateway-process.js';
 import { BOB, ScriptedGateway } from './scripted-gateway.js';
 
 /** Gzip, bytes. What a page must load before it can connect. */
-const ENTRY_LIMIT_BYTES = 10_810;
+const ENTRY_LIMIT_BYTES = 10_816;
 /** Of all late files together; who adds one raises it by what it weighs. */
 const LATE_LIMIT_BYTES = 58_900;
 /**
