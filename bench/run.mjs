@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { goalTable, judge } from './goals.mjs';
 import { describeMachine } from './machine.mjs';
 import { measure } from './measure.mjs';
-import { signalbox } from './peers/signalbox.mjs';
+import { signalbox, signalboxKept } from './peers/signalbox.mjs';
 import { plotGoals } from './plot/goals.mjs';
 import { profileFiles, profileTable, sharesOf } from './profile.mjs';
 import { writeReports } from './report.mjs';
@@ -134,7 +134,9 @@ function find(name) {
 async function casesOf(scenario, { load, only, against, settings, mode }) {
   const known = Object.keys(scenario.defaults).filter((name) => name in load);
   const chosen = { ...scenario.defaults, ...Object.fromEntries(known.map((name) => [name, load[name]])) };
-  const variant = (name, changes) => [1, 2].map((workers) => signalbox(workers, name, changes));
+  // Another build or setting is compared in what the run is about.
+  const system = mode === 'kept' ? signalboxKept : signalbox;
+  const variant = (name, changes) => [1, 2].map((workers) => system(workers, name, changes));
   const variants = [
     ...(against === undefined ? [] : variant('before', { build: against })),
     ...(settings.length === 0 ? [] : variant('with', { settings: Object.fromEntries(settings) })),

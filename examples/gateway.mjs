@@ -1,13 +1,12 @@
 // For the examples: a gateway to talk to, and tokens for it. Takes yours from GATEWAY and TOKEN, or starts one of its own.
-import { spawn, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
 
 const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 const PORT = process.env.PORT ?? '8081';
 // Only for this machine and these examples: a real secret is made with `openssl rand -base64 48`.
-const ENV = {
-  ...process.env,
+const SETTINGS = {
   PORT,
   HOST: '127.0.0.1',
   ADMIN_PORT: 'off',
@@ -32,15 +31,12 @@ function answers() {
 }
 
 /** URL of a running gateway; the first example that is started brings one up, and ends it when it ends. */
-export async function gateway(env = {}) {
+export async function gateway(settings = {}) {
   if (process.env.GATEWAY) return process.env.GATEWAY;
   if (!(await answers())) {
-    const child = spawn(process.execPath, [CLI, 'start'], {
-      env: { ...ENV, ...env },
-      stdio: ['ignore', 'inherit', 'inherit'],
-    });
-    process.on('exit', () => child.kill('SIGTERM'));
-    while (!(await answers())) await new Promise((resolve) => setTimeout(resolve, 50));
+    // Inside this program, so that it is gone with it, also where the program is killed.
+    const { createGateway } = await import('../dist/index.js');
+    await createGateway({ ...SETTINGS, ...settings }).listen();
   }
   return `ws://127.0.0.1:${PORT}`;
 }
@@ -49,7 +45,10 @@ export async function gateway(env = {}) {
 export function token(client, perm) {
   if (process.env.TOKEN) return process.env.TOKEN;
   const args = [CLI, 'token', '--sub', client, ...(perm ? ['--perm', JSON.stringify(perm)] : [])];
-  const { stdout, status, stderr } = spawnSync(process.execPath, args, { env: ENV, encoding: 'utf8' });
+  const { stdout, status, stderr } = spawnSync(process.execPath, args, {
+    env: { ...process.env, ...SETTINGS },
+    encoding: 'utf8',
+  });
   if (status !== 0) throw new Error(stderr);
   return stdout.trim();
 }

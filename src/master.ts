@@ -12,8 +12,9 @@ import { TestSums } from './admin/test-summary.js';
 import { type Config, ownEnvironment, serializeConfig, WORKER_ENV } from './config.js';
 import { handOnFrom } from './handovers.js';
 import { createLog } from './log.js';
-import { type Code, CODES, isCode } from './protocol/codes.js';
+import type { Code } from './protocol/codes.js';
 import type { ClientId, WorkerId } from './protocol/ids.js';
+import { Questions } from './questions.js';
 import { StoreServer } from './relay/store-link.js';
 import { MemoryStore } from './session/store/memory-store.js';
 import type { Revocation, SessionPlace } from './session/store/store.js';
@@ -35,8 +36,6 @@ const WATCH_INTERVAL_MS = 1000;
 const UNDELIVERED_LOG_MS = 10_000;
 /** How often workers are told what connection test pages found, ms. */
 const TESTS_INTERVAL_MS = 1000;
-/** How long the admin port waits for a worker's answer, ms. */
-const QUESTION_TIMEOUT_MS = 2_000;
 /** The process of webhooks among those that count; workers begin with 1. */
 const WEBHOOKS_NUMBER = 0;
 
@@ -103,7 +102,13 @@ class Supervisor implements Primary {
   /** Of the node's sockets; made when nothing stands in the way of the start any more. */
   private directory = '';
   private readonly forked = new Map<number, Forked>();
-  private readonly questions = new Map<number, (answer: unknown) => void>();
+  private readonly questions = new Questions({
+    ready: () => [...this.forked.values()].filter(({ state }) => state === 'ready'),
+    counting: () => [...this.forked.values()].filter(({ state }) => state !== 'starting'),
+    tell: (forked, message) => {
+      this.tell(forked, message);
+    },
+  });
   private readonly nodeMetrics = new NodeMetrics();
   private readonly tests = new TestSums();
   /** What they tell the workers is at most so old. */
@@ -120,7 +125,6 @@ class Supervisor implements Primary {
   /** When the log last said that a worker could not receive a connection, monotonic ms. */
   private undeliveredAt = -Infinity;
   private lastNumber = 0;
-  private lastQuestion = 0;
   private fate: Fate = { failures: 0 };
   private draining: Promise<void> | null = null;
   private onReady: (() => void) | null = null;
@@ -134,6 +138,11 @@ class Supervisor implements Primary {
   };
   private readonly exited = (worker: Worker, code: number | null, signal: string | null): void => {
     this.buried(worker, code, signal);
+  };
+  /** The process ends without a drain (`process.exit` of a program): the workers would only find their primary gone. */
+  private readonly abandoned = (): void => {
+    for (const { process: worker } of this.forked.values()) worker.process.kill('SIGKILL');
+    rmSync(this.directory, { recursive: true, force: true });
   };
   /** Later than its exit: only now all that it said has been read. */
   private readonly disconnected = ({ id }: Worker): void => {
@@ -182,6 +191,7 @@ class Supervisor implements Primary {
       args: [],
       execArgv: [...this.surroundings.execArgv, ...memoryFlags(this.config)],
     });
+    process.on('exit', this.abandoned);
     cluster.on('message', this.received);
     cluster.on('exit', this.exited);
     cluster.on('disconnect', this.disconnected);
@@ -372,16 +382,10 @@ class Supervisor implements Primary {
         this.tellTests();
         return;
       case 'metrics':
-        this.answer(message.id, null);
-        return;
       case 'revoked':
-        this.answer(message.id, message.refusal);
-        return;
       case 'located':
-        this.answer(message.id, message.places);
-        return;
       case 'called':
-        this.answer(message.id, message.answers);
+        this.questions.answered(message);
         return;
       default:
         message satisfies never;
@@ -527,6 +531,7 @@ class Supervisor implements Primary {
     this.store?.server.close();
     await this.store?.memory.close();
     rmSync(this.directory, { recursive: true, force: true });
+    process.off('exit', this.abandoned);
     cluster.off('message', this.received);
     cluster.off('exit', this.exited);
     cluster.off('disconnect', this.disconnected);
@@ -540,57 +545,20 @@ class Supervisor implements Primary {
   }
 
   private async metrics(): Promise<string> {
-    const ready = [...this.forked.values()].filter(({ state }) => state !== 'starting');
-    await Promise.all(ready.map((forked) => this.ask(forked, (id) => ({ type: 'metrics', id }))));
+    await this.questions.metrics();
     return this.nodeMetrics.exposition();
   }
 
-  async locate(client: ClientId): Promise<SessionPlace[] | null> {
-    const forked = [...this.forked.values()].find(({ state }) => state === 'ready');
-    if (forked === undefined) return null;
-    const answer = await this.ask(forked, (id) => ({ type: 'locate', id, client }));
-    return Array.isArray(answer) ? (answer as SessionPlace[]) : null;
+  locate(client: ClientId): Promise<SessionPlace[] | null> {
+    return this.questions.locate(client);
   }
 
-  /** The workers take turns: each has the whole store behind it. */
-  async call(calls: ServerCall[], extraMs = 0): Promise<ServerAnswer[]> {
-    const ready = [...this.forked.values()].filter(({ state }) => state === 'ready');
-    const forked = ready[this.lastQuestion % ready.length];
-    const answers =
-      forked === undefined ? null : await this.ask(forked, (id) => ({ type: 'call', id, calls }), extraMs);
-    if (Array.isArray(answers)) return answers as ServerAnswer[];
-    // Without a worker surely nothing has happened.
-    const code = forked === undefined ? 'unavailable' : 'unknown_outcome';
-    return calls.map(() => ({ status: 'refused', code, text: CODES[code].text }));
+  call(calls: ServerCall[], extraMs = 0): Promise<ServerAnswer[]> {
+    return this.questions.call(calls, extraMs);
   }
 
-  async revoke(revocation: Revocation): Promise<Code | null> {
-    const forked = [...this.forked.values()].find(({ state }) => state === 'ready');
-    if (forked === undefined) return 'unavailable';
-    const refusal = await this.ask(forked, (id) => ({ type: 'revoke', id, revocation }));
-    if (refusal === null) return null;
-    // Without an answer in time it may be done.
-    return isCode(refusal) ? refusal : 'unavailable';
-  }
-
-  private ask(forked: Forked, question: (id: number) => ToWorker, extraMs = 0): Promise<unknown> {
-    const id = ++this.lastQuestion;
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => {
-        this.answer(id, undefined);
-      }, QUESTION_TIMEOUT_MS + extraMs);
-      this.questions.set(id, (answer) => {
-        clearTimeout(timer);
-        resolve(answer);
-      });
-      this.tell(forked, question(id));
-    });
-  }
-
-  private answer(id: number, answer: unknown): void {
-    const resolve = this.questions.get(id);
-    this.questions.delete(id);
-    resolve?.(answer);
+  revoke(revocation: Revocation): Promise<Code | null> {
+    return this.questions.revoke(revocation);
   }
 }
 

@@ -27,6 +27,7 @@ type Layer = (typeof ORDER)[number] | 'client' | 'ground' | 'page';
 const OUTER = [
   'master.ts',
   'handovers.ts',
+  'questions.ts',
   'webhook-process.ts',
   'supervision.ts',
   'start-error.ts',

@@ -66,7 +66,7 @@ export async function startTurnServer(
     stop: async () => {
       child.kill('SIGKILL');
       await exited;
-      rmSync(folder, { recursive: true });
+      rmSync(folder, { recursive: true, force: true });
     },
   };
 }

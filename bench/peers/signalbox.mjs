@@ -245,8 +245,8 @@ export function signalbox(workers, name = 'signalbox', { build = 'dist', setting
 }
 
 /** Kept messages in the embedded store. */
-export function signalboxKept(workers) {
-  return { ...signalbox(workers), name: 'kept', label: `kept/${workers}`, driver: 'signalbox-kept' };
+export function signalboxKept(workers, name = 'kept', changes = {}) {
+  return { ...signalbox(workers, name, changes), driver: 'signalbox-kept' };
 }
 
 /** The same servers beside a Redis of their own, whose CPU counts; one for each port. */

@@ -11,7 +11,8 @@ import type { BroadcastStream } from './streams/broadcast.js';
 import type { OpenBroadcastOptions } from './streams/streams.js';
 import { Reader } from './reader.js';
 import type { Accepted, MembersPage } from './results.js';
-import type { Mesh, MeshOptions, MeshRoom } from './rtc/mesh.js';
+import type { Mesh, MeshOptions } from './rtc/mesh.js';
+import type { MeshRoom } from './rtc/mesh-place.js';
 
 /** What a room has of its client. */
 export interface RoomPort extends Caller {

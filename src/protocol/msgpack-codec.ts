@@ -190,8 +190,14 @@ export const NO_OPTIONS: MessageOptions = /* @__PURE__ */ Object.freeze({});
 
 function writeOptions(options: MessageOptions): void {
   writer.reset();
+  const { seq, trace, delivered } = options;
   if (options === NO_OPTIONS) writer.map(0);
-  else writeValue(writer, options);
+  else if (seq !== undefined && trace === undefined && delivered === undefined) {
+    // Of most kept messages: without a list of names and one of values.
+    writer.map(1);
+    writer.text('seq');
+    writer.integer(seq);
+  } else writeValue(writer, options);
 }
 
 function finishBody({ sender, event, payload }: MessageBody): Uint8Array {

@@ -1,7 +1,7 @@
 // One channel as this worker reads it: entries in order and without holes, whatever the fast path loses.
 import { PreparedFrame } from '../session/prepared-frame.js';
 import type { Session } from '../session/session.js';
-import { parseEntryId } from '../session/store/entry-id.js';
+import { offsetIn, parseEntryId } from '../session/store/entry-id.js';
 import type { Channel, Entry, Position, ReadQuery, ReadResult } from '../session/store/store.js';
 import { EVERYTHING, type FeedHost, type Found, type LiveEntry, PAGE_ENTRIES } from './feed-host.js';
 import { Replay } from './replay.js';
@@ -209,14 +209,16 @@ export class Feed {
   }
 
   private advance(entry: LiveEntry, id: string): void {
-    const place = parseEntryId(id);
+    const offset = offsetIn(this.epoch, id);
     // The store writes no other ids; who else may write into it is not believed. Nor is the same one news.
-    if (place === null || id === this.position) return;
+    if ((offset === 0 && parseEntryId(id) === null) || id === this.position) return;
     const before = this.position ?? null;
     if (entry.after === before) {
-      this.position = id;
-      this.epoch = place.epoch;
-      this.offset = place.offset;
+      if (offset === 0) this.place(id);
+      else {
+        this.position = id;
+        this.offset = offset;
+      }
       this.deliver(entry, before, false);
     } else {
       // A hole; or an old place again: late, or of a store that has lost what stood there. The log knows.

@@ -1,4 +1,5 @@
 // Fields of a message between processes as bytes: strings and lists with a two-byte length, numbers, and a body that is the rest.
+import type { Names } from './names.js';
 
 /** Up to this length a loop is quicker than the call into V8's own writer. */
 const SHORT_STRING = 40;
@@ -99,6 +100,16 @@ export class FieldReader {
     if (end > this.bytes.length) throw new RangeError('a message is cut short');
     this.at = end;
     return this.bytes.toString('utf8', start, end);
+  }
+
+  /** A string that other messages have, too. */
+  name(names: Names): string {
+    const length = this.count();
+    const start = this.at;
+    const end = start + length;
+    if (end > this.bytes.length) throw new RangeError('a message is cut short');
+    this.at = end;
+    return names.read(this.bytes, start, end);
   }
 
   list(): string[] {

@@ -15,7 +15,7 @@ import { maySend, sendPatterns } from '../session/permissions.js';
 import type { FanOut } from '../session/fan-out.js';
 import type { Refusals } from '../session/refusals.js';
 import type { Session } from '../session/session.js';
-import type { AppendResult, SessionPlace, Store } from '../session/store/store.js';
+import type { AppendRequest, AppendResult, SessionPlace, Store, Waiter } from '../session/store/store.js';
 import type { Delivery } from './delivery.js';
 import type { Envelope, ErrandDoneEnvelope, ErrandEnvelope } from './envelope.js';
 import { awaitDelivery, type Letters } from './letters.js';
@@ -51,18 +51,7 @@ export class Router {
     if (Array.isArray(to) && !this.mayFanOut(session, frame.ref)) return;
     const body = encodeMessageBody(messageBodyOf(session, frame));
     if (!Array.isArray(to)) {
-      // The hot path: a volatile message to a cached place is on its way without a promise.
-      const routed = this.sendTo(session, frame, to, body);
-      if (typeof routed !== 'string') {
-        routed.then(
-          (result) => {
-            this.answerSend(session, frame, result);
-          },
-          this.refuseLater(session, frame.ref),
-        );
-      } else if (routed === 'absent') {
-        this.options.refusals.tell(session, frame.ref, 'not_found');
-      }
+      this.sendToOne(session, frame, to, body);
       return;
     }
     const targets = [...new Set(to)];
@@ -81,7 +70,9 @@ export class Router {
           this.options.refusals.tell(session, frame.ref, 'not_found');
         else if (frame.seq !== 0) session.ok(frame.ref, { absent });
       },
-      this.refuseLater(session, frame.ref),
+      (error: unknown) => {
+        this.refuse(session, frame.ref, error);
+      },
     );
   }
 
@@ -110,27 +101,31 @@ export class Router {
     const skip: string[] = [...(options.except ?? [])];
     if (options.self === false) skip.push(`${client}#${id}`);
     const body = encodeRoomMessageBody(room, messageBodyOf(session, frame));
-    session
-      .appending(
-        this.options.store.append({
-          channel: { kind: 'room', room },
-          sender: session.ref,
-          seq,
-          first: options.first ?? null,
-          ttlMs: null,
-          keep: false,
-          only: null,
-          skip,
-          body,
-        }),
-      )
-      .then(
-        (result) => {
-          if (result.status === 'accepted') this.options.fanOut.charge(session, result.readers, body.length);
-          this.answerAppend(session, frame, result);
-        },
-        this.refuseLater(session, frame.ref),
-      );
+    const request: AppendRequest = {
+      channel: { kind: 'room', room },
+      sender: session.ref,
+      seq,
+      first: options.first ?? null,
+      ttlMs: null,
+      keep: false,
+      only: null,
+      skip,
+      body,
+    };
+    session.appending();
+    this.options.store.appendFor(request, new Appending(this, session, frame.ref, seq, body.length));
+  }
+
+  /** An append that somebody waits for was made, or not. `bytes` are those of a message to a room, 0 of another one. */
+  appended(session: Session, ref: number, seq: number | null, bytes: number, result: AppendResult): void {
+    session.appended();
+    if (bytes > 0 && result.status === 'accepted') this.options.fanOut.charge(session, result.readers, bytes);
+    this.answerAppend(session, ref, seq, result);
+  }
+
+  failed(session: Session, ref: number, error: unknown): void {
+    session.appended();
+    this.refuse(session, ref, error);
   }
 
   receive(
@@ -182,54 +177,63 @@ export class Router {
     return false;
   }
 
-  private sendTo(
+  /** The hot path: without a promise, but where the store has to be asked first where the target is. */
+  private sendToOne(session: Session, frame: SendFrame, to: string, body: Uint8Array): void {
+    const { ref, seq } = frame;
+    const address = parseAddress(to);
+    if (address === null || !maySend(session.identity.permissions, address.client)) {
+      this.options.refusals.tell(session, ref, 'not_found');
+      return;
+    }
+    if (seq !== 0) {
+      session.appending();
+      const request = appendRequestOf(session, frame, address, body);
+      // The frame itself, and with it the bytes that it came in, is not needed any more.
+      this.options.store.appendFor(request, new Appending(this, session, ref, seq, 0));
+      return;
+    }
+    const routed = this.route(address, body);
+    if (routed === 'absent') this.options.refusals.tell(session, ref, 'not_found');
+    else if (routed !== 'sent') {
+      routed.then(
+        (result) => {
+          if (result === 'absent') this.options.refusals.tell(session, ref, 'not_found');
+        },
+        (error: unknown) => {
+          this.refuse(session, ref, error);
+        },
+      );
+    }
+  }
+
+  private async sendTo(
     session: Session,
     frame: SendFrame,
     to: string,
     body: Uint8Array,
-  ): Routed | Promise<SendResult> {
+  ): Promise<SendResult> {
     const address = parseAddress(to);
     if (address === null || !maySend(session.identity.permissions, address.client)) return 'absent';
-    if (frame.seq !== 0) return this.append(session, frame, address, body);
+    if (frame.seq === 0) return this.route(address, body);
+    session.appending();
+    try {
+      return await this.options.store.append(appendRequestOf(session, frame, address, body));
+    } finally {
+      session.appended();
+    }
+  }
+
+  private route(address: Address, body: Uint8Array): Routed | Promise<Routed> {
     const places = this.options.routes.peek(address.client);
     if (places !== undefined) return this.deliver(address, places, body);
     return this.options.routes.load(address.client).then((loaded) => this.deliver(address, loaded, body));
   }
 
-  private append(
-    session: Session,
-    { seq, options }: SendFrame,
-    address: Address,
-    body: Uint8Array,
-  ): Promise<AppendResult> {
-    if (options.delivered === true && seq !== null) awaitDelivery(session, address.client, seq);
-    return session.appending(
-      this.options.store.append({
-        channel: { kind: 'inbox', client: address.client },
-        sender: session.ref,
-        seq,
-        first: options.first ?? null,
-        ttlMs: options.ttlMs ?? null,
-        // Guests come under ever new ids, and any guest may send to all of them: what is kept for ids that nobody ever had
-        // would push out what is kept for others.
-        keep: options.offline === 'keep' && !address.client.startsWith(GUEST_PREFIX),
-        only: address.session,
-        skip: [],
-        body,
-      }),
-    );
-  }
-
-  private answerSend(session: Session, frame: SendFrame, result: SendResult): void {
-    if (result === 'absent') this.options.refusals.tell(session, frame.ref, 'not_found');
-    else if (result !== 'sent') this.answerAppend(session, frame, result);
-  }
-
-  private answerAppend(session: Session, { ref, seq }: SendFrame | PublishFrame, result: AppendResult): void {
+  private answerAppend(session: Session, ref: number, seq: number | null, result: AppendResult): void {
     const { refusals } = this.options;
     switch (result.status) {
       case 'accepted':
-        if (seq !== 0) session.ok(ref, { id: result.id });
+        if (seq !== 0) session.accept(ref, result.id);
         return;
       case 'duplicate':
         session.ok(ref, { id: null });
@@ -269,17 +273,56 @@ export class Router {
       this.options.countDropped('unreachable');
   }
 
-  private refuseLater(session: Session, ref: number): (error: unknown) => void {
+  private refuse(session: Session, ref: number, error: unknown): void {
     const { refusals } = this.options;
-    return (error) => {
-      if (error instanceof GatewayError) {
-        refusals.tell(session, ref, error.code, error.message);
-        return;
-      }
-      session.log.error({ err: error }, 'a call failed');
-      refusals.tell(session, ref, 'internal_error');
-    };
+    if (error instanceof GatewayError) {
+      refusals.tell(session, ref, error.code, error.message);
+      return;
+    }
+    session.log.error({ err: error }, 'a call failed');
+    refusals.tell(session, ref, 'internal_error');
   }
+}
+
+/** One append that is under way: all that is kept of its frame. */
+class Appending implements Waiter<AppendResult> {
+  constructor(
+    private readonly router: Router,
+    private readonly session: Session,
+    private readonly ref: number,
+    private readonly seq: number | null,
+    private readonly bytes: number,
+  ) {}
+
+  resolve(result: AppendResult): void {
+    this.router.appended(this.session, this.ref, this.seq, this.bytes, result);
+  }
+
+  reject(error: unknown): void {
+    this.router.failed(this.session, this.ref, error);
+  }
+}
+
+function appendRequestOf(
+  session: Session,
+  { seq, options }: SendFrame,
+  address: Address,
+  body: Uint8Array,
+): AppendRequest {
+  if (options.delivered === true && seq !== null) awaitDelivery(session, address.client, seq);
+  return {
+    channel: { kind: 'inbox', client: address.client },
+    sender: session.ref,
+    seq,
+    first: options.first ?? null,
+    ttlMs: options.ttlMs ?? null,
+    // Guests come under ever new ids, and any guest may send to all of them: what is kept for ids that nobody ever had
+    // would push out what is kept for others.
+    keep: options.offline === 'keep' && !address.client.startsWith(GUEST_PREFIX),
+    only: address.session,
+    skip: [],
+    body,
+  };
 }
 
 type SendResult = Routed | AppendResult;

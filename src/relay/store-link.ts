@@ -11,10 +11,12 @@ import type {
   Store,
   StoreEvent,
   StoreListener,
+  Waiter,
 } from '../session/store/store.js';
 import type { WebhookQueue } from '../session/store/webhook-queue.js';
 import { connectLink, type Link, type LinkHandlers, listenLinks } from './link.js';
 import { type HoldsBytes, readLinkValue, writeAsJson, writeWithBytes } from './link-value.js';
+import { Names } from './names.js';
 import { readStoreMessage, type StoreMessage, StoreMessageWriter } from './store-message.js';
 
 /** Calls of one worker that may wait for the primary at once; past it they are refused at once. */
@@ -26,11 +28,13 @@ const PENDING_CALLS_LIMIT = 50_000;
 const GATHER_MS = 3;
 /** Attaches of one message: some 20 KiB, and less than a millisecond of the primary. */
 const GATHER_LIMIT_CALLS = 64;
-/** A call that the primary does not answer by then has failed: the primary is stopped or overloaded, ms. */
-const CALL_TIMEOUT_MS = 5_000;
+/** Looks at what is late, ms. */
+const LOOK_MS = 1_000;
+/** A call that the primary has not answered at so many looks has failed: the primary is stopped or overloaded. */
+const LOOKS_LIMIT = 6;
 
 /** Appends have a form of their own. */
-type Method = Exclude<keyof Port, 'ready' | 'close' | 'append'>;
+type Method = Exclude<keyof Port, 'ready' | 'close' | 'append' | 'appendFor'>;
 /** What workers call, and what the process calls that sends webhooks. */
 type Port = Store & WebhookQueue;
 
@@ -49,8 +53,15 @@ interface Refusal {
 type Answer = { id: number; result: unknown } | Refusal;
 type Append = Extract<StoreMessage, { kind: 'append' }>;
 
+/** A store in the memory of the process that asks it. */
+export interface EmbeddedStore extends Store {
+  /** As `append`, at once. */
+  appendNow(request: AppendRequest): AppendResult;
+}
+
 /** The primary's side: answers workers' calls on its store. */
 export class StoreServer {
+  private readonly names = new Names();
   private readonly workers = new Map<WorkerId, Link>();
   private server: Server | null = null;
   private readonly writer = new StoreMessageWriter();
@@ -60,7 +71,7 @@ export class StoreServer {
    * @param failed told of errors that are nobody's refusal
    */
   constructor(
-    private readonly store: Store,
+    private readonly store: EmbeddedStore,
     private readonly count: (what: 'bad_call') => void,
     private readonly failed: (error: unknown) => void,
     private readonly webhooks: WebhookQueue | null = null,
@@ -90,7 +101,7 @@ export class StoreServer {
     let worker: WorkerId | null = null;
     return {
       message: (bytes) => {
-        const call = readCall(bytes);
+        const call = readCall(bytes, this.names);
         if (call === null) {
           this.count('bad_call');
         } else if (Array.isArray(call)) {
@@ -137,10 +148,11 @@ export class StoreServer {
   }
 
   private append({ id, request }: Append, link: Link): void {
-    this.store.append(request).then(
-      (result) => link.send(this.writer.appended(id, result)),
-      (error: unknown) => link.send(writeAsJson(this.refusal(id, error))),
-    );
+    try {
+      link.send(this.writer.appended(id, this.store.appendNow(request)));
+    } catch (error) {
+      link.send(writeAsJson(this.refusal(id, error)));
+    }
   }
 
   private refusal(id: number, error: unknown): Refusal {
@@ -192,9 +204,9 @@ function write(method: Method, message: Call | Answer): Uint8Array {
   return METHODS[method] ? writeWithBytes(message) : writeAsJson(message);
 }
 
-function readCall(bytes: Buffer): Hello | Call | Call[] | Append | null {
+function readCall(bytes: Buffer, names: Names): Hello | Call | Call[] | Append | null {
   try {
-    const message = readStoreMessage(bytes);
+    const message = readStoreMessage(bytes, names);
     if (message !== null) return message.kind === 'append' ? message : null;
     const value: unknown = readLinkValue(bytes);
     if (typeof value !== 'object' || value === null) return null;
@@ -225,11 +237,8 @@ function callOf(value: unknown): Call | null {
   return Object.hasOwn(METHODS, method) ? { id, method: method as Method, args } : null;
 }
 
-interface Pending {
-  resolve(result: unknown): void;
-  reject(error: Error): void;
-  startedAt: number;
-}
+/** What a call waits for is of its method: each waiter is only told what it asked. */
+type Pending = Waiter<never>;
 
 /** A worker's side: the store port, answered by the primary. */
 export class RemoteStore implements Store, WebhookQueue {
@@ -243,13 +252,16 @@ export class RemoteStore implements Store, WebhookQueue {
   private gathering: NodeJS.Timeout | null = null;
   private closing = false;
   private lastId = 0;
+  /** The last call at each of the last looks. */
+  private readonly looks: number[] = [];
   ready = true;
 
   /** @param lost the primary's store is gone for this worker: it cannot go on */
   constructor(path: string, worker: WorkerId, listener: StoreListener, lost: () => void) {
+    const names = new Names();
     this.link = connectLink(path, {
       message: (bytes) => {
-        const told = readStoreMessage(bytes);
+        const told = readStoreMessage(bytes, names);
         if (told === null) {
           // The primary is trusted: it is the process that started this one.
           const answer = readLinkValue(bytes) as Answer | Answer[] | { event: StoreEvent };
@@ -268,7 +280,7 @@ export class RemoteStore implements Store, WebhookQueue {
     this.link.send(writeAsJson({ hello: worker } satisfies Hello));
     this.timer = setInterval(() => {
       this.failLate();
-    }, 1000);
+    }, LOOK_MS);
     this.timer.unref();
   }
 
@@ -309,15 +321,21 @@ export class RemoteStore implements Store, WebhookQueue {
   }
 
   attach(request: AttachRequest): Promise<AttachResult> {
-    return this.begin((id, now) => {
-      this.gather({ id, method: 'attach', args: [request] }, now);
-    }) as Promise<AttachResult>;
+    return new Promise<AttachResult>((resolve, reject) => {
+      const id = this.begin({ resolve, reject });
+      if (id !== null) this.gather({ id, method: 'attach', args: [request] }, performance.now());
+    });
   }
 
   append(request: AppendRequest): Promise<AppendResult> {
-    return this.begin((id) => {
-      if (!this.link.send(this.writer.append(id, request), request.body)) this.refuse(id);
-    }) as Promise<AppendResult>;
+    return new Promise((resolve, reject) => {
+      this.appendFor(request, { resolve, reject });
+    });
+  }
+
+  appendFor(request: AppendRequest, waiter: Waiter<AppendResult>): void {
+    const id = this.begin(waiter);
+    if (id !== null && !this.link.send(this.writer.append(id, request), request.body)) this.refuse(id);
   }
 
   private method<M extends Method>(method: M): Port[M] {
@@ -326,21 +344,20 @@ export class RemoteStore implements Store, WebhookQueue {
   }
 
   private call(method: Method, args: unknown[]): Promise<unknown> {
-    return this.begin((id) => {
-      if (!this.link.send(write(method, { id, method, args }))) this.refuse(id);
+    return new Promise((resolve, reject) => {
+      const id = this.begin({ resolve, reject });
+      if (id !== null && !this.link.send(write(method, { id, method, args }))) this.refuse(id);
     });
   }
 
-  private begin(send: (id: number, now: number) => void): Promise<unknown> {
+  /** The number of a call that may be made; null where it was refused at once. */
+  private begin(waiter: Pending): number | null {
     if (!this.ready || this.pending.size >= PENDING_CALLS_LIMIT) {
-      return Promise.reject(new GatewayError('unavailable'));
+      waiter.reject(new GatewayError('unavailable'));
+      return null;
     }
-    const id = ++this.lastId;
-    const startedAt = performance.now();
-    return new Promise((resolve, reject) => {
-      this.pending.set(id, { resolve, reject, startedAt });
-      send(id, startedAt);
-    });
+    this.pending.set(++this.lastId, waiter);
+    return this.lastId;
   }
 
   private gather(call: Call, now: number): void {
@@ -368,30 +385,37 @@ export class RemoteStore implements Store, WebhookQueue {
 
   /** It was never sent. */
   private refuse(id: number): void {
-    this.pending.get(id)?.reject(new GatewayError('unavailable'));
-    this.pending.delete(id);
+    this.taken(id)?.reject(new GatewayError('unavailable'));
   }
 
   private settle(answer: Answer): void {
-    const pending = this.pending.get(answer.id);
-    if (pending === undefined) return;
-    this.pending.delete(answer.id);
+    const pending = this.taken(answer.id);
+    if (pending === null) return;
     if ('error' in answer) pending.reject(new GatewayError(answer.error.code, answer.error.message));
-    else pending.resolve(answer.result);
+    // The primary answers each call with the result of its method.
+    else pending.resolve(answer.result as never);
   }
 
-  /** Calls are answered in order, so the oldest stand first. */
+  private taken(id: number): Pending | null {
+    const pending = this.pending.get(id);
+    if (pending === undefined) return null;
+    this.pending.delete(id);
+    return pending;
+  }
+
+  /** Calls are numbered in the order in which they were made, so the oldest stand first. */
   private failLate(): void {
-    const limit = performance.now() - CALL_TIMEOUT_MS;
-    for (const [id, pending] of this.pending) {
-      if (pending.startedAt > limit) break;
-      this.pending.delete(id);
-      pending.reject(new GatewayError('unknown_outcome'));
+    if (this.looks.push(this.lastId) < LOOKS_LIMIT) return;
+    const last = this.looks.shift() ?? 0;
+    for (const id of this.pending.keys()) {
+      if (id > last) break;
+      this.taken(id)?.reject(new GatewayError('unknown_outcome'));
     }
   }
 
   private failAll(code: 'unknown_outcome' | 'unavailable'): void {
-    for (const pending of this.pending.values()) pending.reject(new GatewayError(code));
+    const failed = [...this.pending.values()];
     this.pending.clear();
+    for (const pending of failed) pending.reject(new GatewayError(code));
   }
 }

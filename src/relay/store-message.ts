@@ -3,6 +3,7 @@
 import type { RoomName, ClientId, SessionId } from '../protocol/ids.js';
 import type { AppendRequest, AppendResult, Channel, StoreEvent } from '../session/store/store.js';
 import { FieldReader, FieldWriter } from './fields.js';
+import type { Names } from './names.js';
 
 /** First bytes, none of which begins a value of the other forms on the link. */
 const APPEND = 0x10;
@@ -66,8 +67,12 @@ export class StoreMessageWriter {
   }
 }
 
-/** Null for a message of another form. @throws RangeError where it is cut short */
-export function readStoreMessage(bytes: Buffer): StoreMessage | null {
+/**
+ * Null for a message of another form. `body` is a view of the bytes.
+ * @param names those that came before: of clients, sessions and rooms
+ * @throws RangeError where it is cut short
+ */
+export function readStoreMessage(bytes: Buffer, names: Names): StoreMessage | null {
   const kind = bytes[0];
   if (kind !== APPEND && kind !== APPENDED && kind !== ENTRY) return null;
   const reader = new FieldReader(bytes, 1);
@@ -78,26 +83,22 @@ export function readStoreMessage(bytes: Buffer): StoreMessage | null {
     return { kind: 'appended', id, result: resultOf(STATUS[flags], reader.string(), number) };
   }
   if (kind === ENTRY) {
-    const channel = channelOf(flags, reader);
-    const [id, after, only] = [reader.string(), reader.string(), reader.string()];
-    const entry = {
-      id: id || null,
-      after: after || null,
-      only: (only || null) as SessionId | null,
-      skip: reader.list(),
-      body: reader.rest(),
-    };
+    const channel = channelOf(flags, reader.name(names));
+    const [id, after] = [reader.string(), reader.string()];
+    const only = (reader.name(names) || null) as SessionId | null;
+    const skip = reader.list();
+    const entry = { id: id || null, after: after || null, only, skip, body: reader.rest() };
     return { kind: 'entry', event: { type: 'entry', channel, entry } };
   }
   const id = reader.number() ?? 0;
-  const channel = channelOf(flags, reader);
+  const channel = channelOf(flags, reader.name(names));
   const sender = {
-    client: reader.string() as ClientId,
-    session: reader.string() as SessionId,
+    client: reader.name(names) as ClientId,
+    session: reader.name(names) as SessionId,
     generation: reader.number() ?? 0,
   };
   const [seq, first, ttlMs] = [reader.number(), reader.number(), reader.number()];
-  const only = (reader.string() || null) as SessionId | null;
+  const only = (reader.name(names) || null) as SessionId | null;
   const skip = reader.list();
   const keep = (flags & KEEP) !== 0;
   return {
@@ -115,8 +116,7 @@ function channelInto(writer: FieldWriter, channel: Channel): FieldWriter {
   return writer.string(channel.kind === 'room' ? channel.room : channel.client);
 }
 
-function channelOf(flags: number, reader: FieldReader): Channel {
-  const name = reader.string();
+function channelOf(flags: number, name: string): Channel {
   return (flags & ROOM) !== 0
     ? { kind: 'room', room: name as RoomName }
     : { kind: 'inbox', client: name as ClientId };

@@ -11,8 +11,11 @@ export interface Connection {
   readonly address: string;
   /** Bytes that were handed over and not yet taken by the kernel. */
   readonly queuedBytes: number;
-  /** Hands over one encoded frame. Never waits; false once the connection is closing. */
-  send(frame: WireFrame): boolean;
+  /**
+   * Hands over one encoded frame. Never waits; false once the connection is closing.
+   * @param canWait it may leave some milliseconds later, with what follows it, where that is cheaper
+   */
+  send(frame: WireFrame, canWait?: boolean): boolean;
   /** Takes no further bytes from the client for this long: a flood is slowed at its source. */
   pause(ms: number): void;
   /** Ends the connection with a code of the table; idempotent. A client that does not answer is cut off. */

@@ -108,6 +108,16 @@ export class Session {
     if (ref !== 0) this.send({ type: 'ok', ref, result });
   }
 
+  /**
+   * Answers an append. While others of the session are under way the answer waits for theirs, some milliseconds at most:
+   * a system call for each of many answers that come one after the other costs more than all else that is done for them.
+   */
+  accept(ref: number, id: string | null): void {
+    if (ref === 0) return;
+    const frame = this.connection.codec.encodeGateway({ type: 'ok', ref, result: { id } });
+    this.sendEncoded(frame, this.appends > 0);
+  }
+
   /** @param expected with `out_of_order`: the number that comes next */
   refuse(ref: number, code: Code, text: string, expected: number | null = null): void {
     this.send({ type: 'error', ref, code, text, expected });
@@ -136,21 +146,14 @@ export class Session {
     return this.sendEncoded(frame.for(this.connection.codec));
   }
 
-  /** Counts an append as under way; a store that is slow slows its senders. */
-  appending<Result>(append: Promise<Result>): Promise<Result> {
+  /** An append is under way; a store that is slow slows its senders. */
+  appending(): void {
     this.appends++;
     if (this.appends > APPENDS_LIMIT) this.connection.pause(APPENDS_PAUSE_MS);
-    // One promise for each message; an async function would make three.
-    return append.then(
-      (result) => {
-        this.appends--;
-        return result;
-      },
-      (error: unknown) => {
-        this.appends--;
-        throw error;
-      },
-    );
+  }
+
+  appended(): void {
+    this.appends--;
   }
 
   /** Runs joins and leaves of this session one after the other, in the order they came. */
@@ -196,11 +199,11 @@ export class Session {
     this.pingDeadline = null;
   }
 
-  private sendEncoded(frame: WireFrame): Outcome {
+  private sendEncoded(frame: WireFrame, canWait = false): Outcome {
     if (this.connection.queuedBytes > this.outboxLimitBytes) {
       this.connection.close('slow_consumer');
       return 'cut_off';
     }
-    return this.connection.send(frame) ? 'queued' : 'dropped';
+    return this.connection.send(frame, canWait) ? 'queued' : 'dropped';
   }
 }

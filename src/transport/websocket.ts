@@ -11,6 +11,8 @@ export class WebSocketConnection implements Connection {
   /** Messages of this tick; null while there are none. */
   private pending: WireFrame[] | null = null;
   private pendingBytes = 0;
+  /** All of them can wait for others. */
+  private canWait = false;
   private closing = false;
   private paused: { until: number; timer: NodeJS.Timeout } | null = null;
 
@@ -51,7 +53,7 @@ export class WebSocketConnection implements Connection {
     return this.socket.writableLength + this.pendingBytes;
   }
 
-  send(frame: WireFrame): boolean {
+  send(frame: WireFrame, canWait = false): boolean {
     if (this.closing || this.ws.readyState !== this.ws.OPEN) {
       // What ws itself has said meanwhile must get out.
       this.release();
@@ -59,9 +61,15 @@ export class WebSocketConnection implements Connection {
     }
     if (this.pending === null) {
       this.pending = [frame];
-      this.flusher.add(this);
+      this.canWait = canWait;
+      if (canWait) this.flusher.addLate(this);
+      else this.flusher.add(this);
     } else {
       this.pending.push(frame);
+      if (this.canWait && !canWait) {
+        this.canWait = false;
+        this.flusher.add(this);
+      }
     }
     this.pendingBytes += frameBytes(frame);
     return true;

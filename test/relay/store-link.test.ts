@@ -7,7 +7,7 @@ import { parseConfig } from '../../src/config.js';
 import { GatewayError } from '../../src/protocol/errors.js';
 import type { ClientId, RoomName, SessionId, WorkerId } from '../../src/protocol/ids.js';
 import { type Link, listenLinks } from '../../src/relay/link.js';
-import { RemoteStore, StoreServer } from '../../src/relay/store-link.js';
+import { type EmbeddedStore, RemoteStore, StoreServer } from '../../src/relay/store-link.js';
 import { MemoryStore } from '../../src/session/store/memory-store.js';
 import type { AttachRequest, Store } from '../../src/session/store/store.js';
 import { until } from '../gateway-process.js';
@@ -216,7 +216,7 @@ async function primaryWith(store: {
   [M in keyof Store]?: (...args: never[]) => Promise<unknown>;
 }): Promise<void> {
   const server = new StoreServer(
-    { retire: () => Promise.resolve(), ...store } as unknown as Store,
+    { retire: () => Promise.resolve(), ...store } as unknown as EmbeddedStore,
     () => undefined,
     () => undefined,
   );

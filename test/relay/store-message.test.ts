@@ -3,11 +3,14 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { SessionId } from '../../src/protocol/ids.js';
 import { writeAsJson, writeWithBytes } from '../../src/relay/link-value.js';
+import { Names } from '../../src/relay/names.js';
 import { type EntryEvent, readStoreMessage, StoreMessageWriter } from '../../src/relay/store-message.js';
 import type { AppendRequest, AppendResult, Channel } from '../../src/session/store/store.js';
 import { inbox, roomLog } from '../session/store/fixture.js';
 
 const writer = new StoreMessageWriter();
+const names = new Names();
+const read = (bytes: Buffer) => readStoreMessage(bytes, names);
 // Names are ASCII by the protocol; whatever else comes must not be mangled either.
 const name = fc.oneof(
   fc.stringMatching(/^[A-Za-z0-9._~@:/+-]{1,128}$/),
@@ -53,14 +56,14 @@ describe('a message between a worker and the embedded store', () => {
     fc.assert(
       fc.property(count, request, result, event, (id, asked, answer, told) => {
         const append = Buffer.concat([writer.append(id, asked), asked.body]);
-        expect(readStoreMessage(append)).toEqual({ kind: 'append', id, request: asked });
-        expect(readStoreMessage(writer.appended(id, answer))).toEqual({
+        expect(read(append)).toEqual({ kind: 'append', id, request: asked });
+        expect(read(writer.appended(id, answer))).toEqual({
           kind: 'appended',
           id,
           result: answer,
         });
         const entry = Buffer.concat([writer.entry(told), told.entry.body]);
-        expect(readStoreMessage(entry)).toEqual({ kind: 'entry', event: told });
+        expect(read(entry)).toEqual({ kind: 'entry', event: told });
       }),
     );
   });
@@ -72,7 +75,7 @@ describe('a message between a worker and the embedded store', () => {
         for (const write of [() => writer.append(1, asked), () => writer.entry(told), duplicate]) {
           const bytes = Buffer.from(write());
           for (let length = 1; length < bytes.length; length++)
-            expect(() => readStoreMessage(bytes.subarray(0, length))).toThrow();
+            expect(() => read(bytes.subarray(0, length))).toThrow();
         }
       }),
       { numRuns: 20 },
@@ -82,7 +85,7 @@ describe('a message between a worker and the embedded store', () => {
   test('with a result that does not exist is refused', () => {
     const bytes = Buffer.from(writer.appended(1, { status: 'duplicate' }));
     bytes[1] = 9;
-    expect(() => readStoreMessage(bytes)).toThrow();
+    expect(() => read(bytes)).toThrow();
   });
 
   test('is never taken for another form of the link, nor another form for it', () => {
@@ -91,6 +94,6 @@ describe('a message between a worker and the embedded store', () => {
       writeWithBytes({ body: new Uint8Array(1) }),
       Buffer.alloc(0),
     ])
-      expect(readStoreMessage(Buffer.from(bytes))).toBeNull();
+      expect(read(Buffer.from(bytes))).toBeNull();
   });
 });

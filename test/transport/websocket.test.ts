@@ -67,6 +67,58 @@ describe('a connection', () => {
     expect(heard).toEqual(whole);
   });
 
+  describe('with frames that can wait', () => {
+    let writes: number;
+    beforeEach(() => {
+      const socket = socketOf(ours);
+      const write = socket.write.bind(socket);
+      writes = 0;
+      socket.write = ((chunk: Uint8Array) => {
+        writes++;
+        return write(chunk);
+      }) as typeof socket.write;
+    });
+    const tick = () => new Promise((resolve) => setImmediate(resolve));
+
+    test('sends them with the next one that cannot, in order', async () => {
+      const heard: string[] = [];
+      theirs.on('message', (data: Buffer) => heard.push(data.toString()));
+      jest.useFakeTimers({ doNotFake: ['setImmediate'] });
+      connection.send('first', true);
+      connection.send('second', true);
+      await tick();
+      expect(writes).toBe(0);
+      expect(connection.queuedBytes).toBeGreaterThan(0);
+      connection.send('third');
+      while (heard.length < 3) await once(theirs, 'message');
+      expect([heard, writes]).toEqual([['first', 'second', 'third'], 1]);
+      // Their own time comes, and there is nothing left to do.
+      jest.advanceTimersByTime(10);
+      expect([writes, connection.queuedBytes]).toEqual([1, 0]);
+    });
+
+    test('sends them within milliseconds where nothing else follows', () => {
+      jest.useFakeTimers({ doNotFake: ['setImmediate'] });
+      connection.send('alone', true);
+      jest.advanceTimersByTime(1);
+      expect(writes).toBe(0);
+      jest.advanceTimersByTime(1);
+      expect(writes).toBe(1);
+      connection.send('again', true);
+      jest.advanceTimersByTime(2);
+      expect(writes).toBe(2);
+    });
+
+    test('sends them before it closes', async () => {
+      const heard: string[] = [];
+      theirs.on('message', (data: Buffer) => heard.push(data.toString()));
+      connection.send('last words', true);
+      connection.close('restart');
+      const [code] = (await once(theirs, 'close')) as [number];
+      expect([heard, code]).toEqual([['last words'], 1012]);
+    });
+  });
+
   describe('whose handshake is held back', () => {
     let held: WebSocketConnection;
     let written: jest.Mock<() => void>;

@@ -139,7 +139,7 @@ export class Dialogue implements LineReceiver {
     this.#again();
   }
 
-  onDropped({ route: [, , seq] }: Signal): void {
+  onDropped(seq: number): void {
     const said = this.#unacknowledged.find((one) => one.seq === seq);
     if (said !== undefined && !said.isSure && !this.#isClosed) this.#saySurely([said]);
   }

@@ -41,9 +41,18 @@ interface Sender {
   session: string;
 }
 
+/** In the place of an end that was closed. */
+const NOBODY: LineReceiver = {
+  onSignal: () => {},
+  onResync: () => {},
+  onDropped: () => {},
+  onFailed: () => {},
+  onEnded: () => {},
+};
+
 interface Line {
   readonly info: LineInfo;
-  readonly receiver: LineReceiver;
+  receiver: LineReceiver;
   /** Identities of the two ends, as far as they were seen. */
   local: string | null;
   remote: string | null;
@@ -115,6 +124,8 @@ class Exchange {
         this.#lines.delete(line);
         if (line.retry !== null) clearTimeout(line.retry);
         this.#noteOver(line.remote);
+        // The client keeps what it shall do about refusals for a while.
+        line.receiver = NOBODY;
       },
     };
   }
@@ -127,8 +138,9 @@ class Exchange {
   }
 
   /** A third of the work of a kept one, and faster. */
-  #send({ receiver }: Line, signal: Signal, to: string): void {
-    const onRefused = (): void => receiver.onDropped(signal);
+  #send(line: Line, signal: Signal, to: string): void {
+    const [, , seq] = signal.route;
+    const onRefused = (): void => line.receiver.onDropped(seq);
     this.#client.send(to, SIGNAL_EVENT, signal, { volatile: true, onRefused }).catch(onRefused);
   }
 

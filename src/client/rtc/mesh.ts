@@ -2,7 +2,8 @@
 import { GatewayError } from '../../protocol/errors.js';
 import { type Environment, REAL_ENVIRONMENT } from '../environment.js';
 import { Listeners } from '../listeners.js';
-import type { GatewayClient } from './gateway-signaling.js';
+import { MeshCallers } from './mesh-callers.js';
+import { type MeshClient, MeshPlace, type MeshRoom } from './mesh-place.js';
 import { MeshStreams } from './mesh-streams.js';
 import type { PeerError } from './peer-errors.js';
 import { type PeerCallOptions, type Peers, peersOf } from './peers.js';
@@ -16,13 +17,8 @@ const LIMIT_DEFAULT_MEMBERS = 8;
 const LIMIT_MOST_MEMBERS = 32;
 /** Until one who came and did not call is called, a member whose peer failed is called again, or the members are asked for again, ms. */
 const RETRY_MS = 3_000;
-/** The largest page of members. */
-const PAGE_MEMBERS = 1_000;
 /** Most callers that are remembered for not being in the room. */
 const OUTSIDERS_LIMIT = 64;
-/** Most calls of one member that are answered at once in so much time, ms: each costs a peer connection, and a page that is loaded again makes one. */
-const CALLS_LIMIT = 5;
-const CALLS_WITHIN_MS = 10_000;
 
 /** How a mesh is made; also what each of its peers gets. */
 export interface MeshOptions extends Omit<PeerCallOptions, 'name'> {
@@ -60,23 +56,12 @@ export type MeshEvents = {
   limit: [client: string];
   /** What went wrong with the peer of that client, or with the room (null). */
   error: [error: PeerError | Error, client: string | null];
-  /** Once, when the mesh is over: left here, or the client was closed. */
-  close: [];
+  /**
+   * Once, when the mesh is over: `closed` where it was left or the client closed; else why: `replaced` by a page of this client that
+   * came later, `limit` where the session was lost and others took its place meanwhile.
+   */
+  close: [reason: 'closed' | GatewayError];
 };
-
-/** As much of a room as a mesh needs. */
-/** What a mesh needs of its room. */
-export interface MeshRoom {
-  readonly name: string;
-  readonly joined: boolean;
-  join(options?: { signal?: AbortSignal | undefined }): Promise<void>;
-  leave(): Promise<void>;
-  onPresence(handler: (change: { joined: string[]; left: string[] }) => void): () => void;
-  members(options?: {
-    limit?: number;
-    signal?: AbortSignal | undefined;
-  }): Promise<{ members: { client: string }[]; cursor: string | null; count: number }>;
-}
 
 interface Entry extends MeshMember {
   readonly streams: Set<MediaStream>;
@@ -93,8 +78,9 @@ function checkedLimit(limit: number): number {
 /** A peer to every other member of a room that has a mesh of it; made by `room.mesh()`. */
 export class Mesh {
   readonly limitMembers: number;
-  readonly #client: GatewayClient;
+  readonly #client: MeshClient;
   readonly #room: MeshRoom;
+  readonly #place: MeshPlace;
   readonly #peers: Peers;
   readonly #options: MeshOptions;
   readonly #environment: Environment;
@@ -107,21 +93,17 @@ export class Mesh {
   readonly #departed = new Set<string>();
   /** Called without being in the room. */
   readonly #outsiders = new Set<string>();
-  /** When the members called that are in the room, as far as it counts. */
-  readonly #calls = new Map<string, number[]>();
+  readonly #callers: MeshCallers;
   readonly #stops: (() => void)[] = [];
   #cancelRetry: (() => void) | null = null;
   #isReading = false;
   /** The members that are being read may be older than what was told. */
   #isStale = false;
-  /** It entered; the limit is then for those who come. */
-  #isIn = false;
-  #isOwnJoin = false;
   #isOver = false;
 
   /** Resolves when this client is in the room and has called everybody; see `Room.mesh`. */
   static async open(
-    client: GatewayClient,
+    client: MeshClient,
     room: MeshRoom,
     peers: Peers,
     options: MeshOptions = {},
@@ -141,19 +123,21 @@ export class Mesh {
     }
   }
 
-  private constructor(
-    client: GatewayClient,
-    room: MeshRoom,
-    peers: Peers,
-    options: MeshOptions,
-    limit: number,
-  ) {
+  private constructor(client: MeshClient, room: MeshRoom, peers: Peers, options: MeshOptions, limit: number) {
     this.limitMembers = limit;
     this.#client = client;
     this.#room = room;
     this.#peers = peers;
     this.#options = options;
     this.#environment = options.environment ?? REAL_ENVIRONMENT;
+    this.#callers = new MeshCallers(this.#environment);
+    this.#place = new MeshPlace({
+      client,
+      room,
+      limitMembers: limit,
+      environment: this.#environment,
+      onReplaced: () => this.#leave(new GatewayError('replaced', 'Another page of this client came later.')),
+    });
     for (const stream of options.streams ?? []) this.#streams.add(stream);
     // Calls that come while this client enters are seen to when the members are known.
     this.#stops.push(peers.accept(this.#name, ({ client }) => this.#called(client)));
@@ -194,8 +178,8 @@ export class Mesh {
   /** Says good-bye to everybody, and leaves the room where the mesh joined it. Idempotent. */
   async leave(): Promise<void> {
     if (this.#isOver) return;
-    this.#end();
-    if (this.#isOwnJoin && this.#room.joined) await this.#room.leave();
+    this.#end('closed');
+    await this.#place.giveBack();
   }
 
   get #name(): string {
@@ -203,21 +187,18 @@ export class Mesh {
   }
 
   async #enter(signal: AbortSignal | undefined): Promise<void> {
-    const room = this.#room;
-    if (!room.joined) {
-      this.#isOwnJoin = true;
-      await room.join({ signal });
-    }
+    await this.#place.join(signal);
     this.#stops.push(
-      room.onPresence((change) => this.#changed(change)),
+      this.#room.onPresence((change) => this.#changed(change)),
       this.#client.on('state', (state, { code }) => {
-        if (state === 'closed' && code === 'closed') this.#end();
+        if (state === 'closed' && code === 'closed') this.#end('closed');
         // Changes that were told meanwhile were told to nobody.
         else if (state === 'connected') this.#look();
       }),
     );
-    await this.#read(signal);
-    this.#isIn = true;
+    if (!(await this.#read(signal))) throw roomIsFull();
+    // Closed, or replaced by another page, in the last moment.
+    if (this.#isOver) throw new GatewayError('closed');
   }
 
   #changed({ joined, left }: { joined: string[]; left: string[] }): void {
@@ -233,7 +214,7 @@ export class Mesh {
     for (const client of left) {
       this.#present.delete(client);
       this.#departed.delete(client);
-      this.#calls.delete(client);
+      this.#callers.forget(client);
       // It may have come back meanwhile, and called: the list knows.
       isStale = this.#entries.has(client) || isStale;
     }
@@ -250,7 +231,7 @@ export class Mesh {
     }
     // A page that was loaded again, or another of the same client: the newest has the peer.
     this.#entries.get(client)?.peer.close();
-    if (this.#callsTooOften(client)) {
+    if (this.#callers.callsTooOften(client)) {
       // Its newest page is called from here, later and once, also where the one before said good-bye.
       this.#departed.delete(client);
       return this.#later();
@@ -258,32 +239,31 @@ export class Mesh {
     if (this.#hasRoomFor(client)) this.#make(client);
   }
 
-  #callsTooOften(client: string): boolean {
-    const now = this.#environment.now();
-    const times = (this.#calls.get(client) ?? []).filter((at) => now - at < CALLS_WITHIN_MS);
-    const isTooOften = times.length >= CALLS_LIMIT;
-    if (!isTooOften) times.push(now);
-    this.#calls.set(client, times);
-    return isTooOften;
-  }
-
   /** Asks who is in the room, and brings the peers in line with it. */
   #look(): void {
     if (this.#isOver) return;
     this.#isStale = this.#isReading;
-    if (this.#isReading) return;
-    this.#read().catch((error: unknown) => {
-      if (this.#isOver || this.#client.state === 'closed') return;
-      this.#listeners.emit('error', error instanceof Error ? error : new Error(String(error)), null);
-      this.#later();
-    });
+    // Who enters looks by itself, and sees to calls that came meanwhile.
+    if (this.#isReading || !this.#place.isTaken) return;
+    this.#read().then(
+      (isIn) => isIn || this.#leave(roomIsFull()),
+      (error: unknown) => {
+        if (this.#isOver || this.#client.state === 'closed') return;
+        this.#listeners.emit('error', error instanceof Error ? error : new Error(String(error)), null);
+        this.#later();
+      },
+    );
   }
 
-  async #read(signal?: AbortSignal): Promise<void> {
-    this.#isStale = false;
+  /** Until this client has a place in the room; false where there is none. */
+  async #read(signal?: AbortSignal): Promise<boolean> {
     this.#isReading = true;
     try {
-      await this.#update(signal);
+      do {
+        this.#isStale = false;
+        if (await this.#update(signal)) return true;
+      } while (await this.#place.givesWay(signal));
+      return false;
     } finally {
       this.#isReading = false;
       this.#lookAgain();
@@ -294,16 +274,17 @@ export class Mesh {
     if (this.#isStale) this.#look();
   }
 
-  async #update(signal: AbortSignal | undefined): Promise<void> {
-    const { members, cursor, count } = await this.#room.members({ limit: PAGE_MEMBERS, signal });
-    if (this.#isOver) return;
-    if (!this.#isIn && count > this.limitMembers)
-      throw new GatewayError('limit', 'The room has more members than the mesh may have.');
+  async #update(signal: AbortSignal | undefined): Promise<boolean> {
+    const page = await this.#place.members(signal);
+    if (this.#isOver) return true;
+    if (!this.#place.take(page)) return false;
+    const { members, cursor } = page;
     const clients = members.map(({ client }) => client).filter((client) => client !== this.#client.id);
     this.#present.clear();
     for (const client of clients) this.#present.add(client);
-    // Those whose leaving was not told.
-    for (const client of this.#calls.keys()) if (!this.#present.has(client)) this.#calls.delete(client);
+    // Back as a new session, it is not there yet.
+    if (this.#room.joined && clients.length === members.length) this.#later();
+    this.#callers.keepOnly(this.#present);
     for (const [client, { peer }] of this.#entries)
       if (cursor === null && !this.#present.has(client)) peer.close();
     for (const client of clients) {
@@ -314,6 +295,7 @@ export class Mesh {
       // With nothing to send they connect all the same; who never answers is not here.
       peer.connect().catch(() => {});
     }
+    return true;
   }
 
   #hasRoomFor(client: string): boolean {
@@ -401,19 +383,31 @@ export class Mesh {
     if (this.#isOver) throw new GatewayError('closed');
   }
 
-  #end(): void {
+  #leave(reason: GatewayError): void {
+    if (this.#isOver) return;
+    this.#end(reason);
+    // Without a connection the gateway finds out by itself.
+    this.#place.giveBack().catch(() => {});
+  }
+
+  #end(reason: MeshEvents['close'][0]): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#place.close();
     for (const stop of this.#stops) stop();
     this.#cancelRetry?.();
     for (const { peer } of [...this.#entries.values()]) peer.close();
-    this.#listeners.emit('close');
+    this.#listeners.emit('close', reason);
   }
+}
+
+function roomIsFull(): GatewayError {
+  return new GatewayError('limit', 'The room has more members than the mesh may have.');
 }
 
 /** See `Room.mesh`. */
 export function openMesh(
-  client: GatewayClient,
+  client: MeshClient,
   port: ReportPort,
   room: MeshRoom,
   options?: MeshOptions,

@@ -1,5 +1,6 @@
 // Does on a connection what the negotiation decides, and tells it how that ended.
 import { withRoleKept } from './dtls-role.js';
+import { withoutCollisions } from './header-extensions.js';
 import { fragmentsOf } from './ice-fragments.js';
 import type { NegotiationCounts, NegotiationEvent, NegotiationMachine, Step } from './negotiation.js';
 import type { Candidate, NegotiationSignal } from './signal.js';
@@ -122,7 +123,17 @@ export class NegotiationDriver {
 
   async #offer(isProposal: boolean): Promise<string> {
     this.#port.onOffer();
-    return isProposal ? ((await this.#connection.createOffer()).sdp ?? '') : await this.#describe();
+    if (isProposal) return (await this.#connection.createOffer()).sdp ?? '';
+    return await this.#describe().catch((error: unknown) => this.#describeAgain(error));
+  }
+
+  /** What the connection offers of itself, but cannot set for the numbers of its header extensions, is set without those. */
+  async #describeAgain(error: unknown): Promise<string> {
+    const { sdp = '' } = await this.#connection.createOffer();
+    const clear = withoutCollisions(sdp, this.#connection.currentLocalDescription?.sdp ?? '');
+    if (clear === sdp) throw error;
+    await this.#connection.setLocalDescription({ type: 'offer', sdp: clear });
+    return this.#connection.localDescription?.sdp ?? '';
   }
 
   async #accept(offer: string): Promise<string> {

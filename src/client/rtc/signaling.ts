@@ -18,8 +18,8 @@ export interface LineReceiver {
   onSignal(signal: Signal, from: string): void;
   /** What this end sent or what was sent to it may be lost: it is asked for, and sent, again. */
   onResync(): void;
-  /** A signal that was not sent surely was refused, or not sent: it is said again, surely. */
-  onDropped(signal: Signal): void;
+  /** The signal of that number, which was not sent surely, was refused, or not sent: it is said again, surely. */
+  onDropped(seq: number): void;
   /** A signal could not be passed on; it is sent again when something is heard of the other end. */
   onFailed(error: unknown): void;
   /** The line is of no use any more. */

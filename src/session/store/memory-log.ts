@@ -1,10 +1,13 @@
 // The logs of the embedded store: capped by entries, bytes, time without appends and one budget for all.
 import { randomBytes } from 'node:crypto';
 import type { SessionId } from '../../protocol/ids.js';
+import { Chain, type Linked } from './chain.js';
 import { parseEntryId } from './entry-id.js';
+import { EntryRing, type RingEntry } from './entry-ring.js';
 import {
   type AppendRequest,
   type AppendResult,
+  type Channel,
   type Entry,
   type Position,
   READ_LIMIT_BYTES,
@@ -13,18 +16,12 @@ import {
   type StoreSettings,
 } from './store.js';
 
-/** Counted in the budget beside the body of each entry: object, id, array slot. */
+/** Counted in the budget beside the body of each entry: its header, what its ring has not filled, its share of the log. */
 const ENTRY_OVERHEAD_BYTES = 200;
 /** The table of senders is pruned once it holds this many times the entries of a full log. */
 const SENDERS_PER_ENTRY = 2;
 /** Logs without entries, and senders in them, that are kept for who may still ask; about 200 bytes each. */
 const EMPTY_PLACES_LIMIT = 100_000;
-
-/** Up to this length a body is kept as a string of a character for each byte, bytes. */
-const TEXT_LIMIT_BYTES = 4096;
-
-/** Small bodies as strings: bytes of their own cost V8 several times as much to make, to hold and to collect. */
-type StoredEntry = Omit<Entry, 'body'> & { body: string | Uint8Array; expiresAt: number };
 
 type Appended = { status: 'accepted'; entry: Omit<Entry, 'kept'> & { after: Position } };
 
@@ -34,14 +31,12 @@ interface Kept {
   last: string;
 }
 
-interface Log {
+interface Log extends Linked<Log> {
+  channel: Channel;
   epoch: string;
-  /** Offset of the newest entry; the oldest kept is `top - entries.length + 1`. */
-  top: number;
+  entries: EntryRing;
   /** Id of the newest entry, which it outlives. */
   position: Position;
-  entries: StoredEntry[];
-  bytes: number;
   /** Last number of each sender (0 where it has sent none), and the offset of its entry. */
   senders: Map<SessionId, { seq: number; offset: number }>;
   touchedAt: number;
@@ -49,10 +44,12 @@ interface Log {
 }
 
 export class MemoryLogs {
-  /** The least recently appended first. */
-  private readonly logs = new Map<string, Log>();
+  private readonly inboxes = new Map<string, Log>();
+  private readonly rooms = new Map<string, Log>();
+  /** Those with entries, the least recently appended first. */
+  private readonly full = new Chain<Log>();
   /** Those whose entries are gone; a position in them still means something. */
-  private readonly empty = new Map<string, Log>();
+  private readonly empty = new Chain<Log>();
   private emptyPlaces = 0;
   private bytes = 0;
   private entries = 0;
@@ -62,86 +59,82 @@ export class MemoryLogs {
     private readonly now: () => number,
   ) {}
 
+  /** How many have entries. */
   get size(): number {
-    return this.logs.size;
+    return this.full.size;
   }
 
   /**
    * Stores an entry, or says why not; the caller publishes it.
    * @param unread nobody is there to read it: it waits for the client
    */
-  append(
-    key: string,
-    request: AppendRequest,
-    unread: boolean,
-  ): Exclude<AppendResult, { status: 'accepted' }> | Appended {
-    const { sender, seq, only, skip, body, ttlMs } = request;
-    const log = this.find(key) ?? create();
-    const last = log.senders.get(sender.session)?.seq ?? 0;
+  append(request: AppendRequest, unread: boolean): Exclude<AppendResult, { status: 'accepted' }> | Appended {
+    const { channel, sender, seq, only, skip, body, ttlMs } = request;
+    const known = this.find(channel);
+    const last = known?.senders.get(sender.session);
     if (seq !== null) {
-      const next = last + 1;
+      const next = (last?.seq ?? 0) + 1;
       const expected = Math.max(next, request.first ?? 0);
       if (seq < next) return { status: 'duplicate' };
       if (seq !== expected) return { status: 'out_of_order', expected };
     }
-    this.forget(key);
-    log.top++;
-    log.senders.set(sender.session, { seq: seq ?? last, offset: log.top });
+    const log = known ?? this.begin(channel);
+    this.touch(log);
+    const { entries } = log;
     const now = this.now();
-    const entry: StoredEntry = {
-      id: idOf(log.epoch, log.top),
-      only,
-      skip,
-      kept: unread,
-      body: stored(body),
-      expiresAt: ttlMs === null ? Infinity : now + ttlMs,
-    };
-    if (unread) log.kept = { after: log.kept === null ? log.position : log.kept.after, last: entry.id };
+    const isPlain = only === null && skip.length === 0 && !unread && ttlMs === null;
+    const expiresAt = ttlMs === null ? Infinity : now + ttlMs;
+    // No secret: it only has to differ from what a store that lost the entry gives out at the same offset.
+    const tag = Math.floor(Math.random() * 2 ** 32);
+    entries.push(tag, body, isPlain ? null : { only, skip, kept: unread, expiresAt });
+    this.count(1, body.length);
+    if (last === undefined) log.senders.set(sender.session, { seq: seq ?? 0, offset: entries.top });
+    else {
+      last.seq = seq ?? last.seq;
+      last.offset = entries.top;
+    }
+    const id = idOf(log.epoch, entries.top, tag);
     const after = log.position;
-    log.position = entry.id;
-    log.entries.push(entry);
-    this.grow(log, 1, body.length);
+    if (unread) log.kept = { after: log.kept === null ? after : log.kept.after, last: id };
+    log.position = id;
     log.touchedAt = now;
-    this.logs.delete(key);
-    this.logs.set(key, log);
     this.trim(log);
     this.trimAll(log);
-    return { status: 'accepted', entry: { id: entry.id, after, only, skip, body } };
+    return { status: 'accepted', entry: { id, after, only, skip, body } };
   }
 
-  read(key: string, from: ReadQuery['from'], limit: number): ReadResult {
-    const log = this.find(key);
+  read(channel: Channel, from: ReadQuery['from'], limit: number): ReadResult {
+    const log = this.find(channel);
     if (log === undefined) {
       const isKnown = 'last' in from || from.after === null;
       return isKnown ? NOTHING : { status: 'lost', position: null };
     }
-    const oldest = log.top - log.entries.length + 1;
-    if ('last' in from) return this.entriesFrom(log, Math.max(oldest, log.top - from.last + 1), limit, 0);
+    const { top, oldest } = log.entries;
+    if ('last' in from) return this.entriesFrom(log, Math.max(oldest, top - from.last + 1), limit, 0);
     let offset = 0;
     if (from.after !== null) {
       const place = parseEntryId(from.after);
-      if (place?.epoch !== log.epoch || place.offset > log.top)
-        return { status: 'lost', position: log.position };
+      if (place?.epoch !== log.epoch || place.offset > top) return { status: 'lost', position: log.position };
       offset = place.offset;
-      const known = offset === log.top ? log.position : log.entries[offset - oldest]?.id;
-      if (known !== undefined && known !== from.after) return { status: 'lost', position: log.position };
+      const known = offset === top ? log.position : idAt(log, offset);
+      if (known !== null && known !== from.after) return { status: 'lost', position: log.position };
     }
     const start = Math.max(offset + 1, oldest);
     return this.entriesFrom(log, start, limit, start - offset - 1);
   }
 
   /** Where a log stands. */
-  position(key: string): Position {
-    return this.find(key)?.position ?? null;
+  position(channel: Channel): Position {
+    return this.find(channel)?.position ?? null;
   }
 
-  kept(key: string): Kept | null {
-    return this.find(key)?.kept ?? null;
+  kept(channel: Channel): Kept | null {
+    return this.find(channel)?.kept ?? null;
   }
 
   /** What was kept up to this entry has been read. */
-  acknowledge(key: string, id: string): void {
-    const log = this.find(key);
+  acknowledge(channel: Channel, id: string): void {
+    const log = this.find(channel);
     if (log?.kept !== null && log?.kept.last === id) log.kept = null;
   }
 
@@ -149,89 +142,116 @@ export class MemoryLogs {
   expire(): void {
     const now = this.now();
     const { logTtlMs, offlineTtlMs } = this.settings;
-    for (const [key, log] of this.logs) {
-      if (log.touchedAt > now - logTtlMs) return;
-      if (log.kept === null || log.touchedAt <= now - offlineTtlMs) this.clear(key, log);
+    let behind: Log | null;
+    for (let log = this.full.first; log !== null && log.touchedAt <= now - logTtlMs; log = behind) {
+      behind = log.behind;
+      if (log.kept === null || log.touchedAt <= now - offlineTtlMs) this.clear(log);
     }
   }
 
-  private find(key: string): Log | undefined {
-    return this.logs.get(key) ?? this.empty.get(key);
+  private find(channel: Channel): Log | undefined {
+    return channel.kind === 'inbox' ? this.inboxes.get(channel.client) : this.rooms.get(channel.room);
+  }
+
+  private begin(channel: Channel): Log {
+    const log = create(channel);
+    if (channel.kind === 'inbox') this.inboxes.set(channel.client, log);
+    else this.rooms.set(channel.room, log);
+    this.full.push(log);
+    return log;
+  }
+
+  /** It is about to get an entry, and is the last to go from now on. */
+  private touch(log: Log): void {
+    if (log.entries.count > 0 || log.position === null) {
+      this.full.renew(log);
+      return;
+    }
+    this.empty.remove(log);
+    this.emptyPlaces -= placesOf(log);
+    this.full.push(log);
   }
 
   private entriesFrom(log: Log, offset: number, limit: number, missing: number): ReadResult {
-    const start = offset - (log.top - log.entries.length + 1);
-    let [end, bytes] = [start, 0];
-    for (; end < Math.min(start + limit, log.entries.length); end++) {
-      bytes += log.entries[end]?.body.length ?? 0;
-      if (end > start && bytes > READ_LIMIT_BYTES) break;
-    }
-    const page = log.entries.slice(start, end);
+    const { entries, epoch, position } = log;
+    const page = entries.page(offset, limit, READ_LIMIT_BYTES);
+    const end = page.at(-1);
+    const more = end !== undefined && end.offset < entries.top;
     const now = this.now();
     return {
       status: 'entries',
       missing,
-      entries: page.filter(({ expiresAt }) => expiresAt > now).map(readable),
-      more: end < log.entries.length,
-      position: page.at(-1)?.id ?? log.position,
+      entries: page
+        .filter(({ extra }) => extra === null || extra.expiresAt > now)
+        .map((entry) => readable(epoch, entry)),
+      more,
+      position: more ? idOf(epoch, end.offset, end.tag) : position,
     };
   }
 
   /** One entry stays even where it alone is over the limit: it was accepted. */
-  private trim(log: Log): void {
+  private trim({ entries, senders }: Log): void {
     const { logLimitEntries, logLimitBytes } = this.settings;
-    while (log.entries.length > 1 && (log.entries.length > logLimitEntries || log.bytes > logLimitBytes)) {
-      this.grow(log, -1, -(log.entries.shift()?.body.length ?? 0));
+    while (entries.count > 1 && (entries.count > logLimitEntries || entries.bytes > logLimitBytes)) {
+      const { bytes } = entries;
+      entries.shift();
+      this.count(-1, entries.bytes - bytes);
     }
-    if (log.senders.size <= SENDERS_PER_ENTRY * logLimitEntries) return;
-    for (const [sender, { offset }] of log.senders) {
-      if (offset <= log.top - logLimitEntries) log.senders.delete(sender);
+    if (senders.size <= SENDERS_PER_ENTRY * logLimitEntries) return;
+    for (const [sender, { offset }] of senders) {
+      if (offset <= entries.top - logLimitEntries) senders.delete(sender);
     }
   }
 
   /** Over the budget, the logs that were quiet longest go; `current` stays. */
   private trimAll(current: Log): void {
-    for (const [key, log] of this.logs) {
+    let behind: Log | null;
+    for (let log = this.full.first; log !== null; log = behind) {
       if (this.bytes + this.entries * ENTRY_OVERHEAD_BYTES <= this.settings.logBudgetBytes) return;
-      if (log !== current) this.clear(key, log);
+      behind = log.behind;
+      if (log !== current) this.clear(log);
     }
   }
 
   /** The entries go; who asks for one of them is told that it is missing. */
-  private clear(key: string, log: Log): void {
-    this.logs.delete(key);
-    this.grow(log, -log.entries.length, -log.bytes);
-    log.entries = [];
-    this.empty.set(key, log);
+  private clear(log: Log): void {
+    this.full.remove(log);
+    this.count(-log.entries.count, -log.entries.bytes);
+    log.entries.clear();
+    this.empty.push(log);
     this.emptyPlaces += placesOf(log);
-    for (const oldest of this.empty.keys()) {
-      if (this.emptyPlaces <= EMPTY_PLACES_LIMIT) return;
+    for (
+      let oldest = this.empty.first;
+      oldest !== null && this.emptyPlaces > EMPTY_PLACES_LIMIT;
+      oldest = this.empty.first
+    ) {
       this.forget(oldest);
     }
   }
 
-  private forget(key: string): void {
-    const log = this.empty.get(key);
-    if (log === undefined) return;
-    this.empty.delete(key);
+  private forget(log: Log): void {
+    const { channel } = log;
+    this.empty.remove(log);
     this.emptyPlaces -= placesOf(log);
+    if (channel.kind === 'inbox') this.inboxes.delete(channel.client);
+    else this.rooms.delete(channel.room);
   }
 
-  private grow(log: Log, entries: number, bytes: number): void {
-    log.bytes += bytes;
+  private count(entries: number, bytes: number): void {
     this.bytes += bytes;
     this.entries += entries;
   }
 }
 
-/** A copy: the bytes came in a larger buffer that must not live as long as the log. */
-function stored(body: Uint8Array): string | Uint8Array {
-  if (body.length > TEXT_LIMIT_BYTES) return new Uint8Array(body);
-  return Buffer.from(body.buffer, body.byteOffset, body.length).toString('latin1');
+/** Null where it is not there any more. */
+function idAt({ entries, epoch }: Log, offset: number): string | null {
+  const tag = entries.tag(offset);
+  return tag === undefined ? null : idOf(epoch, offset, tag);
 }
 
-function readable({ id, only, skip, kept, body }: StoredEntry): Entry {
-  return { id, only, skip, kept, body: typeof body === 'string' ? Buffer.from(body, 'latin1') : body };
+function readable(epoch: string, { offset, tag, body, extra }: RingEntry): Entry {
+  const { only = null, skip = [], kept = false } = extra ?? {};
+  return { id: idOf(epoch, offset, tag), only, skip, kept, body };
 }
 
 /** What a log without entries counts; it does not change until it has entries again. */
@@ -241,20 +261,20 @@ function placesOf(log: Log): number {
 
 const NOTHING: ReadResult = { status: 'entries', missing: 0, entries: [], more: false, position: null };
 
-function create(): Log {
+function create(channel: Channel): Log {
   return {
+    channel,
     epoch: randomBytes(6).toString('base64url'),
-    top: 0,
+    entries: new EntryRing(),
     position: null,
-    entries: [],
-    bytes: 0,
     senders: new Map(),
     touchedAt: 0,
     kept: null,
+    before: null,
+    behind: null,
   };
 }
 
-/** The tag is no secret: it only has to differ from what a store that lost the entry gives out at the same offset. */
-function idOf(epoch: string, offset: number): string {
-  return `${epoch}:${offset}-${Math.floor(Math.random() * 2 ** 32)}`;
+function idOf(epoch: string, offset: number, tag: number): string {
+  return `${epoch}:${offset}-${tag}`;
 }

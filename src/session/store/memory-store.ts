@@ -28,6 +28,7 @@ import type {
   Store,
   StoreEvent,
   StoreSettings,
+  Waiter,
 } from './store.js';
 
 interface Record extends SessionPlace {
@@ -122,8 +123,8 @@ export class MemoryStore implements Store {
       generation: record.generation,
       resumed: resumed !== null,
       rooms: [...record.rooms],
-      inbox: this.logs.position(inboxKey(record.client)),
-      kept: this.logs.kept(inboxKey(record.client)),
+      inbox: this.logs.position(inboxOf(record.client)),
+      kept: this.logs.kept(inboxOf(record.client)),
     });
   }
 
@@ -185,7 +186,7 @@ export class MemoryStore implements Store {
       record.rooms.add(room);
       this.rooms.enter(room, placeOf(record));
     }
-    const position = this.logs.position(roomKey(room));
+    const position = this.logs.position({ kind: 'room', room });
     return Promise.resolve({ status: 'joined', count: this.rooms.count(room), position });
   }
 
@@ -213,12 +214,20 @@ export class MemoryStore implements Store {
   }
 
   append(request: AppendRequest): Promise<AppendResult> {
+    return Promise.resolve(this.appendNow(request));
+  }
+
+  appendFor(request: AppendRequest, waiter: Waiter<AppendResult>): void {
+    waiter.resolve(this.appendNow(request));
+  }
+
+  /** For the workers of this node, who are told over their links. */
+  appendNow(request: AppendRequest): AppendResult {
     const { channel, sender, seq, only, skip, body } = request;
     const found = this.readers(channel, only);
     const unread = found === null;
-    if (unread && !(request.keep && seq !== 0 && only === null)) return Promise.resolve({ status: 'absent' });
-    if (sender.generation !== SERVER_GENERATION && this.current(sender) === null)
-      return Promise.resolve({ status: 'superseded' });
+    if (unread && !(request.keep && seq !== 0 && only === null)) return ABSENT;
+    if (sender.generation !== SERVER_GENERATION && this.current(sender) === null) return SUPERSEDED;
     const { workers, readers } = found ?? NOBODY;
     if (seq === 0) {
       this.publish(workers, {
@@ -226,21 +235,21 @@ export class MemoryStore implements Store {
         channel,
         entry: { id: null, after: null, only, skip, body },
       });
-      return Promise.resolve({ status: 'accepted', id: null, readers });
+      return { status: 'accepted', id: null, readers };
     }
-    const result = this.logs.append(keyOf(channel), request, unread);
-    if (result.status !== 'accepted') return Promise.resolve(result);
+    const result = this.logs.append(request, unread);
+    if (result.status !== 'accepted') return result;
     const { entry } = result;
     this.publish(workers, { type: 'entry', channel, entry });
-    return Promise.resolve({ status: 'accepted', id: entry.id, readers });
+    return { status: 'accepted', id: entry.id, readers };
   }
 
   read({ channel, from, limit }: ReadQuery): Promise<ReadResult> {
-    return Promise.resolve(this.logs.read(keyOf(channel), from, limit));
+    return Promise.resolve(this.logs.read(channel, from, limit));
   }
 
   acknowledge(ref: SessionRef, id: string): Promise<void> {
-    if (this.current(ref) !== null) this.logs.acknowledge(inboxKey(ref.client), id);
+    if (this.current(ref) !== null) this.logs.acknowledge(inboxOf(ref.client), id);
     return DONE;
   }
 
@@ -454,11 +463,11 @@ export class MemoryStore implements Store {
       return { workers: this.rooms.workers(channel.room), readers: this.rooms.readers(channel.room) };
     const sessions = this.clientSessions.get(channel.client);
     if (sessions === undefined || (only !== null && !sessions.has(only))) return null;
-    const workers = new Set<WorkerId>();
+    const workers: WorkerId[] = [];
     let readers = 0;
     for (const { session, worker, connected } of sessions.values()) {
       if (!connected || (only !== null && session !== only)) continue;
-      workers.add(worker);
+      if (!workers.includes(worker)) workers.push(worker);
       readers++;
     }
     return { workers, readers };
@@ -480,19 +489,13 @@ interface Readers {
 const NOBODY: Readers = { workers: [], readers: 0 };
 
 const DONE = Promise.resolve();
+const ABSENT: AppendResult = { status: 'absent' };
+const SUPERSEDED: AppendResult = { status: 'superseded' };
 
 function placeOf({ client, session, generation, worker, connected }: Record): SessionPlace {
   return { client, session, generation, worker, connected };
 }
 
-function keyOf(channel: Channel): string {
-  return channel.kind === 'inbox' ? inboxKey(channel.client) : roomKey(channel.room);
-}
-
-function inboxKey(client: ClientId): string {
-  return `c:${client}`;
-}
-
-function roomKey(room: RoomName): string {
-  return `r:${room}`;
+function inboxOf(client: ClientId): Channel {
+  return { kind: 'inbox', client };
 }

@@ -42,6 +42,7 @@ import {
   type Store,
   type StoreListener,
   type StoreSettings,
+  type Waiter,
   WATCH_MS,
 } from './store.js';
 
@@ -289,6 +290,17 @@ export class RedisStore implements Store {
     const isStored = result.status === 'accepted' || result.status === 'duplicate';
     if (isStored && request.seq !== 0) await this.redis.replicated(this.base(partition));
     return result;
+  }
+
+  appendFor(request: AppendRequest, waiter: Waiter<AppendResult>): void {
+    this.append(request).then(
+      (result) => {
+        waiter.resolve(result);
+      },
+      (error: unknown) => {
+        waiter.reject(error);
+      },
+    );
   }
 
   async read({ channel, from, limit }: ReadQuery): Promise<ReadResult> {

@@ -206,6 +206,12 @@ export interface StoreSettings {
   workerLeaseMs: number;
 }
 
+/** Who waits for an answer; told once, either way. */
+export interface Waiter<Result> {
+  resolve(result: Result): void;
+  reject(error: unknown): void;
+}
+
 /**
  * Every method rejects with `GatewayError('unavailable')` where the store surely did nothing, and with
  * `GatewayError('unknown_outcome')` where it may have. Writes of an older generation change nothing.
@@ -250,6 +256,8 @@ export interface Store {
    * entry was trimmed). The fence that ends the older connection closes this window.
    */
   append(request: AppendRequest): Promise<AppendResult>;
+  /** The same for one who is told by a call: of messages there are so many at once that their promises alone would keep the collector busy. */
+  appendFor(request: AppendRequest, waiter: Waiter<AppendResult>): void;
   read(query: ReadQuery): Promise<ReadResult>;
   /** What was kept for the client up to this entry has reached it. */
   acknowledge(ref: SessionRef, id: string): Promise<void>;

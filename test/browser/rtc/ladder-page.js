@@ -62,6 +62,29 @@ window.takeBytes = (name, length, cuts, gatewayCutUrl) => {
   });
 };
 
+/** A stream whose bytes go in parts, each when the test says so. */
+window.beginBytes = async (name, length, seed, rtcConfiguration) => {
+  const bytes = bytesOf(seed, length);
+  const startedAt = performance.now();
+  const stream = (window.sending = await client.openStream('bob', name, { via: 'best', rtcConfiguration }));
+  const writer = stream.writable.getWriter();
+  let at = 0;
+  window.sendPart = async (count) => {
+    for (const end = at + count; at < end;) {
+      const to = Math.min(at + 50_000, end);
+      await writer.write(bytes.subarray(at, to));
+      at = to;
+    }
+  };
+  window.endBytes = async () => {
+    await writer.close();
+    const there = await stream.reply;
+    await stream.closed;
+    const ms = Math.round(performance.now() - startedAt);
+    return { sha: await shaOf(bytes), there, carried: stream.carried, cut: [], changes: 0, ms };
+  };
+};
+
 /**
  * Sends that many bytes. Before each offset of `holds` it waits for a path beside the gateway, as far as one comes within 10 s, so that
  * there is one to cut.

@@ -188,6 +188,42 @@ test('a stream of pages that may only use a relay goes through a real coturn', a
   expect([...sent.cut, ...sent.there.cut].filter((path) => path !== 'gateway')).not.toHaveLength(0);
 }, 120_000);
 
+test('a stream goes on through the gateway while its relay is away, and returns to it', async () => {
+  const secret = 'a-secret-of-coturn-that-comes-back';
+  const first = await startTurnServer([secret]);
+  closers.push(() => first.stop());
+  const env = { TURN_URLS: `turn:127.0.0.1:${String(first.port)}`, TURN_SECRET: secret };
+  const { stage } = await set(['Chromium', 'Chromium'], env);
+  const [alice, bob] = stage.pages;
+  const part = 1e6;
+  await bob.evaluate(`takeBytes('relayed', ${String(3 * part)}, [], '')`);
+  await alice.evaluate(
+    `beginBytes('relayed', ${String(3 * part)}, ${String(SEED)}, { iceTransportPolicy: 'relay' })`,
+  );
+  const carried = async (): Promise<Paths> => (await alice.evaluate('sending.carried')) as Paths;
+  const isAt = (path: string): Promise<unknown> =>
+    alice.evaluate(`until(() => sending.path === '${path}', 60_000)`);
+
+  await isAt('relay');
+  await alice.evaluate(`sendPart(${String(part)})`);
+  await first.stop();
+  const before = await carried();
+  expect(before.relay.sentBytes).toBeGreaterThan(0);
+  await alice.evaluate(`sendPart(${String(part)})`);
+  await isAt('gateway');
+  const between = await carried();
+  expect(between.gateway.sentBytes).toBeGreaterThan(before.gateway.sentBytes);
+
+  const second = await startTurnServer([secret], undefined, { port: first.port });
+  closers.push(() => second.stop());
+  await isAt('relay');
+  await alice.evaluate(`sendPart(${String(part)})`);
+  const sent = (await alice.evaluate('endBytes()')) as Sent;
+  report('relay stopped and started', sent);
+  expect(sent.there).toMatchObject({ at: 3 * part, sha: sent.sha });
+  expect(sent.carried.relay.sentBytes).toBeGreaterThan(between.relay.sentBytes + part / 2);
+}, 180_000);
+
 test('a stream whose acceptor keeps it with the gateway shows nobody an address', async () => {
   const { stage } = await set(['Chromium', 'Chromium']);
   const [alice, bob] = stage.pages;

@@ -54,7 +54,7 @@ const PAGE = `
     mesh.on('leave', (member, reason) => { pictures.delete(member.id); tell('leave')(member, reason); });
     mesh.on('limit', tell('limit'));
     mesh.on('error', (error, id) => error.kind === 'ice' || told.push('error ' + id + ' ' + (error.text ?? error.message)));
-    mesh.on('close', () => told.push('close'));
+    mesh.on('close', (reason) => told.push('close ' + (reason.code ?? reason)));
     mesh.on('streamEnded', (stream, { id }) => { pictures.delete(id); told.push('streamEnded ' + id); });
     mesh.on('stream', (stream, { id }) => {
       const element = document.createElement('video');
@@ -111,7 +111,7 @@ describe.each(['Chromium', 'Firefox'])('a mesh with a page of %s', (third) => {
       await Promise.all([knows(alice, ['carol']), knows(carol, ['alice'])]);
       expect(await alice.evaluate(`until(() => told.includes('leave bob remote'))`)).toBe(true);
       expect(await bob.evaluate(`[mesh.members.length, client.room('${room}').joined, told.at(-1)]`)).toEqual(
-        [0, false, 'close'],
+        [0, false, 'close closed'],
       );
 
       await bob.evaluate(`enter('${room}', ${WITH_VIDEO})`);
@@ -182,9 +182,9 @@ test('a room with as many members as it may have is refused with limit, and the 
 
 /** How long she is away, ms: within the time that her session lasts, and beyond it. */
 describe.each([
-  ['comes back in time', 500, ['join carol']],
-  ['comes back as a new session', 4_500, ['join carol', 'leave carol remote', 'join carol']],
-])('a client that is cut off and %s', (_when, awayMs, toldOfCarol) => {
+  ['comes back in time', 500],
+  ['comes back as a new session', 4_500],
+])('a client that is cut off and %s', (_when, awayMs) => {
   test('keeps its peers meanwhile, meets who came, and lets go who went', async () => {
     const room = newRoom();
     const [alice, bob, carol, dave] = await Promise.all([
@@ -196,6 +196,7 @@ describe.each([
     try {
       for (const page of [alice, bob, carol]) await page.evaluate(`enter('${room}', ${WITH_VIDEO})`);
       await sees(alice, ['bob', 'carol']);
+      const session = await alice.evaluate('client.sessionId');
       await proxy.door('refuse');
       proxy.reset();
       await alice.evaluate(`until(() => client.state !== 'connected')`);
@@ -209,8 +210,11 @@ describe.each([
       await sees(alice, ['carol', 'dave']);
       await sees(dave, ['alice', 'carol']);
       await sees(carol, ['alice', 'dave']);
+      // On a machine with much to do the first of them may be away for too long as well.
+      const isSame = (await alice.evaluate('client.sessionId')) === session;
+      if (awayMs > 3_000) expect(isSame).toBe(false);
       expect(await alice.evaluate(`told.filter((line) => /^(join|leave) carol/.test(line))`)).toEqual(
-        toldOfCarol,
+        isSame ? ['join carol'] : ['join carol', 'leave carol remote', 'join carol'],
       );
     } finally {
       for (const page of [alice, bob, carol, dave]) await page.close();
@@ -218,20 +222,55 @@ describe.each([
   }, 90_000);
 });
 
+test('one of several that take the last place at the same moment gets it', async () => {
+  const room = newRoom();
+  const [alice, bob, carol] = await Promise.all([open('alice'), open('bob'), open('carol')]);
+  try {
+    await alice.evaluate(`enter('${room}', { limitMembers: 2 })`);
+    const enter = `enter('${room}', { limitMembers: 2 }).then(() => 'entered', ({ code }) => code)`;
+    const results = await Promise.all([bob.evaluate(enter), carol.evaluate(enter)]);
+    expect([...results].sort()).toEqual(['entered', 'limit']);
+    const isBob = results[0] === 'entered';
+    await Promise.all([knows(alice, [isBob ? 'bob' : 'carol']), knows(isBob ? bob : carol, ['alice'])]);
+    expect(await (isBob ? carol : bob).evaluate(`client.room('${room}').joined`)).toBe(false);
+  } finally {
+    for (const page of [alice, bob, carol]) await page.close();
+  }
+}, 60_000);
+
 test('a page that was loaded again takes the place of the one before it, and a stranger is not answered', async () => {
   const room = newRoom();
-  const [alice, bob, eve] = await Promise.all([open('alice'), open('bob'), open('eve')]);
+  const [alice, bob, carol, eve] = await Promise.all([
+    open('alice'),
+    open('bob'),
+    open('carol'),
+    open('eve'),
+  ]);
   const newBob = await open('bob');
   try {
     await alice.evaluate(`enter('${room}', ${WITH_VIDEO})`);
     await bob.evaluate(`enter('${room}', ${WITH_VIDEO})`);
     await sees(alice, ['bob']);
-    // The old page says nothing: it is in the room still when the new one comes.
+    // The old page is in the room still when the new one comes.
     await newBob.evaluate(`enter('${room}', ${WITH_VIDEO})`);
     await sees(newBob, ['alice']);
     await sees(alice, ['bob']);
-    expect(await alice.evaluate('told')).toEqual(['join bob', 'leave bob closed', 'join bob']);
-    await bob.evaluate(`until(() => told.includes('leave alice remote'))`);
+    const told = (await alice.evaluate('told')) as string[];
+    expect(told.map((line) => line.replace(/remote|closed/, 'over'))).toEqual([
+      'join bob',
+      'leave bob over',
+      'join bob',
+    ]);
+    await bob.evaluate(`until(() => told.at(-1) === 'close replaced')`);
+    await bob.evaluate(`until(() => !client.room('${room}').joined)`);
+    // Who comes later meets the one that has the place.
+    await carol.evaluate(`enter('${room}', ${WITH_VIDEO})`);
+    await sees(newBob, ['alice', 'carol']);
+    await sees(carol, ['alice', 'bob']);
+    // And the other way round.
+    await bob.evaluate(`enter('${room}', ${WITH_VIDEO})`);
+    await newBob.evaluate(`until(() => told.at(-1) === 'close replaced')`);
+    await sees(bob, ['alice', 'carol']);
 
     // Not in the room, under the mesh's name.
     await eve.evaluate(`(async () => {
@@ -242,6 +281,6 @@ test('a page that was loaded again takes the place of the one before it, and a s
     expect(await eve.evaluate('[peer.state, peer.counts.rounds]')).toEqual(['new', 0]);
     expect(await alice.evaluate(`told.filter((line) => line.includes('eve'))`)).toEqual([]);
   } finally {
-    for (const page of [alice, bob, eve, newBob]) await page.close();
+    for (const page of [alice, bob, carol, eve, newBob]) await page.close();
   }
 }, 60_000);

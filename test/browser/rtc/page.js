@@ -30,7 +30,7 @@ window.delayed = (mechanism, [min, max], random, loss = 0) => ({
     const line = mechanism.connect(info, {
       onSignal: (...signal) => back(() => isClosed || receiver.onSignal(...signal)),
       onResync: () => receiver.onResync(),
-      onDropped: (signal) => receiver.onDropped(signal),
+      onDropped: (seq) => receiver.onDropped(seq),
       onFailed: (error) => receiver.onFailed(error),
       onEnded: () => receiver.onEnded(),
     });

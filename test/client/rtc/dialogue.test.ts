@@ -287,8 +287,8 @@ describe('an end', () => {
     end.say(1);
     const [dropped] = sent;
     if (dropped === undefined) throw new Error('nothing was said');
-    receiver.onDropped(dropped);
-    receiver.onDropped(dropped);
+    receiver.onDropped(dropped.route[2]);
+    receiver.onDropped(dropped.route[2]);
     environment.advance(60_000);
     expect([sent.map(({ route }) => route[2]), surely]).toEqual([
       [1, 1],

@@ -1,4 +1,6 @@
 // Signals over a client: which are volatile and which are kept, and what becomes of those that the gateway refuses.
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect, jest, test } from '@jest/globals';
 import { Dialogue } from '../../../src/client/rtc/dialogue.js';
 import { type GatewayClient, GatewaySignaling } from '../../../src/client/rtc/gateway-signaling.js';
@@ -139,4 +141,34 @@ test('the first words of an end that said farewell are no new call when they com
   expect(calls).toEqual(['bob']);
   hear(from('bob-2', null, 1, { type: 'offer', round: 1, sdp: 'v=0' }));
   expect(calls).toEqual(['bob', 'bob']);
+});
+
+test('a peer that is closed is let go, though the client keeps what to do when its signals are refused', async () => {
+  const kept: (() => void)[] = [];
+  const { peer, hear, sent, environment } = alice((options) => {
+    if (options !== undefined && !isKept(options)) kept.push(options.onRefused);
+    return Promise.resolve();
+  });
+  async function call(): Promise<WeakRef<RTCSignalingPeer>[]> {
+    const made = peer();
+    hear(from('bob-1', null, 1, { type: 'offer', round: 1, sdp: 'v=0' }));
+    await settle();
+    made.close();
+    environment.advance(60_000);
+    return [new WeakRef(made)];
+  }
+  const [made] = await call();
+  sent.length = 0;
+  expect(kept).toHaveLength(1);
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  setFlagsFromString('--no-expose-gc');
+  for (let turn = 0; turn < 5 && made?.deref() !== undefined; turn++) {
+    await settle();
+    collect();
+  }
+  expect(made?.deref()).toBeUndefined();
+  // Told all the same, nobody minds.
+  for (const tell of kept) tell();
+  expect(sent).toEqual([]);
 });

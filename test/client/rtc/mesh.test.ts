@@ -1,7 +1,7 @@
 // What a mesh does with those who call it: browsers show the rest (test/browser/rtc/mesh.test.ts).
 import { expect, test } from '@jest/globals';
-import type { GatewayClient } from '../../../src/client/rtc/gateway-signaling.js';
-import { Mesh, type MeshRoom } from '../../../src/client/rtc/mesh.js';
+import { Mesh } from '../../../src/client/rtc/mesh.js';
+import type { MeshClient, MeshRoom } from '../../../src/client/rtc/mesh-place.js';
 import { peersOf } from '../../../src/client/rtc/peers.js';
 import { ManualEnvironment } from '../fixture.js';
 import { useTestConnections } from './test-connection.js';
@@ -13,8 +13,9 @@ const connections = useTestConnections();
 async function withBob() {
   const environment = new ManualEnvironment();
   const handlers: ((data: unknown, from: typeof BOB) => unknown)[] = [];
-  const client: GatewayClient = {
+  const client: MeshClient = {
     id: 'alice',
+    sessionId: 'AAAAAAAAAAAAAAAAAAAAAA',
     state: 'connected',
     iceServers: [],
     connect: () => Promise.resolve(),
@@ -36,7 +37,11 @@ async function withBob() {
       return () => undefined;
     },
     members: () =>
-      Promise.resolve({ members: [{ client: 'alice' }, { client: 'bob' }], cursor: null, count: 2 }),
+      Promise.resolve({
+        members: ['alice', 'bob'].map((one) => ({ client: one, sessions: 1 })),
+        cursor: null,
+        count: 2,
+      }),
   };
   const mesh = await Mesh.open(client, room, peersOf(client), { environment });
   const made = new Set(connections);
