@@ -321,9 +321,9 @@ export class StreamEnd implements Stream {
     this.fail(new GatewayError(code === 'normal' ? 'aborted' : code, text || undefined));
   }
 
-  /** The connection is a new one: this side says where it stands, and waits for the other to do so. */
+  /** The connection is a new one, of whose limits its gateway has told nothing: this side says where it stands, and waits for the other to do so. */
   resume(): void {
-    if (this.#paths.sending === null) this.send.isPaused = true;
+    if (this.#paths.sending === null) this.send.changeWay();
     this.#silence.begin();
   }
 
