@@ -38,11 +38,36 @@ class Tally<Key extends string> {
   }
 }
 
+/** A number that goes up and down with every connection, for the same reason. */
+class Level {
+  private value = 0;
+
+  constructor(registry: Registry, name: string, help: string) {
+    const read = (): number => this.value;
+    new Gauge({
+      name: `signalbox_${name}`,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(read());
+      },
+    });
+  }
+
+  set(value: number): void {
+    this.value = value;
+  }
+
+  add(change: number): void {
+    this.value += change;
+  }
+}
+
 export class Metrics {
   readonly registry = new Registry();
 
-  readonly connections = this.gauge('connections', 'Live connections.');
-  readonly sessions = this.gauge('sessions', 'Sessions with a live connection on a worker.');
+  readonly connections = new Level(this.registry, 'connections', 'Live connections.');
+  readonly sessions = new Level(this.registry, 'sessions', 'Sessions with a live connection on a worker.');
   readonly framesIn = this.tally<ClientFrame['type']>('frames_received_total', 'Frames from clients.', [
     'type',
   ]);
@@ -164,9 +189,5 @@ export class Metrics {
 
   private counter<Label extends string>(name: string, help: string, labelNames: Label[]): Counter<Label> {
     return new Counter({ name: `signalbox_${name}`, help, labelNames, registers: [this.registry] });
-  }
-
-  private gauge(name: string, help: string): Gauge {
-    return new Gauge({ name: `signalbox_${name}`, help, registers: [this.registry] });
   }
 }

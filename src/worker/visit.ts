@@ -1,5 +1,4 @@
 // One connection's life: greeted, attached to a session, served, gone.
-import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Config } from '../config.js';
 import type { Metrics } from '../metrics.js';
@@ -22,6 +21,7 @@ import type { SessionRegistry } from '../session/registry.js';
 import type { RandomPool } from '../session/random-pool.js';
 import { PLUGIN_ADDRESS } from '../plugin/memory-socket.js';
 import { RETRY_SPREAD_MS, Session } from '../session/session.js';
+import { hashOfKey } from '../session/resume-key.js';
 import { PARTITIONS } from '../session/store/partition.js';
 import type { AttachRequest, AttachResult, Position, Store } from '../session/store/store.js';
 import type { TurnBroker } from '../session/turn-broker.js';
@@ -89,7 +89,9 @@ const DONE = Promise.resolve();
 type Phase = 'greeting' | 'attaching' | 'open' | 'closing' | 'closed';
 
 /** A session that the store has attached, on its way to be served. */
-interface Arrived extends Omit<Extract<AttachResult, { status: 'attached' }>, 'status'> {
+interface Arrived {
+  /** What the store says of it: not copied, for a copy of an object costs as much as all the rest of the welcome. */
+  attached: Extract<AttachResult, { status: 'attached' }>;
   resumeKey: string;
   agent: string | null;
   feed: Feed;
@@ -109,7 +111,7 @@ export class Visit implements ConnectionHandlers {
     private readonly options: VisitOptions,
     private readonly host: Host,
   ) {
-    options.metrics.connections.inc();
+    options.metrics.connections.add(1);
     // Absolute: neither pings nor half a frame move it.
     const deadline = options.wheel.in(options.config.sessions.helloTimeoutMs, () => {
       this.close('auth_timeout');
@@ -233,9 +235,9 @@ export class Visit implements ConnectionHandlers {
     const request: AttachRequest = {
       client,
       worker,
-      resume: resume === null ? null : { session: resume.session, keyHash: hashOf(resume.key) },
+      resume: resume === null ? null : { session: resume.session, keyHash: hashOfKey(resume.key) },
       fresh: random.text(16) as SessionId,
-      keyHash: hashOf(resumeKey),
+      keyHash: hashOfKey(resumeKey),
       // A plugin has one session in each worker of all nodes, under one client id.
       duplicates: isPlugins ? 'allow' : config.sessions.duplicateClient,
       sessionsLimit: isPlugins ? PLUGIN_SESSIONS_LIMIT : config.sessions.sessionsPerClientLimit,
@@ -269,12 +271,13 @@ export class Visit implements ConnectionHandlers {
       else void store.leave(ref, room).catch(() => undefined);
     }
     const cursors = result.resumed ? new Map([...told, ...positions]) : positions;
-    this.open(session, { ...result, resumeKey, agent: hello.agent, feed, cursors });
+    this.open(session, { attached: result, resumeKey, agent: hello.agent, feed, cursors });
   }
 
   private open(session: Session, arrived: Arrived): void {
     const { config, metrics, registry, turn, verbs, version } = this.options;
-    const { resumed, resumeKey, kept, feed, cursors } = arrived;
+    const { resumeKey, feed, cursors } = arrived;
+    const { resumed, kept } = arrived.attached;
     this.phase = 'open';
     this.session = session;
     session.lastHeardAt = session.welcomedAt = performance.now();
@@ -322,7 +325,7 @@ export class Visit implements ConnectionHandlers {
     this.host.newcomers.leave(this);
     this.endArrival();
     left(this.connection);
-    metrics.connections.dec();
+    metrics.connections.add(-1);
     // A client may close with any number from 3000 on: each would be a time series of its own.
     metrics.closes.add(codeOfClose(number) === null ? 'other' : String(number));
     if (session === null) return;
@@ -365,7 +368,7 @@ export class Visit implements ConnectionHandlers {
 }
 
 /** Where it says that it is; otherwise where the log stands, or before what was kept while nobody was there. */
-function inboxStart({ resumed, kept, inbox, cursors }: Arrived): InboxStart {
+function inboxStart({ attached: { resumed, kept, inbox }, cursors }: Arrived): InboxStart {
   const isFirst = !resumed && kept !== null;
   // Null is a position too: before the first entry.
   const cursor = cursors.get(null);
@@ -378,8 +381,4 @@ function costOf(frame: ClientFrame): number {
   // A look into the store for each partition that has clients of the page.
   if (frame.type === 'available') return Math.ceil(Math.min(frame.limit, PARTITIONS) / LOOKS_PER_MESSAGE);
   return frame.type === 'send' && Array.isArray(frame.to) ? frame.to.length : 1;
-}
-
-function hashOf(resumeKey: string): string {
-  return createHash('sha256').update(resumeKey).digest('base64url');
 }

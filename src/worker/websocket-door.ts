@@ -157,6 +157,8 @@ export class WebSocketDoor {
     );
     const visit = gateway.accept(connection, token);
     connection.open(visit);
+    // Who came by the doorstep has not been read since.
+    socket.resume();
     if (hello === null) return;
     visit.frame(connection.codec.binary ? hello : Buffer.from(hello).toString('utf8'));
   }
@@ -167,6 +169,7 @@ export class WebSocketDoor {
       this.settings.metrics.handshakes.add(code);
       ws.on('error', ignore);
       ws.close(CODES[code].close, code);
+      socket.resume();
     });
   }
 

@@ -10,6 +10,7 @@ import { Revocations, REVOCATIONS_POLL_MS } from '../session/revocations.js';
 import { signToken } from '../session/sign-token.js';
 import { Chores } from './chores.js';
 import type { ToWorker } from './control.js';
+import { Doorstep } from './doorstep.js';
 import { EXIT_CANNOT_LISTEN } from './exit-codes.js';
 import { createHttpServer, LISTEN_BACKLOG } from './http-server.js';
 import { Incoming } from './incoming.js';
@@ -48,7 +49,7 @@ export async function runWorker(
   const service = createService(base, authenticator);
   const { gateway, admission, endings, leavings, throttle, fanOut } = service;
   const testDoor = config.testPage ? createTestDoor(base, service, authenticator, tell) : null;
-  const { server, turnstile } = createServer(base, service, testDoor);
+  const { server, turnstile, doorstep } = createServer(base, service, testDoor);
 
   const keepAlive = new KeepAlive(worker, store, registry);
   incoming.begin({ ...service, metrics, keepAlive });
@@ -105,6 +106,7 @@ export async function runWorker(
     await plugins?.close();
     service.door.close();
     turnstile.close();
+    doorstep.close();
     chores.close();
     await store.retire(worker).catch(() => undefined);
     await relay.close();
@@ -164,7 +166,7 @@ function createServer(
   { config, metrics, store }: Base,
   { gateway, door, httpDoor }: Service,
   testDoor: TestDoor | null,
-): { server: Server; turnstile: Turnstile } {
+): { server: Server; turnstile: Turnstile; doorstep: Doorstep } {
   const here = rootDirectory();
   const { development, tokens } = config;
   const ttlS = Math.min(GUEST_TOKEN_LIFE_S, tokens.maxLifeS);
@@ -185,12 +187,18 @@ function createServer(
       metrics.handshakes.add('bad_request');
     },
   });
+  const doorstep = Doorstep.before(server, config.tls === null ? 'connection' : 'secureConnection', {
+    headerLimitBytes: config.server.headerLimitBytes,
+    upgrade: (request, socket, head) => {
+      door.upgrade(request, socket, head);
+    },
+  });
   const turnstile = Turnstile.before(server, {
     overflow: () => {
       metrics.handshakes.add('waiting_limit');
     },
   });
-  return { server, turnstile };
+  return { server, turnstile, doorstep };
 }
 
 /** Before the public port, so that a worker that is ready is so on both. */

@@ -172,7 +172,10 @@ export class HubCalls {
     this.#outbox.adopt(messages.sort((one, other) => one.number - other.number));
   }
 
-  /** A tab came too late with its notes: later numbers were written, and whether its own were stored nobody can know. */
+  /**
+   * A tab came too late with its notes: later numbers were written, and whether its own were stored nobody can know. Its client says
+   * `unknown_outcome` of what was in flight, whatever the code, but says again what is refused with that code: another hub would store it twice.
+   */
   giveUp(tab: HubTab): void {
     for (const note of tab.notes) {
       const frame = frameOf(note);
@@ -180,8 +183,11 @@ export class HubCalls {
       if (note.number === 0) this.#calls.set(note.ref, { tab, at: note.at, frame });
       else if ((frame.type === 'send' || frame.type === 'publish') && frame.seq) {
         const isOurs = note.number >= this.#firstNumber;
-        if (!isOurs && this.#find(tab, channelOf(frame), frame.seq) === undefined)
-          this.#remember(tab, frame, frame.seq, note.at, frame.ref).fail(new GatewayError('unknown_outcome'));
+        const known = this.#find(tab, channelOf(frame), frame.seq);
+        // It did not hear that the number goes to nobody; another hub must not take it for one that was written.
+        if (isOurs && known?.number !== note.number) tab.post(['done', note.at]);
+        if (!isOurs && known === undefined)
+          this.#remember(tab, frame, frame.seq, note.at, frame.ref).fail(new GatewayError('superseded'));
       }
     }
     tab.notes = [];

@@ -2,6 +2,7 @@
 import type { GatewayFrame, HelloFrame } from '../../protocol/frame.js';
 import type { RoomName } from '../../protocol/ids.js';
 import { msgpackCodec } from '../../protocol/msgpack-codec.js';
+import { Line } from './line.js';
 import type { Place } from './places.js';
 import type { ChannelLike } from './platform.js';
 import type { Note, ToHub, ToTab } from './tab-messages.js';
@@ -12,7 +13,7 @@ const UNREAD_LIMIT_BYTES = 8 * 1024 * 1024;
 export class HubTab {
   readonly id: string;
   readonly #onOverflow: (tab: HubTab) => void;
-  #channel: ChannelLike | null = null;
+  #line: Line<ToTab, ToHub> | null = null;
   #channelName = '';
   #unread = 0;
   /** Its frames go to the gateway, and those of the session to it. */
@@ -24,6 +25,8 @@ export class HubTab {
   token = '';
   /** What earlier hubs had it keep. */
   notes: readonly Note[] = [];
+  /** The session that they belong to. */
+  notesOf = '';
   readonly rooms = new Set<RoomName>();
   readonly watched = new Set<RoomName>();
   /** By room; null is the inbox. */
@@ -40,20 +43,23 @@ export class HubTab {
     return channelName === this.#channelName;
   }
 
-  connect(name: string, channel: ChannelLike, take: (message: ToHub) => void): void {
+  /** @param onGap something that the tab has said is missing */
+  connect(name: string, channel: ChannelLike, take: (message: ToHub) => void, onGap: () => void): void {
     this.disconnect();
     this.#channelName = name;
     this.#unread = 0;
-    this.#channel = channel;
-    channel.onmessage = ({ data }) => {
-      const message = data as ToHub;
-      if (message[0] === 'read') this.#unread -= message[1];
-      else take(message);
-    };
+    this.#line = new Line(
+      channel,
+      (message) => {
+        if (message[0] === 'read') this.#unread -= message[1];
+        else take(message);
+      },
+      onGap,
+    );
   }
 
   post(message: ToTab): void {
-    this.#channel?.postMessage(message);
+    this.#line?.post(message);
   }
 
   write(frame: GatewayFrame): void {
@@ -74,8 +80,8 @@ export class HubTab {
   }
 
   disconnect(): void {
-    this.#channel?.close();
-    this.#channel = null;
+    this.#line?.close();
+    this.#line = null;
     this.isAttached = false;
     this.hello = null;
   }

@@ -1,5 +1,5 @@
 // Where the tabs of a session meet: it has the one connection, and is to each tab what the gateway is to a client.
-import { comesBack } from '../../protocol/codes.js';
+import { CODES, comesBack } from '../../protocol/codes.js';
 import { ProtocolError } from '../../protocol/errors.js';
 import {
   type ClientFrame,
@@ -21,7 +21,8 @@ import { HubOffers } from './hub-offers.js';
 import { HubRooms } from './hub-rooms.js';
 import { bytesOf, HubTab } from './hub-tab.js';
 import type { ChannelLike, TabsPlatform } from './platform.js';
-import { type CommonMessage, lockOfTab, type ToHub } from './tab-messages.js';
+import { Turns } from './turns.js';
+import { type CommonMessage, isNewer, lockOfTab, type ToHub } from './tab-messages.js';
 
 /** How long a new hub waits for tabs of an earlier one, ms, from the first that comes: while the gateway is away all may be waiting. */
 const GATHER_MS = 1_500;
@@ -61,8 +62,14 @@ interface Resume {
 }
 
 export class Hub {
-  readonly id = crypto.randomUUID();
+  readonly #id = crypto.randomUUID();
+  readonly #since: number;
   readonly #options: HubOptions;
+  readonly #ofPage: Environment;
+  /** What comes from outside. */
+  readonly #turns = new Turns(() => {
+    this.stop();
+  });
   readonly #tabs = new Map<string, HubTab>();
   readonly #rooms = new HubRooms(() => this.#tabs.values());
   readonly #offers = new HubOffers(() => this.#tabs.values());
@@ -75,6 +82,8 @@ export class Hub {
   #isLeaving = false;
   /** Tabs of an earlier hub that have not come yet; null when it is over. */
   #awaited: Set<string> | null = new Set();
+  /** Which tabs there are is not known yet. */
+  #isCounting = true;
   #welcome: Welcome | null = null;
   #tokenUntil = 0;
   #resume: Resume | null = null;
@@ -86,35 +95,57 @@ export class Hub {
   #cancelToken: () => void = () => {};
 
   constructor(options: HubOptions) {
-    this.#options = options;
+    const { environment } = options;
+    this.#options = {
+      ...options,
+      environment: {
+        ...environment,
+        after: (ms, run) =>
+          environment.after(ms, () => {
+            this.#turns.run(run);
+          }),
+      },
+    };
+    this.#ofPage = environment;
+    this.#since = environment.now();
   }
 
   open(): void {
     const { platform, name } = this.#options;
     this.#common = platform.channel(name);
     this.#common.onmessage = ({ data }) => {
-      const message = data as CommonMessage;
-      if (message[0] === 'seek') this.#meet(message[1], message[2]);
+      this.#turns.run(() => {
+        const message = data as CommonMessage;
+        if (message[0] === 'who') this.#announce();
+        else if (message[0] === 'hub') this.#heard([message[1], message[2]]);
+        else if (message[1] === this.#id) this.#meet(message[2], message[3]);
+      });
     };
-    platform.held().then(
-      (names) => {
-        const prefix = lockOfTab(name, '');
-        for (const held of names) if (held.startsWith(prefix)) this.#awaited?.add(held.slice(prefix.length));
-        for (const { id, hello } of this.#tabs.values()) if (hello !== null) this.#awaited?.delete(id);
-        this.#announce();
+    const counted = (names: readonly string[]): void => {
+      const prefix = lockOfTab(name, '');
+      for (const held of names) if (held.startsWith(prefix)) this.#awaited?.add(held.slice(prefix.length));
+      for (const { id, hello } of this.#tabs.values()) if (hello !== null) this.#awaited?.delete(id);
+      this.#isCounting = false;
+      this.#turns.run(() => {
         this.#advance();
-      },
-      () => {
-        this.#announce();
-        this.#awaited?.clear();
-        this.#advance();
-      },
-    );
+      });
+    };
+    platform.held().then(counted, () => {
+      counted([]);
+    });
+    this.#announce();
   }
 
   #announce(): void {
-    const message: CommonMessage = ['hub', this.id];
+    if (this.#isStopped || this.#isLeaving) return;
+    const message: CommonMessage = ['hub', this.#id, this.#since];
     this.#common?.postMessage(message);
+  }
+
+  /** Another hub of the session: this one hung, and its lock was taken away, or the other one did. */
+  #heard(other: readonly [id: string, since: number]): void {
+    if (isNewer(other, [this.#id, this.#since])) this.stop();
+    else this.#announce();
   }
 
   /** The client of this page is closed. */
@@ -160,13 +191,26 @@ export class Hub {
       this.#watch(tab);
     }
     const known = tab;
-    if (tab.isAt(channel)) return;
-    tab.connect(channel, this.#options.platform.channel(channel), (message) => {
-      this.#take(known, message);
-    });
+    // Where it asks again it has not heard the answer.
+    if (tab.isAt(channel)) return tab.post(['there']);
+    tab.connect(
+      channel,
+      this.#options.platform.channel(channel),
+      (message) => {
+        this.#turns.run(() => {
+          this.#take(known, message);
+        });
+      },
+      () => {
+        this.#turns.run(() => {
+          // What came behind it would be written before it.
+          this.#detach(known, 1006);
+        });
+      },
+    );
     tab.cancelExpiry();
     this.#calls?.detached(tab);
-    tab.post(['there', this.id]);
+    tab.post(['there']);
   }
 
   /** Its lock is free when it is gone, by whatever way. */
@@ -179,7 +223,9 @@ export class Hub {
     platform.hold(lockOfTab(name, tab.id), { signal: waiting.signal }).then(
       (release) => {
         release();
-        if (this.#tabs.get(tab.id) === tab) this.#depart(tab);
+        this.#turns.run(() => {
+          if (this.#tabs.get(tab.id) === tab) this.#depart(tab);
+        });
       },
       () => {},
     );
@@ -188,8 +234,8 @@ export class Hub {
   #take(tab: HubTab, message: ToHub): void {
     switch (message[0]) {
       case 'enter': {
-        const [, token, notes, brought] = message;
-        Object.assign(tab, { token, notes });
+        const [, token, notes, notesOf, brought] = message;
+        Object.assign(tab, { token, notes, notesOf });
         if (this.#awaited !== null) for (const room of brought) this.#rooms.brought.add(room as RoomName);
         return;
       }
@@ -199,6 +245,8 @@ export class Hub {
         return this.#calls?.noted(tab, message[1]);
       case 'leave':
         return this.#left(tab);
+      case 'ping':
+        return tab.post(['pong']);
       case 'read':
         return;
       default:
@@ -315,7 +363,7 @@ export class Hub {
     if (this.#awaited !== null) {
       const waiting = [...this.#tabs.values()].filter(({ hello }) => hello !== null);
       if (waiting.length === 0) return;
-      if (this.#awaited.size === 0) return this.#gathered();
+      if (this.#awaited.size === 0 && !this.#isCounting) return this.#gathered();
       this.#cancelGather ??= this.#options.environment.after(GATHER_MS, () => {
         this.#cancelGather = null;
         this.#gathered();
@@ -355,7 +403,6 @@ export class Hub {
   /** Goes on with the numbers and the notes of the session that is there. */
   #begin(): void {
     const resume = this.#resume;
-    const tabs = [...this.#tabs.values()];
     this.#generation = (resume?.generation ?? 0) + 1;
     const { acceptTimeoutMs, offlineQueueLimitBytes, environment, home } = this.#options;
     // eslint-disable-next-line @typescript-eslint/no-this-alias -- getters have a `this` of their own
@@ -384,10 +431,7 @@ export class Hub {
       },
       this.#generation,
     );
-    this.#calls.adopt(
-      tabs.filter(({ hello }) => resume !== null && hello?.resume?.session === resume.session),
-    );
-    for (const tab of tabs) tab.notes = [];
+    this.#calls.adopt([...this.#tabs.values()].filter(({ notesOf }) => notesOf === resume?.session));
   }
 
   #dial(): void {
@@ -424,20 +468,27 @@ export class Hub {
         hello,
         {
           onFrame: (frame) => {
-            if (!current()) return;
-            if (frame.type === 'welcome') this.#welcomed(frame.info, cursors);
-            else if (this.#isUp || frame.type === 'goaway') this.#deliver(frame);
+            this.#turns.run(() => {
+              if (!current()) return;
+              if (frame.type === 'welcome') this.#welcomed(frame.info, cursors);
+              else if (this.#isUp || frame.type === 'goaway') this.#deliver(frame);
+            });
           },
           // What cannot be read no tab can read either.
           onError: () => {},
           onUnknown: (data) => {
-            if (current() && typeof data === 'object') this.#toAll(data.slice());
+            this.#turns.run(() => {
+              if (current() && typeof data === 'object') this.#toAll(data.slice());
+            });
           },
           onClose: (close) => {
-            if (current()) this.#lost(close, first);
+            this.#turns.run(() => {
+              // Only another hub can have this session's key: one of the two hears of it in a moment, and no tab must end for it.
+              if (current()) this.#lost(close === CODES.superseded.close ? 1006 : close, first);
+            });
           },
         },
-        environment,
+        this.#ofPage,
       );
     } catch {
       return this.#lost(1006, first);
@@ -496,9 +547,10 @@ export class Hub {
       return this.#lost(1001, tab);
     }
     if (!resumed && this.#rooms.inbox !== undefined) tab.places.set(null, this.#rooms.inbox);
-    this.#calls?.giveUp(tab);
+    if (resumed) this.#calls?.giveUp(tab);
+    tab.notes = [];
     tab.isAttached = true;
-    if (!resumed) tab.post(['fresh']);
+    tab.post(['session', info.session, resumed]);
     const inbox = resumed ? info.inbox : this.#rooms.inbox;
     tab.write({
       type: 'welcome',

@@ -5,6 +5,12 @@ import { lockOfTab, type Note } from './tab-messages.js';
 /** Notes of messages whose receipt is still awaited, or that were never called done: beyond it the oldest are dropped. */
 const NOTES_LIMIT = 2_048;
 
+/** How long a hub may be silent before its lock is taken away from it, ms; and how often it was asked in vain, as a page that hung itself hears late. */
+const HUB_SILENCE_MS = 5_000;
+const HUB_SILENCE_ASKS = 3;
+/** Tabs that notice the same thing do not do so at the same moment, ms. */
+const USURP_SPREAD_MS = 500;
+
 export type SeatOptions = Omit<HubOptions, 'name' | 'url' | 'home' | 'onStop'>;
 
 export class Seat {
@@ -15,10 +21,17 @@ export class Seat {
   /** Of the connections to hubs. */
   sockets = 0;
   readonly notes = new Map<number, Note>();
+  /** That the notes belong to. */
+  session = '';
   /** Rooms that a server brought the session into. */
   brought: string[] = [];
   /** Whose session this is a tab of; null before the first. */
   #name: string | null = null;
+  #url = '';
+  /** Since when the hub was asked without an answer; null where it lives. */
+  #silentSince: number | null = null;
+  #asks = 0;
+  #cancelUsurp: () => void = () => {};
   #lock: Promise<() => void> | null = null;
   #candidacy: AbortController | null = null;
   #hub: Hub | null = null;
@@ -31,6 +44,7 @@ export class Seat {
   async take(name: string, url: string): Promise<void> {
     if (name !== this.#name) this.leave();
     this.#name = name;
+    this.#url = url;
     this.#lock ??= this.options.platform.hold(lockOfTab(name, this.id));
     await this.#lock;
     if (name === this.#name) this.#stand(name, url);
@@ -44,6 +58,7 @@ export class Seat {
     this.#lock = this.#name = null;
     this.notes.clear();
     this.brought = [];
+    this.hears();
     this.#withdraw();
   }
 
@@ -53,11 +68,29 @@ export class Seat {
     if (this.notes.size > NOTES_LIMIT && oldest !== undefined) this.notes.delete(oldest);
   }
 
+  /** The tab asks whether there is a hub that lives. */
+  asks(): void {
+    const { environment } = this.options;
+    this.#silentSince ??= environment.now();
+    if (++this.#asks < HUB_SILENCE_ASKS || environment.now() - this.#silentSince < HUB_SILENCE_MS) return;
+    this.hears();
+    this.#cancelUsurp = environment.after(environment.random() * USURP_SPREAD_MS, () => {
+      this.#usurp();
+    });
+  }
+
+  /** The hub lives. */
+  hears(): void {
+    this.#silentSince = null;
+    this.#asks = 0;
+    this.#cancelUsurp();
+  }
+
   /** The hub does not answer: whoever holds its lock hangs, and is put out of it. */
-  usurp(url: string): void {
+  #usurp(): void {
     if (this.#name === null || this.#hub !== null) return;
     this.#withdraw();
-    this.#stand(this.#name, url, true);
+    this.#stand(this.#name, this.#url, true);
   }
 
   #stand(name: string, url: string, steal = false): void {

@@ -1,7 +1,13 @@
 // What tabs and their hub say to each other. Arrays, because what each end is made of may be shortened apart.
 
-/** On the channel that all tabs of a session hear: a tab looks for the hub, on a channel of this name; a hub is there. */
-export type CommonMessage = [kind: 'seek', channel: string, tab: string] | [kind: 'hub', hub: string];
+/** On the channel that all tabs of a session hear. */
+export type CommonMessage =
+  /** A tab asks who is the hub. */
+  | [kind: 'who']
+  /** A hub is there, since that time. Of two the newer one counts: the other hung, and does not know yet that its lock was taken away. */
+  | [kind: 'hub', hub: string, since: number]
+  /** A tab wants to speak with that hub, on a channel of this name. */
+  | [kind: 'seek', hub: string, channel: string, tab: string];
 
 /** What a tab keeps for the hub, so that another hub can go on: a call that was written, or is about to be. */
 export interface Note {
@@ -15,30 +21,41 @@ export interface Note {
 }
 
 export type ToHub =
-  /** With the access token, what earlier hubs had the tab keep, and the rooms that a server brought the session into. */
-  | [kind: 'enter', token: string, notes: Note[], brought: string[]]
+  /** With the access token, what earlier hubs had the tab keep, of which session that is, and the rooms that a server brought it into. */
+  | [kind: 'enter', token: string, notes: Note[], session: string, brought: string[]]
   | [kind: 'frame', at: number, bytes: Uint8Array]
   /** The tab has noted what it was told to keep. */
   | [kind: 'kept', at: number]
+  /** Whether the hub lives; it says so. */
+  | [kind: 'ping']
   /** So many bytes were read. */
   | [kind: 'read', bytes: number]
   /** This connection is given up; the tab may come back. */
   | [kind: 'leave'];
 
 export type ToTab =
-  | [kind: 'there', hub: string]
+  | [kind: 'there']
+  | [kind: 'pong']
   | [kind: 'frame', bytes: Uint8Array]
   /** The frame needs no place in the tab any more. */
   | [kind: 'took', at: number]
   /** The frame is to be kept, with these, until `done`. */
   | [kind: 'keep', at: number, ref: number, number: number]
   | [kind: 'done', at: number]
-  /** Another session: what was kept belongs to the old one. */
-  | [kind: 'fresh']
+  /** The session that the tab is in from now on. Where it does not go on, what was kept belongs to the old one. */
+  | [kind: 'session', session: string, goesOn: boolean]
   | [kind: 'brought', rooms: string[]]
   | [kind: 'close', code: number];
 
 /** Begins the names of the locks of tabs. */
 export function lockOfTab(name: string, tab: string): string {
   return `${name} tab ${tab}`;
+}
+
+/** Whether the first of two hubs is the newer one. */
+export function isNewer(
+  [hub, since]: readonly [string, number],
+  [other, before]: readonly [string, number],
+): boolean {
+  return since > before || (since === before && hub > other);
 }

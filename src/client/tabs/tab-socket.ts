@@ -1,12 +1,13 @@
 // A tab's connection: a WebSocket to its client, frames to the hub and back beneath.
 import { TYPES } from '../../protocol/frame.js';
 import type { WebSocketLike } from '../websocket-class.js';
+import { Line } from './line.js';
 import type { ChannelLike } from './platform.js';
 import type { Seat } from './seat.js';
-import type { CommonMessage, ToHub, ToTab } from './tab-messages.js';
+import { type CommonMessage, isNewer, type ToHub, type ToTab } from './tab-messages.js';
 
-/** How long a hub may take to answer before its lock is taken away from it, ms. */
-const HUB_SILENCE_MS = 5_000;
+/** A hub that was not heard for so long is asked whether it lives, ms. */
+const BEAT_MS = 2_500;
 /** After so many bytes the hub is told what was read. */
 const TELL_READ_BYTES = 64 * 1024;
 const NORMAL = 1000;
@@ -20,25 +21,25 @@ export class TabSocket implements WebSocketLike {
   onerror: WebSocketLike['onerror'] = null;
   readonly #seat: Seat;
   readonly #name: string;
-  readonly #url: string;
   readonly #token: string;
   #common: ChannelLike | null = null;
-  #own: ChannelLike | null = null;
+  #own: Line<ToHub, ToTab> | null = null;
   #channel = '';
-  /** Which hub this is a connection to. */
-  #hub: string | null = null;
+  /** Which hub this is a connection to, or will be. */
+  #hub: readonly [id: string, since: number] | null = null;
+  #isThere = false;
+  #wasHeard = false;
   #isEnded = false;
   #isLeaving = false;
   #unread = 0;
   /** Handed over and not taken. */
   readonly #passing = new Map<number, Uint8Array>();
   #passingBytes = 0;
-  #cancelSilence: () => void = () => {};
+  #cancelBeat: () => void = () => {};
 
   constructor(seat: Seat, name: string, url: string, token: string) {
     this.#seat = seat;
     this.#name = name;
-    this.#url = url;
     this.#token = token;
     seat.take(name, url).then(
       () => {
@@ -75,39 +76,75 @@ export class TabSocket implements WebSocketLike {
 
   #seek(): void {
     if (this.#isEnded) return;
-    const { platform, environment } = this.#seat.options;
-    this.#channel = `${this.#name} ${this.#seat.id} ${String(++this.#seat.sockets)}`;
-    this.#own = platform.channel(this.#channel);
-    this.#own.onmessage = ({ data }) => {
-      this.#take(data as ToTab);
-    };
-    this.#common = platform.channel(this.#name);
+    this.#common = this.#seat.options.platform.channel(this.#name);
     this.#common.onmessage = ({ data }) => {
       const message = data as CommonMessage;
-      if (message[0] !== 'hub' || message[1] === this.#hub) return;
-      if (this.#hub === null) this.#ask();
-      // Another one took over: a new connection goes on with it.
-      else this.#end(1006);
+      if (message[0] === 'hub') this.#meet([message[1], message[2]]);
     };
     this.#ask();
-    this.#cancelSilence = environment.after(HUB_SILENCE_MS, () => {
-      this.#seat.usurp(this.#url);
-    });
+    this.#beat();
+  }
+
+  #meet(hub: readonly [id: string, since: number]): void {
+    if (this.#hub !== null && this.#hub[0] !== hub[0]) {
+      // Another one took over: a new connection goes on with it.
+      if (isNewer(hub, this.#hub)) this.#end(1006);
+      return;
+    }
+    if (this.#isThere) return;
+    this.#hub = hub;
+    if (this.#own === null) {
+      this.#channel = `${this.#name} ${this.#seat.id} ${String(++this.#seat.sockets)}`;
+      this.#own = new Line<ToHub, ToTab>(
+        this.#seat.options.platform.channel(this.#channel),
+        (message) => {
+          this.#take(message);
+        },
+        () => {
+          this.#post(['leave']);
+          this.#end(1006);
+        },
+      );
+    }
+    this.#call(['seek', hub[0], this.#channel, this.#seat.id]);
   }
 
   #ask(): void {
-    const message: CommonMessage = ['seek', this.#channel, this.#seat.id];
+    this.#seat.asks();
+    if (this.#isThere) this.#post(['ping']);
+    else this.#call(['who']);
+  }
+
+  /** Asks again and again, as long as nothing is heard. */
+  #beat(): void {
+    this.#cancelBeat = this.#seat.options.environment.after(BEAT_MS, () => {
+      if (!this.#wasHeard) this.#ask();
+      this.#wasHeard = false;
+      this.#beat();
+    });
+  }
+
+  #call(message: CommonMessage): void {
     this.#common?.postMessage(message);
   }
 
   #take(message: ToTab): void {
+    this.#wasHeard = true;
+    this.#seat.hears();
     switch (message[0]) {
       case 'there':
-        if (this.#hub !== null) return;
-        this.#hub = message[1];
-        this.#cancelSilence();
-        this.#post(['enter', this.#token, [...this.#seat.notes.values()], this.#seat.brought]);
+        if (this.#isThere) return;
+        this.#isThere = true;
+        this.#post([
+          'enter',
+          this.#token,
+          [...this.#seat.notes.values()],
+          this.#seat.session,
+          this.#seat.brought,
+        ]);
         return this.onopen?.({});
+      case 'pong':
+        return;
       case 'frame':
         this.#read(message[1].length);
         return this.onmessage?.({ data: message[1] });
@@ -121,8 +158,9 @@ export class TabSocket implements WebSocketLike {
         this.#seat.keep({ at, ref, number, bytes });
         return this.#post(['kept', at]);
       }
-      case 'fresh':
-        this.#seat.notes.clear();
+      case 'session':
+        if (!message[2]) this.#seat.notes.clear();
+        this.#seat.session = message[1];
         return;
       case 'done':
         this.#seat.notes.delete(message[1]);
@@ -151,7 +189,7 @@ export class TabSocket implements WebSocketLike {
   }
 
   #post(message: ToHub): void {
-    this.#own?.postMessage(message);
+    this.#own?.post(message);
   }
 
   #end(code: number): void {
@@ -162,7 +200,7 @@ export class TabSocket implements WebSocketLike {
 
   #stop(): void {
     this.#isEnded = true;
-    this.#cancelSilence();
+    this.#cancelBeat();
     this.#own?.close();
     this.#common?.close();
     this.#own = this.#common = null;

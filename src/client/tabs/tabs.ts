@@ -1,5 +1,5 @@
 // `shareTabs: true`: all tabs of an origin that are the same client at the same gateway have one session, and one connection, together.
-import { REAL_ENVIRONMENT } from '../environment.js';
+import { type Environment, REAL_ENVIRONMENT } from '../environment.js';
 import type { WebSocketClass, WebSocketLike } from '../websocket-class.js';
 import { browserPlatform, type TabsPlatform } from './platform.js';
 import { Seat, type SeatOptions } from './seat.js';
@@ -16,11 +16,13 @@ export type SharedSettings = Omit<SeatOptions, 'platform' | 'environment' | 'soc
 /**
  * The class for the connections of one client. Where tabs cannot share, it is what `plain` makes, and `settings.shareTabs` is false from then on.
  * @param plain the class for the next connection to the gateway
+ * @param environment of what is beneath the client
  */
 export function shared(
   settings: SharedSettings,
   plain: () => WebSocketClass,
   platform: TabsPlatform | null = browserPlatform(),
+  environment: Environment = REAL_ENVIRONMENT,
 ): () => WebSocketClass {
   if (platform === null || settings.codec === 'json') {
     settings.shareTabs = false;
@@ -29,7 +31,7 @@ export function shared(
   const { acceptTimeoutMs, connectTimeoutMs, offlineQueueLimitBytes, agent } = settings;
   const seat = new Seat({
     platform,
-    environment: REAL_ENVIRONMENT,
+    environment,
     socketClass: plain,
     acceptTimeoutMs,
     connectTimeoutMs,

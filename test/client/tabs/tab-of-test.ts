@@ -9,6 +9,9 @@ import { shared } from '../../../src/client/tabs/tabs.js';
 
 type HoldOptions = Parameters<TabsPlatform['hold']>[1];
 
+/** Ends a script as a browser does. */
+const STOPPED = new Error('stopped');
+
 interface Lock {
   readonly name: string;
   readonly owner: TestTab;
@@ -24,8 +27,9 @@ export class TestBrowserProfile {
   readonly #prefix = randomBytes(8).toString('hex');
   readonly tabs: TestTab[] = [];
 
-  open(url: string, options: ClientOptions, environment?: Environment): TestTab {
-    const tab = new TestTab(this, url, options, environment);
+  /** @param beneath clock and timers of the hub, and of what tabs say to it */
+  open(url: string, options: ClientOptions, environment?: Environment, beneath?: Environment): TestTab {
+    const tab = new TestTab(this, url, options, environment, beneath);
     this.tabs.push(tab);
     return tab;
   }
@@ -106,12 +110,15 @@ export class TestTab {
   #isDead = false;
   /** Messages do not reach it, as in a tab that is frozen; they come when it is thawed. */
   #frozen: (() => void)[] | null = null;
+  #isLosing = false;
+  #stopsAt: string | null = null;
 
   constructor(
     readonly profile: TestBrowserProfile,
     url: string,
     options: ClientOptions,
     environment?: Environment,
+    beneath?: Environment,
   ) {
     const { sockets } = this;
     class Counted extends WebSocket {
@@ -121,7 +128,7 @@ export class TestTab {
       }
     }
     const settings = settingsOf(options);
-    const next = shared(settings, () => Counted, this.platform());
+    const next = shared(settings, () => Counted, this.platform(), beneath);
     this.client = new Client(
       url,
       { backoff: { minMs: 10, maxMs: 50 }, ...options, WebSocket: next() },
@@ -154,14 +161,40 @@ export class TestTab {
     for (const run of [...this.#hiding]) run();
   }
 
+  /** Nothing comes to it any more, also not that its locks were taken away. */
   freeze(): void {
     this.#frozen ??= [];
+    for (const socket of this.sockets) if (socket.readyState === WebSocket.OPEN) socket.pause();
+  }
+
+  /** As Firefox does with the script of a page that it is about to close: it ends where it tells something of that kind, and the page goes on. */
+  stopAt(kind: string): void {
+    this.#stopsAt = kind;
+  }
+
+  /** The next message to it is lost. */
+  loseNext(): void {
+    this.#isLosing = true;
   }
 
   thaw(): void {
     const waiting = this.#frozen ?? [];
     this.#frozen = null;
     for (const run of waiting) run();
+    for (const socket of this.sockets) if (socket.isPaused) socket.resume();
+  }
+
+  #whenAwake(run: () => void): void {
+    if (this.#isDead) return;
+    if (this.#frozen !== null) {
+      this.#frozen.push(run);
+      return;
+    }
+    try {
+      run();
+    } catch (error) {
+      if (error !== STOPPED) throw error;
+    }
   }
 
   private platform(): TabsPlatform {
@@ -171,7 +204,12 @@ export class TestTab {
         const like: ChannelLike = {
           onmessage: null,
           postMessage: (message) => {
-            if (!this.#isDead) channel.postMessage(message);
+            if (this.#isDead) return;
+            if (this.#stopsAt !== null && Array.isArray(message) && String(message).includes(this.#stopsAt)) {
+              this.#stopsAt = null;
+              throw STOPPED;
+            }
+            channel.postMessage(message);
           },
           close: () => {
             like.onmessage = null;
@@ -180,16 +218,22 @@ export class TestTab {
           },
         };
         channel.onmessage = (event) => {
-          const run = (): void => like.onmessage?.({ data: event.data });
-          if (this.#isDead) return;
-          if (this.#frozen === null) run();
-          else this.#frozen.push(run);
+          const isLost = this.#isLosing;
+          if (isLost) this.#isLosing = false;
+          else this.#whenAwake(() => like.onmessage?.({ data: event.data }));
         };
         this.#channels.add(channel);
         return like;
       },
       hold: (name, options) =>
-        this.#isDead ? new Promise(() => {}) : this.profile.request(this, name, options),
+        this.#isDead
+          ? new Promise(() => {})
+          : this.profile.request(this, name, {
+              ...options,
+              onStolen: () => {
+                this.#whenAwake(() => options?.onStolen?.());
+              },
+            }),
       held: async () => Promise.resolve(this.profile.names),
       onPageHidden: (run) => {
         this.#hiding.add(run);

@@ -113,8 +113,9 @@ test.each(Array.from({ length: SEEDS }, (_, seed) => seed + 1))(
           seen.wasFrozen = true;
           seen.tab.freeze();
         }
-      } else if (what < 0.32) for (const { tab } of living()) tab.thaw();
-      else if (what < 0.5) {
+      } else if (what < 0.27) (chance() < 0.5 ? profile.leader : seen?.tab)?.loseNext();
+      else if (what < 0.35) for (const { tab } of living()) tab.thaw();
+      else if (what < 0.52) {
         // To all tabs, by both ways; each is in the log when the next step begins.
         const n = said++;
         await bob.send(name, 'm', n, { offline: 'keep' });

@@ -61,6 +61,13 @@ class Relay {
 /** Every wait between tries is the longest. */
 const SLOW: Environment = { ...REAL_ENVIRONMENT, random: () => 1 };
 
+/** Everything beneath the client takes a tenth of its time. */
+const QUICK: Environment = {
+  ...REAL_ENVIRONMENT,
+  now: () => Date.now() * 10,
+  after: (ms, run) => REAL_ENVIRONMENT.after(ms / 10, run),
+};
+
 let gateway: GatewayProcess;
 let profile: TestBrowserProfile;
 let bob: Client;
@@ -88,12 +95,12 @@ beforeEach(() => {
   name = `alice${String(round++)}`;
 });
 
-function open(token = tokenOf(name)): TestTab {
-  return profile.open(gateway.url, { token });
+function open(token = tokenOf(name), beneath?: Environment): TestTab {
+  return profile.open(gateway.url, { token }, undefined, beneath);
 }
 
-async function connected(count: number): Promise<TestTab[]> {
-  const tabs = Array.from({ length: count }, () => open());
+async function connected(count: number, beneath?: Environment): Promise<TestTab[]> {
+  const tabs = Array.from({ length: count }, () => open(undefined, beneath));
   await Promise.all(tabs.map(({ client }) => client.connect()));
   return tabs;
 }
@@ -375,6 +382,88 @@ describe('when the tab with the connection', () => {
     expect(await bob.room(`b-${name}`).count()).toBe(1);
   }, 10_000);
 });
+
+describe('a message between tabs that the browser loses', () => {
+  test.each([
+    'to the tab with the connection, which is closed then',
+    'to the tab with the connection',
+    'from it',
+  ])(
+    'breaks no order: %s',
+    async (way) => {
+      const tabs = await connected(3);
+      const { leader } = profile;
+      const others = tabs.filter((tab) => tab !== leader);
+      const got: unknown[] = [];
+      bob.onMessage('n', (data) => got.push(data));
+      const count = 120;
+      const sent: Promise<unknown>[] = [];
+      for (let n = 0; n < count; n++) {
+        for (const [at, { client }] of others.entries()) sent.push(client.send('bob', 'n', [at, n]));
+        if (n % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+        if (n === 40) (way === 'from it' ? others[0] : leader)?.loseNext();
+        if (n === 80 && way.endsWith('then')) {
+          leader?.hide();
+          leader?.crash();
+        }
+      }
+      await Promise.all(sent);
+      await until(() => got.length >= 2 * count);
+      for (const at of [0, 1])
+        expect(got.filter((one) => (one as number[])[0] === at)).toEqual(
+          Array.from({ length: count }, (_, n) => [at, n]),
+        );
+    },
+    15_000,
+  );
+});
+
+test('a tab whose script is stopped in the middle gives the connection away, and breaks no order', async () => {
+  const tabs = await connected(3);
+  const { leader } = profile;
+  const [one, two] = tabs.filter((tab) => tab !== leader) as [TestTab, TestTab];
+  const got: unknown[] = [];
+  bob.onMessage('n', (data) => got.push(data));
+  const sent: Promise<unknown>[] = [];
+  for (let n = 0; n < 60; n++) {
+    for (const [at, { client }] of [one, two].entries()) sent.push(client.send('bob', 'n', [at, n]));
+    if (n % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 2));
+    if (n === 30) leader?.stopAt('took');
+  }
+  await Promise.all(sent);
+  await until(() => got.length >= 120);
+  expect(profile.leader).not.toBe(leader);
+  for (const at of [0, 1])
+    expect(got.filter((data) => (data as number[])[0] === at)).toEqual(
+      Array.from({ length: 60 }, (_, n) => [at, n]),
+    );
+}, 15_000);
+
+test('a tab that hangs with the connection is put out of it, and goes on with the others when it wakes', async () => {
+  const tabs = await connected(3, QUICK);
+  const { leader } = profile;
+  const others = tabs.filter((tab) => tab !== leader);
+  const [other] = others as [TestTab];
+  const session = other.client.sessionId;
+  const heard = new Map(tabs.map((tab) => [tab, heardBy(tab)]));
+  const states: string[] = [];
+  leader?.client.on('state', (state) => states.push(state));
+  leader?.freeze();
+  await other.client.send('bob', 'n', 'on');
+  expect(profile.leader).not.toBe(leader);
+  await bob.send(name, 'n', 0);
+  await until(() => others.every((tab) => heard.get(tab)?.length === 1));
+  leader?.thaw();
+  await until(() => states.includes('connected'));
+  await bob.send(name, 'n', 1);
+  await until(() => tabs.every((tab) => heard.get(tab)?.length === 2));
+  expect([...heard.values()]).toEqual(tabs.map(() => [0, 1]));
+  expect(tabs.map(({ client }) => [client.state, client.sessionId])).toEqual(
+    tabs.map(() => ['connected', session]),
+  );
+  expect(states).not.toContain('closed');
+  await leader?.client.send('bob', 'n', 'too');
+}, 15_000);
 
 test('a frozen tab does not hold up the others, and gets what it missed', async () => {
   const tabs = await connected(3);
