@@ -28,7 +28,7 @@ const DOOR_LIMITS_BYTES: Record<string, number> = {
   'offload.js': 4_800,
   'offload-worker.js': 900,
   // The frames' codec and pako; loaded by clients with `offload: true`, in place of compression.js.
-  'offload-socket-worker.js': 26_600,
+  'offload-socket-worker.js': 26_720,
   'serializers.js': 3_300,
   // Loaded by clients with `shareTabs: true`: the gateway's side of the codec is in it.
   'tabs.js': 20_500,
