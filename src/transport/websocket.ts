@@ -3,13 +3,13 @@ import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
 import { CODES, type CloseCode } from '../protocol/codes.js';
 import type { FrameCodec } from '../protocol/frame.js';
-import type { Connection, ConnectionHandlers } from '../session/connection.js';
+import type { Connection, ConnectionHandlers, WireFrame } from '../session/connection.js';
 import type { TickFlusher } from './tick-flusher.js';
-import { frameBytes, type Framer, type Message } from './websocket-frames.js';
+import { frameBytes, type Framer } from './websocket-frames.js';
 
 export class WebSocketConnection implements Connection {
   /** Messages of this tick: mostly one, which needs no list; null while there are none. */
-  private pending: Message | Message[] | null = null;
+  private pending: WireFrame | WireFrame[] | null = null;
   private pendingBytes = 0;
   /** All of them can wait for others. */
   private canWait = false;
@@ -53,7 +53,7 @@ export class WebSocketConnection implements Connection {
     return this.socket.writableLength + this.pendingBytes;
   }
 
-  send(frame: Uint8Array | string, canWait = false): boolean {
+  send(frame: WireFrame, canWait = false): boolean {
     if (this.closing || this.ws.readyState !== this.ws.OPEN) {
       // What ws itself has said meanwhile must get out.
       this.release();
