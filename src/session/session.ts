@@ -141,9 +141,11 @@ export class Session {
 
   /** Passes a message on. A client that reads too slowly loses volatile ones first and its connection at the limit. */
   deliver(frame: PreparedFrame, volatile: boolean): Outcome {
-    const queued = this.connection.queuedBytes;
-    if (volatile && queued > this.outboxLimitBytes / 2) return 'dropped';
-    return this.sendEncoded(frame.for(this.connection.codec));
+    const { connection } = this;
+    const bytes = frame.for(connection.codec);
+    if (!volatile) return this.sendEncoded(bytes);
+    if (connection.queuedBytes > this.outboxLimitBytes / 2) return 'dropped';
+    return connection.send(bytes) ? 'queued' : 'dropped';
   }
 
   /** An append is under way; a store that is slow slows its senders. */

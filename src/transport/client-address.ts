@@ -14,7 +14,8 @@ export function clientAddress(request: IncomingMessage, trusted: BlockList): str
   while (isTrusted(address, trusted)) {
     const hop = plain(hops.pop() ?? '');
     if (isIP(hop) === 0) break;
-    address = hop;
+    // A string of its own: as a part of the header it would keep all of that as long as the connection lives.
+    address = Buffer.from(hop, 'latin1').toString('latin1');
   }
   return isIP(address) === 6 ? networkOf(address) : address;
 }

@@ -1,14 +1,14 @@
 // A WebSocket handshake as nearly every client writes it, read at once; whatever could be read in two ways is left to Node's parser.
 import { type IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import { CONNECT_PATH } from './upgrade-check.js';
+import { CONNECT_PATH, HEADER_COUNT_LIMIT } from './upgrade-check.js';
 
 /** The whole request and nothing behind it: no folded, empty or nameless line, no byte outside of ASCII, no bare CR or LF. */
-const PLAIN = /^GET \/[!-~]* HTTP\/1\.1\r\n(?:[A-Za-z0-9-]+:[\t -~]*\r\n)+\r\n$/;
+const PLAIN = /^GET \/[!-~]* HTTP\/1\.1\r\n(?:[A-Za-z0-9-]+:[ -~]*\r\n)+\r\n$/;
 const BEGINNING = `GET ${CONNECT_PATH}`;
 const LINE_END = '\r\n';
 /** Fields that say where a request ends, or what is to be done before: with one of them it is not ours to read. */
-const NOT_PLAIN = new Set(['content-length', 'transfer-encoding', 'expect', 'te', 'trailer']);
+const NOT_PLAIN = new Set(['content-length', 'transfer-encoding', 'expect', 'te', 'trailer', 'set-cookie']);
 
 /**
  * The request that these bytes are, as Node's parser would make it; null where they are not a handshake, not all of it, more than
@@ -23,6 +23,8 @@ export function readPlainHandshake(
   const text = bytes.toString('latin1');
   if (!text.startsWith(BEGINNING) || !PLAIN.test(text)) return null;
   const lines = text.split(LINE_END);
+  // Each name is compared with those before it. The request line, and the two empty ones at the end, are no fields.
+  if (lines.length - 3 > HEADER_COUNT_LIMIT) return null;
   const rawHeaders: string[] = [];
   const headers: IncomingHttpHeaders = {};
   const seen: string[] = [];
@@ -39,7 +41,7 @@ export function readPlainHandshake(
     headers[key] = value;
   }
   // Without both Node takes it for a request that is no upgrade.
-  if (headers.upgrade === undefined || !asksForUpgrade(headers.connection ?? '')) return null;
+  if (!headers.upgrade || !asksForUpgrade(headers.connection ?? '')) return null;
   const request = new IncomingMessage(socket);
   const requestLine = lines[0] ?? '';
   request.method = 'GET';

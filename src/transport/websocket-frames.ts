@@ -19,6 +19,9 @@ export function frameBytes(message: Message): number {
 export class Framer {
   private messages: readonly Message[] = [];
   private made: readonly Uint8Array[] = [];
+  /** The same where it was a single one, as in a room it mostly is. */
+  private message: Message | null = null;
+  private ones: readonly Uint8Array[] = [];
 
   /** Messages as chunks to be written one after the other, and never changed. */
   chunks(messages: readonly Message[]): readonly Uint8Array[] {
@@ -27,6 +30,15 @@ export class Framer {
       this.made = frameChunks(messages);
     }
     return this.made;
+  }
+
+  /** The same of one message. */
+  chunksOfOne(message: Message): readonly Uint8Array[] {
+    if (message !== this.message) {
+      this.message = message;
+      this.ones = frameChunks([message]);
+    }
+    return this.ones;
   }
 }
 

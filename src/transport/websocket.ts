@@ -8,8 +8,8 @@ import type { TickFlusher } from './tick-flusher.js';
 import { frameBytes, type Framer } from './websocket-frames.js';
 
 export class WebSocketConnection implements Connection {
-  /** Messages of this tick; null while there are none. */
-  private pending: WireFrame[] | null = null;
+  /** Messages of this tick: mostly one, which needs no list; null while there are none. */
+  private pending: WireFrame | WireFrame[] | null = null;
   private pendingBytes = 0;
   /** All of them can wait for others. */
   private canWait = false;
@@ -60,12 +60,13 @@ export class WebSocketConnection implements Connection {
       return false;
     }
     if (this.pending === null) {
-      this.pending = [frame];
+      this.pending = frame;
       this.canWait = canWait;
       if (canWait) this.flusher.addLate(this);
       else this.flusher.add(this);
     } else {
-      this.pending.push(frame);
+      if (Array.isArray(this.pending)) this.pending.push(frame);
+      else this.pending = [this.pending, frame];
       if (this.canWait && !canWait) {
         this.canWait = false;
         this.flusher.add(this);
@@ -89,10 +90,15 @@ export class WebSocketConnection implements Connection {
       this.release();
       return;
     }
-    const chunks = this.framer.chunks(pending);
-    if (chunks.length > 1) socket.cork();
-    for (const chunk of chunks) socket.write(chunk);
-    if (chunks.length > 1) socket.uncork();
+    const { framer } = this;
+    const chunks = Array.isArray(pending) ? framer.chunks(pending) : framer.chunksOfOne(pending);
+    const [only] = chunks;
+    if (chunks.length === 1) socket.write(only);
+    else {
+      socket.cork();
+      for (const chunk of chunks) socket.write(chunk);
+      socket.uncork();
+    }
     this.release();
   }
 

@@ -196,7 +196,8 @@ function firstOf(offered: Set<string>): string | false {
   if (offered.has(HELLO_SUBPROTOCOL)) return HELLO_SUBPROTOCOL;
   let first: string | false = false;
   for (const name of offered) {
-    if (name === SUBPROTOCOLS.msgpack || name === SUBPROTOCOLS.json) return name;
+    // Not the client's own string: it is a part of the whole request, and would keep that as long as the connection lives.
+    for (const known of [SUBPROTOCOLS.msgpack, SUBPROTOCOLS.json]) if (name === known) return known;
     if (first === false && name.startsWith('signalbox.')) first = name;
   }
   return first;

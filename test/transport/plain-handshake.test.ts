@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { type AddressInfo, connect, Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { readPlainHandshake } from '../../src/transport/plain-handshake.js';
+import { HEADER_COUNT_LIMIT } from '../../src/transport/upgrade-check.js';
 
 const LIMIT_BYTES = 16_384;
 
@@ -19,6 +20,9 @@ const NEEDED = [
   'Sec-WebSocket-Version: 13',
   'Sec-WebSocket-Protocol: signalbox.v1.msgpack, bearer.a.b.c',
 ];
+
+const fields = (count: number): string[] =>
+  Array.from({ length: count }, (_field, index) => `X-${String(index)}: a`);
 
 const read = (text: string, limit = LIMIT_BYTES) =>
   readPlainHandshake(Buffer.from(text, 'latin1'), new Socket(), limit);
@@ -71,7 +75,7 @@ describe('a plain handshake', () => {
     ],
     [
       'a client that is generous with blanks',
-      request(['Host:  a \t', 'Upgrade:websocket', 'Connection: \tUpgrade ']),
+      request(['Host:  a ', 'Upgrade:websocket', 'Connection:   Upgrade ']),
     ],
     ['a client with an empty field', request([...NEEDED, 'Origin:', 'X-Empty:  '])],
     ['a client with names that objects have', request([...NEEDED, 'constructor: a', 'toString: b'])],
@@ -103,6 +107,10 @@ describe('all else is left to Node', () => {
     ['no Connection', request(NEEDED.filter((line) => !line.startsWith('Connection')))],
     ['Connection: close', request([...NEEDED.slice(0, 2), 'Connection: close'])],
     ['a field that stands in it twice', request([...NEEDED, 'host: other'])],
+    ['a tab, which Node does not take for a blank in Connection', request([...NEEDED, 'X-A: b\t'])],
+    ['an empty Upgrade', request(NEEDED.map((line) => line.replace(/^Upgrade:.*/, 'Upgrade:  ')))],
+    ['a field that Node makes a list of', request([...NEEDED, 'Set-Cookie: a=b'])],
+    ['more fields than may be', request([...NEEDED, ...fields(HEADER_COUNT_LIMIT + 1 - NEEDED.length)])],
     ['Content-Length', request([...NEEDED, 'Content-Length: 0'])],
     ['Transfer-Encoding', request([...NEEDED, 'Transfer-Encoding: chunked'])],
     ['Expect', request([...NEEDED, 'Expect: 100-continue'])],
@@ -122,6 +130,10 @@ describe('all else is left to Node', () => {
 
   test.each(other)('%s', (_what, text) => {
     expect(read(text)).toBeNull();
+  });
+
+  test('with one field less it is ours', () => {
+    expect(read(request([...NEEDED, ...fields(HEADER_COUNT_LIMIT - NEEDED.length)]))).not.toBeNull();
   });
 
   test('one that is longer than headers may be', () => {

@@ -121,6 +121,28 @@ test('who says nothing for a while is handed to Node, which still serves it', as
   expect(await answerTo(client)).toContain('served /');
 });
 
+test('many who say nothing are handed to Node in several turns', async () => {
+  let turn = 0;
+  const turns: number[] = [];
+  const next = (): void => {
+    turn++;
+    if (turns.length < 200) setImmediate(next);
+  };
+  const many = new Doorstep({
+    headerLimitBytes: 16_384,
+    serve: () => turns.push(turn),
+    upgrade: () => undefined,
+    now: () => now,
+  });
+  for (let i = 0; i < 200; i++) many.enter(new Socket());
+  now = 1_001;
+  next();
+  await until(() => turns.length === 200);
+  many.close();
+  const inOne = turns.map((which) => turns.filter((other) => other === which).length);
+  expect(Math.max(...inOne)).toBeLessThanOrEqual(64);
+});
+
 test('who goes without a word is let go', async () => {
   const client = await come();
   client.end();
