@@ -16,8 +16,8 @@ export async function platformWebSocket(): Promise<WebSocketClass> {
 /** @throws TypeError where there is none: no try can help */
 async function loadWebSocket(): Promise<WebSocketClass> {
   try {
-    provideMasking((await import('node:http')).default);
-    const { WebSocket: Plain } = await import('ws');
+    const takeBack = provideMasking((await import('node:http')).default);
+    const { WebSocket: Plain } = await import('ws').finally(takeBack);
     // A message as the bytes that were read: as an ArrayBuffer it would be a copy of them.
     const Own = class extends Plain {};
     Object.defineProperty(Own.prototype, 'binaryType', { get: () => 'nodebuffer', set: () => {} });

@@ -12,16 +12,23 @@ export interface Masking {
   websocketUnmask?: (bytes: Uint8Array, mask: Uint8Array) => void;
 }
 
-/** Has to be done before `ws` is loaded: it looks once. What Node has of its own stays. */
-export function provideMasking(http: object): void {
+/**
+ * Has to be done before `ws` is loaded: it looks once. What Node has of its own stays.
+ * @returns takes it back: in a program of somebody else's, `node:http` is to be as it was once `ws` has looked
+ */
+export function provideMasking(http: object): () => void {
   const masking: Masking = http;
-  if (masking.websocketMask !== undefined) return;
+  if (masking.websocketMask !== undefined) return () => undefined;
   masking.websocketMask = (source, mask, output, offset, length) => {
     output.set(source.length === length ? source : source.subarray(0, length), offset);
     applyMask(output, mask, offset, length);
   };
   masking.websocketUnmask = (bytes, mask) => {
     applyMask(bytes, mask, 0, bytes.length);
+  };
+  return () => {
+    delete masking.websocketMask;
+    delete masking.websocketUnmask;
   };
 }
 

@@ -45,9 +45,12 @@ test('what is provided masks into other memory and unmasks in place, and what No
   const masked = oneByOne(source, mask);
   masking.websocketUnmask(masked, mask);
   expect(masked).toEqual(source);
+  const lent: object = {};
+  provideMasking(lent)();
+  expect(lent).toEqual({});
   const native = { websocketMask: jest.fn(), websocketUnmask: jest.fn() };
   const before = { ...native };
-  provideMasking(native);
+  provideMasking(native)();
   expect(native).toEqual(before);
 });
 
