@@ -18,6 +18,7 @@ import { Questions } from './questions.js';
 import { StoreServer } from './relay/store-link.js';
 import { MemoryStore } from './session/store/memory-store.js';
 import type { Revocation, SessionPlace } from './session/store/store.js';
+import { Shares } from './shares.js';
 import { StartError } from './start-error.js';
 import { backoffMs, type Fate, nextFate } from './supervision.js';
 import { VERSION } from './version.js';
@@ -111,6 +112,9 @@ class Supervisor implements Primary {
   });
   private readonly nodeMetrics = new NodeMetrics();
   private readonly tests = new TestSums();
+  private readonly shares = new Shares<Forked>((forked, accept, order) => {
+    this.tell(forked, { type: 'accept', accept, order });
+  });
   /** What they tell the workers is at most so old. */
   private testsTimer: NodeJS.Timeout | null = null;
   private readonly store: { memory: MemoryStore; server: StoreServer } | null;
@@ -370,6 +374,9 @@ class Supervisor implements Primary {
         return;
       case 'alive':
         return;
+      case 'load':
+        if (forked.state === 'ready') this.shares.heard(forked, message.connections, message.done);
+        return;
       case 'recycle':
         this.log.warn({ worker: forked.id }, 'replacing a worker whose heap is nearly used up');
         this.rolling = this.rolling.then(() => this.replace(forked));
@@ -419,6 +426,7 @@ class Supervisor implements Primary {
     const forked = this.forked.get(worker.id);
     if (forked === undefined) return;
     this.forked.delete(worker.id);
+    this.shares.gone(forked);
     this.retire(forked.id);
     this.tellSiblings();
     if (this.draining !== null || forked.state === 'draining') return;
@@ -504,6 +512,7 @@ class Supervisor implements Primary {
     if (forked.process.isDead()) return Promise.resolve();
     const holdsNobody = forked.state === 'starting';
     forked.state = 'draining';
+    this.shares.gone(forked);
     const { drainTimeoutMs } = this.config.server;
     return new Promise((resolve) => {
       const kill = setTimeout(() => {

@@ -27,6 +27,7 @@ type Layer = (typeof ORDER)[number] | 'client' | 'ground' | 'page';
 const OUTER = [
   'master.ts',
   'handovers.ts',
+  'shares.ts',
   'questions.ts',
   'webhook-process.ts',
   'supervision.ts',

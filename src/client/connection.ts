@@ -101,9 +101,7 @@ export class Connection {
   drop(): void {
     if (this.#ended) return;
     this.#stop();
-    this.#socket.onopen = null;
-    this.#socket.onmessage = null;
-    this.#socket.onclose = null;
+    this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
     // A dead peer never answers a closing handshake; `ws` would wait 30 s for it.
     if (this.#socket.terminate === undefined) this.#socket.close(DROPPED);
     else this.#socket.terminate();
@@ -125,8 +123,9 @@ export class Connection {
   #receive(data: unknown): void {
     this.#lastHeard = this.#environment.now();
     this.#stopProbing();
-    // The codec refuses text where it wants bytes.
-    const frame = this.#decode(typeof data === 'string' ? data : new Uint8Array(data as ArrayBuffer));
+    // The codec refuses text where it wants bytes. Only an ArrayBuffer, of whichever realm, has no length.
+    const sized = data as string | Uint8Array;
+    const frame = this.#decode(sized.length >= 0 ? sized : new Uint8Array(data as ArrayBuffer));
     if (frame === null) return;
     if (frame.type === 'ping') this.write({ type: 'pong' });
     else this.#port.onFrame(frame);

@@ -14,6 +14,7 @@ import type { PairClient } from './services/pair.js';
 import { Pairs } from './services/pairs.js';
 import { Services, type ServicesPort } from './services/services.js';
 import { type PathClient, PathFinder, type RtcCode } from './streams/path-finder.js';
+import { encodeChunk } from './streams/roomy-payload.js';
 import { Streams } from './streams/streams.js';
 
 /** These know the frames of dialogues: those of a page's first file do not. */
@@ -47,7 +48,8 @@ export class Dialogues {
       isOpen: () => link.open,
       isCongested: () => link.congested,
       clock,
-      put: (frame) => link.put(this.#codec.encodeClient(frame)),
+      put: (frame) =>
+        link.put(frame.type === 'chunk' ? encodeChunk(this.#codec, frame) : this.#codec.encodeClient(frame)),
       tell,
     };
     this.streams = new Streams(

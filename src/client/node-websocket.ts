@@ -1,5 +1,6 @@
 // What carries a connection in Node: TCP for a URL that says so, else the platform's WebSocket or, in Node 20, that of `ws`.
 // In the browser's bundle only the platform's WebSocket is left of it.
+import { provideMasking } from '../protocol/masking.js';
 import type { WebSocketClass, WebSocketLike } from './websocket-class.js';
 
 export async function platformWebSocket(): Promise<WebSocketClass> {
@@ -15,7 +16,12 @@ export async function platformWebSocket(): Promise<WebSocketClass> {
 /** @throws TypeError where there is none: no try can help */
 async function loadWebSocket(): Promise<WebSocketClass> {
   try {
-    return (await import('ws')).WebSocket;
+    const takeBack = provideMasking((await import('node:http')).default);
+    const { WebSocket: Plain } = await import('ws').finally(takeBack);
+    // A message as the bytes that were read: as an ArrayBuffer it would be a copy of them.
+    const Own = class extends Plain {};
+    Object.defineProperty(Own.prototype, 'binaryType', { get: () => 'nodebuffer', set: () => {} });
+    return Own;
   } catch (cause) {
     throw new TypeError('No WebSocket class here: pass one as options.WebSocket.', { cause });
   }

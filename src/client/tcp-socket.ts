@@ -92,7 +92,7 @@ export class TcpSocket implements WebSocketLike {
 
   #receive(bytes: Uint8Array): void {
     if (!this.#open) this.#prove(Buffer.from(bytes).toString('latin1').split(' '));
-    else if (this.#binary) this.onmessage?.({ data: new Uint8Array(bytes).buffer });
+    else if (this.#binary) this.onmessage?.({ data: bytes });
     else this.onmessage?.({ data: Buffer.from(bytes).toString('utf8') });
   }
 

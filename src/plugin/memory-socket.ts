@@ -2,7 +2,7 @@
 import type { WebSocketClass, WebSocketLike } from '../client/index.js';
 import { CODES } from '../protocol/codes.js';
 import { msgpackCodec } from '../protocol/msgpack-codec.js';
-import type { Connection, ConnectionHandlers } from '../session/connection.js';
+import { type Connection, type ConnectionHandlers, wholeFrame } from '../session/connection.js';
 
 /** Address of connections that plugins make. */
 export const PLUGIN_ADDRESS = 'plugin';
@@ -38,11 +38,12 @@ class MemorySocket implements WebSocketLike {
       get queuedBytes() {
         return queuedBytes;
       },
-      send: (frame) => {
+      send: (wire) => {
+        const frame = wholeFrame(wire);
         queuedBytes += frame.length;
         return this.later(() => {
           queuedBytes -= frame.length;
-          this.onmessage?.({ data: frame });
+          this.onmessage?.({ data: frame.slice() });
         });
       },
       // What is in memory already cannot be read more slowly.

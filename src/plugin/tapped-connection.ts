@@ -1,7 +1,7 @@
 // A connection whose frames to the client are shown to plugins, each decoded only where one looks into it.
 import type { CloseCode } from '../protocol/codes.js';
 import type { FrameCodec, GatewayFrame } from '../protocol/frame.js';
-import type { Connection } from '../session/connection.js';
+import { type Connection, wholeFrame, type WireFrame } from '../session/connection.js';
 import type { OutgoingFrame } from './plugin.js';
 
 /** Messages may be dropped; without the others a client would wait, or lose count. */
@@ -14,12 +14,12 @@ class Outgoing implements OutgoingFrame {
   private decoded: GatewayFrame | null = null;
 
   constructor(
-    private readonly bytes: Uint8Array | string,
+    private readonly wire: WireFrame,
     private readonly codec: FrameCodec,
   ) {}
 
   get frame(): GatewayFrame {
-    return (this.decoded ??= this.codec.decodeGateway(this.bytes));
+    return (this.decoded ??= this.codec.decodeGateway(wholeFrame(this.wire)));
   }
 }
 
@@ -38,12 +38,12 @@ export class TappedConnection implements Connection {
     return this.inner.queuedBytes;
   }
 
-  send(bytes: Uint8Array | string): boolean {
+  send(frame: WireFrame): boolean {
     if (this.look !== null) {
-      const outgoing = new Outgoing(bytes, this.codec);
+      const outgoing = new Outgoing(frame, this.codec);
       if (!this.look(outgoing) && DROPPABLE.has(outgoing.frame.type)) return true;
     }
-    return this.inner.send(bytes);
+    return this.inner.send(frame);
   }
 
   pause(ms: number): void {

@@ -1,6 +1,6 @@
 // Every frame of protocol version 1, in two families that cannot be mixed: client → gateway and gateway → client.
 import type { ClientFrame } from './client-frame.js';
-import type { GatewayFrame } from './gateway-frame.js';
+import type { GatewayFrame, PieceFrame } from './gateway-frame.js';
 
 export * from './client-frame.js';
 export * from './frame-parts.js';
@@ -170,9 +170,17 @@ export interface ClientSideCodec extends WireFormat {
   decodeGateway(bytes: Uint8Array | string): GatewayFrame;
 }
 
+/** A frame in two pieces of memory: what stands before the bytes of its payload, and those, which nobody changes. */
+export interface SplitFrame {
+  readonly head: Uint8Array;
+  readonly body: Uint8Array;
+}
+
 /** One subprotocol's way to write and read frames. Both sides of both families, so that SDK and gateway share it. */
 export interface FrameCodec extends ClientSideCodec {
   encodeGateway(frame: GatewayFrame): Uint8Array | string;
+  /** The same of a chunk of a stream, whose payload is not copied; a codec whose frames are text has no such form. */
+  splitPiece?(piece: PieceFrame): SplitFrame;
   /** @throws ProtocolError `bad_frame` (not a frame: the connection ends), `unknown_type` or `bad_parameter` (with `ref`: the call is refused) */
   decodeClient(bytes: Uint8Array | string): ClientFrame;
 }

@@ -4,7 +4,14 @@ import type { Elements } from './fields.js';
 import { formatClientFrame, type Outline } from './format-client-frame.js';
 import { formatGatewayFrame } from './format-gateway-frame.js';
 import { TYPES } from './frame.js';
-import type { ClientFrame, ClientSideCodec, FrameCodec, GatewayFrame } from './frame.js';
+import type {
+  ClientFrame,
+  ClientSideCodec,
+  FrameCodec,
+  GatewayFrame,
+  PieceFrame,
+  SplitFrame,
+} from './frame.js';
 import type { EntryId, MessageOptions, Payload } from './frame.js';
 import { HEADER_DEPTH_LIMIT, HEADER_ITEMS_LIMIT, RESULT_ITEMS_LIMIT } from './limits.js';
 import { Reader } from './msgpack-reader.js';
@@ -12,7 +19,10 @@ import { writeValue } from './msgpack-values.js';
 import { Writer } from './msgpack-writer.js';
 import { parseClientFrame } from './parse-client-frame.js';
 import { parseGatewayFrame } from './parse-gateway-frame.js';
+import { headOf } from './split-frame.js';
 import { MSGPACK_SUBPROTOCOL } from './subprotocol.js';
+
+const NOTHING = /* @__PURE__ */ new Uint8Array(0);
 
 // The one state of this module: memory that the next frame is written into. Frames hold plain data, so that no
 // getter of an application runs, and writes again, in the middle of one.
@@ -90,6 +100,16 @@ function encode({ fields, payload }: Outline, write: (field: unknown) => void): 
   return writer.take();
 }
 
+function encodeGateway(frame: GatewayFrame): Uint8Array {
+  return encode(formatGatewayFrame(frame), (field) => writeValue(writer, field));
+}
+
+function splitPiece(piece: PieceFrame): SplitFrame {
+  const { encoding, data: body } = piece.payload;
+  const frame = encodeGateway({ ...piece, payload: { encoding, data: NOTHING } });
+  return { head: headOf(frame, body.length), body };
+}
+
 function encodeClient(frame: ClientFrame): Uint8Array {
   return encode(formatClientFrame(frame), (field) => writer.field(field));
 }
@@ -118,7 +138,8 @@ export const msgpackCodec: FrameCodec = {
   subprotocol: MSGPACK_SUBPROTOCOL,
   binary: true,
   encodeClient,
-  encodeGateway: (frame) => encode(formatGatewayFrame(frame), (field) => writeValue(writer, field)),
+  encodeGateway,
+  splitPiece,
   decodeClient,
   decodeGateway,
 };

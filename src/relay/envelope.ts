@@ -2,6 +2,7 @@
 import { type CloseCode, type Code, codeOfClose, CODES } from '../protocol/codes.js';
 import type { ClientId, PairId, RoomName, SessionId, WorkerId } from '../protocol/ids.js';
 import { FieldReader, FieldWriter } from './fields.js';
+import type { Names } from './names.js';
 import {
   readServe,
   readServed,
@@ -137,11 +138,7 @@ export class EnvelopeEncoder {
     const writer = this.writer.start(VERSION, KINDS[envelope.kind]);
     switch (envelope.kind) {
       case 'deliver':
-        return writer
-          .string(envelope.origin)
-          .string(envelope.client)
-          .list(envelope.sessions)
-          .end(envelope.body);
+        return deliverInto(writer, envelope).end(envelope.body);
       case 'missing':
         return writer.string(envelope.client).string(envelope.handle).end(NOTHING);
       case 'request':
@@ -195,6 +192,11 @@ export class EnvelopeEncoder {
     }
   }
 
+  /** All of a volatile message but its body: a view of memory that the next envelope overwrites. */
+  deliverHead(envelope: DeliverEnvelope): Buffer {
+    return deliverInto(this.writer.start(VERSION, KINDS.deliver), envelope).view;
+  }
+
   /** All of a stream's step but its bytes: a view of memory that the next envelope overwrites. */
   streamHead(envelope: StreamEnvelope): Buffer {
     const writer = this.writer.start(VERSION, KINDS.stream);
@@ -232,21 +234,26 @@ export class EnvelopeEncoder {
   }
 }
 
+function deliverInto(writer: FieldWriter, { origin, client, sessions }: DeliverEnvelope): FieldWriter {
+  return writer.string(origin).string(client).list(sessions);
+}
+
 /**
  * Reads an envelope that another worker of the same deployment wrote: its names were checked where they came in.
  * Returns null for bytes that are none (another version, a foreign program on the same Redis).
+ * @param names those that came before
  */
-export function decodeEnvelope(bytes: Buffer): Envelope | null {
+export function decodeEnvelope(bytes: Buffer, names: Names | null = null): Envelope | null {
   if (bytes.length < 2 || bytes[0] !== VERSION) return null;
-  const reader = new FieldReader(bytes, 2);
+  const reader = new FieldReader(bytes, 2, names);
   try {
     switch (bytes[1]) {
       case KINDS.deliver:
         return {
           kind: 'deliver',
-          origin: reader.string() as WorkerId,
-          client: reader.string() as ClientId,
-          sessions: reader.list() as SessionId[],
+          origin: reader.name() as WorkerId,
+          client: reader.name() as ClientId,
+          sessions: reader.nameList() as SessionId[],
           body: reader.rest(),
         };
       case KINDS.missing:
@@ -254,10 +261,10 @@ export function decodeEnvelope(bytes: Buffer): Envelope | null {
       case KINDS.request:
         return {
           kind: 'request',
-          origin: reader.string() as WorkerId,
+          origin: reader.name() as WorkerId,
           handle: reader.string(),
-          client: reader.string() as ClientId,
-          session: reader.string() as SessionId,
+          client: reader.name() as ClientId,
+          session: reader.name() as SessionId,
           body: reader.rest(),
         };
       case KINDS.response:
@@ -284,9 +291,9 @@ export function decodeEnvelope(bytes: Buffer): Envelope | null {
       }
       case KINDS.letter: {
         const to = {
-          origin: reader.string() as WorkerId,
-          client: reader.string() as ClientId,
-          session: reader.string() as SessionId,
+          origin: reader.name() as WorkerId,
+          client: reader.name() as ClientId,
+          session: reader.name() as SessionId,
         };
         const letter = readLetter(reader);
         return letter === null ? null : { kind: 'letter', ...to, letter };

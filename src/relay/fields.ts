@@ -78,9 +78,11 @@ export class FieldWriter {
 
 /** Throws a RangeError where the message ends too early. */
 export class FieldReader {
+  /** @param names those that came before, where some come again */
   constructor(
     private readonly bytes: Buffer,
     private at: number,
+    private readonly names: Names | null = null,
   ) {}
 
   byte(): number {
@@ -94,22 +96,8 @@ export class FieldReader {
   }
 
   string(): string {
-    const length = this.count();
-    const start = this.at;
-    const end = start + length;
-    if (end > this.bytes.length) throw new RangeError('a message is cut short');
-    this.at = end;
-    return this.bytes.toString('utf8', start, end);
-  }
-
-  /** A string that other messages have, too. */
-  name(names: Names): string {
-    const length = this.count();
-    const start = this.at;
-    const end = start + length;
-    if (end > this.bytes.length) throw new RangeError('a message is cut short');
-    this.at = end;
-    return names.read(this.bytes, start, end);
+    const start = this.pass();
+    return this.bytes.toString('utf8', start, this.at);
   }
 
   list(): string[] {
@@ -119,8 +107,32 @@ export class FieldReader {
     return values;
   }
 
+  /** A string that other messages have, too. */
+  name(): string {
+    const start = this.pass();
+    return this.names === null
+      ? this.bytes.toString('utf8', start, this.at)
+      : this.names.read(this.bytes, start, this.at);
+  }
+
+  nameList(): string[] {
+    const count = this.count();
+    const values: string[] = [];
+    for (let i = 0; i < count; i++) values.push(this.name());
+    return values;
+  }
+
   rest(): Buffer {
     return this.bytes.subarray(this.at);
+  }
+
+  /** Passes over a string; where it begins. */
+  private pass(): number {
+    const length = this.count();
+    const start = this.at;
+    if (start + length > this.bytes.length) throw new RangeError('a message is cut short');
+    this.at = start + length;
+    return start;
   }
 
   private count(): number {

@@ -3,6 +3,7 @@ import type { Server } from 'node:net';
 import { join } from 'node:path';
 import type { WorkerId } from '../protocol/ids.js';
 import { decodeEnvelope, type Envelope, EnvelopeEncoder } from './envelope.js';
+import { Names } from './names.js';
 import { handleOf } from './stream-envelope.js';
 import { connectLink, type Link, type LinkHandlers, listenLinks } from './link.js';
 import {
@@ -31,6 +32,7 @@ const NOTHING = new Uint8Array(0);
 
 export class NodeRelay implements Relay {
   private readonly encoder = new EnvelopeEncoder();
+  private readonly names = new Names();
   private readonly links = new Map<WorkerId, Link>();
   private readonly node: string;
   private siblings: readonly WorkerId[] = [];
@@ -83,6 +85,8 @@ export class NodeRelay implements Relay {
       return true;
     }
     if (nodeOf(to) !== this.node) return this.sendAway(to, this.encoder.encode(envelope));
+    if (envelope.kind === 'deliver')
+      return this.sendToSibling(to, this.encoder.deliverHead(envelope), envelope.body);
     // The bytes of a chunk go from socket to socket as they are.
     if (envelope.kind === 'stream' && envelope.step.kind === 'chunk')
       return this.sendToSibling(to, this.encoder.streamHead(envelope), envelope.step.payload.data);
@@ -103,7 +107,7 @@ export class NodeRelay implements Relay {
 
   /** Bytes of an envelope from another node or process; garbage is counted and dropped. */
   receive(bytes: Buffer, path: RelayPath): void {
-    const envelope = decodeEnvelope(bytes);
+    const envelope = decodeEnvelope(bytes, this.names);
     if (envelope === null) this.options.count(path, 'bad');
     else this.options.listener(envelope, path);
   }

@@ -75,7 +75,7 @@ export class StoreMessageWriter {
 export function readStoreMessage(bytes: Buffer, names: Names): StoreMessage | null {
   const kind = bytes[0];
   if (kind !== APPEND && kind !== APPENDED && kind !== ENTRY) return null;
-  const reader = new FieldReader(bytes, 1);
+  const reader = new FieldReader(bytes, 1, names);
   const flags = reader.byte();
   if (kind === APPENDED) {
     const id = reader.number() ?? 0;
@@ -83,22 +83,22 @@ export function readStoreMessage(bytes: Buffer, names: Names): StoreMessage | nu
     return { kind: 'appended', id, result: resultOf(STATUS[flags], reader.string(), number) };
   }
   if (kind === ENTRY) {
-    const channel = channelOf(flags, reader.name(names));
+    const channel = channelOf(flags, reader.name());
     const [id, after] = [reader.string(), reader.string()];
-    const only = (reader.name(names) || null) as SessionId | null;
+    const only = (reader.name() || null) as SessionId | null;
     const skip = reader.list();
     const entry = { id: id || null, after: after || null, only, skip, body: reader.rest() };
     return { kind: 'entry', event: { type: 'entry', channel, entry } };
   }
   const id = reader.number() ?? 0;
-  const channel = channelOf(flags, reader.name(names));
+  const channel = channelOf(flags, reader.name());
   const sender = {
-    client: reader.name(names) as ClientId,
-    session: reader.name(names) as SessionId,
+    client: reader.name() as ClientId,
+    session: reader.name() as SessionId,
     generation: reader.number() ?? 0,
   };
   const [seq, first, ttlMs] = [reader.number(), reader.number(), reader.number()];
-  const only = (reader.name(names) || null) as SessionId | null;
+  const only = (reader.name() || null) as SessionId | null;
   const skip = reader.list();
   const keep = (flags & KEEP) !== 0;
   return {

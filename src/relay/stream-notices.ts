@@ -27,7 +27,8 @@ export class StreamNotices {
   /** What a slow connection has no room for is dropped, and sent again by its sender; but an end is said once. False where it was dropped. */
   give(session: Session, frame: GatewayFrame): boolean {
     const fits = hasRoomFor(session, frame.type);
-    if (fits) session.send(frame);
+    if (fits && frame.type === 'piece') session.sendPiece(frame);
+    else if (fits) session.send(frame);
     else this.options.countDropped('away');
     return fits;
   }

@@ -1,6 +1,9 @@
 // The port between a session and its transport: one live connection, whatever carries it.
 import type { CloseCode } from '../protocol/codes.js';
-import type { FrameCodec } from '../protocol/frame.js';
+import type { FrameCodec, SplitFrame } from '../protocol/frame.js';
+
+/** A frame as a codec writes it. */
+export type WireFrame = Uint8Array | string | SplitFrame;
 
 export interface Connection {
   readonly codec: FrameCodec;
@@ -12,7 +15,7 @@ export interface Connection {
    * Hands over one encoded frame. Never waits; false once the connection is closing.
    * @param canWait it may leave some milliseconds later, with what follows it, where that is cheaper
    */
-  send(frame: Uint8Array | string, canWait?: boolean): boolean;
+  send(frame: WireFrame, canWait?: boolean): boolean;
   /** Takes no further bytes from the client for this long: a flood is slowed at its source. */
   pause(ms: number): void;
   /** Ends the connection with a code of the table; idempotent. A client that does not answer is cut off. */
@@ -25,4 +28,11 @@ export interface ConnectionHandlers {
   frame(bytes: Uint8Array | string): void;
   /** Exactly once, whoever ended it. `number` is the close code, 1006 where there was none. */
   closed(number: number): void;
+}
+
+/** In one piece of memory, for transports that write no other. */
+export function wholeFrame(frame: WireFrame): Uint8Array | string {
+  return typeof frame === 'string' || frame instanceof Uint8Array
+    ? frame
+    : Buffer.concat([frame.head, frame.body]);
 }

@@ -1,12 +1,12 @@
 // A session as the worker that holds its connection sees it; what outlives the connection is in the store.
 import type { Logger } from 'pino';
 import type { CloseCode, Code } from '../protocol/codes.js';
-import type { GatewayFrame } from '../protocol/frame.js';
+import type { GatewayFrame, PieceFrame } from '../protocol/frame.js';
 import type { RoomName } from '../protocol/ids.js';
 import { encodeSender } from '../protocol/msgpack-codec.js';
 import type { Identity } from './authenticator.js';
 import { connectionLogger } from '../log.js';
-import type { Connection } from './connection.js';
+import type { Connection, WireFrame } from './connection.js';
 import type { PreparedFrame } from './prepared-frame.js';
 import type { SessionRef } from './store/store.js';
 import type { Usages } from './throttle.js';
@@ -24,6 +24,9 @@ const LOG_HOLDS_FROM = 0.75;
 const APPENDS_LIMIT = 256;
 /** How long a connection is not read where too many of its appends are under way, ms. */
 const APPENDS_PAUSE_MS = 20;
+
+/** From this size on a second piece of memory in a write costs less than a copy, bytes. */
+const SPLIT_FROM_BYTES = 16 * 1024;
 
 const NO_ROOMS: ReadonlySet<RoomName> = new Set();
 
@@ -96,6 +99,13 @@ export class Session {
     this.sendEncoded(this.connection.codec.encodeGateway(frame));
   }
 
+  /** A chunk of a stream: the bytes of a large one go on as they came. */
+  sendPiece(piece: PieceFrame): void {
+    const { codec } = this.connection;
+    const isLarge = piece.payload.data.length >= SPLIT_FROM_BYTES;
+    this.sendEncoded((isLarge ? codec.splitPiece?.(piece) : undefined) ?? codec.encodeGateway(piece));
+  }
+
   ok(ref: number, result: unknown): void {
     if (ref !== 0) this.send({ type: 'ok', ref, result });
   }
@@ -133,9 +143,11 @@ export class Session {
 
   /** Passes a message on. A client that reads too slowly loses volatile ones first and its connection at the limit. */
   deliver(frame: PreparedFrame, volatile: boolean): Outcome {
-    const queued = this.connection.queuedBytes;
-    if (volatile && queued > this.outboxLimitBytes / 2) return 'dropped';
-    return this.sendEncoded(frame.for(this.connection.codec));
+    const { connection } = this;
+    const bytes = frame.for(connection.codec);
+    if (!volatile) return this.sendEncoded(bytes);
+    if (connection.queuedBytes > this.outboxLimitBytes / 2) return 'dropped';
+    return connection.send(bytes) ? 'queued' : 'dropped';
   }
 
   /**
@@ -197,11 +209,11 @@ export class Session {
     this.pingDeadline = null;
   }
 
-  private sendEncoded(bytes: Uint8Array | string, canWait = false): Outcome {
+  private sendEncoded(frame: WireFrame, canWait = false): Outcome {
     if (this.connection.queuedBytes > this.outboxLimitBytes) {
       this.connection.close('slow_consumer');
       return 'cut_off';
     }
-    return this.connection.send(bytes, canWait) ? 'queued' : 'dropped';
+    return this.connection.send(frame, canWait) ? 'queued' : 'dropped';
   }
 }

@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http';
 import type { CloseCode } from '../protocol/codes.js';
 import type { FrameCodec } from '../protocol/frame.js';
 import type { TimerWheel } from '../session/wheel.js';
+import { wholeFrame, type WireFrame } from '../session/connection.js';
 import { oneLine } from './frame-body.js';
 import { HttpConnection } from './http-connection.js';
 import type { TickFlusher } from './tick-flusher.js';
@@ -53,8 +54,8 @@ export class EventStreamConnection extends HttpConnection {
     return this.response.writableLength + this.pending.length;
   }
 
-  send(frame: Uint8Array | string): boolean {
-    return this.write(`data: ${this.textOf(frame)}\n\n`);
+  send(frame: WireFrame): boolean {
+    return this.write(`data: ${this.textOf(wholeFrame(frame))}\n\n`);
   }
 
   /** An event of the transport itself. `data` has no ends of lines. */

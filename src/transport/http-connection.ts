@@ -1,7 +1,7 @@
 // A connection over HTTP as the worker that holds it sees it: frames come by POST, whatever carries those to the client.
 import { CODES, type CloseCode } from '../protocol/codes.js';
 import type { FrameCodec } from '../protocol/frame.js';
-import type { Connection, ConnectionHandlers } from '../session/connection.js';
+import type { Connection, ConnectionHandlers, WireFrame } from '../session/connection.js';
 import { framesOf } from './frame-body.js';
 import { PostInbox, type PostOutcome } from './post-inbox.js';
 
@@ -27,7 +27,7 @@ export abstract class HttpConnection implements Connection {
 
   /** Bytes that the client has not taken yet. */
   abstract get queuedBytes(): number;
-  abstract send(frame: Uint8Array | string): boolean;
+  abstract send(frame: WireFrame): boolean;
   abstract terminate(): void;
   /** Tells the client the number of `close`, and ends. */
   protected abstract farewell(number: number, code: CloseCode): void;

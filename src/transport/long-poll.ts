@@ -1,5 +1,6 @@
 // Long polling as a connection: numbered requests, each answered with the frames since the last, or with none after a while.
 import type { FrameCodec } from '../protocol/frame.js';
+import { wholeFrame, type WireFrame } from '../session/connection.js';
 import type { Deadline, TimerWheel } from '../session/wheel.js';
 import { bodyOf } from './frame-body.js';
 import { HttpConnection } from './http-connection.js';
@@ -74,8 +75,9 @@ export class LongPollConnection extends HttpConnection {
     }
   }
 
-  send(frame: Uint8Array | string): boolean {
+  send(wire: WireFrame): boolean {
     if (this.closing) return false;
+    const frame = wholeFrame(wire);
     this.queue.push(frame);
     this.queueBytes += Buffer.byteLength(frame);
     if (this.waiting !== null && !this.flushes) {

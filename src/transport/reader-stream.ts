@@ -1,4 +1,5 @@
 // An event stream for readers without an SDK: the messages of rooms as events of plain JSON, and nothing to answer.
+import type { WireFrame } from '../session/connection.js';
 import { parseEntryId } from '../session/store/entry-id.js';
 import { EventStreamConnection, type EventStreamOptions } from './event-stream.js';
 import { oneLine } from './frame-body.js';
@@ -35,7 +36,7 @@ export class ReaderStream extends EventStreamConnection {
     for (const frame of frames) this.handlers?.frame(JSON.stringify(frame));
   }
 
-  override send(frame: Uint8Array | string): boolean {
+  override send(frame: WireFrame): boolean {
     if (typeof frame !== 'string') return false;
     const event = this.events.of(frame);
     if (event.isPing) {

@@ -2,15 +2,16 @@
 import type { Socket } from 'node:net';
 import { CODES, type CloseCode } from '../protocol/codes.js';
 import type { FrameCodec } from '../protocol/frame.js';
-import { closeRecord, RECORD_HEADER_BYTES, writeRecords } from '../protocol/records.js';
-import type { Connection, ConnectionHandlers } from '../session/connection.js';
+import { closeRecord } from '../protocol/records.js';
+import type { Connection, ConnectionHandlers, WireFrame } from '../session/connection.js';
+import { recordBytes, recordChunks, type TcpRecord } from './tcp-records.js';
 import type { TickFlusher } from './tick-flusher.js';
 
 /** How long a client may take to read the end, ms. */
 const CLOSE_TIMEOUT_MS = 5_000;
 
 export class TcpConnection implements Connection {
-  private pending: Uint8Array[] = [];
+  private pending: TcpRecord[] = [];
   private pendingBytes = 0;
   private closing = false;
   private closeNumber = 1006;
@@ -53,25 +54,25 @@ export class TcpConnection implements Connection {
     return this.socket.writableLength + this.pendingBytes;
   }
 
-  send(frame: Uint8Array | string): boolean {
+  send(frame: WireFrame): boolean {
     if (this.closing || this.socket.destroyed) return false;
-    const bytes = typeof frame === 'string' ? Buffer.from(frame) : frame;
+    const record = typeof frame === 'string' ? Buffer.from(frame) : frame;
     if (this.pending.length === 0) this.flusher.add(this);
-    this.pending.push(bytes);
-    this.pendingBytes += RECORD_HEADER_BYTES + bytes.length;
+    this.pending.push(record);
+    this.pendingBytes += recordBytes(record);
     return true;
   }
 
   flush(): void {
-    const { pending, pendingBytes, socket } = this;
+    const { pending, socket } = this;
     if (pending.length === 0) return;
     this.pending = [];
     this.pendingBytes = 0;
     if (!socket.writable) return;
-    // Of the pool, and not filled with zeros first.
-    const bytes = Buffer.allocUnsafe(pendingBytes);
-    writeRecords(pending, bytes);
-    socket.write(bytes);
+    const chunks = recordChunks(pending);
+    if (chunks.length > 1) socket.cork();
+    for (const chunk of chunks) socket.write(chunk);
+    if (chunks.length > 1) socket.uncork();
   }
 
   pause(ms: number): void {

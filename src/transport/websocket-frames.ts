@@ -1,11 +1,10 @@
 // WebSocket frames as a server writes them: whole messages, unmasked, several of them in one piece of memory.
+import type { WireFrame as Message } from '../session/connection.js';
 
 const FINAL_TEXT = 0x81;
 const FINAL_BINARY = 0x82;
 /** Messages up to this size are put together; larger ones are not worth the copy, bytes. */
 const COPY_LIMIT_BYTES = 16 * 1024;
-
-export type Message = Uint8Array | string;
 
 /** The bytes of one message with its header. */
 export function frameBytes(message: Message): number {
@@ -20,6 +19,9 @@ export function frameBytes(message: Message): number {
 export class Framer {
   private messages: readonly Message[] = [];
   private made: readonly Uint8Array[] = [];
+  /** The same where it was a single one, as in a room it mostly is. */
+  private message: Message | null = null;
+  private ones: readonly Uint8Array[] = [];
 
   /** Messages as chunks to be written one after the other, and never changed. */
   chunks(messages: readonly Message[]): readonly Uint8Array[] {
@@ -28,6 +30,15 @@ export class Framer {
       this.made = frameChunks(messages);
     }
     return this.made;
+  }
+
+  /** The same of one message. */
+  chunksOfOne(message: Message): readonly Uint8Array[] {
+    if (message !== this.message) {
+      this.message = message;
+      this.ones = frameChunks([message]);
+    }
+    return this.ones;
   }
 }
 
@@ -48,14 +59,21 @@ function frameChunks(messages: readonly Message[]): Uint8Array[] {
       continue;
     }
     if (bytes > 0) chunks.push(join(messages.slice(from, at), bytes));
-    const header = Buffer.allocUnsafe(headerBytes(length));
-    writeHeader(header, 0, message, length);
-    chunks.push(header, typeof message === 'string' ? Buffer.from(message) : message);
+    chunks.push(...wholeChunks(message, length));
     from = at + 1;
     bytes = 0;
   }
   if (bytes > 0) chunks.push(join(from === 0 ? messages : messages.slice(from), bytes));
   return chunks;
+}
+
+/** A large message with its header: its bytes as they are. */
+function wholeChunks(message: Message, length: number): Uint8Array[] {
+  const header = Buffer.allocUnsafe(headerBytes(length));
+  writeHeader(header, 0, message, length);
+  if (typeof message === 'string') return [header, Buffer.from(message)];
+  if (message instanceof Uint8Array) return [header, message];
+  return [Buffer.concat([header, message.head]), message.body];
 }
 
 function join(messages: readonly Message[], bytes: number): Buffer {
@@ -65,14 +83,19 @@ function join(messages: readonly Message[], bytes: number): Buffer {
     const length = lengthOf(message);
     at = writeHeader(joined, at, message, length);
     if (typeof message === 'string') joined.write(message, at, 'utf8');
-    else joined.set(message, at);
+    else if (message instanceof Uint8Array) joined.set(message, at);
+    else {
+      joined.set(message.head, at);
+      joined.set(message.body, at + message.head.length);
+    }
     at += length;
   }
   return joined;
 }
 
 function lengthOf(message: Message): number {
-  return typeof message === 'string' ? Buffer.byteLength(message) : message.length;
+  if (typeof message === 'string') return Buffer.byteLength(message);
+  return message instanceof Uint8Array ? message.length : message.head.length + message.body.length;
 }
 
 /** RFC 6455 §5.2: 7 bits of length, or 126 and 16, or 127 and 64. */

@@ -3,13 +3,13 @@ import type { Duplex } from 'node:stream';
 import type { RawData, WebSocket } from 'ws';
 import { CODES, type CloseCode } from '../protocol/codes.js';
 import type { FrameCodec } from '../protocol/frame.js';
-import type { Connection, ConnectionHandlers } from '../session/connection.js';
+import type { Connection, ConnectionHandlers, WireFrame } from '../session/connection.js';
 import type { TickFlusher } from './tick-flusher.js';
-import { frameBytes, type Framer, type Message } from './websocket-frames.js';
+import { frameBytes, type Framer } from './websocket-frames.js';
 
 export class WebSocketConnection implements Connection {
-  /** Messages of this tick; null while there are none. */
-  private pending: Message[] | null = null;
+  /** Messages of this tick: mostly one, which needs no list; null while there are none. */
+  private pending: WireFrame | WireFrame[] | null = null;
   private pendingBytes = 0;
   /** All of them can wait for others. */
   private canWait = false;
@@ -53,19 +53,20 @@ export class WebSocketConnection implements Connection {
     return this.socket.writableLength + this.pendingBytes;
   }
 
-  send(frame: Uint8Array | string, canWait = false): boolean {
+  send(frame: WireFrame, canWait = false): boolean {
     if (this.closing || this.ws.readyState !== this.ws.OPEN) {
       // What ws itself has said meanwhile must get out.
       this.release();
       return false;
     }
     if (this.pending === null) {
-      this.pending = [frame];
+      this.pending = frame;
       this.canWait = canWait;
       if (canWait) this.flusher.addLate(this);
       else this.flusher.add(this);
     } else {
-      this.pending.push(frame);
+      if (Array.isArray(this.pending)) this.pending.push(frame);
+      else this.pending = [this.pending, frame];
       if (this.canWait && !canWait) {
         this.canWait = false;
         this.flusher.add(this);
@@ -89,10 +90,15 @@ export class WebSocketConnection implements Connection {
       this.release();
       return;
     }
-    const chunks = this.framer.chunks(pending);
-    if (chunks.length > 1) socket.cork();
-    for (const chunk of chunks) socket.write(chunk);
-    if (chunks.length > 1) socket.uncork();
+    const { framer } = this;
+    const chunks = Array.isArray(pending) ? framer.chunks(pending) : framer.chunksOfOne(pending);
+    const [only] = chunks;
+    if (chunks.length === 1) socket.write(only);
+    else {
+      socket.cork();
+      for (const chunk of chunks) socket.write(chunk);
+      socket.uncork();
+    }
     this.release();
   }
 

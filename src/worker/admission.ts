@@ -16,7 +16,8 @@ export class Admission {
   private readonly handshakes: BucketMap;
   private readonly requests: BucketMap;
   private readonly byAddress = new Map<string, number>();
-  private connections = 0;
+  /** Connections of all transports. */
+  connections = 0;
 
   constructor(private readonly options: AdmissionOptions) {
     const { handshakesPerSecondLimit, rates } = options.config.limits;

@@ -19,6 +19,8 @@ export type ToWorker =
   | { type: 'doubt'; agoMs: number }
   /** What all connection test pages of this node have told. */
   | { type: 'tests'; summary: TestSummary }
+  /** Accept connections, or leave them to the other workers for a while. */
+  | { type: 'accept'; accept: boolean; order: number }
   | { type: 'metrics'; id: number }
   | { type: 'locate'; id: number; client: ClientId }
   | { type: 'revoke'; id: number; revocation: Revocation }
@@ -29,6 +31,8 @@ export type ToPrimary =
   | { type: 'ready'; port: number }
   /** A sign of life, once a second; a worker without is killed. */
   | { type: 'alive' }
+  /** How many connections the worker holds, where each accepts its own, and the last order to accept or not that it has carried out. */
+  | { type: 'load'; connections: number; done: number }
   /** The worker's memory is nearly used up: it asks to be replaced. */
   | { type: 'recycle' }
   /** The store may have lost what it had accepted last. */
@@ -45,6 +49,7 @@ export type ToPrimary =
 const TO_PRIMARY: Record<ToPrimary['type'], true> = {
   ready: true,
   alive: true,
+  load: true,
   recycle: true,
   doubt: true,
   tested: true,
@@ -61,6 +66,10 @@ export function parseToPrimary(value: unknown): ToPrimary | null {
   if (typeof type !== 'string' || !Object.hasOwn(TO_PRIMARY, type)) return null;
   if (type === 'ready')
     return 'port' in value && typeof value.port === 'number' ? { type, port: value.port } : null;
+  if (type === 'load') {
+    const { connections, done } = { connections: null, done: null, ...value };
+    return typeof connections === 'number' && typeof done === 'number' ? { type, connections, done } : null;
+  }
   if (type === 'alive' || type === 'recycle' || type === 'doubt') return { type };
   // The report was parsed by the worker, field by field.
   if (type === 'tested') return 'report' in value ? (value as ToPrimary) : null;

@@ -18,13 +18,14 @@ export interface OrdersOptions {
   calls: ServerCalls;
   tell: (message: ToPrimary) => Promise<void>;
   drain: (delayMs: number) => Promise<void>;
+  accept: (accept: boolean, order: number) => void;
 }
 
 export class Orders {
   constructor(private readonly options: OrdersOptions) {}
 
   receive(message: ToWorker): void {
-    const { store, relay, metrics, gateway, testDoor, calls, tell, drain } = this.options;
+    const { store, relay, metrics, gateway, testDoor, calls, tell, drain, accept } = this.options;
     switch (message.type) {
       case 'siblings':
         relay.setSiblings(message.workers);
@@ -42,6 +43,9 @@ export class Orders {
         return;
       case 'tests':
         testDoor?.learn(message.summary);
+        return;
+      case 'accept':
+        accept(message.accept, message.order);
         return;
       case 'metrics':
         void tellMetrics(message.id, metrics, tell);

@@ -1,4 +1,5 @@
 // The door for WebSockets: cheap checks first, then the handshake, then the gateway.
+import '../transport/masking.js';
 import { STATUS_CODES, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';

@@ -4,6 +4,7 @@ import type { Server as TcpServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { SessionId } from '../protocol/ids.js';
+import type { Config } from '../config.js';
 import { type Authenticator, createAuthenticator } from '../session/authenticator.js';
 import { RandomPool } from '../session/random-pool.js';
 import { Revocations, REVOCATIONS_POLL_MS } from '../session/revocations.js';
@@ -15,6 +16,7 @@ import { EXIT_CANNOT_LISTEN } from './exit-codes.js';
 import { createHttpServer, LISTEN_BACKLOG } from './http-server.js';
 import { Incoming } from './incoming.js';
 import { KeepAlive } from './keep-alive.js';
+import { Listener } from './listener.js';
 import { loadPlugins } from './worker-plugins.js';
 import { Orders, tellMetrics } from './orders.js';
 import { ServerCalls } from './server-calls.js';
@@ -93,13 +95,18 @@ export async function runWorker(
 
   const tcpServer = service.tcpDoor.createServer();
   await listenTcp(tcpServer, base);
-  listen(server, base, tell);
+  const listener = listen(server, base, tell, () => admission.connections);
+  if (acceptsItself(config))
+    chores.every(Listener.STEP_MS, () => {
+      listener.step();
+      return undefined;
+    });
   const drain = async (delayMs: number): Promise<void> => {
     if (gateway.draining) return;
     gateway.refuseNewcomers();
     base.log.info('draining');
     await new Promise((resolve) => setTimeout(resolve, delayMs));
-    server.close();
+    listener.close();
     tcpServer?.close();
     server.closeIdleConnections();
     await gateway.sendAway((config.server.drainTimeoutMs - delayMs) * DRAIN_CLIENTS_SHARE);
@@ -118,7 +125,10 @@ export async function runWorker(
     base.log.info('drained');
     process.exit(0);
   };
-  return new Orders({ store, relay, metrics, gateway, testDoor, calls, tell, drain });
+  const accept = (accept: boolean, order: number): void => {
+    listener.accept(accept, order);
+  };
+  return new Orders({ store, relay, metrics, gateway, testDoor, calls, tell, drain, accept });
 }
 
 function checkTokens({ config, metrics, log }: Base, revocations: Revocations): Authenticator {
@@ -214,20 +224,33 @@ async function listenTcp(server: TcpServer | null, { config, log }: Base): Promi
   await new Promise<void>((resolve) => server.listen(options, resolve));
 }
 
-function listen(server: Server, { config, log }: Base, tell: Tell): void {
+/** Whether whichever worker is first takes a connection: then those that are ahead rest for a while. */
+function acceptsItself({ server }: Config): boolean {
+  return server.scheduling === 'none' && server.workers > 1;
+}
+
+function listen(server: Server, { config, log }: Base, tell: Tell, connections: () => number): Listener {
   const { port, host, scheduling } = config.server;
   // In a variable of its own: @types/node 20 does not know reusePort yet.
   const options = { port, host, backlog: LISTEN_BACKLOG, reusePort: scheduling === 'reuseport' };
-  server.listen(options, () => {
-    const address = server.address();
-    void tell({
-      type: 'ready',
-      port: typeof address === 'object' && address !== null ? address.port : port,
-    });
+  const listener = new Listener(server, {
+    options,
+    connections,
+    tell: (connections, done) => {
+      void tell({ type: 'load', connections, done });
+    },
   });
   server.on('error', (error) => {
     // No stack: nothing of ours is in it, and the reason is all that helps.
     log.fatal({ reason: error.message }, 'cannot listen');
     process.exit(EXIT_CANNOT_LISTEN);
   });
+  listener.open(() => {
+    const address = server.address();
+    void tell({
+      type: 'ready',
+      port: typeof address === 'object' && address !== null ? address.port : port,
+    });
+  });
+  return listener;
 }

@@ -47,6 +47,10 @@ describe('parseToPrimary', () => {
   test('takes what workers say', () => {
     expect(parseToPrimary({ type: 'ready', port: 80, more: 1 })).toEqual({ type: 'ready', port: 80 });
     expect(parseToPrimary({ type: 'alive' })).toEqual({ type: 'alive' });
+    const load = { type: 'load', connections: 7, done: 0 };
+    expect(parseToPrimary(load)).toEqual(load);
+    expect(parseToPrimary({ ...load, done: null })).toBeNull();
+    expect(parseToPrimary({ ...load, connections: '7' })).toBeNull();
     expect(parseToPrimary({ type: 'located', id: 1, places: null })).toEqual({
       type: 'located',
       id: 1,

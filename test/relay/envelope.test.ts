@@ -2,6 +2,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { decodeEnvelope, EnvelopeEncoder } from '../../src/relay/envelope.js';
+import { Names } from '../../src/relay/names.js';
 
 const text = fc.string({ unit: 'grapheme', maxLength: 200 });
 const list = fc.array(text, { maxLength: 20 });
@@ -48,9 +49,16 @@ type Encodable = Parameters<EnvelopeEncoder['encode']>[0];
 describe('an envelope', () => {
   test('comes out as it went in, whatever the encoder wrote before', () => {
     const encoder = new EnvelopeEncoder();
+    const names = new Names();
     fc.assert(
       fc.property(envelope, (given) => {
-        expect(decodeEnvelope(encoder.encode(given as Encodable))).toEqual(given);
+        const encodable = given as Encodable;
+        const bytes = encoder.encode(encodable);
+        expect(decodeEnvelope(bytes)).toEqual(given);
+        expect(decodeEnvelope(bytes, names)).toEqual(given);
+        if (encodable.kind !== 'deliver') return;
+        const head = encoder.deliverHead(encodable);
+        expect(Buffer.concat([head, encodable.body])).toEqual(bytes);
       }),
     );
   });

@@ -5,7 +5,7 @@ import type { GatewayFrame } from '../../src/protocol/frame.js';
 import { isClientId, isRoomName, isSessionId } from '../../src/protocol/ids.js';
 import { createJsonCodec } from '../../src/protocol/json-codec.js';
 import { PresenceFeed } from '../../src/relay/presence-feed.js';
-import type { Connection } from '../../src/session/connection.js';
+import { type Connection, wholeFrame } from '../../src/session/connection.js';
 import { parsePermissions } from '../../src/session/permissions.js';
 import { SessionRegistry } from '../../src/session/registry.js';
 import { Session } from '../../src/session/session.js';
@@ -36,7 +36,7 @@ describe('the presence feed', () => {
       codec,
       address: '127.0.0.1',
       queuedBytes: 0,
-      send: (frame) => frames.push(codec.decodeGateway(frame)) > 0,
+      send: (frame) => frames.push(codec.decodeGateway(wholeFrame(frame))) > 0,
       pause: () => undefined,
       close: () => undefined,
       terminate: () => undefined,

@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import type { GatewayFrame } from '../../src/protocol/frame.js';
 import type { ClientId, SessionId } from '../../src/protocol/ids.js';
 import { createJsonCodec } from '../../src/protocol/json-codec.js';
-import type { Connection } from '../../src/session/connection.js';
+import { type Connection, wholeFrame } from '../../src/session/connection.js';
 import { parsePermissions } from '../../src/session/permissions.js';
 import { Session } from '../../src/session/session.js';
 
@@ -19,7 +19,7 @@ export function createReceiver(client: string, name = client): { session: Sessio
     codec,
     address: '127.0.0.1',
     queuedBytes: 0,
-    send: (frame) => frames.push(codec.decodeGateway(frame)) > 0,
+    send: (frame) => frames.push(codec.decodeGateway(wholeFrame(frame))) > 0,
     pause: () => undefined,
     close: () => undefined,
     terminate: () => undefined,

@@ -5,10 +5,17 @@ import type { AddressInfo } from 'node:net';
 import { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { WebSocket, WebSocketServer } from 'ws';
+import type { SplitFrame } from '../../src/protocol/frame.js';
 import { createJsonCodec } from '../../src/protocol/json-codec.js';
+import { wholeFrame } from '../../src/session/connection.js';
 import { TickFlusher } from '../../src/transport/tick-flusher.js';
 import { Framer } from '../../src/transport/websocket-frames.js';
 import { WebSocketConnection } from '../../src/transport/websocket.js';
+
+const splitAt = (bytes: Buffer, at: number): SplitFrame => ({
+  head: bytes.subarray(0, at),
+  body: bytes.subarray(at),
+});
 
 describe('a connection', () => {
   const http = createServer();
@@ -45,17 +52,19 @@ describe('a connection', () => {
   test.each([
     ['bytes of every header length', SIZES.map((size) => Buffer.alloc(size, size % 251))],
     ['texts of more bytes than characters', SIZES.map((size) => 'ö'.repeat(size / 2))],
+    ['frames in two pieces', SIZES.map((size) => splitAt(Buffer.alloc(size, size % 251), size / 3))],
     ['large and small in turn', [1, 70_000, 2, 3, 20_000, 4].map((size) => Buffer.alloc(size, 7))],
   ])('sends %s of one tick whole and in order', async (_, messages) => {
     const heard: (Buffer | string)[] = [];
     theirs.on('message', (data: Buffer, isBinary: boolean) => {
       heard.push(isBinary ? data : data.toString());
     });
-    const bytes = messages.map((message) => Buffer.byteLength(message));
+    const whole = messages.map(wholeFrame);
+    const bytes = whole.map((message) => Buffer.byteLength(message));
     for (const message of messages) connection.send(message);
     expect(connection.queuedBytes).toBeGreaterThan(bytes.reduce((sum, each) => sum + each, 0));
     while (heard.length < messages.length) await once(theirs, 'message');
-    expect(heard).toEqual(messages);
+    expect(heard).toEqual(whole);
   });
 
   describe('with frames that can wait', () => {

@@ -63,6 +63,8 @@ export class Dialogue implements LineReceiver {
   #cancelAck: (() => void) | null = null;
   #cancelMiss: (() => void) | null = null;
   #cancelLinger: (() => void) | null = null;
+  /** Of what was said and heard so far nothing needs an acknowledgement: see `proved`. */
+  #isProven = false;
   #isClosing = false;
   #isClosed = false;
 
@@ -95,12 +97,27 @@ export class Dialogue implements LineReceiver {
     this.#push(body);
   }
 
+  /**
+   * The two ends are connected by what they agreed on first: each description has come, and candidates that have not are not needed. Over
+   * a line with a sure way nothing of that is acknowledged alone or said again by the clock, nor are the candidates that still follow; the
+   * first word about something else ends that. What is missing is then asked for as ever.
+   */
+  proved(): void {
+    if (this.#line.hasSureWay !== true || this.#line.isReliable) return;
+    this.#isProven = true;
+    for (const said of this.#unacknowledged) said.isSure = true;
+    for (const cancel of [this.#cancelResend, this.#cancelAck]) cancel?.();
+    this.#cancelResend = this.#cancelAck = null;
+  }
+
   #push(body: SignalBody): void {
     if (this.#unacknowledged.length >= WINDOW_SIGNALS) return this.#port.onOverflow();
+    this.#notice(body);
     // Nobody is left to say a farewell again.
-    const said = { seq: ++this.#seq, body, at: this.#environment.now(), isSure: body.type === 'bye' };
+    const isSure = body.type === 'bye';
+    const said = { seq: ++this.#seq, body, at: this.#environment.now(), isSure: isSure || this.#isProven };
     this.#unacknowledged.push(said);
-    this.#write(said.seq, body, said.isSure);
+    this.#write(said.seq, body, isSure);
     this.#scheduleResend();
   }
 
@@ -207,6 +224,7 @@ export class Dialogue implements LineReceiver {
       if (next === undefined) break;
       this.#early.delete(++this.#received);
       this.#silently++;
+      this.#notice(next);
       if (next.type === 'bye') this.#port.onBye();
       else if (!this.#isClosing) this.#port.onSignal(next);
     }
@@ -235,8 +253,12 @@ export class Dialogue implements LineReceiver {
     } else if (type === 'gone') this.#port.onBye();
   }
 
+  #notice({ type }: SignalBody): void {
+    if (type !== 'candidate') this.#isProven = false;
+  }
+
   #confirm(isRepeated: boolean): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed || (this.#isProven && !isRepeated)) return;
     if (this.#line.isReliable && !isRepeated) {
       if (this.#silently >= ACK_EVERY_SIGNALS) this.#write(0, { type: 'ack' });
       return;

@@ -319,7 +319,11 @@ export class RTCSignalingPeer {
         return fragments();
       },
       restartIce: () => this.restartIce(),
-      onState: (state) => this.#listeners.emit('state', state),
+      onState: (state) => {
+        if (state === 'connected' && this.counts.rounds === 1 && this.#negotiation.isSettled)
+          this.#dialogue.proved();
+        this.#listeners.emit('state', state);
+      },
       onGiveUp: () =>
         this.#end(new GatewayError('timeout', 'The connection was lost and could not be restored.')),
     };

@@ -3,6 +3,7 @@ import { PAYLOAD_CODECS } from '../../protocol/encoding.js';
 import { ProtocolError } from '../../protocol/errors.js';
 import type { Payload } from '../../protocol/frame.js';
 import { STREAM_CHUNK_LIMIT_BYTES } from '../../protocol/limits.js';
+import { RoomyPayload } from './roomy-payload.js';
 import type { StreamCodec } from './stream-codec.js';
 
 /** A chunk of the application as chunks of the stream, all of them copies: bytes in pieces, all else whole. */
@@ -14,9 +15,9 @@ export function* payloadsOf(chunk: unknown, codec: StreamCodec): Generator<Paylo
         'bad_payload',
         `Chunks that are not bytes may have ${STREAM_CHUNK_LIMIT_BYTES} bytes.`,
       );
-    yield { encoding, data: data.slice() };
+    yield new RoomyPayload(encoding, data);
     return;
   }
   for (let at = 0; at < data.length; at += STREAM_CHUNK_LIMIT_BYTES)
-    yield { encoding, data: data.slice(at, at + STREAM_CHUNK_LIMIT_BYTES) };
+    yield new RoomyPayload(encoding, data.subarray(at, at + STREAM_CHUNK_LIMIT_BYTES));
 }

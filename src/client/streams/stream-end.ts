@@ -321,9 +321,9 @@ export class StreamEnd implements Stream {
     this.fail(new GatewayError(code === 'normal' ? 'aborted' : code, text || undefined));
   }
 
-  /** The connection is a new one: this side says where it stands, and waits for the other to do so. */
+  /** The connection is a new one, of whose limits its gateway has told nothing: this side says where it stands, and waits for the other to do so. */
   resume(): void {
-    if (this.#paths.sending === null) this.send.isPaused = true;
+    if (this.#paths.sending === null) this.send.changeWay();
     this.#silence.begin();
   }
 
@@ -375,7 +375,7 @@ export class StreamEnd implements Stream {
   }
 
   #take(part: Part, payload: Payload): void {
-    if (part === PARTS.data) this.#arrived.push(payload);
+    if (part === PARTS.data) this.#arrived.push(ownPayload(payload));
     else {
       this.receive.taken(costOf(payload));
       if (part === PARTS.answer && this.opened) {
@@ -493,6 +493,11 @@ export class StreamEnd implements Stream {
     // Nothing is taken before the application wants it.
     return new ReadableStream(source, { highWaterMark: 0 });
   }
+}
+
+/** A copy that is all of its buffer: a small chunk that waits must not hold the memory of all that came with it. */
+function ownPayload({ encoding, data }: Payload): Payload {
+  return { encoding, data: data.length === data.buffer.byteLength ? data : new Uint8Array(data) };
 }
 
 /** The code of what an application aborts with. */

@@ -89,6 +89,8 @@ class SharedMessage implements FollowedMessage {
 }
 
 export interface HubCallsPort {
+  /** The hub's. */
+  readonly id: string;
   readonly environment: Environment;
   readonly acceptTimeoutMs: number;
   readonly offlineQueueLimitBytes: number;
@@ -182,7 +184,7 @@ export class HubCalls {
       if (frame === null) continue;
       if (note.number === 0) this.#calls.set(note.ref, { tab, at: note.at, frame });
       else if ((frame.type === 'send' || frame.type === 'publish') && frame.seq) {
-        const isOurs = note.number >= this.#firstNumber;
+        const isOurs = note.hub === this.#port.id;
         const known = this.#find(tab, channelOf(frame), frame.seq);
         // It did not hear that the number goes to nobody; another hub must not take it for one that was written.
         if (isOurs && known?.number !== note.number) tab.post(['done', note.at]);
@@ -398,7 +400,7 @@ export class HubCalls {
   #noteAtHome(message: SharedMessage): void {
     const { noteAt: at, ref, number, frame } = message;
     const bytes = (msgpackCodec.encodeClient({ ...frame, ref: message.tabRef }) as Uint8Array).slice();
-    this.#port.home.keep({ at, ref, number, bytes });
+    this.#port.home.keep({ at, ref, number, bytes, hub: this.#port.id });
     message.isNoted = true;
   }
 

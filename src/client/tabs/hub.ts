@@ -409,6 +409,7 @@ export class Hub {
     const hub = this;
     this.#calls = new HubCalls(
       {
+        id: this.#id,
         acceptTimeoutMs,
         offlineQueueLimitBytes,
         environment,

@@ -18,6 +18,8 @@ export interface Note {
   /** Of a message that the gateway keeps; 0 of other calls. */
   readonly number: number;
   readonly bytes: Uint8Array;
+  /** Which hub had it kept. */
+  readonly hub: string;
 }
 
 export type ToHub =

@@ -8,6 +8,8 @@ import { type CommonMessage, isNewer, type ToHub, type ToTab } from './tab-messa
 
 /** A hub that was not heard for so long is asked whether it lives, ms. */
 const BEAT_MS = 2_500;
+/** Until a tab that has found no hub asks again, ms: a new hub waits 1.5 s for it. */
+const SEEK_MS = 250;
 /** After so many bytes the hub is told what was read. */
 const TELL_READ_BYTES = 64 * 1024;
 const NORMAL = 1000;
@@ -37,18 +39,20 @@ export class TabSocket implements WebSocketLike {
   #passingBytes = 0;
   #cancelBeat: () => void = () => {};
 
-  constructor(seat: Seat, name: string, url: string, token: string) {
+  /** @param onRefused the browser forbids what tabs need to share */
+  constructor(seat: Seat, name: string, url: string, token: string, onRefused: (cause: unknown) => void) {
     this.#seat = seat;
     this.#name = name;
     this.#token = token;
-    seat.take(name, url).then(
-      () => {
+    seat
+      .take(name, url)
+      .then(() => {
         this.#seek();
-      },
-      () => {
+      })
+      .catch((cause: unknown) => {
+        onRefused(cause);
         this.#end(1006);
-      },
-    );
+      });
   }
 
   get bufferedAmount(): number {
@@ -112,12 +116,13 @@ export class TabSocket implements WebSocketLike {
   #ask(): void {
     this.#seat.asks();
     if (this.#isThere) this.#post(['ping']);
-    else this.#call(['who']);
+    // Where there is another one by now it says so.
+    this.#call(['who']);
   }
 
   /** Asks again and again, as long as nothing is heard. */
   #beat(): void {
-    this.#cancelBeat = this.#seat.options.environment.after(BEAT_MS, () => {
+    this.#cancelBeat = this.#seat.options.environment.after(this.#isThere ? BEAT_MS : SEEK_MS, () => {
       if (!this.#wasHeard) this.#ask();
       this.#wasHeard = false;
       this.#beat();
@@ -155,7 +160,7 @@ export class TabSocket implements WebSocketLike {
         const [, at, ref, number] = message;
         const bytes = this.#passing.get(at) ?? this.#seat.notes.get(at)?.bytes;
         if (bytes === undefined) return;
-        this.#seat.keep({ at, ref, number, bytes });
+        this.#seat.keep({ at, ref, number, bytes, hub: this.#hub?.[0] ?? '' });
         return this.#post(['kept', at]);
       }
       case 'session':

@@ -1,5 +1,6 @@
 // `shareTabs: true`: all tabs of an origin that are the same client at the same gateway have one session, and one connection, together.
 import { type Environment, REAL_ENVIRONMENT } from '../environment.js';
+import { VERSION } from '../version.js';
 import type { WebSocketClass, WebSocketLike } from '../websocket-class.js';
 import { browserPlatform, type TabsPlatform } from './platform.js';
 import { Seat, type SeatOptions } from './seat.js';
@@ -38,13 +39,26 @@ export function shared(
     offlineQueueLimitBytes,
     agent,
   });
+  // As in a sandboxed frame, or where the user blocks storage: only asking tells.
+  let isRefused = false;
+  const refused = (cause: unknown): void => {
+    isRefused = true;
+    console.warn('signalbox: this browser refuses shareTabs here, each tab has a session of its own.', cause);
+  };
   // What `new` gives is not its own: either of two classes.
   function SharedSocket(url: string, protocols: string[]): WebSocketLike {
     const token = protocols.find((one) => one.startsWith(BEARER))?.slice(BEARER.length) ?? '';
     const owner = ownerOf(token);
-    if (owner !== null)
-      return new TabSocket(seat, `signalbox ${JSON.stringify([url, ...owner])}`, url, token);
-    // A token that says not whose it is: the gateway decides, and nobody shares what it gives.
+    if (owner !== null && !isRefused)
+      return new TabSocket(
+        seat,
+        // What tabs say to each other is of one version.
+        `signalbox ${VERSION} ${JSON.stringify([url, ...owner])}`,
+        url,
+        token,
+        refused,
+      );
+    // Refused, or a token that says not whose it is: the gateway decides, and nobody shares what it gives.
     settings.shareTabs = false;
     const PlainSocket = plain();
     return new PlainSocket(url, protocols);

@@ -107,13 +107,15 @@ const NOTE = `keep.applied = [];
   keep.states = [];
   client.on('state', (state) => keep.states.push(state));
   return client.sessionId;`;
-const WORK = `await Promise.all([
-    peer.createDataChannel('c').then((channel) => echo(channel, 'hello')),
-    peer.addStream(await audio()),
-    peer.createDataChannel('d').then((channel) => echo(channel, 'hello')),
+/** After 10 s without a gateway a client may wait 16 s, or 30, until it tries again: more than an operation waits by default. */
+const WORK = `const patience = { timeoutMs: 80_000 };
+  await Promise.all([
+    peer.createDataChannel('c', {}, patience).then((channel) => echo(channel, 'hello')),
+    peer.addStream(await audio(), patience),
+    peer.createDataChannel('d', {}, patience).then((channel) => echo(channel, 'hello')),
   ]);
   await until(() => receiving(peer).length === 1);
-  await peer.agreed();`;
+  await peer.agreed(patience);`;
 const FOUND = `return {
     session: client.sessionId,
     isSame: new Set(keep.applied).size === keep.applied.length,

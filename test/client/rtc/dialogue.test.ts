@@ -311,6 +311,39 @@ describe('an end', () => {
     expect(surely).toEqual([false, false]);
   });
 
+  test('says and acknowledges nothing again of what the connection proves, until it is about something else', () => {
+    const { end, sent, surely, receiver, environment } = byHand(false, true);
+    const candidate: SignalBody = { type: 'candidate', candidate: [] };
+    const hear = (seq: number, ack: number, body: SignalBody): void =>
+      receiver.onSignal({ ...body, route: ['bob-1', end.dialogue.id, seq, ack] }, 'bob#1');
+    end.say(1);
+    hear(1, 0, { type: 'refuse', round: 1 });
+    end.dialogue.proved();
+    end.dialogue.send(candidate);
+    hear(2, 0, candidate);
+    environment.advance(60_000);
+    expect([sent.map(({ route }) => route[2]), surely]).toEqual([
+      [1, 2],
+      [false, false],
+    ]);
+    expect(environment.pending).toBe(0);
+
+    // The next round is acknowledged as ever, and what is missing is said again.
+    hear(3, 1, { type: 'refuse', round: 2 });
+    environment.advance(200);
+    expect(sent.slice(2).map(({ type, route }) => [type, route[3]])).toEqual([['ack', 3]]);
+    end.say(2);
+    environment.advance(1_000);
+    expect(sent.slice(3).map(({ route }) => route[2])).toEqual([3, 3]);
+    expect(surely.slice(3)).toEqual([false, true]);
+    receiver.onSignal({ type: 'sync', route: ['bob-1', end.dialogue.id, 0, 1] }, 'bob#1');
+    expect(sent.slice(5).map(({ type, route }) => [type, route[2]])).toEqual([
+      ['candidate', 2],
+      ['refuse', 3],
+      ['ack', 0],
+    ]);
+  });
+
   test('acknowledges once more what comes again, as the first time may have been lost', () => {
     const { end, sent, receiver, environment } = byHand(false, true);
     receiver.onSignal(from('bob-1', end.dialogue.id, 1), 'bob#1');

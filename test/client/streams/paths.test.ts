@@ -321,6 +321,20 @@ test('a stream that comes back from a path sends no more than the gateway has he
   expect(alice.isWrong).toBe(false);
 });
 
+test('a side on a new connection sends no more than its gateway tells there, though it was told more before', async () => {
+  const world = new World();
+  const { alice, bob } = world;
+  bob.deliver();
+  world.reconnect(alice);
+  // The outbox of the reader's connection has room for less now.
+  alice.limit = 1500;
+  alice.end.attached(0, alice.limit);
+  for (let i = 0; i < 3; i++) world.write(alice, 1000);
+  await world.settle();
+  expect(alice.isWrong).toBe(false);
+  expect(alice.queue.filter(({ type }) => type === 'chunk')).toHaveLength(1);
+});
+
 test('what is allowed on a path that a side does not write to yet is not allowed through the gateway', async () => {
   const world = new World();
   const { alice, bob } = world;

@@ -10,6 +10,7 @@ import { ManualEnvironment } from '../fixture.js';
 test('the refusal of a volatile message finds back to its tab, as long as it is one of the newest 256', () => {
   const calls = new HubCalls(
     {
+      id: 'hub',
       environment: new ManualEnvironment(),
       acceptTimeoutMs: 1_000,
       offlineQueueLimitBytes: 1_000,

@@ -23,6 +23,8 @@ interface Lock {
 export class TestBrowserProfile {
   readonly #held = new Map<string, Lock>();
   readonly #waiting: Lock[] = [];
+  /** As of a user who blocks storage. */
+  refusesLocks = false;
   /** Profiles of other tests hear nothing. */
   readonly #prefix = randomBytes(8).toString('hex');
   readonly tabs: TestTab[] = [];
@@ -61,6 +63,10 @@ export class TestBrowserProfile {
     { signal, steal, onStolen }: NonNullable<HoldOptions> = {},
   ): Promise<() => void> {
     return new Promise((resolve, reject) => {
+      if (this.refusesLocks) {
+        reject(new DOMException('locks are forbidden', 'SecurityError'));
+        return;
+      }
       const lock: Lock = {
         name,
         owner,

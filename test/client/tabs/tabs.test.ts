@@ -1,7 +1,7 @@
 // Tabs that share a session, with a real gateway: what each hears, and what becomes of it when one closes or crashes.
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { WebSocket } from 'ws';
 import { Client } from '../../../src/client/client.js';
 import { type Environment, REAL_ENVIRONMENT } from '../../../src/client/environment.js';
@@ -233,6 +233,21 @@ describe('tabs of one client', () => {
     expect(socketsOf()).toBe(2);
     expect([one.client.id, two.client.id]).toEqual([name, `${name}-x`]);
   });
+});
+
+test('tabs whose browser refuses locks have a session each, and say so', async () => {
+  const warned = jest.spyOn(console, 'warn').mockImplementation(() => undefined);
+  try {
+    profile.refusesLocks = true;
+    const tabs = await connected(2);
+    expect(new Set(tabs.map(({ client }) => client.sessionId)).size).toBe(2);
+    expect(warned.mock.calls.map(([text]) => String(text))).toEqual([
+      expect.stringContaining('refuses shareTabs'),
+      expect.stringContaining('refuses shareTabs'),
+    ]);
+  } finally {
+    warned.mockRestore();
+  }
 });
 
 describe('a call with a wrong parameter', () => {
