@@ -38,12 +38,12 @@ export class TappedConnection implements Connection {
     return this.inner.queuedBytes;
   }
 
-  send(frame: WireFrame): boolean {
+  send(frame: WireFrame, canWait = false): boolean {
     if (this.look !== null) {
       const outgoing = new Outgoing(frame, this.codec);
       if (!this.look(outgoing) && DROPPABLE.has(outgoing.frame.type)) return true;
     }
-    return this.inner.send(frame);
+    return this.inner.send(frame, canWait);
   }
 
   pause(ms: number): void {
