@@ -95,8 +95,9 @@ export class Session {
     return this.rootLog.isLevelEnabled(level);
   }
 
-  send(frame: GatewayFrame): void {
-    this.sendEncoded(this.connection.codec.encodeGateway(frame));
+  /** @param canWait for others that follow within some milliseconds */
+  send(frame: GatewayFrame, canWait = false): void {
+    this.sendEncoded(this.connection.codec.encodeGateway(frame), canWait);
   }
 
   /** A chunk of a stream: the bytes of a large one go on as they came. */
@@ -115,9 +116,7 @@ export class Session {
    * a system call for each of many answers that come one after the other costs more than all else that is done for them.
    */
   accept(ref: number, id: string | null): void {
-    if (ref === 0) return;
-    const frame = this.connection.codec.encodeGateway({ type: 'ok', ref, result: { id } });
-    this.sendEncoded(frame, this.answers > 0);
+    if (ref !== 0) this.send({ type: 'ok', ref, result: { id } }, this.answers > 0);
   }
 
   /** @param expected with `out_of_order`: the number that comes next */
