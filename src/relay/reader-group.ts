@@ -25,7 +25,7 @@ export interface ReaderGroupOptions {
   /** The opener came back: its readers are there already, and say where they stand. */
   gathers: boolean;
   wheel: TimerWheel;
-  /** What all have, or may be sent, has changed. */
+  /** What all have, or may be sent, has changed, or the opener has asked for it and all have said it. */
   changed: () => void;
   /** The stream goes on without this reader. */
   tooSlow: (reader: Reader) => void;
@@ -48,6 +48,8 @@ export class ReaderGroup {
   private atLimit = 0;
   /** Up to where the opener has sent. */
   private sent = 0;
+  /** Readers that have not answered the opener's last question yet; null where it waits for no answer. */
+  private asked: Set<SessionId> | null = null;
 
   constructor(private readonly options: ReaderGroupOptions) {
     this.isGathering = options.gathers;
@@ -86,6 +88,7 @@ export class ReaderGroup {
     this.readers.delete(session);
     this.weigh(reader, -1);
     this.countIfNew();
+    this.answered(session);
   }
 
   heard(reader: Reader, upTo: number, limit: number): void {
@@ -94,6 +97,12 @@ export class ReaderGroup {
     reader.limit = Math.max(reader.limit, limit);
     this.weigh(reader, 1);
     this.countIfNew();
+    this.answered(reader.session);
+  }
+
+  /** The opener waits to be told where its readers stand, also where that is not new: something on its way may be lost. */
+  ask(): void {
+    if (this.readers.size > 0) this.asked = new Set(this.readers.keys());
   }
 
   passed(offset: number): void {
@@ -103,6 +112,12 @@ export class ReaderGroup {
   close(): void {
     this.isClosed = true;
     this.deadline.cancel();
+  }
+
+  private answered(session: SessionId): void {
+    if (this.asked?.delete(session) !== true || this.asked.size > 0) return;
+    this.asked = null;
+    if (!this.isGathering && !this.isClosed && this.readers.size > 0) this.options.changed();
   }
 
   private weigh({ upTo, limit }: Reader, by: 1 | -1): void {

@@ -43,11 +43,14 @@ export class StreamReaders {
     return added;
   }
 
-  /** What all readers have, and allow. */
-  tell(end: End, ask: Ask, upTo = end.group?.upTo ?? 0): void {
+  /**
+   * What all readers have, and allow. Also where one of them asks for what it has lost: the opener keeps nothing of what it is told
+   * that they have, and another one may have less.
+   */
+  tell(end: End, ask: Ask): void {
     if (end.group === null) return;
     end.limit = Math.max(end.limit, end.group.limit);
-    this.options.notices.credited(end, { upTo, limit: end.limit, ask });
+    this.options.notices.credited(end, { upTo: end.group.upTo, limit: end.limit, ask });
   }
 
   /** It has read to the end. */

@@ -185,6 +185,7 @@ export class Streams {
       return;
     }
     const told = this.flow.heard(end, upTo, limit);
+    if (ask === ASKS.tell) end.group?.ask();
     // Readers of a stream to several write nothing that the opener could give credit for.
     if (end.group === null || ask !== ASKS.nothing)
       this.ways.pass(end, { kind: 'credit', upTo, limit: told, ask });
@@ -376,7 +377,7 @@ export class Streams {
           this.notices.credited(end, { upTo: step.upTo, limit: end.limit, ask: step.ask });
         else if (step.ask !== ASKS.nothing) {
           this.ways.sendTo(end, peer, { kind: 'credit', upTo: 0, limit: 0, ask: ASKS.nothing });
-          if (step.ask === ASKS.again) this.readers.tell(end, ASKS.again, step.upTo);
+          if (step.ask === ASKS.again) this.readers.tell(end, ASKS.again);
         }
         return;
       case 'cut':
