@@ -117,7 +117,7 @@ export const SETTINGS = {
   LOG_LIMIT_BYTES: count(1_048_576, 1024, 1_073_741_824, 'bytes', 'Of one inbox or room log.'),
   LOG_TTL_MS: count(120_000, 1000, DAY_MS, 'ms', 'A log without new entries is kept this long.'),
   OFFLINE_TTL_MS: count(86_400_000, 1000, 30 * DAY_MS, 'ms', 'What was kept for an absent client (`offline: \'keep\'`) waits this long after the last of it.'),
-  LOG_BUDGET_BYTES: count(268_435_456, 1_048_576, 1_099_511_627_776, 'bytes', 'All logs of the embedded store; Redis has `maxmemory` for it.'),
+  LOG_BUDGET_BYTES: count(268_435_456, 1_048_576, 1_099_511_627_776, 'bytes', 'Memory of all logs of the embedded store, with what is spare in it; Redis has `maxmemory` for it.'),
   WORKER_LEASE_MS: count(15_000, 1000, 600_000, 'ms', 'A worker without a sign of life in Redis is dead after this long: how long a lost machine’s clients look present.'),
 
   // WebRTC

@@ -24,6 +24,8 @@ export interface RingEntry {
 const HEADER_BYTES = 8;
 /** Larger bodies have memory of their own: a ring grows by doubling, and copies what is in it. */
 const BESIDE_FROM_BYTES = 16 * 1024;
+/** From this size on a ring shrinks where three quarters of it are free: it may have had larger messages once. */
+const SHRINKS_FROM_BYTES = 4 * 1024;
 /** In place of the length: the body stands beside the ring. */
 const BESIDE = 0xffff_ffff;
 const NOTHING = Buffer.alloc(0);
@@ -44,6 +46,13 @@ export class EntryRing {
   count = 0;
   /** Of all bodies. */
   bytes = 0;
+  /** Of those beside the ring. */
+  private besideBytes = 0;
+
+  /** What it takes of memory, whether it is filled or not. */
+  get heldBytes(): number {
+    return this.memory.length + this.besideBytes;
+  }
 
   /** Offset of the oldest entry. */
   get oldest(): number {
@@ -58,8 +67,10 @@ export class EntryRing {
     this.memory.writeUInt32LE(isBeside ? BESIDE : body.length, at);
     this.memory.writeUInt32LE(tag, at + 4);
     this.tail = at + HEADER_BYTES;
-    if (isBeside) (this.beside ??= new Map()).set(offset, new Uint8Array(body));
-    else {
+    if (isBeside) {
+      (this.beside ??= new Map()).set(offset, new Uint8Array(body));
+      this.besideBytes += body.length;
+    } else {
       this.memory.set(body, this.tail);
       this.tail += body.length;
     }
@@ -72,10 +83,11 @@ export class EntryRing {
   shift(): void {
     if (this.count === 0) return;
     const offset = this.oldest;
-    this.bytes -= this.lengthAt(this.head, offset);
+    const length = this.lengthAt(this.head, offset);
+    this.bytes -= length;
     this.head = this.after(this.head);
     this.extras?.delete(offset);
-    this.beside?.delete(offset);
+    if (this.beside?.delete(offset) === true) this.besideBytes -= length;
     if (this.extras?.size === 0) this.extras = null;
     if (this.beside?.size === 0) this.beside = null;
     this.count--;
@@ -89,7 +101,7 @@ export class EntryRing {
   /** Removes all, and their memory. */
   clear(): void {
     this.memory = NOTHING;
-    this.head = this.tail = this.count = this.bytes = 0;
+    this.head = this.tail = this.count = this.bytes = this.besideBytes = 0;
     this.turn = -1;
     this.extras = this.beside = null;
   }
@@ -141,27 +153,29 @@ export class EntryRing {
 
   /** Where so many bytes in one piece are free. */
   private room(bytes: number): number {
-    const { memory, head, tail } = this;
-    if (this.turn === -1) {
+    const { memory, head, tail, turn } = this;
+    const used = turn === -1 ? tail - head : turn - head + tail;
+    const isTooLarge = memory.length >= SHRINKS_FROM_BYTES && memory.length >= 4 * (used + bytes);
+    if (!isTooLarge && turn === -1) {
       if (memory.length - tail >= bytes) return tail;
       // Not up to the head: tail and head are the same only where nothing is there.
       if (head > bytes) {
         this.turn = tail;
         return 0;
       }
-    } else if (head - tail > bytes) return tail;
-    this.grow(bytes);
+    } else if (!isTooLarge && head - tail > bytes) return tail;
+    // The first entry gets what it needs: most inboxes that wait for somebody hold few.
+    this.resize(Math.max(used + bytes, used * 2), used);
     return this.tail;
   }
 
-  private grow(bytes: number): void {
+  /** Moves all entries to the beginning of other memory: no more bytes than were pushed or shifted since the last time. */
+  private resize(size: number, used: number): void {
     const { memory, head, tail, turn } = this;
-    const used = turn === -1 ? tail - head : turn - head + tail;
-    // The first entry gets what it needs: most inboxes that wait for somebody hold few.
-    const grown = Buffer.allocUnsafeSlow(Math.max(used + bytes, used * 2));
-    if (turn === -1) memory.copy(grown, 0, head, tail);
-    else memory.copy(grown, memory.copy(grown, 0, head, turn), 0, tail);
-    this.memory = grown;
+    const resized = Buffer.allocUnsafeSlow(size);
+    if (turn === -1) memory.copy(resized, 0, head, tail);
+    else memory.copy(resized, memory.copy(resized, 0, head, turn), 0, tail);
+    this.memory = resized;
     this.head = 0;
     this.tail = used;
     this.turn = -1;

@@ -16,8 +16,9 @@ import {
   type StoreSettings,
 } from './store.js';
 
-/** Counted in the budget beside the body of each entry: its header, what its ring has not filled, its share of the log. */
+/** Counted in the budget beside the memory of a ring: what few entries have, the sender, and what a log is of itself. */
 const ENTRY_OVERHEAD_BYTES = 200;
+const LOG_OVERHEAD_BYTES = 1_000;
 /** The table of senders is pruned once it holds this many times the entries of a full log. */
 const SENDERS_PER_ENTRY = 2;
 /** Logs without entries, and senders in them, that are kept for who may still ask; about 200 bytes each. */
@@ -41,6 +42,8 @@ interface Log extends Linked<Log> {
   senders: Map<SessionId, { seq: number; offset: number }>;
   touchedAt: number;
   kept: Kept | null;
+  /** Of the budget. */
+  costBytes: number;
 }
 
 export class MemoryLogs {
@@ -51,8 +54,8 @@ export class MemoryLogs {
   /** Those whose entries are gone; a position in them still means something. */
   private readonly empty = new Chain<Log>();
   private emptyPlaces = 0;
-  private bytes = 0;
-  private entries = 0;
+  /** Of all logs with entries. */
+  private costBytes = 0;
 
   constructor(
     private readonly settings: StoreSettings,
@@ -87,7 +90,6 @@ export class MemoryLogs {
     // No secret: it only has to differ from what a store that lost the entry gives out at the same offset.
     const tag = Math.floor(Math.random() * 2 ** 32);
     entries.push(tag, body, isPlain ? null : { only, skip, kept: unread, expiresAt });
-    this.count(1, body.length);
     if (last === undefined) log.senders.set(sender.session, { seq: seq ?? 0, offset: entries.top });
     else {
       last.seq = seq ?? last.seq;
@@ -99,6 +101,7 @@ export class MemoryLogs {
     log.position = id;
     log.touchedAt = now;
     this.trim(log);
+    this.charge(log, costOf(entries));
     this.trimAll(log);
     return { status: 'accepted', entry: { id, after, only, skip, body } };
   }
@@ -193,9 +196,7 @@ export class MemoryLogs {
   private trim({ entries, senders }: Log): void {
     const { logLimitEntries, logLimitBytes } = this.settings;
     while (entries.count > 1 && (entries.count > logLimitEntries || entries.bytes > logLimitBytes)) {
-      const { bytes } = entries;
       entries.shift();
-      this.count(-1, entries.bytes - bytes);
     }
     if (senders.size <= SENDERS_PER_ENTRY * logLimitEntries) return;
     for (const [sender, { offset }] of senders) {
@@ -207,7 +208,7 @@ export class MemoryLogs {
   private trimAll(current: Log): void {
     let behind: Log | null;
     for (let log = this.full.first; log !== null; log = behind) {
-      if (this.bytes + this.entries * ENTRY_OVERHEAD_BYTES <= this.settings.logBudgetBytes) return;
+      if (this.costBytes <= this.settings.logBudgetBytes) return;
       behind = log.behind;
       if (log !== current) this.clear(log);
     }
@@ -216,7 +217,7 @@ export class MemoryLogs {
   /** The entries go; who asks for one of them is told that it is missing. */
   private clear(log: Log): void {
     this.full.remove(log);
-    this.count(-log.entries.count, -log.entries.bytes);
+    this.charge(log, 0);
     log.entries.clear();
     this.empty.push(log);
     this.emptyPlaces += placesOf(log);
@@ -237,10 +238,14 @@ export class MemoryLogs {
     else this.rooms.delete(channel.room);
   }
 
-  private count(entries: number, bytes: number): void {
-    this.bytes += bytes;
-    this.entries += entries;
+  private charge(log: Log, costBytes: number): void {
+    this.costBytes += costBytes - log.costBytes;
+    log.costBytes = costBytes;
   }
+}
+
+function costOf({ heldBytes, count }: EntryRing): number {
+  return LOG_OVERHEAD_BYTES + heldBytes + count * ENTRY_OVERHEAD_BYTES;
 }
 
 /** Null where it is not there any more. */
@@ -270,6 +275,7 @@ function create(channel: Channel): Log {
     senders: new Map(),
     touchedAt: 0,
     kept: null,
+    costBytes: 0,
     before: null,
     behind: null,
   };

@@ -79,6 +79,40 @@ describe('EntryRing', () => {
     );
   });
 
+  test('gives memory back when what was large has gone, and says how much it holds', () => {
+    const ring = new EntryRing();
+    const before = process.memoryUsage().arrayBuffers;
+    const keep = (count: number) => {
+      while (ring.count > count) ring.shift();
+    };
+    for (let i = 0; i < 2048; i++) ring.push(i, new Uint8Array(4000), null);
+    ring.push(0, new Uint8Array(1_000_000), null);
+    expect(ring.heldBytes).toBeGreaterThan(ring.bytes);
+    expect(process.memoryUsage().arrayBuffers - before).toBeGreaterThanOrEqual(ring.heldBytes);
+    for (let i = 0; i < 300; i++) {
+      keep(255);
+      ring.push(i, new Uint8Array(20), null);
+      expect(ring.heldBytes).toBeLessThan(4 * (ring.bytes + 256 * 8) + 4096);
+    }
+    expect(read(ring, 255, 1, 1)).toMatchObject([{ offset: ring.top, tag: 299 }]);
+    // All of them are of 20 bytes, with 8 before each.
+    expect(ring.heldBytes).toBeLessThanOrEqual(4 * 256 * 28);
+    ring.clear();
+    expect(ring.heldBytes).toBe(0);
+  });
+
+  test('hands out copies: what was read stays as it was when its place is used again', () => {
+    const ring = new EntryRing();
+    for (let i = 1; i <= 4; i++) ring.push(i, new Uint8Array(100).fill(i), null);
+    const page = ring.page(1, 4, Infinity);
+    ring.shift();
+    for (let i = 5; i <= 12; i++) {
+      ring.shift();
+      ring.push(i, new Uint8Array(100).fill(i), null);
+    }
+    expect(page.map(({ body }) => [...new Set(body)])).toEqual([[1], [2], [3], [4]]);
+  });
+
   test('takes no more memory where as many come as go', () => {
     const ring = new EntryRing();
     const body = new Uint8Array(100);
