@@ -161,7 +161,8 @@ export class Dialogue implements LineReceiver {
   onResync(): void {
     if (this.#isClosed || this.#remote === null) return this.#again();
     this.#write(0, { type: 'sync' });
-    this.#again();
+    // What is excused the other end has, or asks for; its acknowledgement says which.
+    if (this.#unacknowledged.some(({ isExcused }) => !isExcused)) this.#again();
   }
 
   onDropped(seq: number): void {

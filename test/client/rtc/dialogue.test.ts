@@ -233,6 +233,25 @@ describe('an end', () => {
     expect(surely).toEqual([false, false, true]);
   });
 
+  test('asks what is missing, and says nothing again that is proved, when the line tells of a loss; what it is asked for it says', () => {
+    const { end, sent, receiver } = byHand(false, true);
+    receiver.onSignal(from('bob-1', null, 1, { type: 'offer', round: 1, sdp: '' }), 'bob#1');
+    end.dialogue.send({ type: 'answer', round: 1, sdp: '' });
+    end.dialogue.proved();
+    end.dialogue.send({ type: 'candidate', candidate: [] });
+    sent.length = 0;
+    receiver.onResync();
+    expect(sent.map(({ type }) => type)).toEqual(['sync']);
+    receiver.onSignal({ type: 'sync', route: ['bob-1', end.dialogue.id, 0, 1] }, 'bob#1');
+    receiver.onResync();
+    expect(sent.slice(1).map(({ type }) => type)).toEqual(['candidate', 'ack', 'sync', 'candidate']);
+    // In front of what is not proved it is needed, too.
+    end.dialogue.proved();
+    end.dialogue.send({ type: 'want' });
+    receiver.onResync();
+    expect(sent.slice(5).map(({ type }) => type)).toEqual(['want', 'sync', 'candidate', 'want']);
+  });
+
   test('acknowledges once more what comes again, as the first time may have been lost', () => {
     const { end, sent, receiver, environment } = byHand(false, true);
     receiver.onSignal(from('bob-1', end.dialogue.id, 1), 'bob#1');

@@ -1,9 +1,10 @@
 // A connection that is there as the acknowledgement of what made it: what it excuses, and what it must not.
-import { describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { Dialogue } from '../../../src/client/rtc/dialogue.js';
 import { Negotiation, type NegotiationEvent } from '../../../src/client/rtc/negotiation.js';
 import type { Signal, SignalBody } from '../../../src/client/rtc/signal.js';
+import { RTCSignalingPeer } from '../../../src/client/rtc/signaling-peer.js';
 import type {
   LineInfo,
   LineReceiver,
@@ -164,3 +165,163 @@ describe.each(LINES.filter(([, { hasSureWay, older }]) => hasSureWay === true ||
     });
   },
 );
+
+/** As much of a connection as two descriptions and a state need; the test connects it. */
+class ConnectingConnection extends EventTarget {
+  connectionState: RTCPeerConnectionState = 'new';
+  iceConnectionState: RTCIceConnectionState = 'new';
+  signalingState: RTCSignalingState = 'stable';
+  localDescription: RTCSessionDescriptionInit | null = null;
+  remoteDescription: RTCSessionDescriptionInit | null = null;
+  readonly currentLocalDescription = null;
+  readonly currentRemoteDescription = null;
+  /** Until then a description that is set stays on its way. */
+  applied: Promise<void> = Promise.resolve();
+
+  createDataChannel(): EventTarget {
+    return new EventTarget();
+  }
+
+  getTransceivers(): never[] {
+    return [];
+  }
+
+  createOffer(): Promise<RTCSessionDescriptionInit> {
+    return Promise.resolve({ type: 'offer', sdp: 'offer' });
+  }
+
+  setLocalDescription(): Promise<void> {
+    const type = this.signalingState === 'have-remote-offer' ? 'answer' : 'offer';
+    this.localDescription = { type, sdp: type };
+    this.signalingState = type === 'offer' ? 'have-local-offer' : 'stable';
+    return Promise.resolve();
+  }
+
+  async setRemoteDescription(description: RTCSessionDescriptionInit): Promise<void> {
+    await this.applied;
+    this.remoteDescription = description;
+    this.signalingState = description.type === 'offer' ? 'have-remote-offer' : 'stable';
+  }
+
+  need(): void {
+    this.dispatchEvent(new Event('negotiationneeded'));
+  }
+
+  connected(state: 'connected' | 'disconnected' = 'connected'): void {
+    this.connectionState = this.iceConnectionState = state;
+    this.dispatchEvent(new Event('connectionstatechange'));
+  }
+
+  close(): void {
+    this.connectionState = 'closed';
+  }
+}
+
+describe('two peers', () => {
+  const made: ConnectingConnection[] = [];
+  const before = Object.getOwnPropertyDescriptor(globalThis, 'RTCPeerConnection');
+  beforeEach(() => {
+    made.length = 0;
+    const Connection = class extends ConnectingConnection {
+      constructor() {
+        super();
+        made.push(this);
+      }
+    };
+    Reflect.set(globalThis, 'RTCPeerConnection', Connection);
+  });
+  afterEach(() => {
+    Reflect.deleteProperty(globalThis, 'RTCPeerConnection');
+    if (before !== undefined) Object.defineProperty(globalThis, 'RTCPeerConnection', before);
+  });
+
+  /** The leader has offered, and the follower answered. */
+  async function agreed(isLost: (signal: Signal) => boolean = () => false): Promise<{
+    environment: ManualEnvironment;
+    ways: LossyWays;
+    /** The leader's, the follower's. */
+    connections: [ConnectingConnection, ConnectingConnection];
+    pass: (ms: number) => Promise<void>;
+    close: () => void;
+  }> {
+    const environment = new ManualEnvironment();
+    const ways = new LossyWays(environment, isLost);
+    const options = { signaling: ways, environment };
+    const peers = [
+      new RTCSignalingPeer('bob', 'alice', {}, options),
+      new RTCSignalingPeer('alice', 'bob', {}, options),
+    ];
+    const pass = async (ms: number): Promise<void> => {
+      for (let at = 0; at < ms; at += 5) {
+        environment.advance(5);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    };
+    const [leading, following] = made;
+    if (leading === undefined || following === undefined) throw new Error('no connections');
+    await pass(100);
+    ways.sent.length = 0;
+    leading.need();
+    const close = (): void => peers.forEach((peer) => peer.close());
+    return { environment, ways, connections: [leading, following], pass, close };
+  }
+  const wordsOf = (ways: LossyWays): string[] =>
+    ways.sent.map(({ from, type, isSure }) => `${from}: ${type}${isSure ? ', surely' : ''}`);
+
+  test('say and acknowledge nothing more when they are connected, before the answer is applied or after it', async () => {
+    const { ways, connections, pass, close } = await agreed();
+    const [leading, following] = connections;
+    let apply = (): void => {};
+    leading.applied = new Promise((resolve) => (apply = resolve));
+    await pass(20);
+    for (const connection of connections) connection.connected();
+    await pass(20);
+    apply();
+    await pass(5_000);
+    expect(following.signalingState).toBe('stable');
+    expect(wordsOf(ways)).toEqual(['bob: offer', 'alice: answer']);
+    close();
+  });
+
+  test('say an offer again that was lost after they had agreed and before they were connected', async () => {
+    let offers = 0;
+    const { ways, connections, pass, close } = await agreed(({ type }) => type === 'offer' && ++offers === 2);
+    await pass(20);
+    connections[0].need();
+    await pass(20);
+    for (const connection of connections) connection.connected();
+    await pass(2_000);
+    expect(wordsOf(ways).filter((word) => !word.includes('ack'))).toEqual([
+      'bob: offer',
+      'alice: answer',
+      'bob: offer',
+      'bob: offer, surely',
+      'alice: answer',
+    ]);
+    close();
+  });
+
+  test('say the answer to a later offer again that was lost, though the connection of before it is back', async () => {
+    let answers = 0;
+    const { ways, connections, pass, close } = await agreed(
+      ({ type }) => type === 'answer' && ++answers === 2,
+    );
+    await pass(20);
+    for (const connection of connections) connection.connected();
+    await pass(20);
+    connections[0].need();
+    await pass(20);
+    for (const connection of connections) {
+      connection.connected('disconnected');
+      connection.connected();
+    }
+    await pass(2_000);
+    expect(wordsOf(ways).filter((word) => word.includes('answer'))).toEqual([
+      'alice: answer',
+      'alice: answer',
+      'alice: answer, surely',
+    ]);
+    expect(connections[0].signalingState).toBe('stable');
+    close();
+  });
+});
