@@ -1,7 +1,8 @@
 // This client's place in a room of limited size: taken by joining, given back where several took the last one, and one for all of its pages.
+import { GatewayError } from '../../protocol/errors.js';
 import type { Environment } from '../environment.js';
 import type { Sender } from '../events.js';
-import { abortedBy, onWithdrawal } from '../withdrawal.js';
+import { onWithdrawal } from '../withdrawal.js';
 import type { GatewayClient } from './gateway-signaling.js';
 
 /** By this the page of a client that came last tells its other pages so; names that begin with `~` are the SDK's own. */
@@ -137,7 +138,7 @@ export class MeshPlace {
           resolve();
         });
       });
-    if (signal?.aborted) throw abortedBy(signal);
+    if (signal?.aborted) throw new GatewayError('aborted', undefined, { cause: signal.reason });
     if (this.#isOver()) return false;
     const { members, count } = await this.members(signal);
     const isThere = members.some((one) => one.client === client.id);
