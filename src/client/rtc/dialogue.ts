@@ -27,8 +27,10 @@ interface Said {
   readonly seq: number;
   readonly body: SignalBody;
   readonly at: number;
-  /** By the sure way, where there is one: only what tells of a loss makes it be said again. */
+  /** It went by the sure way, where there is one: only what tells of a loss makes it be said again. */
   isSure: boolean;
+  /** The connection proves that it came, or that it need not: the clock lets it be. See `proved`. */
+  isExcused: boolean;
 }
 
 export interface DialoguePort {
@@ -65,6 +67,8 @@ export class Dialogue implements LineReceiver {
   #cancelLinger: (() => void) | null = null;
   /** Of what was said and heard so far nothing needs an acknowledgement: see `proved`. */
   #isProven = false;
+  /** Something came that no connection proves, since this end spoke last. */
+  #owesAck = false;
   #isClosing = false;
   #isClosed = false;
 
@@ -100,14 +104,18 @@ export class Dialogue implements LineReceiver {
   /**
    * The two ends are connected by what they agreed on first: each description has come, and candidates that have not are not needed. Over
    * a line with a sure way nothing of that is acknowledged alone or said again by the clock, nor are the candidates that still follow; the
-   * first word about something else ends that. What is missing is then asked for as ever.
+   * first word about something else ends that. What is missing is then asked for as ever. Words about turns are proved by nothing.
    */
   proved(): void {
     if (this.#line.hasSureWay !== true || this.#line.isReliable) return;
     this.#isProven = true;
-    for (const said of this.#unacknowledged) said.isSure = true;
-    for (const cancel of [this.#cancelResend, this.#cancelAck]) cancel?.();
-    this.#cancelResend = this.#cancelAck = null;
+    for (const said of this.#unacknowledged) said.isExcused ||= isProof(said.body);
+    this.#cancelResend?.();
+    this.#cancelResend = null;
+    this.#scheduleResend();
+    if (this.#owesAck) return;
+    this.#cancelAck?.();
+    this.#cancelAck = null;
   }
 
   #push(body: SignalBody): void {
@@ -115,9 +123,9 @@ export class Dialogue implements LineReceiver {
     this.#notice(body);
     // Nobody is left to say a farewell again.
     const isSure = body.type === 'bye';
-    const said = { seq: ++this.#seq, body, at: this.#environment.now(), isSure: isSure || this.#isProven };
-    this.#unacknowledged.push(said);
-    this.#write(said.seq, body, isSure);
+    const at = this.#environment.now();
+    this.#unacknowledged.push({ seq: ++this.#seq, body, at, isSure, isExcused: this.#isProven });
+    this.#write(this.#seq, body, isSure);
     this.#scheduleResend();
   }
 
@@ -153,7 +161,8 @@ export class Dialogue implements LineReceiver {
   onResync(): void {
     if (this.#isClosed || this.#remote === null) return this.#again();
     this.#write(0, { type: 'sync' });
-    this.#again();
+    // What is excused the other end has, or asks for; its acknowledgement says which.
+    if (this.#unacknowledged.some(({ isExcused }) => !isExcused)) this.#again();
   }
 
   onDropped(seq: number): void {
@@ -179,6 +188,7 @@ export class Dialogue implements LineReceiver {
   #saySurely(those: readonly Said[]): void {
     for (const said of those) {
       said.isSure = true;
+      said.isExcused = false;
       this.#write(said.seq, said.body);
     }
   }
@@ -214,7 +224,10 @@ export class Dialogue implements LineReceiver {
   #take(signal: Signal, seq: number): void {
     if (seq === 0) return this.#takeNotice(signal);
     if (seq > this.#received + WINDOW_SIGNALS) return;
-    if (seq <= this.#received) return this.#confirm(true);
+    if (seq <= this.#received) {
+      this.#owesAck ||= !isProof(signal);
+      return this.#confirm(true);
+    }
     // What was said before it is of no use any more, and may never come.
     if (signal.type === 'bye') this.#skipTo(seq);
     if (seq > this.#received + 1 && this.#early.size === 0) this.#miss();
@@ -225,6 +238,7 @@ export class Dialogue implements LineReceiver {
       this.#early.delete(++this.#received);
       this.#silently++;
       this.#notice(next);
+      this.#owesAck ||= !isProof(next);
       if (next.type === 'bye') this.#port.onBye();
       else if (!this.#isClosing) this.#port.onSignal(next);
     }
@@ -284,19 +298,20 @@ export class Dialogue implements LineReceiver {
   }
 
   #scheduleSurely(): void {
-    const next = this.#unacknowledged.find(({ isSure }) => !isSure);
+    const next = this.#unacknowledged.find(isLeftToClock);
     if (next === undefined) return;
     const ms = next.at + RESEND_SURELY_MS - this.#environment.now();
     this.#cancelResend = this.#environment.after(Math.max(0, ms), () => {
       this.#cancelResend = null;
       const due = this.#environment.now() - RESEND_SURELY_MS;
-      this.#saySurely(this.#unacknowledged.filter(({ at, isSure }) => !isSure && at <= due));
+      this.#saySurely(this.#unacknowledged.filter((said) => isLeftToClock(said) && said.at <= due));
       this.#scheduleSurely();
     });
   }
 
   #write(seq: number, body: SignalBody, isSure = true): void {
     this.#silently = 0;
+    this.#owesAck = false;
     this.#spokeAt ??= this.#environment.now();
     this.#cancelAck?.();
     this.#cancelAck = null;
@@ -316,6 +331,15 @@ export class Dialogue implements LineReceiver {
     this.#cancelLinger?.();
     this.#line.close();
   }
+}
+
+function isLeftToClock({ isSure, isExcused }: Said): boolean {
+  return !isSure && !isExcused;
+}
+
+/** A connection that is there proves that what made it came. */
+function isProof({ type }: SignalBody): boolean {
+  return type === 'offer' || type === 'answer' || type === 'candidate';
 }
 
 /** 72 random bits: two ends of one pair must differ, and a third must not guess. */

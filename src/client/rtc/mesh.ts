@@ -96,6 +96,8 @@ export class Mesh {
   readonly #callers: MeshCallers;
   readonly #stops: (() => void)[] = [];
   #cancelRetry: (() => void) | null = null;
+  /** The members were read; nothing that is told makes them be read before that. */
+  #hasEntered = false;
   #isReading = false;
   /** The members that are being read may be older than what was told. */
   #isStale = false;
@@ -244,7 +246,7 @@ export class Mesh {
     if (this.#isOver) return;
     this.#isStale = this.#isReading;
     // Who enters looks by itself, and sees to calls that came meanwhile.
-    if (this.#isReading || !this.#place.isTaken) return;
+    if (this.#isReading || !this.#hasEntered) return;
     this.#read().then(
       (isIn) => isIn || this.#leave(roomIsFull()),
       (error: unknown) => {
@@ -261,7 +263,7 @@ export class Mesh {
     try {
       do {
         this.#isStale = false;
-        if (await this.#update(signal)) return true;
+        if (await this.#update(signal)) return (this.#hasEntered = true);
       } while (await this.#place.givesWay(signal));
       return false;
     } finally {
@@ -282,11 +284,14 @@ export class Mesh {
     const clients = members.map(({ client }) => client).filter((client) => client !== this.#client.id);
     this.#present.clear();
     for (const client of clients) this.#present.add(client);
+    const { isInDoubt } = this.#place;
     // Back as a new session, it is not there yet.
-    if (this.#room.joined && clients.length === members.length) this.#later();
+    if (this.#room.joined && (isInDoubt || clients.length === members.length)) this.#later();
     this.#callers.keepOnly(this.#present);
     for (const [client, { peer }] of this.#entries)
       if (cursor === null && !this.#present.has(client)) peer.close();
+    // Who is called has its peer with another page of this client, perhaps, and would give it up for this one.
+    if (isInDoubt) return true;
     for (const client of clients) {
       const wasOutsider = this.#outsiders.delete(client);
       if (this.#entries.has(client) || (this.#departed.has(client) && !wasOutsider)) continue;

@@ -80,6 +80,8 @@ export class RTCSignalingPeer {
   /** The first offer has a data section. */
   #hasChannel = false;
   readonly #stopped = new AbortController();
+  /** What was said so far was told to be proved. */
+  #isProved = false;
   #sent = 0;
   #isClosed = false;
 
@@ -320,8 +322,7 @@ export class RTCSignalingPeer {
       },
       restartIce: () => this.restartIce(),
       onState: (state) => {
-        if (state === 'connected' && this.counts.rounds === 1 && this.#negotiation.isSettled)
-          this.#dialogue.proved();
+        this.#prove();
         this.#listeners.emit('state', state);
       },
       onGiveUp: () =>
@@ -355,9 +356,18 @@ export class RTCSignalingPeer {
       onFailed: () => this.#end(new GatewayError('rejected', 'The two sides could not agree on a session.')),
       onChange: () => {
         this.#recovery.look();
+        this.#prove();
         this.#waits.look();
       },
     });
+  }
+
+  /** A connection may be there before its answer is applied: so this is looked at at each step, and done once. */
+  #prove(): void {
+    if (this.#isProved || this.state !== 'connected') return;
+    if (this.counts.rounds !== 1 || !this.#negotiation.isSettled) return;
+    this.#isProved = true;
+    this.#dialogue.proved();
   }
 
   #send(signal: NegotiationSignal): void {

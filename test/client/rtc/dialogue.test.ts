@@ -1,147 +1,18 @@
 // Two ends over every kind of line: each signal once and in order, whoever is made first and whatever gets lost.
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { Dialogue } from '../../../src/client/rtc/dialogue.js';
-import { type LoopbackOptions, LoopbackSignaling } from '../../../src/client/rtc/loopback-signaling.js';
 import type { Signal, SignalBody } from '../../../src/client/rtc/signal.js';
-import type {
-  LineInfo,
-  LineReceiver,
-  SignalingLine,
-  SignalingMechanism,
-} from '../../../src/client/rtc/signaling.js';
+import type { LineReceiver, SignalingLine, SignalingMechanism } from '../../../src/client/rtc/signaling.js';
 import { ManualEnvironment } from '../fixture.js';
+import { ALICE, BOB, End, LINES, lineOf, SeededEnvironment } from './model-line.js';
 
-/** Time by hand, chance by a seed. */
-class SeededEnvironment extends ManualEnvironment {
-  constructor(private seed: number) {
-    super();
-  }
-
-  override random(): number {
-    // mulberry32
-    this.seed = (this.seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(this.seed ^ (this.seed >>> 15), 1 | this.seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  }
-}
-
-class End {
-  readonly heard: SignalBody[] = [];
-  readonly told: string[] = [];
-  readonly dialogue: Dialogue;
-
-  constructor(
-    mechanism: SignalingMechanism,
-    [localId, remoteId]: [string, string],
-    environment: ManualEnvironment,
-  ) {
-    const info: LineInfo = { localId, remoteId, name: '' };
-    const port = {
-      onSignal: (signal: SignalBody) => this.heard.push(signal),
-      onBye: () => this.told.push('bye'),
-      onFailed: () => this.told.push('error'),
-      onOverflow: () => this.told.push('overflow'),
-      onEnded: () => this.told.push('end'),
-    };
-    this.dialogue = new Dialogue(mechanism, info, port, environment);
-  }
-
-  say(round: number): void {
-    this.dialogue.send({ type: 'refuse', round });
-  }
-
-  get rounds(): number[] {
-    return this.heard.map((signal) => (signal.type === 'refuse' ? signal.round : -1));
-  }
-}
-
-const ALICE: [string, string] = ['alice', 'bob'];
-const BOB: [string, string] = ['bob', 'alice'];
-/** What may be lost goes one way, what may not the other, as over the gateway. */
-class TwoWays implements SignalingMechanism {
-  readonly #volatile: LoopbackSignaling;
-  readonly #sure: LoopbackSignaling;
-
-  constructor(options: LoopbackOptions, environment: ManualEnvironment) {
-    this.#volatile = new LoopbackSignaling(options, environment);
-    this.#sure = new LoopbackSignaling({ delayMs: options.delayMs ?? 0 }, environment);
-  }
-
-  connect(info: LineInfo, receiver: LineReceiver): SignalingLine {
-    const [quick, sure] = [this.#volatile.connect(info, receiver), this.#sure.connect(info, receiver)];
-    return {
-      isReliable: false,
-      hasSureWay: true,
-      ready: Promise.resolve(),
-      send: (signal, to, isSure) => (isSure ? sure : quick).send(signal, to, isSure),
-      close: () => {
-        quick.close();
-        sure.close();
-      },
-    };
-  }
-}
-
-/** The line of one end is that of an older SDK, which says everything by the sure way and trusts it; it hears both. */
-class OneOlder implements SignalingMechanism {
-  readonly #ways: TwoWays;
-
-  constructor(
-    private readonly older: string,
-    options: LoopbackOptions,
-    environment: ManualEnvironment,
-  ) {
-    this.#ways = new TwoWays(options, environment);
-  }
-
-  connect(info: LineInfo, receiver: LineReceiver): SignalingLine {
-    const line = this.#ways.connect(info, receiver);
-    if (info.localId !== this.older) return line;
-    return {
-      isReliable: true,
-      ready: line.ready,
-      send: (signal, to) => line.send(signal, to, true),
-      close: () => line.close(),
-    };
-  }
-}
-
-interface LineOptions extends LoopbackOptions {
-  hasSureWay?: boolean;
-  /** Which end has an older SDK. */
-  older?: string;
-}
-
-const LINES: [string, LineOptions][] = [
-  ['a direct line', {}],
-  ['a line with random delay', { delayMs: [0, 100] }],
-  ['a line with loss', { delayMs: [0, 20], loss: 0.3 }],
-  ['a line with duplication', { delayMs: [0, 20], duplication: 0.5 }],
-  ['a line with reordering', { delayMs: [0, 100], reorder: true }],
-  ['a line with all of it', { delayMs: [0, 100], loss: 0.2, duplication: 0.3, reorder: true }],
-  ['a line with a sure way that loses nothing', { delayMs: [0, 20], hasSureWay: true }],
-  ['a line with a sure way that loses half', { delayMs: [0, 100], loss: 0.5, hasSureWay: true }],
-  ['a line with a sure way that loses all', { loss: 1, hasSureWay: true }],
-  [
-    'a line with a sure way and all of it',
-    { delayMs: [0, 100], loss: 0.2, duplication: 0.3, reorder: true, hasSureWay: true },
-  ],
-  ['a line whose first end is older', { delayMs: [0, 100], loss: 0.5, reorder: true, older: 'alice' }],
-  ['a line whose second end is older', { delayMs: [0, 100], loss: 0.5, reorder: true, older: 'bob' }],
-];
-
-describe.each(LINES)('over %s', (_name, { hasSureWay = false, older, ...options }) => {
+describe.each(LINES)('over %s', (_name, options) => {
   test('everything said is heard once and in order, whoever was there first', () => {
     const turns = fc.array(fc.record({ side: fc.nat(1), waitMs: fc.nat(300) }), { maxLength: 30 });
     fc.assert(
       fc.property(fc.integer(), turns, fc.nat(2_000), fc.boolean(), (seed, plan, lateMs, greets) => {
         const environment = new SeededEnvironment(seed);
-        const mechanism =
-          older === undefined
-            ? new (hasSureWay ? TwoWays : LoopbackSignaling)(options, environment)
-            : new OneOlder(older, options, environment);
+        const mechanism = lineOf(options, environment);
         const alice = new End(mechanism, ALICE, environment);
         if (greets) alice.dialogue.greet();
         const said: [number[], number[]] = [[], []];
@@ -316,8 +187,8 @@ describe('an end', () => {
     const candidate: SignalBody = { type: 'candidate', candidate: [] };
     const hear = (seq: number, ack: number, body: SignalBody): void =>
       receiver.onSignal({ ...body, route: ['bob-1', end.dialogue.id, seq, ack] }, 'bob#1');
-    end.say(1);
-    hear(1, 0, { type: 'refuse', round: 1 });
+    end.dialogue.send({ type: 'offer', round: 1, sdp: '' });
+    hear(1, 0, { type: 'answer', round: 1, sdp: '' });
     end.dialogue.proved();
     end.dialogue.send(candidate);
     hear(2, 0, candidate);
@@ -342,6 +213,43 @@ describe('an end', () => {
       ['refuse', 3],
       ['ack', 0],
     ]);
+  });
+
+  test('acknowledges a word about turns though the connection proves the rest, and says surely a candidate that was dropped', () => {
+    const { end, sent, surely, receiver, environment } = byHand(false, true);
+    receiver.onSignal(from('bob-1', end.dialogue.id, 1, { type: 'want' }), 'bob#1');
+    end.dialogue.proved();
+    environment.advance(200);
+    expect(sent.map(({ type, route }) => [type, route[3]])).toEqual([['ack', 1]]);
+    end.dialogue.proved();
+    end.dialogue.send({ type: 'candidate', candidate: [] });
+    receiver.onDropped(1);
+    receiver.onDropped(1);
+    environment.advance(60_000);
+    expect(sent.slice(1).map(({ type, route }) => [type, route[2]])).toEqual([
+      ['candidate', 1],
+      ['candidate', 1],
+    ]);
+    expect(surely).toEqual([false, false, true]);
+  });
+
+  test('asks what is missing, and says nothing again that is proved, when the line tells of a loss; what it is asked for it says', () => {
+    const { end, sent, receiver } = byHand(false, true);
+    receiver.onSignal(from('bob-1', null, 1, { type: 'offer', round: 1, sdp: '' }), 'bob#1');
+    end.dialogue.send({ type: 'answer', round: 1, sdp: '' });
+    end.dialogue.proved();
+    end.dialogue.send({ type: 'candidate', candidate: [] });
+    sent.length = 0;
+    receiver.onResync();
+    expect(sent.map(({ type }) => type)).toEqual(['sync']);
+    receiver.onSignal({ type: 'sync', route: ['bob-1', end.dialogue.id, 0, 1] }, 'bob#1');
+    receiver.onResync();
+    expect(sent.slice(1).map(({ type }) => type)).toEqual(['candidate', 'ack', 'sync', 'candidate']);
+    // In front of what is not proved it is needed, too.
+    end.dialogue.proved();
+    end.dialogue.send({ type: 'want' });
+    receiver.onResync();
+    expect(sent.slice(5).map(({ type }) => type)).toEqual(['want', 'sync', 'candidate', 'want']);
   });
 
   test('acknowledges once more what comes again, as the first time may have been lost', () => {

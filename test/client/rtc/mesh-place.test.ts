@@ -8,7 +8,7 @@ import { type Random, seeded } from '../../faults/random.js';
 import { ManualEnvironment } from '../fixture.js';
 import { useTestConnections } from './test-connection.js';
 
-useTestConnections();
+const connections = useTestConnections();
 
 /** Longest way to the gateway and back, ms. */
 const WAY_MS = 60;
@@ -97,7 +97,9 @@ class ModelPage {
       iceServers: [],
       connect: () => Promise.resolve(),
       send: (to, event, data) =>
-        event === '~mesh' ? gateway.ask(() => gateway.post(to, event, data, this)) : Promise.resolve(),
+        event.startsWith('~mesh')
+          ? gateway.ask(() => gateway.post(to, event, data, this))
+          : Promise.resolve(),
       onMessage: (event, handler) => {
         const handlers = this.#handlers.get(event) ?? [];
         this.#handlers.set(event, [...handlers, handler]);
@@ -252,3 +254,64 @@ test('a client whose session was lost keeps its place, unless it was taken meanw
   expect([...gateway.present.keys()].sort()).toEqual(['bob', 'carol']);
   for (const { mesh } of [bob, carol]) await Promise.race([mesh?.leave(), gateway.run(200)]);
 });
+
+test('a page whose session was lost leaves the call to the page that its client took it with meanwhile', async () => {
+  const gateway = new ModelGateway(1);
+  const [alice, carol] = [gateway.page('alice'), gateway.page('carol')];
+  const [laptop, phone] = [gateway.page('bob'), gateway.page('bob')];
+  alice.enter(3);
+  laptop.enter(3);
+  await gateway.run(1_000);
+  laptop.loseSession();
+  phone.enter(3);
+  carol.enter(3);
+  await gateway.run(4_000);
+  expect([laptop.isIn, phone.isIn, carol.isIn]).toEqual([true, true, true]);
+  const before = connections.length;
+  void laptop.comeBack();
+  // A call from it would take the peer with carol from the phone.
+  await gateway.run(ENOUGH_MS, () => expect(connections.length).toBeLessThanOrEqual(before));
+  expect([codeOf(laptop.end), phone.isIn]).toEqual(['replaced', true]);
+  for (const { mesh } of [alice, carol, phone]) await Promise.race([mesh?.leave(), gateway.run(200)]);
+});
+
+test('a page whose session was lost calls who came meanwhile where no other page has its place', async () => {
+  const gateway = new ModelGateway(1);
+  const [carol, laptop, other] = [gateway.page('carol'), gateway.page('bob'), gateway.page('bob')];
+  laptop.enter(3);
+  await gateway.run(1_000);
+  laptop.loseSession();
+  carol.enter(3);
+  void other.room.join();
+  await gateway.run(4_000);
+  const before = connections.length;
+  void laptop.comeBack();
+  await gateway.run(1_000);
+  expect([laptop.isIn, connections.length]).toEqual([true, before]);
+  await gateway.run(ENOUGH_MS);
+  expect([laptop.isIn, connections.length]).toEqual([true, before + 1]);
+  for (const { mesh } of [carol, laptop]) await Promise.race([mesh?.leave(), gateway.run(200)]);
+});
+
+test.each(Array.from({ length: 20 }, (_, index) => index + 1))(
+  'of two pages of one client that are back as other sessions at the same moment one stays (seed %i)',
+  async (seed) => {
+    const gateway = new ModelGateway(seed);
+    const [first, second] = [gateway.page('bob'), gateway.page('bob')];
+    first.enter(2);
+    await gateway.run(1_000);
+    first.loseSession();
+    second.enter(2);
+    await gateway.run(1_000);
+    second.loseSession();
+    for (const page of seed % 2 === 0 ? [first, second] : [second, first]) {
+      void page.comeBack();
+      await gateway.run(gateway.environment.random() * 100);
+    }
+    await gateway.run(ENOUGH_MS);
+    const inside = [first, second].filter(({ isIn }) => isIn);
+    expect(inside).toHaveLength(1);
+    expect([...(gateway.present.get('bob') ?? [])]).toEqual([inside[0]?.client.sessionId]);
+    for (const { mesh } of inside) await Promise.race([mesh?.leave(), gateway.run(200)]);
+  },
+);
