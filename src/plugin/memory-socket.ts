@@ -43,7 +43,8 @@ class MemorySocket implements WebSocketLike {
         queuedBytes += frame.length;
         return this.later(() => {
           queuedBytes -= frame.length;
-          this.onmessage?.({ data: frame.slice() });
+          // A copy, which `slice` of a Buffer is not.
+          this.onmessage?.({ data: typeof frame === 'string' ? frame : new Uint8Array(frame) });
         });
       },
       // What is in memory already cannot be read more slowly.

@@ -18,7 +18,7 @@ export interface Masking {
  */
 export function provideMasking(http: object): () => void {
   const masking: Masking = http;
-  if (masking.websocketMask !== undefined) return () => undefined;
+  if (masking.websocketMask !== undefined || !Object.isExtensible(http)) return () => undefined;
   masking.websocketMask = (source, mask, output, offset, length) => {
     output.set(source.length === length ? source : source.subarray(0, length), offset);
     applyMask(output, mask, offset, length);

@@ -27,6 +27,8 @@ const APPENDS_PAUSE_MS = 20;
 
 /** From this size on a second piece of memory in a write costs less than a copy, bytes. */
 const SPLIT_FROM_BYTES = 16 * 1024;
+/** And only where the memory that it came in is at most so many times as large: a slow reader's outbox counts the chunk, and would hold all of that. */
+const SPLIT_MEMORY_SHARE = 2;
 
 const NO_ROOMS: ReadonlySet<RoomName> = new Set();
 
@@ -103,8 +105,9 @@ export class Session {
   /** A chunk of a stream: the bytes of a large one go on as they came. */
   sendPiece(piece: PieceFrame): void {
     const { codec } = this.connection;
-    const isLarge = piece.payload.data.length >= SPLIT_FROM_BYTES;
-    this.sendEncoded((isLarge ? codec.splitPiece?.(piece) : undefined) ?? codec.encodeGateway(piece));
+    const { length, buffer } = piece.payload.data;
+    const splits = length >= SPLIT_FROM_BYTES && buffer.byteLength <= length * SPLIT_MEMORY_SHARE;
+    this.sendEncoded((splits ? codec.splitPiece?.(piece) : undefined) ?? codec.encodeGateway(piece));
   }
 
   ok(ref: number, result: unknown): void {

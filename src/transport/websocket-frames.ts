@@ -34,6 +34,8 @@ export class Framer {
 
   /** The same of one message. */
   chunksOfOne(message: Message): readonly Uint8Array[] {
+    // A frame in two pieces is for one session: nobody shares it, and its bytes are not to be kept.
+    if (typeof message !== 'string' && 'head' in message) return frameChunks([message]);
     if (message !== this.message) {
       this.message = message;
       this.ones = frameChunks([message]);

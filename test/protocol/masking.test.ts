@@ -48,6 +48,10 @@ test('what is provided masks into other memory and unmasks in place, and what No
   const lent: object = {};
   provideMasking(lent)();
   expect(lent).toEqual({});
+  const frozen = Object.freeze({});
+  expect(() => {
+    provideMasking(frozen)();
+  }).not.toThrow();
   const native = { websocketMask: jest.fn(), websocketUnmask: jest.fn() };
   const before = { ...native };
   provideMasking(native)();
