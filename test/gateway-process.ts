@@ -119,11 +119,16 @@ export function tokenOf(sub: string, perm: unknown = '*', claims: Record<string,
   });
 }
 
-/** Waits until `probe` returns something truthy; the test's own time-out ends a wait for what never comes. */
+/** Longer than any test may take, ms. A wait without end would keep the process of a test that failed long ago. */
+const UNTIL_LIMIT_MS = 300_000;
+
+/** Waits until `probe` returns something truthy; mostly the test's own time-out ends a wait for what never comes. */
 export async function until<Value>(probe: () => Value | Promise<Value>): Promise<NonNullable<Value>> {
-  for (;;) {
+  const deadline = performance.now() + UNTIL_LIMIT_MS;
+  while (performance.now() < deadline) {
     const value = await probe();
     if (value !== null && value !== undefined && value !== false) return value;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
+  throw new Error(`never came: ${probe.toString()}`);
 }
