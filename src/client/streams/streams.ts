@@ -249,7 +249,6 @@ export class Streams {
 
   /** A connection of the same session: every stream says where it stands. */
   resumed(): void {
-    for (const { frame } of this.#opening.values()) this.#put(frame);
     for (const stream of this.#streams.values()) {
       const { peer } = stream;
       if (peer === null) continue;
@@ -257,11 +256,14 @@ export class Streams {
       this.#attach(stream, `${peer.client}#${peer.session}`);
     }
     for (const broadcast of this.#broadcasts.values()) {
-      if (this.#opening.has(broadcast.id)) continue;
+      // Also while it opens: what its readers have allowed already, the new connection's gateway has not heard.
       broadcast.resume();
       const { id: stream, room, drop } = broadcast;
-      this.#put({ type: 'attachStream', stream, to: null, room, opened: true, upTo: 0, limit: 0, drop });
+      // Those who came in say where they stand before it counts them; who has not is offered it once more.
+      if (broadcast.readers > 0 || !this.#opening.has(stream))
+        this.#put({ type: 'attachStream', stream, to: null, room, opened: true, upTo: 0, limit: 0, drop });
     }
+    for (const { frame } of this.#opening.values()) this.#put(frame);
   }
 
   /** The session is another one, or over: so are its streams. */
