@@ -32,6 +32,7 @@ export class Listener {
   private toldAt = -Infinity;
   private readonly now: () => number;
   private readonly hasDescriptor: () => boolean;
+  private readonly canHold: boolean;
   /** Whether the primary was asked for the port and has not answered: asked twice at once it would open it twice. */
   private isAsking = false;
   /** Listens on what the primary gave while this worker rested. */
@@ -43,8 +44,9 @@ export class Listener {
   ) {
     this.now = options.now ?? (() => performance.now());
     this.hasDescriptor = options.hasDescriptor ?? canOpen;
-    this.holdWhileResting();
+    this.canHold = this.holdWhileResting();
     server.on('listening', () => {
+      this.isAsking = false;
       if (this.isOpen) this.done = this.ordered;
     });
   }
@@ -76,7 +78,7 @@ export class Listener {
     // Not the HTTP server's own, which would end the connections between two requests too.
     Server.prototype.close.call(this.server);
     // Without a descriptor there is nothing to hold it with: the answer of the primary would get lost.
-    if (this.hasDescriptor()) this.ask();
+    if (this.canHold && this.hasDescriptor()) this.ask();
   }
 
   private ask(): void {
@@ -87,10 +89,11 @@ export class Listener {
   /**
    * `cluster` closes the shared socket, with all connections that wait in it, when no worker has it open any more. So who rests has it
    * open too: it asks the primary for it as always, and does not listen on what it gets, so that no newcomer wakes it up.
+   * @returns false where Node has no such method any more: then nobody holds
    */
-  private holdWhileResting(): void {
+  private holdWhileResting(): boolean {
     const listen: unknown = Reflect.get(this.server, LISTEN_ON_HANDLE);
-    if (typeof listen !== 'function') throw new TypeError(`net.Server has no ${LISTEN_ON_HANDLE}() any more`);
+    if (typeof listen !== 'function') return false;
     Object.assign(this.server, {
       [LISTEN_ON_HANDLE]: (...args: unknown[]): void => {
         this.isAsking = false;
@@ -102,6 +105,7 @@ export class Listener {
         else if (this.isOpen) this.listenOnHeld();
       },
     });
+    return true;
   }
 
   /** Says how many connections there are, where that has changed or was not said for a while. */
