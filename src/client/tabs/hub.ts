@@ -199,7 +199,7 @@ export class Hub {
       () => {
         this.#turns.run(() => {
           // What came behind it would be written before it.
-          this.#detach(known, CODES.slow_consumer.close);
+          this.#detach(known, 1006);
         });
       },
     );
