@@ -6,7 +6,7 @@ import { msgpackCodec } from '../../protocol/msgpack-codec.js';
 import type { FollowedMessage } from '../deliveries.js';
 import type { Environment } from '../environment.js';
 import { Outbox } from '../outbox.js';
-import type { HubTab } from './hub-tab.js';
+import { HubTab } from './hub-tab.js';
 import type { Note } from './tab-messages.js';
 
 /** How long a tab may take to note what is to be written, ms: a longer one is frozen. */
@@ -64,7 +64,7 @@ class SharedMessage implements FollowedMessage {
   readonly bytes: number;
 
   constructor(
-    readonly tab: HubTab,
+    public tab: HubTab,
     /** The tab's own number in the channel. */
     readonly own: number,
     readonly channel: string,
@@ -364,6 +364,20 @@ export class HubCalls {
       this.#noting.delete(message);
       this.#release(message.channel);
     }
+    this.#messages.delete(tab.id);
+  }
+
+  /**
+   * Another life of its client begins in the same place, without numbers and refs from before: what the first one said is written on,
+   * under a tab that is gone, and nobody hears the answer. While a tab is not attached nothing of it is queued, or waits to be noted.
+   */
+  beginAnew(tab: HubTab): void {
+    const past = new HubTab(tab.id, () => {});
+    past.isGone = true;
+    const messages = this.#messages.get(tab.id)?.values() ?? [];
+    for (const message of [...messages, ...this.#receipts.values()])
+      if (message.tab === tab) message.tab = past;
+    for (const [ref, call] of this.#calls) if (call.tab === tab) this.#calls.delete(ref);
     this.#messages.delete(tab.id);
   }
 

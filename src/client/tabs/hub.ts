@@ -337,12 +337,7 @@ export class Hub {
     tab.isGone = true;
     this.#tabs.delete(tab.id);
     this.#awaited?.delete(tab.id);
-    for (const room of [...tab.rooms]) if (this.#rooms.leave(tab, room)) this.#leave(room);
-    for (const [stream, owner] of this.#streams)
-      if (owner === tab) {
-        this.#streams.delete(stream);
-        this.#write({ type: 'cut', stream, to: null, code: 'aborted', text: '' });
-      }
+    this.#clearOut(tab);
     this.#calls?.gone(tab);
     tab.dispose();
     if (this.#tabs.size === 0) {
@@ -544,7 +539,7 @@ export class Hub {
     if (info === null) return;
     tab.hello = null;
     const resumed = hello.resume?.session === info.session;
-    if (!resumed) tab.reset();
+    if (!resumed) this.#beginAnew(tab);
     tab.watched.clear();
     tab.rooms.clear();
     const { missed, again, isBehind } = this.#rooms.enter(tab);
@@ -578,6 +573,23 @@ export class Hub {
       if (this.#calls !== null) this.#write(this.#calls.call(null, 0, { type: 'join', ref: 0, room, since }));
     }
     this.#calls?.flush();
+  }
+
+  /** Its client was closed without a farewell, and numbers and counts from the start again. */
+  #beginAnew(tab: HubTab): void {
+    this.#clearOut(tab);
+    this.#calls?.beginAnew(tab);
+    tab.reset();
+  }
+
+  /** Nobody is there any more for what it was in and had open. */
+  #clearOut(tab: HubTab): void {
+    for (const room of [...tab.rooms]) if (this.#rooms.leave(tab, room)) this.#leave(room);
+    for (const [stream, owner] of this.#streams)
+      if (owner === tab) {
+        this.#streams.delete(stream);
+        this.#write({ type: 'cut', stream, to: null, code: 'aborted', text: '' });
+      }
   }
 
   #leave(room: RoomName): void {

@@ -3,7 +3,7 @@ import { expect, test } from '@jest/globals';
 import { HubCalls } from '../../../src/client/tabs/hub-calls.js';
 import { HubTab } from '../../../src/client/tabs/hub-tab.js';
 import type { ClientFrame, GatewayFrame, SendFrame } from '../../../src/protocol/frame.js';
-import type { EventName } from '../../../src/protocol/ids.js';
+import type { ClientId, EventName } from '../../../src/protocol/ids.js';
 import { msgpackCodec } from '../../../src/protocol/msgpack-codec.js';
 import { NO_PAYLOAD } from '../../../src/protocol/payload.js';
 import { ManualEnvironment } from '../fixture.js';
@@ -79,4 +79,25 @@ test('the refusal of a volatile message finds back to its tab, as long as it is 
   const refs = Array.from({ length: 257 }, (_, index) => calls.call(tab, 0, send(index + 1)).ref);
   for (const ref of refs) calls.answer({ type: 'error', ref, code: 'not_found', text: 'no', expected: null });
   expect(told).toMatchObject(refs.slice(1).map((_ref, index) => ({ type: 'error', ref: index + 2 })));
+});
+
+test('who begins anew under the same place hears no answer to what it said before, and its numbers are new ones', () => {
+  const written: ClientFrame[] = [];
+  const told: GatewayFrame[] = [];
+  const calls = callsOf(written);
+  const tab = tabThatHears(told);
+  tab.connections = 1;
+  calls.welcomed(true, 2);
+  const { ref } = calls.call(tab, 1, send(5));
+  calls.message(tab, 2, { ...send(6, 1), options: { delivered: true } }, 1);
+  calls.noted(tab, 2);
+  calls.beginAnew(tab);
+  const [first] = written as SendFrame[];
+  calls.answer({ type: 'error', ref, code: 'not_found', text: 'no', expected: null });
+  calls.answer({ type: 'ok', ref: first?.ref ?? 0, result: { id: '1-0' } });
+  calls.delivered({ type: 'delivered', by: 'bob' as ClientId, seq: first?.seq ?? 0 });
+  expect(told).toEqual([]);
+  calls.message(tab, 3, send(6, 1), 1);
+  calls.noted(tab, 3);
+  expect((written as SendFrame[]).map(({ seq }) => seq)).toEqual([first?.seq, (first?.seq ?? 0) + 1]);
 });
