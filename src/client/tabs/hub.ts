@@ -80,6 +80,8 @@ export class Hub {
   #awaited: Set<string> | null = new Set();
   /** Which tabs there are is not known yet. */
   #isCounting = true;
+  /** The browser's name for this page; the client may leave it before the hub does. */
+  #page: string | undefined;
   #welcome: Welcome | null = null;
   #tokenUntil = 0;
   readonly #succession = new Succession();
@@ -105,7 +107,7 @@ export class Hub {
   }
 
   open(): void {
-    const { platform, name } = this.#options;
+    const { platform, name, home } = this.#options;
     this.#common = platform.channel(name);
     this.#common.onmessage = ({ data }) => {
       this.#turns.run(() => {
@@ -117,6 +119,7 @@ export class Hub {
     };
     const counted = (locks: readonly HeldLock[]): void => {
       const prefix = lockOfTab(name, '');
+      this.#page = holderOf(locks, lockOfTab(name, home.id));
       for (const { name: held = '' } of locks)
         if (held.startsWith(prefix)) this.#awaited?.add(held.slice(prefix.length));
       for (const { id, hello } of this.#tabs.values()) if (hello !== null) this.#awaited?.delete(id);
@@ -374,12 +377,11 @@ export class Hub {
     this.#isDialling = true;
     const { platform, name, home } = this.#options;
     const dial = (locks: readonly HeldLock[]): void => {
-      const holderOf = (wanted: string): string | undefined =>
-        locks.find((lock) => lock.name === wanted)?.clientId;
       this.#turns.run(() => {
         this.#isDialling = false;
         if (this.#isStopped || this.#connection !== null) return;
-        if (holderOf(name) !== holderOf(lockOfTab(name, home.id))) return this.stop();
+        const page = holderOf(locks, lockOfTab(name, home.id)) ?? this.#page;
+        if (holderOf(locks, name) !== page) return this.stop();
         this.#dial();
       });
     };
@@ -780,4 +782,8 @@ export class Hub {
   #toAll(bytes: Uint8Array): void {
     for (const tab of this.#attached) tab.put(bytes);
   }
+}
+
+function holderOf(locks: readonly HeldLock[], wanted: string): string | undefined {
+  return locks.find(({ name }) => name === wanted)?.clientId;
 }

@@ -545,3 +545,15 @@ describe('a client that is closed without a farewell, and connects again', () =>
     expect(one.client.state).toBe('connected');
   });
 });
+
+test('a hub whose own client has left goes on when its connection is lost', async () => {
+  const tabs = await connected(2);
+  const { leader } = profile;
+  const [other] = tabs.filter((tab) => tab !== leader) as [TestTab];
+  await leader?.client.close();
+  const heard = heardBy(other);
+  leader?.sockets.at(-1)?.terminate();
+  await bob.send(name, 'n', 0);
+  await until(() => heard.length === 1);
+  expect([profile.leader === leader, other.sockets.length]).toEqual([true, 0]);
+});
