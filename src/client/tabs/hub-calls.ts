@@ -77,8 +77,9 @@ class SharedMessage implements FollowedMessage {
   }
 
   succeed(result: unknown): void {
-    if (this.isDoubtful && isDuplicate(result)) this.fail(new GatewayError('superseded'));
-    else this.#settle({ result });
+    if (!isDuplicate(result) || (this.isUnsure && !this.isDoubtful)) this.#settle({ result });
+    // Of a number that was never written before it can only mean that two hubs have the same: the gateway's store lost count.
+    else this.fail(new GatewayError(this.isUnsure ? 'superseded' : 'unknown_outcome'));
   }
 
   fail(error: unknown): void {

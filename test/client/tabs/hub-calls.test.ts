@@ -101,3 +101,17 @@ test('who begins anew under the same place hears no answer to what it said befor
   calls.noted(tab, 3);
   expect((written as SendFrame[]).map(({ seq }) => seq)).toEqual([first?.seq, (first?.seq ?? 0) + 1]);
 });
+
+test('that the gateway knows a number which was never written is no acceptance', () => {
+  const written: ClientFrame[] = [];
+  const told: GatewayFrame[] = [];
+  const calls = callsOf(written);
+  const tab = tabThatHears(told);
+  tab.connections = 1;
+  calls.welcomed(true, 2);
+  calls.message(tab, 1, send(6, 1), 1);
+  calls.noted(tab, 1);
+  const [first] = written as SendFrame[];
+  calls.answer({ type: 'ok', ref: first?.ref ?? 0, result: { id: null } });
+  expect(told).toMatchObject([{ type: 'error', ref: 6, code: 'unknown_outcome' }]);
+});
