@@ -201,6 +201,7 @@ export class HubCalls {
         const known = this.#find(tab, channelOf(frame), frame.seq);
         // It did not hear that the number goes to nobody; another hub must not take it for one that was written.
         if (isOurs && known?.number !== note.number) tab.post(['done', note.at]);
+        else if (known?.answer && 'error' in known.answer) this.#unsettle(known);
         if (isOurs || known !== undefined) continue;
         const message = this.#remember(tab, frame, frame.seq, note.at, frame.ref);
         Object.assign(message, { number: note.number, noteAt: note.at }).fail(new GatewayError('superseded'));
@@ -468,12 +469,22 @@ export class HubCalls {
 
   #tell(message: SharedMessage): void {
     const { tab, noteAt, tabRef: ref, answer, frame } = message;
+    if (answer === null) return;
+    const isHeard = tab.isAttached && message.saidOn === tab.connections;
+    if ('error' in answer && !(isHeard && !isUnknown(answer.error))) this.#unsettle(message);
     // Who does not hear the answer, or not yet, keeps its note, and asks again.
-    if (answer === null || !tab.isAttached || message.saidOn !== tab.connections) return;
+    if (!isHeard) return;
     if (ref > 0 && 'result' in answer) tab.write({ type: 'ok', ref, result: answer.result });
     else if (ref > 0 && 'error' in answer) tab.write(refusal(ref, answer.error));
     // Of one that waits for its receipt the number is still needed.
     if ('error' in answer ? !isUnknown(answer.error) : !frame.options.delivered) tab.post(['done', noteAt]);
+  }
+
+  /** Higher numbers will be written, so the next hub must not take it for an acceptance that the gateway knows this one. */
+  #unsettle(message: SharedMessage): void {
+    const { tab, noteAt, ref, number } = message;
+    // Of what was never written there is no note.
+    if (noteAt > 0) tab.post(['keep', noteAt, ref, number]);
   }
 
   #remember(tab: HubTab, frame: KeptFrame, own: number, at: number, ref: number): SharedMessage {

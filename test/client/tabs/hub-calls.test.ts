@@ -2,6 +2,7 @@
 import { expect, test } from '@jest/globals';
 import { HubCalls } from '../../../src/client/tabs/hub-calls.js';
 import { HubTab } from '../../../src/client/tabs/hub-tab.js';
+import type { ToTab } from '../../../src/client/tabs/tab-messages.js';
 import type { ClientFrame, GatewayFrame, SendFrame } from '../../../src/protocol/frame.js';
 import type { ClientId, EventName } from '../../../src/protocol/ids.js';
 import { msgpackCodec } from '../../../src/protocol/msgpack-codec.js';
@@ -115,3 +116,30 @@ test('that the gateway knows a number which was never written is no acceptance',
   calls.answer({ type: 'ok', ref: first?.ref ?? 0, result: { id: null } });
   expect(told).toMatchObject([{ type: 'error', ref: 6, code: 'unknown_outcome' }]);
 });
+
+test.each(['unknown', 'not heard'])(
+  'a tab does not keep for sure what ended with an outcome that is %s',
+  (how) => {
+    const written: ClientFrame[] = [];
+    const posted: ToTab[] = [];
+    const calls = callsOf(written);
+    const tab = new (class extends HubTab {
+      override post(message: ToTab): void {
+        posted.push(message);
+      }
+    })('tab', () => undefined);
+    Object.assign(tab, { connections: 1, isAttached: true });
+    calls.welcomed(true, 2);
+    calls.message(tab, 1, send(6, 1), 1);
+    calls.noted(tab, 1);
+    const [first] = written as SendFrame[];
+    posted.length = 0;
+    const ref = first?.ref ?? 0;
+    if (how === 'unknown') calls.answer({ type: 'ok', ref, result: { id: null } });
+    else {
+      tab.isAttached = false;
+      calls.answer({ type: 'error', ref, code: 'forbidden', text: 'no', expected: null });
+    }
+    expect(posted[0]).toEqual(['keep', 1, ref, first?.seq]);
+  },
+);
