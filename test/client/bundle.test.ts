@@ -80,6 +80,13 @@ describe('the browser bundle', () => {
     expect([...files.values()].filter((text) => /\bBuffer\b|\bprocess\b|\brequire\(/.test(text))).toEqual([]);
   });
 
+  test('reads what the gateway counts of a session in shared tabs alone', () => {
+    // The entry has a shorter table of the same frame (scripts/slim-sources.mjs).
+    const field = /\bgeneration:\w+,rooms:/;
+    expect(files.get('tabs.js')).toMatch(field);
+    expect(files.get('client.js')).not.toMatch(/generation/);
+  });
+
   test('has every name that its files take from each other', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'signalbox-bundle-'));
     try {
