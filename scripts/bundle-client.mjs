@@ -59,7 +59,11 @@ const SHARED = {
 /** Doors of their own, over what client.js shows to everybody: nothing loads them but the application. */
 const DOORS = ['client/socket-io/socket-io.ts', 'client/offload/offload.ts'];
 /** Programs of workers, whole: they import nothing, and nothing imports them. */
-const PROGRAMS = ['client/offload/offload-worker.ts', 'client/offload-socket-worker.ts'];
+const PROGRAMS = [
+  'client/offload/offload-worker.ts',
+  'client/offload-socket-worker.ts',
+  'client/tabs/tabs-worker.ts',
+];
 /**
  * Doors whose objects the SDK's own modules handle, so that both have the same short names. What applications write is not
  * shortened: test/client/internal-names.test.ts.

@@ -30,7 +30,7 @@ export type {
   ResultOf,
   Sender,
 } from './events.js';
-export type { ClientOptions, WhenOffline } from './options.js';
+export type { ClientOptions, SharedTabsOptions, WhenOffline } from './options.js';
 export type { Accepted, ClientsPage, Member, MembersPage, SendResult } from './results.js';
 export type { Room } from './room.js';
 export type { Pair } from './services/pair.js';

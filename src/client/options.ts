@@ -5,11 +5,21 @@ import type { BackoffRange } from './backoff.js';
 import type { LoadingPayload } from './payload-encoder.js';
 import type { ReadPayload } from './payloads.js';
 import { VERSION } from './version.js';
-import type { Ways } from './ways.js';
+import type { Ways } from './remembered-ways.js';
 import type { Transport, WebSocketClass } from './websocket-class.js';
 
 /** What a call does while there is no connection: wait its turn, or fail with `offline`. */
 export type WhenOffline = 'queue' | 'fail';
+
+/** What holds the connection of shared tabs. */
+export interface SharedTabsOptions {
+  /**
+   * URL of a SharedWorker's script, of the page's own origin: a copy of `tabs-worker.js`, or one line that loads it,
+   * `importScripts('https://gateway.example/tabs-worker.js')`. Default the file beside the SDK, where that is of this origin; where no
+   * worker can be had one of the tabs holds the connection. `false` for always one of the tabs.
+   */
+  worker?: string | URL | false;
+}
 
 /** Options of `new Client(url, options)`; only `token` is required. */
 export interface ClientOptions {
@@ -57,9 +67,10 @@ export interface ClientOptions {
   offload?: boolean;
   /**
    * Experimental. In browsers: one session and one connection for all tabs of the origin that are the same client at the same URL
-   * (docs/client.md says what changes, and the limits). Where tabs cannot share, and with `codec: 'json'`, each has its own: `client.isShared` tells.
+   * (docs/client.md says what changes, and the limits). A SharedWorker holds it where there is one, else one of the tabs. Where tabs cannot
+   * share, and with `codec: 'json'`, each has its own: `client.isShared` tells.
    */
-  shareTabs?: boolean;
+  shareTabs?: boolean | SharedTabsOptions;
   /** Send the text of any error that a request handler throws to whoever asked. Default false: only that of a `GatewayError`. */
   exposeErrors?: boolean;
   /** Name of this client's software in the gateway's log; default the SDK's own. */
@@ -74,7 +85,7 @@ export type Settings = Required<
   transports?: readonly Transport[];
   offload?: boolean;
   /** False where it was asked for and cannot be. */
-  shareTabs?: boolean;
+  shareTabs?: boolean | SharedTabsOptions;
   /** What arrives: `decodePayload`, an application's serializers, or a worker that has read it already. */
   read: ReadPayload;
   /** Has data encoded elsewhere; null where that would be no gain. */

@@ -1,7 +1,9 @@
 // `shareTabs: true` in real browsers: several tabs, one connection, and tabs that are closed or crash.
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { readFileSync } from 'node:fs';
 import { WebSocket } from 'ws';
 import { Client } from '../../src/client/client.js';
+import { VERSION } from '../../src/client/version.js';
 import { type GatewayProcess, startGateway, tokenOf, until } from '../gateway-process.js';
 import { Site } from './site.js';
 import { type BrowserPage, BROWSERS, type TestBrowser } from './test-browser.js';
@@ -9,8 +11,25 @@ import { type BrowserPage, BROWSERS, type TestBrowser } from './test-browser.js'
 let site: Site;
 let gateway: GatewayProcess;
 
+/** The worker of another version of the SDK, at the same URL. */
+function olderWorker(): string {
+  const text = readFileSync(new URL('../../dist/browser/tabs-worker.js', import.meta.url), 'utf8');
+  const older = text.replaceAll(`"${VERSION}"`, '"0.0.1"');
+  expect(older).not.toBe(text);
+  return older;
+}
+
 beforeAll(async () => {
-  site = await Site.open();
+  site = await Site.open({
+    scripts: {
+      // Of a page whose SDK came from elsewhere; and it can be told to end, as no browser lets a test do it.
+      'own-worker.js': `importScripts('/tabs-worker.js');
+        new BroadcastChannel('end').onmessage = () => self.close();`,
+      'old-worker.js': `importScripts('/tabs-worker.js'.replace('tabs', 'older-tabs'));`,
+      'older-tabs-worker.js': olderWorker(),
+    },
+    headersOf: (name) => (name === 'strict' ? { 'content-security-policy': "worker-src 'none'" } : {}),
+  });
   gateway = await startGateway({ WORKERS: '1', ORIGINS: site.origin });
 }, 60_000);
 
@@ -39,11 +58,20 @@ describe.each(Object.keys(BROWSERS))('in %s', (name) => {
     await until(async () => (await gateway.metric('connections')) === 0);
   });
 
-  /** A connected client in each, which remembers what it hears; the first has the connection. */
-  async function connected(count: number, options = ''): Promise<BrowserPage[]> {
+  interface Options {
+    /** Of `shareTabs`. */
+    worker?: string;
+    page?: string;
+  }
+
+  /** A connected client in each, which remembers what it hears; the first has the connection, unless a worker has it. */
+  async function connected(
+    count: number,
+    { worker = 'false', page = '' }: Options = {},
+  ): Promise<BrowserPage[]> {
     tabs = await browser.newTabs(count);
     for (const tab of tabs) {
-      await tab.goto(site.origin);
+      await tab.goto(`${site.origin}/${page}`);
       await tab.evaluate(`(async () => {
         const { Client } = await import('${site.origin}/client.js');
         window.heard = [];
@@ -51,8 +79,10 @@ describe.each(Object.keys(BROWSERS))('in %s', (name) => {
         const Plain = WebSocket;
         window.WebSocket = class extends Plain { constructor(...args) { super(...args); sockets++; } };
         window.client = new Client('${gateway.url}', {
-          token: '${tokenOf(client)}', shareTabs: true, backoff: { minMs: 50, maxMs: 200 }, ${options}
+          token: '${tokenOf(client)}', shareTabs: { worker: ${worker} }, backoff: { minMs: 50, maxMs: 200 }
         });
+        window.states = [];
+        client.on('state', (state) => states.push(state));
         client.on('error', (error) => heard.push(error.code));
         client.onMessage('*', (data) => heard.push(data));
         await client.connect();
@@ -130,6 +160,99 @@ describe.each(Object.keys(BROWSERS))('in %s', (name) => {
     },
     60_000,
   );
+
+  const socketsIn = (): Promise<unknown[]> => Promise.all(tabs.map((tab) => tab.evaluate('sockets')));
+
+  describe('with a SharedWorker', () => {
+    test('all tabs have one connection, which none of them holds, and notice nothing when one is closed', async () => {
+      const [first, two, three] = (await connected(3, { worker: 'undefined' })) as [
+        BrowserPage,
+        BrowserPage,
+        BrowserPage,
+      ];
+      expect(await socketsIn()).toEqual([0, 0, 0]);
+      expect(await gateway.metric('connections')).toBe(2);
+      const session = await first.evaluate('client.sessionId');
+      await bob.send(client, 'n', 0);
+      for (const tab of tabs) await until(async () => ((await heardBy(tab)) as unknown[]).length === 1);
+      await first.close();
+      for (const tab of [two, three]) await tab.evaluate(`client.send('bob', 'n', 1)`);
+      await bob.send(client, 'n', 2);
+      for (const tab of [two, three]) {
+        await until(async () => ((await heardBy(tab)) as unknown[]).length === 2);
+        expect(await tab.evaluate('[client.sessionId, states]')).toEqual([
+          session,
+          ['connecting', 'connected'],
+        ]);
+      }
+    }, 60_000);
+
+    test('a tab takes over when the worker ends in the middle, and nothing that was accepted is lost or comes twice', async () => {
+      const others = (await connected(3, { worker: `'/own-worker.js'` })) as [
+        BrowserPage,
+        BrowserPage,
+        BrowserPage,
+      ];
+      expect(await socketsIn()).toEqual([0, 0, 0]);
+      const got: string[] = [];
+      bob.onMessage('n', (data) => got.push(String(data)));
+      const count = 200;
+      const sending = others.map((tab, at) =>
+        tab.evaluate(`(async () => {
+          const sent = [];
+          for (let n = 0; n < ${String(count)}; n++) {
+            sent.push(client.send('bob', 'n', '${String(at)} ' + n));
+            if (n % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+          }
+          // Chromium drops what a worker has said last, though not what it has written: of some messages nobody may know.
+          return Promise.all(sent.map((one) => one.then(() => 'accepted', (error) => error.code)));
+        })()`),
+      );
+      for (let n = 0; n < 5; n++) await bob.send(client, 'n', n);
+      await until(() => got.length > 50);
+      await others[0].evaluate(`new BroadcastChannel('end').postMessage('')`);
+      for (let n = 5; n < 10; n++) await bob.send(client, 'n', n);
+      const outcomes = (await Promise.all(sending)) as string[][];
+      for (const [at, tab] of others.entries()) {
+        await until(async () => ((await heardBy(tab)) as unknown[]).length >= 10);
+        expect(await heardBy(tab)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        const known = (n: number): string | undefined => outcomes[at]?.[n];
+        const all = Array.from({ length: count }, (_, n) => n);
+        expect(all.filter((n) => !['accepted', 'unknown_outcome'].includes(known(n) ?? ''))).toEqual([]);
+        const accepted = all.filter((n) => known(n) === 'accepted');
+        await until(() => accepted.every((n) => got.includes(`${String(at)} ${String(n)}`)));
+        const theirs = got
+          .filter((one) => one.startsWith(`${String(at)} `))
+          .map((one) => Number(one.slice(2)));
+        // Once each, and in order.
+        expect(theirs).toEqual(all.filter((n) => theirs.includes(n)));
+      }
+      expect([...(await socketsIn())].sort()).toEqual([0, 0, 1]);
+    }, 60_000);
+
+    test('the session ends with the last tab, also where that goes to another page', async () => {
+      const [one, two] = (await connected(2, { worker: 'undefined' })) as [BrowserPage, BrowserPage];
+      await one.close();
+      expect(await gateway.metric('connections')).toBe(2);
+      await two.goto(site.elsewhere);
+      await until(async () => (await gateway.metric('connections')) === 1);
+    }, 60_000);
+
+    test.each([
+      ['is forbidden by the page', { worker: 'undefined', page: 'strict' }],
+      ['is of another origin', { worker: `'http://localhost:1/tabs-worker.js'` }],
+      ['is not there', { worker: `'/nowhere.js'` }],
+      ['is of another version', { worker: `'/old-worker.js'` }],
+      ['is not known to the browser', { worker: `(delete window.SharedWorker, undefined)` }],
+    ])(
+      'a tab has the connection where the worker %s',
+      async (_how, options) => {
+        await connected(2, options);
+        expect(await socketsIn()).toEqual([1, 0]);
+      },
+      60_000,
+    );
+  });
 
   test('a browser without Web Locks has a session of its own in each tab', async () => {
     tabs = await browser.newTabs(1);

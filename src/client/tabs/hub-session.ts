@@ -27,8 +27,10 @@ export interface HubSessionOptions {
   readonly agent: string;
   readonly name: string;
   readonly url: string;
-  /** The tab in whose page this is. */
+  /** The tab in whose page this is; of a worker it is none. */
   readonly home: HubCallsPort['home'];
+  /** Held by the page or worker that this is in, unless the tab has left: by it the hub knows where it is. */
+  readonly homeLock: string;
   /** The lock was taken away from another hub, which hung. */
   readonly isUsurper: boolean;
 }
@@ -111,9 +113,9 @@ export class HubSession {
 
   /** These locks are held: so many tabs are there. */
   counted(locks: readonly HeldLock[]): void {
-    const { name, home } = this.#options;
+    const { name, homeLock } = this.#options;
     const prefix = lockOfTab(name, '');
-    this.#page = holderOf(locks, lockOfTab(name, home.id));
+    this.#page = holderOf(locks, homeLock);
     const held = locks.flatMap(({ name: lock = '' }) =>
       lock.startsWith(prefix) ? [lock.slice(prefix.length)] : [],
     );
@@ -224,12 +226,12 @@ export class HubSession {
   #dialIfHub(): void {
     if (this.#isDialling) return;
     this.#isDialling = true;
-    const { platform, name, home } = this.#options;
+    const { platform, name, homeLock } = this.#options;
     const dial = (locks: readonly HeldLock[]): void => {
       this.#port.turn(() => {
         this.#isDialling = false;
         if (this.#isOver || this.#connection !== null) return;
-        const page = holderOf(locks, lockOfTab(name, home.id)) ?? this.#page;
+        const page = holderOf(locks, homeLock) ?? this.#page;
         if (holderOf(locks, name) !== page) return this.#port.stop();
         this.#dial();
       });

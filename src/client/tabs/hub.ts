@@ -10,6 +10,9 @@ import type { ChannelLike } from './platform.js';
 import { type CommonMessage, isNewer, lockOfTab, type ToHub } from './tab-messages.js';
 import { Turns } from './turns.js';
 
+/** How long a hub may be without any tab before it looks whether there are some, ms. Whoever asked a worker for it may be gone. */
+const UNUSED_MS = 30_000;
+
 export interface HubOptions extends HubSessionOptions {
   readonly environment: Environment;
   onStop(): void;
@@ -29,6 +32,7 @@ export class Hub {
   readonly #session: HubSession;
   #common: ChannelLike | null = null;
   #isStopped = false;
+  #cancelLook: () => void = () => {};
 
   constructor(options: HubOptions) {
     const ofPage = options.environment;
@@ -85,6 +89,23 @@ export class Hub {
       },
     );
     this.#announce();
+    this.#lookLater();
+  }
+
+  /** The last tab that comes and goes ends the hub; where none ever comes, this does. */
+  #lookLater(): void {
+    const { platform, name } = this.#options;
+    this.#cancelLook = this.#environment.after(UNUSED_MS, () => {
+      if (this.#tabs.size > 0) return;
+      platform.held().then(
+        (locks) => {
+          const isUsed = locks.some((lock) => lock.name?.startsWith(lockOfTab(name, '')));
+          if (isUsed && !this.#isStopped) this.#lookLater();
+          else if (this.#tabs.size === 0) this.stop();
+        },
+        () => {},
+      );
+    });
   }
 
   #announce(): void {
@@ -108,6 +129,7 @@ export class Hub {
   stop(): void {
     if (this.#isStopped) return;
     this.#isStopped = true;
+    this.#cancelLook();
     this.#session.close();
     for (const tab of this.#tabs.values()) {
       tab.close(1006);

@@ -1,5 +1,7 @@
 // One client's place among the tabs that share a session: its id, its lock, what it keeps for the hub, and its turn to be the hub.
-import { Hub, type HubOptions } from './hub.js';
+import type { Transport } from '../websocket-class.js';
+import { Candidate, type CandidateOptions } from './candidate.js';
+import type { HubPlace } from './hub-place.js';
 import { lockOfTab, type Note } from './tab-messages.js';
 
 /** Notes of messages whose receipt is still awaited, or that were never called done: beyond it the oldest are dropped. */
@@ -11,7 +13,15 @@ const HUB_SILENCE_ASKS = 3;
 /** Tabs that notice the same thing do not do so at the same moment, ms. */
 const USURP_SPREAD_MS = 500;
 
-export type SeatOptions = Omit<HubOptions, 'name' | 'url' | 'home' | 'isUsurper' | 'onStop'>;
+export type SeatOptions = Omit<CandidateOptions, 'name' | 'url' | 'home' | 'homeLock'> & {
+  readonly transports?: readonly Transport[] | undefined;
+};
+
+/** A connection of the client to a hub. */
+export interface Sitter {
+  /** The client has said goodbye by it. */
+  readonly isLeaving: boolean;
+}
 
 export class Seat {
   readonly id = crypto.randomUUID();
@@ -29,31 +39,42 @@ export class Seat {
   brought: string[] = [];
   /** Whose session this is a tab of; null before the first. */
   #name: string | null = null;
-  #url = '';
+  /** The newest connection. */
+  #sitter: Sitter | null = null;
   /** Since when the hub was asked without an answer; null where it lives. */
   #silentSince: number | null = null;
   #asks = 0;
   #cancelUsurp: () => void = () => {};
   #lock: Promise<() => void> | null = null;
-  #candidacy: AbortController | null = null;
-  #hub: Hub | null = null;
+  /** Of the session with that name. */
+  #candidate: Candidate | null = null;
+  readonly #place: HubPlace;
 
-  constructor(options: SeatOptions) {
+  constructor(options: SeatOptions, place: HubPlace) {
     this.options = options;
+    this.#place = place;
   }
 
   /** From now on it is a tab of that session, and may become its hub. Resolves when others can see it. */
-  async take(name: string, url: string): Promise<void> {
-    if (name !== this.#name) this.leave();
+  async take(sitter: Sitter, name: string, url: string): Promise<void> {
+    // Who has said goodbye may not have heard the answer: what comes now is another life.
+    if (name !== this.#name || this.#sitter?.isLeaving) this.#leave();
+    this.#sitter = sitter;
     this.#name = name;
-    this.#url = url;
-    this.#lock ??= this.options.platform.hold(lockOfTab(name, this.id));
+    const homeLock = lockOfTab(name, this.id);
+    this.#candidate ??= new Candidate({ ...this.options, name, url, home: this, homeLock });
+    const candidate = this.#candidate;
+    this.#lock ??= this.options.platform.hold(homeLock);
     await this.#lock;
-    if (name === this.#name) this.#stand(name, url);
+    if (candidate === this.#candidate) this.#stand(candidate, name, url);
   }
 
-  /** For good, or to be a tab of another session. A hub in this page goes on while it has other tabs. */
-  leave(): void {
+  /** For good. A hub in this page goes on while it has other tabs. */
+  leave(sitter: Sitter): void {
+    if (this.#sitter === sitter) this.#leave();
+  }
+
+  #leave(): void {
     void this.#lock?.then((release) => {
       release();
     });
@@ -61,7 +82,8 @@ export class Seat {
     this.notes.clear();
     this.brought = [];
     this.hears();
-    this.#withdraw();
+    this.#candidate?.withdraw();
+    this.#candidate = null;
   }
 
   keep(note: Note): void {
@@ -79,7 +101,7 @@ export class Seat {
     // It may have gone on for a moment, unheard. Whoever follows it has to know, also where the one that takes its lock away dies first.
     this.isBehind = true;
     this.#cancelUsurp = environment.after(environment.random() * USURP_SPREAD_MS, () => {
-      this.#usurp();
+      this.#candidate?.usurp();
     });
   }
 
@@ -90,53 +112,21 @@ export class Seat {
     this.#cancelUsurp();
   }
 
-  /** The hub does not answer: whoever holds its lock hangs, and is put out of it. */
-  #usurp(): void {
-    if (this.#name === null || this.#hub !== null) return;
-    this.#withdraw();
-    this.#stand(this.#name, this.#url, true);
-  }
-
-  #stand(name: string, url: string, steal = false): void {
-    if (this.#candidacy !== null || this.#hub !== null) return;
-    const candidacy = new AbortController();
-    this.#candidacy = candidacy;
-    const { platform } = this.options;
-    let hub: Hub | null = null;
-    const ways = steal ? { steal } : { signal: candidacy.signal };
-    platform.hold(name, { ...ways, onStolen: () => hub?.stop() }).then(
-      (release) => {
-        if (this.#candidacy === candidacy) this.#candidacy = null;
-        const made = new Hub({
-          ...this.options,
-          name,
-          url,
-          home: this,
-          isUsurper: steal,
-          onStop: () => {
-            forget();
-            if (this.#hub === made) this.#hub = null;
-            release();
-          },
-        });
-        hub = this.#hub = made;
-        const forget = platform.onPageHidden(() => {
-          made.stop();
-        });
-        made.open();
-      },
-      () => {
-        // Withdrawn, or locks are forbidden here: then no tab gets as far as this.
-        if (this.#candidacy === candidacy) this.#candidacy = null;
-      },
-    );
-  }
-
-  #withdraw(): void {
-    this.#candidacy?.abort();
-    this.#candidacy = null;
-    // One that has tabs goes on without this client.
-    this.#hub?.forsake();
-    this.#hub = null;
+  /** Where there is a worker, that one stands before: it outlives its tabs. */
+  #stand(candidate: Candidate, name: string, url: string): void {
+    const { agent, acceptTimeoutMs, connectTimeoutMs, offlineQueueLimitBytes, transports } = this.options;
+    const placed = this.#place.stand({
+      name,
+      url,
+      agent,
+      acceptTimeoutMs,
+      connectTimeoutMs,
+      offlineQueueLimitBytes,
+      transports,
+    });
+    if (placed === null) return candidate.stand();
+    void placed.then(() => {
+      if (candidate === this.#candidate) candidate.stand();
+    });
   }
 }

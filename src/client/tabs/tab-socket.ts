@@ -4,7 +4,7 @@ import { TYPES } from '../../protocol/frame.js';
 import type { WebSocketLike } from '../websocket-class.js';
 import { Line } from './line.js';
 import type { ChannelLike } from './platform.js';
-import type { Seat } from './seat.js';
+import type { Seat, Sitter } from './seat.js';
 import { type CommonMessage, isNewer, type ToHub, type ToTab } from './tab-messages.js';
 
 /** A hub that was not heard for so long is asked whether it lives, ms. */
@@ -15,13 +15,14 @@ const SEEK_MS = 250;
 const TELL_READ_BYTES = 64 * 1024;
 const NORMAL = 1000;
 
-export class TabSocket implements WebSocketLike {
+export class TabSocket implements WebSocketLike, Sitter {
   binaryType = 'arraybuffer';
   readonly protocol = '';
   onopen: WebSocketLike['onopen'] = null;
   onmessage: WebSocketLike['onmessage'] = null;
   onclose: WebSocketLike['onclose'] = null;
   onerror: WebSocketLike['onerror'] = null;
+  isLeaving = false;
   readonly #seat: Seat;
   readonly #name: string;
   readonly #token: string;
@@ -35,7 +36,6 @@ export class TabSocket implements WebSocketLike {
   /** The hub was asked and has not answered here; since then it has said that it is there, to anybody. */
   #asked: 'no' | 'asked' | 'lives' = 'no';
   #isEnded = false;
-  #isLeaving = false;
   #unread = 0;
   /** Handed over and not taken. */
   readonly #passing = new Map<number, Uint8Array>();
@@ -48,7 +48,7 @@ export class TabSocket implements WebSocketLike {
     this.#name = name;
     this.#token = token;
     seat
-      .take(name, url)
+      .take(this, name, url)
       .then(() => {
         this.#seek();
       })
@@ -71,7 +71,7 @@ export class TabSocket implements WebSocketLike {
     this.#passing.set(at, bytes);
     this.#passingBytes += bytes.length;
     // An array of one element, its type: nothing of this session will come any more.
-    if (bytes[1] === TYPES.bye) this.#isLeaving = true;
+    if (bytes[1] === TYPES.bye) this.isLeaving = true;
     this.#post(['frame', at, bytes]);
   }
 
@@ -79,7 +79,7 @@ export class TabSocket implements WebSocketLike {
     this.#seat.isBehind = true;
     this.#post(['leave']);
     this.#stop();
-    if (this.#isLeaving) this.#seat.leave();
+    if (this.isLeaving) this.#seat.leave(this);
   }
 
   #seek(): void {
@@ -188,7 +188,7 @@ export class TabSocket implements WebSocketLike {
         this.#seat.brought = message[1];
         return;
       case 'close':
-        if (message[1] === NORMAL && this.#isLeaving) this.#seat.leave();
+        if (message[1] === NORMAL && this.isLeaving) this.#seat.leave(this);
         this.#seat.isBehind ||= message[1] === CODES.slow_consumer.close;
         return this.#end(message[1]);
       default:
@@ -224,7 +224,7 @@ export class TabSocket implements WebSocketLike {
     if (this.#isEnded) return;
     this.#stop();
     // Sent away for good, as by a refused token: others need not wait for it.
-    if (!comesBack(code)) this.#seat.leave();
+    if (!comesBack(code)) this.#seat.leave(this);
     this.onclose?.({ code });
   }
 

@@ -1,7 +1,9 @@
 // `shareTabs: true`: all tabs of an origin that are the same client at the same gateway have one session, and one connection, together.
 import { type Environment, REAL_ENVIRONMENT } from '../environment.js';
+import type { SharedTabsOptions } from '../options.js';
 import { VERSION } from '../version.js';
 import type { WebSocketClass, WebSocketLike } from '../websocket-class.js';
+import { HubPlace, type WorkerLink, workerLink } from './hub-place.js';
 import { browserPlatform, type TabsPlatform } from './platform.js';
 import { Seat, type SeatOptions } from './seat.js';
 import { TabSocket } from './tab-socket.js';
@@ -11,34 +13,57 @@ const BEARER = 'bearer.';
 /** The client's settings, as far as sharing looks at them. */
 export type SharedSettings = Omit<SeatOptions, 'platform' | 'environment' | 'socketClass'> & {
   readonly codec: 'msgpack' | 'json';
-  shareTabs?: boolean;
+  readonly WebSocket?: WebSocketClass;
+  shareTabs?: boolean | SharedTabsOptions;
 };
+
+/** What a test brings in place of the browser. */
+export interface Surroundings {
+  /** Null where the browser lacks something of it. */
+  platform?: TabsPlatform | null;
+  /** Of what is beneath the client. */
+  environment?: Environment;
+  /** Null where there are no workers. */
+  openWorker?: (url: string | URL | undefined) => WorkerLink | null;
+}
 
 /**
  * The class for the connections of one client. Where tabs cannot share, it is what `plain` makes, and `settings.shareTabs` is false from then on.
  * @param plain the class for the next connection to the gateway
- * @param environment of what is beneath the client
  */
 export function shared(
   settings: SharedSettings,
   plain: () => WebSocketClass,
-  platform: TabsPlatform | null = browserPlatform(),
-  environment: Environment = REAL_ENVIRONMENT,
+  {
+    platform = browserPlatform(),
+    environment = REAL_ENVIRONMENT,
+    openWorker = workerLink,
+  }: Surroundings = {},
 ): () => WebSocketClass {
   if (platform === null || settings.codec === 'json') {
     settings.shareTabs = false;
     return plain;
   }
-  const { acceptTimeoutMs, connectTimeoutMs, offlineQueueLimitBytes, agent } = settings;
-  const seat = new Seat({
-    platform,
-    environment,
-    socketClass: plain,
-    acceptTimeoutMs,
-    connectTimeoutMs,
-    offlineQueueLimitBytes,
-    agent,
-  });
+  const { acceptTimeoutMs, connectTimeoutMs, offlineQueueLimitBytes, agent, transports } = settings;
+  const worker = typeof settings.shareTabs === 'object' ? settings.shareTabs.worker : undefined;
+  const seat = new Seat(
+    {
+      platform,
+      environment,
+      socketClass: plain,
+      acceptTimeoutMs,
+      connectTimeoutMs,
+      offlineQueueLimitBytes,
+      agent,
+      transports,
+    },
+    // A class that the application gave cannot go to a worker.
+    new HubPlace(
+      () => (worker === false || settings.WebSocket ? null : openWorker(worker)),
+      platform,
+      environment,
+    ),
+  );
   // As in a sandboxed frame, or where the user blocks storage: only asking tells.
   let isRefused = false;
   const refused = (cause: unknown): void => {

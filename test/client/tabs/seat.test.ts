@@ -1,18 +1,20 @@
 // A client's place among the tabs, and what it notices of a hub.
 import { expect, test } from '@jest/globals';
 import { REAL_ENVIRONMENT } from '../../../src/client/environment.js';
-import { Seat } from '../../../src/client/tabs/seat.js';
+import { HubPlace } from '../../../src/client/tabs/hub-place.js';
+import { Seat, type SeatOptions } from '../../../src/client/tabs/seat.js';
 
 test('a tab that asked a silent hub in vain for long enough does not know any more what it did', () => {
   let now = 0;
-  const seat = new Seat({
+  const environment = { ...REAL_ENVIRONMENT, now: () => now, after: () => () => undefined };
+  const options: SeatOptions = {
     platform: {
       channel: () => ({ onmessage: null, postMessage: () => undefined, close: () => undefined }),
       hold: () => new Promise(() => undefined),
       held: () => Promise.resolve([]),
       onPageHidden: () => () => undefined,
     },
-    environment: { ...REAL_ENVIRONMENT, now: () => now, after: () => () => undefined },
+    environment,
     socketClass: () => {
       throw new Error('It makes no connection.');
     },
@@ -20,7 +22,8 @@ test('a tab that asked a silent hub in vain for long enough does not know any mo
     connectTimeoutMs: 1,
     offlineQueueLimitBytes: 1,
     agent: '',
-  });
+  };
+  const seat = new Seat(options, new HubPlace(() => null, options.platform, environment));
   const seen = [0, 2_500, 5_000].map((at) => {
     now = at;
     seat.asks();

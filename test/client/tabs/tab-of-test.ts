@@ -4,6 +4,9 @@ import { Client } from '../../../src/client/client.js';
 import { type Environment, REAL_ENVIRONMENT } from '../../../src/client/environment.js';
 import { type ClientOptions, settingsOf } from '../../../src/client/options.js';
 import type { ChannelLike, HeldLock, TabsPlatform } from '../../../src/client/tabs/platform.js';
+import type { WebSocketClass } from '../../../src/client/websocket-class.js';
+import type { WorkerLink } from '../../../src/client/tabs/hub-place.js';
+import { HubWorker } from '../../../src/client/tabs/hub-worker.js';
 import { shared } from '../../../src/client/tabs/tabs.js';
 
 type HoldOptions = Parameters<TabsPlatform['hold']>[1];
@@ -11,17 +14,17 @@ type HoldOptions = Parameters<TabsPlatform['hold']>[1];
 /** Ends a script as a browser does. */
 const STOPPED = new Error('stopped');
 
-type TestChannel = ChannelLike & { readonly owner: TestTab };
+type TestChannel = ChannelLike & { readonly owner: TestPlace };
 
 interface Lock {
   readonly name: string;
-  readonly owner: TestTab;
+  readonly owner: TestPlace;
   readonly grant: () => void;
   readonly onStolen: (() => void) | undefined;
 }
 
 /** What comes by one way keeps its order; all channels of a page are one. */
-type Way = 'channels' | 'locks' | 'timers' | 'sockets' | 'script';
+type Way = 'channels' | 'locks' | 'ports' | 'timers' | 'sockets' | 'script';
 
 interface Delayed {
   readonly way: Way;
@@ -36,6 +39,13 @@ export class TestBrowserProfile {
   refusesLocks = false;
   readonly #channels = new Map<string, Set<TestChannel>>();
   readonly tabs: TestTab[] = [];
+  /** Tabs and workers. */
+  readonly places: TestPlace[] = [];
+
+  /** As of a browser that has SharedWorkers. */
+  hasWorkers = false;
+  /** The one that runs, or ran last: there is a new one where it is dead and a tab asks for one. */
+  worker: TestWorker | null = null;
 
   /** @param chance delays everything that comes to a tab, and mixes what comes to one that thaws: only what comes by one way keeps its order */
   constructor(readonly chance: (() => number) | null = null) {}
@@ -53,15 +63,24 @@ export class TestBrowserProfile {
       tab.crash();
       void tab.client.close();
     }
+    this.worker?.crash();
   }
 
   get locks(): HeldLock[] {
-    return [...this.#held].map(([name, { owner }]) => ({ name, clientId: String(this.tabs.indexOf(owner)) }));
+    return [...this.#held].map(([name, { owner }]) => ({
+      name,
+      clientId: String(this.places.indexOf(owner)),
+    }));
   }
 
-  /** The tab that has the hub of the only session. */
+  /** Which place has the hub of the only session. */
+  get hub(): TestPlace | undefined {
+    return [...this.#held.values()].find(({ name }) => !/ (tab|worker) /.test(name))?.owner;
+  }
+
+  /** Where that is a tab. */
   get leader(): TestTab | undefined {
-    return [...this.#held.values()].find(({ name }) => !name.includes(' tab '))?.owner;
+    return this.tabs.find((tab) => tab === this.hub);
   }
 
   channelsOf(name: string): Set<TestChannel> {
@@ -71,7 +90,7 @@ export class TestBrowserProfile {
   }
 
   request(
-    owner: TestTab,
+    owner: TestPlace,
     name: string,
     { signal, steal, onStolen }: NonNullable<HoldOptions> = {},
   ): Promise<() => void> {
@@ -110,7 +129,7 @@ export class TestBrowserProfile {
   }
 
   /** All that it held or waited for. */
-  drop(owner: TestTab): void {
+  drop(owner: TestPlace): void {
     for (const lock of [...this.#waiting])
       if (lock.owner === owner) this.#waiting.splice(this.#waiting.indexOf(lock), 1);
     for (const lock of [...this.#held.values()]) if (lock.owner === owner) this.#release(lock);
@@ -124,9 +143,8 @@ export class TestBrowserProfile {
   }
 }
 
-export class TestTab {
-  readonly client: Client;
-  readonly errors: unknown[] = [];
+/** Where scripts of a browser run: a tab, or a worker. */
+export abstract class TestPlace {
   /** Its connections to the gateway. */
   readonly sockets: WebSocket[] = [];
   readonly #hiding = new Set<() => void>();
@@ -138,18 +156,21 @@ export class TestTab {
   #isLosing = false;
   #stopsAt: string | null = null;
 
-  constructor(
-    readonly profile: TestBrowserProfile,
-    url: string,
-    options: ClientOptions,
-    environment?: Environment,
-    beneath?: Environment,
-  ) {
+  constructor(readonly profile: TestBrowserProfile) {
+    profile.places.push(this);
+  }
+
+  get isDead(): boolean {
+    return this.#isDead;
+  }
+
+  /** The class of its sockets. */
+  protected socketClass(): WebSocketClass {
     const { sockets } = this;
     const pauseIfFrozen = (socket: WebSocket): void => {
       if (this.#frozen !== null) socket.pause();
     };
-    class Counted extends WebSocket {
+    return class extends WebSocket {
       constructor(to: string, protocols: string[]) {
         super(to, protocols);
         sockets.push(this);
@@ -157,19 +178,7 @@ export class TestTab {
           pauseIfFrozen(this);
         });
       }
-    }
-    const settings = settingsOf(options);
-    const next = shared(settings, () => Counted, this.platform(), this.#withFrost(beneath));
-    this.client = new Client(
-      url,
-      { backoff: { minMs: 10, maxMs: 50 }, ...options, WebSocket: next() },
-      this.#withFrost(environment),
-    );
-    this.client.on('error', (error) => this.errors.push(error));
-  }
-
-  get isDead(): boolean {
-    return this.#isDead;
+    };
   }
 
   /** At once, with all that it has under way. */
@@ -273,7 +282,7 @@ export class TestTab {
   }
 
   /** Timers do not run in the ice. */
-  #withFrost(environment: Environment = REAL_ENVIRONMENT): Environment {
+  protected withFrost(environment: Environment = REAL_ENVIRONMENT): Environment {
     return {
       ...environment,
       after: (ms, run) => {
@@ -304,7 +313,7 @@ export class TestTab {
     }
   }
 
-  private platform(): TabsPlatform {
+  protected platform(): TabsPlatform {
     return {
       channel: (name): ChannelLike => {
         const like: TestChannel = {
@@ -340,5 +349,71 @@ export class TestTab {
         return () => this.#hiding.delete(run);
       },
     };
+  }
+}
+
+export class TestTab extends TestPlace {
+  readonly client: Client;
+  readonly errors: unknown[] = [];
+
+  constructor(
+    profile: TestBrowserProfile,
+    url: string,
+    options: ClientOptions,
+    environment?: Environment,
+    beneath?: Environment,
+  ) {
+    super(profile);
+    const Counted = this.socketClass();
+    const next = shared(settingsOf(options), () => Counted, {
+      platform: this.platform(),
+      environment: this.withFrost(beneath),
+      openWorker: () => (profile.hasWorkers ? this.#link(beneath) : null),
+    });
+    this.client = new Client(
+      url,
+      { backoff: { minMs: 10, maxMs: 50 }, ...options, WebSocket: next() },
+      this.withFrost(environment),
+    );
+    this.client.on('error', (error) => this.errors.push(error));
+  }
+
+  /** As `new SharedWorker`: the one that runs, else a new one. */
+  #link(beneath: Environment | undefined): WorkerLink {
+    const { profile } = this;
+    if (profile.worker === null || profile.worker.isDead) profile.worker = new TestWorker(profile, beneath);
+    const { worker } = profile;
+    const link: WorkerLink = {
+      onreport: null,
+      onfailure: null,
+      post: (task) => {
+        if (this.isDead) return;
+        const copy = structuredClone(task);
+        worker.hears('ports', () => {
+          void worker.hub.take(copy).then((report) => {
+            if (!worker.isDead)
+              this.hears('ports', () => {
+                link.onreport?.(report);
+              });
+          });
+        });
+      },
+      close: () => {},
+    };
+    return link;
+  }
+}
+
+export class TestWorker extends TestPlace {
+  readonly hub: HubWorker;
+
+  constructor(profile: TestBrowserProfile, beneath?: Environment) {
+    super(profile);
+    const Counted = this.socketClass();
+    this.hub = new HubWorker({
+      platform: this.platform(),
+      environment: this.withFrost(beneath),
+      socketClass: () => () => Counted,
+    });
   }
 }

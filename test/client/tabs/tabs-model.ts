@@ -3,7 +3,8 @@ import { WebSocket } from 'ws';
 import { Client } from '../../../src/client/client.js';
 import { type Environment, REAL_ENVIRONMENT } from '../../../src/client/environment.js';
 import { tokenOf, until } from '../../gateway-process.js';
-import { TestBrowserProfile, type TestTab } from './tab-of-test.js';
+import type { TestTab } from './tab-of-test.js';
+import { TestBrowserProfile, type TestPlace } from './tab-of-test.js';
 
 const STEPS = 120;
 const TABS_LIMIT = 5;
@@ -34,6 +35,10 @@ interface Seen {
   isTold: boolean;
   readonly inbox: number[];
   readonly room: number[];
+  /** Its client was closed, and connected again: that is another life. */
+  isOver: boolean;
+  /** Hears no more. */
+  end(): void;
 }
 
 export interface Play {
@@ -43,11 +48,20 @@ export interface Play {
   readonly speed: number;
   /** Nobody freezes, no message between tabs is lost, and hubs end one after the other: then every call is answered. */
   readonly isGentle: boolean;
+  /** The browser has SharedWorkers, so that mostly no tab is the hub. */
+  readonly hasWorkers: boolean;
   trace?(line: string): void;
 }
 
 /** Plays it once. @returns what went wrong */
-export async function play({ seed, url, speed, isGentle, trace = () => undefined }: Play): Promise<string[]> {
+export async function play({
+  seed,
+  url,
+  speed,
+  isGentle,
+  hasWorkers,
+  trace = () => undefined,
+}: Play): Promise<string[]> {
   const chance = chanceOf(seed);
   const name = `alice-${crypto.randomUUID()}`;
   const target = `bob-${crypto.randomUUID()}`;
@@ -57,6 +71,7 @@ export async function play({ seed, url, speed, isGentle, trace = () => undefined
     after: (ms, run) => REAL_ENVIRONMENT.after(ms / speed, run),
   };
   const profile = new TestBrowserProfile(chanceOf(-seed));
+  profile.hasWorkers = hasWorkers;
   const bob = new Client(url, { token: tokenOf(target), WebSocket });
   await bob.connect();
   const got = new Map<number, number[]>();
@@ -67,9 +82,10 @@ export async function play({ seed, url, speed, isGentle, trace = () => undefined
   const all: Seen[] = [];
   let said = 0;
 
-  const come = async (): Promise<void> => {
-    const tab = profile.open(url, { token: tokenOf(name) }, undefined, beneath);
-    await tab.client.connect();
+  const come = async (
+    tab = profile.open(url, { token: tokenOf(name) }, undefined, beneath),
+  ): Promise<void> => {
+    await tab.client.connect({ signal: AbortSignal.timeout(WAIT_LIMIT_MS) });
     const room = tab.client.room(name);
     const seen: Seen = {
       tab,
@@ -81,15 +97,23 @@ export async function play({ seed, url, speed, isGentle, trace = () => undefined
       isTold: false,
       inbox: [],
       room: [],
+      isOver: false,
+      end: () => {
+        seen.isOver = true;
+        for (const remove of listeners) remove();
+      },
     };
-    tab.client.on('gap', () => (seen.isTold = true));
-    tab.client.on('stateLost', () => (seen.isTold = true));
-    room.onMessage('m', (n: number) => seen.room.push(n));
-    tab.client.onMessage('m', (n: number) => seen.inbox.push(n));
+    const listeners = [
+      tab.client.on('gap', () => (seen.isTold = true)),
+      tab.client.on('stateLost', () => (seen.isTold = true)),
+      room.onMessage('m', (n: number) => seen.room.push(n)),
+      tab.client.onMessage('m', (n: number) => seen.inbox.push(n)),
+    ];
     await room.join();
     all.push(seen);
   };
-  const living = (): Seen[] => all.filter(({ tab }) => !tab.isDead && tab.client.state !== 'closed');
+  const living = (): Seen[] =>
+    all.filter(({ tab, isOver }) => !isOver && !tab.isDead && tab.client.state !== 'closed');
   const pick = (): Seen | undefined => living()[Math.floor(chance() * living().length)];
   const send = (seen: Seen): void => {
     const n = seen.sent++;
@@ -103,53 +127,67 @@ export async function play({ seed, url, speed, isGentle, trace = () => undefined
     await bob.room(name).publish('m', n);
   };
 
+  const thaw = (): void => {
+    for (const place of profile.places) if (place.isFrozen) place.thaw();
+  };
+
   await come();
   await come();
   for (let step = 0; step < STEPS; step++) {
     const what = chance();
     const seen = pick();
-    const hub = profile.leader;
-    const tell = (verb: string, tab = seen?.tab): void => {
-      const at = all.findIndex((one) => one.tab === tab);
-      trace(
-        `${verb} ${String(at)}, the connection has ${String(all.findIndex((one) => one.tab === profile.leader))}`,
-      );
+    const { hub } = profile;
+    const nameOf = (place: TestPlace | undefined): string =>
+      place === profile.worker ? 'the worker' : String(all.findLastIndex((one) => one.tab === place));
+    const tell = (verb: string, place: TestPlace | undefined = seen?.tab): void => {
+      trace(`${verb} ${nameOf(place)}, the connection has ${nameOf(profile.hub)}`);
     };
     if (what < 0.06 && living().length < TABS_LIMIT) {
       tell('come', undefined);
       await come();
     } else if (what < 0.13 && living().length > 1) {
-      const tab = what < 0.1 ? (profile.leader ?? seen?.tab) : seen?.tab;
-      tell('crash', tab);
-      tab?.crash();
+      const place = what < 0.1 ? (profile.hub ?? seen?.tab) : seen?.tab;
+      tell('crash', place);
+      place?.crash();
     } else if (what < 0.15 && living().length > 1) {
       if (seen?.tab.isFrozen === false && (!isGentle || seen.tab.client.state === 'connected')) {
         tell('close');
         await seen.tab.client.close();
       }
     } else if (what < 0.17) {
+      // A worker is never hidden.
       tell('hide', profile.leader);
       profile.leader?.hide();
     } else if (what < 0.2) {
-      tell('cut', profile.leader);
-      profile.leader?.sockets.at(-1)?.terminate();
+      tell('cut', profile.hub);
+      profile.hub?.sockets.at(-1)?.terminate();
     } else if (what < 0.24) {
-      if (seen !== undefined && !isGentle) {
-        tell('freeze');
-        seen.tab.freeze();
+      const place = hasWorkers && what < 0.21 ? profile.hub : seen?.tab;
+      if (place !== undefined && !isGentle) {
+        tell('freeze', place);
+        place.freeze();
       }
     } else if (what < 0.27) {
-      const tab = chance() < 0.5 ? profile.leader : seen?.tab;
+      const place = chance() < 0.5 ? profile.hub : seen?.tab;
       if (!isGentle) {
-        tell('lose', tab);
-        tab?.loseNext();
+        tell('lose', place);
+        place?.loseNext();
       }
     } else if (what < 0.35) {
       tell('thaw', undefined);
-      for (const { tab } of living()) tab.thaw();
+      thaw();
     } else if (what < 0.52) {
       // To all tabs, by both ways; each is in the log when the next step begins.
       await sayToAll(said++);
+    } else if (what > 0.96) {
+      // In any state; what it had under way is told that it is closed.
+      if (seen?.tab.isFrozen === false) {
+        tell(`close in state ${seen.tab.client.state} and connect again`);
+        seen.end();
+        const closed = seen.tab.client.close();
+        if (chance() < 0.5) await closed;
+        await come(seen.tab);
+      }
     } else if (seen !== undefined) {
       const count = 1 + Math.floor(chance() * 8);
       seen.tab.does(() => {
@@ -159,14 +197,14 @@ export async function play({ seed, url, speed, isGentle, trace = () => undefined
       });
     }
     // A hub that takes over from one that had just taken over itself cannot know all.
-    if (isGentle && hub !== profile.leader)
+    if (isGentle && hub !== profile.hub)
       await until(() =>
         living().every(({ sent, accepted, unknown }) => accepted.size + unknown.size === sent),
       );
     if (chance() < 0.3) await new Promise((resolve) => setTimeout(resolve, chance() * 60));
   }
   trace('the end begins');
-  for (const { tab } of living()) tab.thaw();
+  thaw();
   const alive = living();
   const faults: string[] = [];
   const wait = async (what: string, isDone: () => boolean): Promise<void> => {
@@ -187,7 +225,7 @@ export async function play({ seed, url, speed, isGentle, trace = () => undefined
     alive.every(({ inbox, room }) => inbox.at(-1) === last && room.at(-1) === last),
   );
 
-  for (const { at, accepted, unknown, tab, since, inbox, room, sent, isTold } of all) {
+  for (const { at, accepted, unknown, tab, isOver, since, inbox, room, sent, isTold } of all) {
     const fault = (what: string, numbers: readonly (number | string)[]): void => {
       if (numbers.length > 0) faults.push(`tab ${String(at)}: ${what}: ${numbers.join(' ')}`);
     };
@@ -199,7 +237,7 @@ export async function play({ seed, url, speed, isGentle, trace = () => undefined
       'accepted and lost',
       [...accepted].filter((n) => !wasGot.has(n)),
     );
-    if (!alive.some((seen) => seen.tab === tab)) continue;
+    if (isOver || !alive.some((seen) => seen.tab === tab)) continue;
     // Who could not hear a hub while it ended may be told that nobody knows.
     if (isGentle)
       fault(

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type GatewayProcess, startGateway } from '../../gateway-process.js';
 import { play } from './tabs-model.js';
 
-/** More of them by `SEEDS=200`, others by `FIRST_SEED=201`. */
+/** Those with an even number have a SharedWorker. More of them by `SEEDS=200`, others by `FIRST_SEED=201`. */
 const SEEDS = Number(process.env.SEEDS ?? 4);
 const FIRST_SEED = Number(process.env.FIRST_SEED ?? 1);
 
@@ -30,6 +30,7 @@ test.each(
       seed,
       url: gateway.url,
       isGentle,
+      hasWorkers: seed % 2 === 0,
       // Waits are long where nobody hangs: a slow machine is not to be taken for one who does. They are short where many do.
       speed: isGentle ? 0.2 : 10,
       trace: (line) => trace.push(line),

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { WebSocket } from 'ws';
 import { Client } from '../../src/client/index.js';
-import { Ways } from '../../src/client/ways.js';
+import { Ways } from '../../src/client/remembered-ways.js';
 import type { WebSocketLike } from '../../src/client/websocket-class.js';
 import { type GatewayProcess, startGateway, tokenOf, until } from '../gateway-process.js';
 
