@@ -24,7 +24,8 @@ export interface Sitter {
 }
 
 export class Seat {
-  readonly id = crypto.randomUUID();
+  /** Another one after each farewell: hubs wait for the lock of that name, and one that hangs does not give it back. */
+  id: string = crypto.randomUUID();
   readonly options: SeatOptions;
   /** Of the frames that this tab has handed to any hub. */
   frames = 0;
@@ -79,6 +80,7 @@ export class Seat {
       release();
     });
     this.#lock = this.#name = null;
+    this.id = crypto.randomUUID();
     this.notes.clear();
     this.brought = [];
     this.hears();

@@ -142,6 +142,16 @@ test('a client that is closed and connects at once has a place among the tabs', 
   expect(states).toEqual(['closed', 'connecting', 'connected']);
 });
 
+test('a client that is closed while the worker hangs connects again, though that one has its lock now', async () => {
+  const [one, two] = (await connected(2, {}, QUICK)) as [TestTab, TestTab];
+  profile.worker?.freeze();
+  await one.client.send('bob', 'n', 1);
+  const other = profile.leader === one ? two : one;
+  await other.client.close();
+  await other.client.connect({ signal: AbortSignal.timeout(10_000) });
+  expect(other.client.sessionId).toBe((profile.leader as TestTab).client.sessionId);
+}, 20_000);
+
 /** Locks that nobody else wants. */
 const LOCKS: TabsPlatform = {
   channel: () => ({ onmessage: null, postMessage: () => undefined, close: () => undefined }),

@@ -85,7 +85,13 @@ export async function play({
   const come = async (
     tab = profile.open(url, { token: tokenOf(name) }, undefined, beneath),
   ): Promise<void> => {
-    await tab.client.connect({ signal: AbortSignal.timeout(WAIT_LIMIT_MS) });
+    const signal = AbortSignal.timeout(WAIT_LIMIT_MS);
+    await tab.client.connect({ signal }).catch((error: unknown) => {
+      trace(
+        `a tab never connects; the connection has ${nameOf(profile.hub)}: ${JSON.stringify(profile.locks)}`,
+      );
+      throw error;
+    });
     const room = tab.client.room(name);
     const seen: Seen = {
       tab,
@@ -112,6 +118,10 @@ export async function play({
     await room.join();
     all.push(seen);
   };
+  const nameOf = (place: TestPlace | undefined): string =>
+    place !== undefined && place === profile.worker
+      ? 'the worker'
+      : String(all.findLastIndex((one) => one.tab === place));
   const living = (): Seen[] =>
     all.filter(({ tab, isOver }) => !isOver && !tab.isDead && tab.client.state !== 'closed');
   const pick = (): Seen | undefined => living()[Math.floor(chance() * living().length)];
@@ -137,8 +147,6 @@ export async function play({
     const what = chance();
     const seen = pick();
     const { hub } = profile;
-    const nameOf = (place: TestPlace | undefined): string =>
-      place === profile.worker ? 'the worker' : String(all.findLastIndex((one) => one.tab === place));
     const tell = (verb: string, place: TestPlace | undefined = seen?.tab): void => {
       trace(`${verb} ${nameOf(place)}, the connection has ${nameOf(profile.hub)}`);
     };

@@ -26,17 +26,21 @@ test.each(
   'tabs that %s lose nothing and double nothing of what was accepted, seed %i',
   async (_way, seed, isGentle) => {
     const trace: string[] = [];
-    const faults = await play({
-      seed,
-      url: gateway.url,
-      isGentle,
-      hasWorkers: seed % 2 === 0,
-      // Waits are long where nobody hangs: a slow machine is not to be taken for one who does. They are short where many do.
-      speed: isGentle ? 0.2 : 10,
-      trace: (line) => trace.push(line),
-    });
-    // What was played explains a fault.
-    if (faults.length > 0) process.stdout.write(`seed ${String(seed)}:\n${trace.join('\n')}\n`);
+    let faults: unknown[] = ['it did not end'];
+    try {
+      faults = await play({
+        seed,
+        url: gateway.url,
+        isGentle,
+        hasWorkers: seed % 2 === 0,
+        // Waits are long where nobody hangs: a slow machine is not to be taken for one who does. They are short where many do.
+        speed: isGentle ? 0.2 : 10,
+        trace: (line) => trace.push(line),
+      });
+    } finally {
+      // What was played explains a fault.
+      if (faults.length > 0) process.stdout.write(`seed ${String(seed)}:\n${trace.join('\n')}\n`);
+    }
     expect(faults).toEqual([]);
   },
   150_000,
