@@ -78,6 +78,12 @@ const fileOf = (name) => `./${name}.js`;
 const nameOf = (module) => basename(module, '.ts');
 const sourceOf = ({ path, resolveDir }) => resolve(resolveDir, path).replace(/\.js$/, '.ts');
 
+/** Browsers make requests by fetch. */
+const REQUESTS = [
+  { filter: /[\\/]client[\\/]node-request\.ts$/ },
+  () => ({ contents: 'export const platformRequest = () => fetch;' }),
+];
+
 const forBrowsers = (withDialogues) => ({
   name: 'for-browsers',
   setup({ onLoad, onResolve }) {
@@ -92,9 +98,7 @@ const forBrowsers = (withDialogues) => ({
     onLoad({ filter: /[\\/]client[\\/]node-websocket\.ts$/ }, () => ({
       contents: 'export const platformWebSocket = () => WebSocket;',
     }));
-    onLoad({ filter: /[\\/]client[\\/]node-request\.ts$/ }, () => ({
-      contents: 'export const platformRequest = () => fetch;',
-    }));
+    onLoad(...REQUESTS);
     onLoad({ filter: /[\\/]protocol[\\/]codes\.ts$/ }, async ({ path }) => ({
       contents: await slimCodes(path, { withDialogues }),
       loader: 'ts',
@@ -225,6 +229,7 @@ async function buildProgram(module, format = 'iife') {
   const withoutSentences = {
     name: 'without-sentences',
     setup({ onLoad }) {
+      onLoad(...REQUESTS);
       onLoad({ filter: /[\\/]protocol[\\/]codes\.ts$/ }, ({ path }) => ({
         contents: readFileSync(path, 'utf8').replace(/\btext:\s*(['"]).*?\1,?(?=\s)/g, "text: '',"),
         loader: 'ts',
