@@ -102,6 +102,7 @@ test('memory is used again while much is written, and given back when nothing is
     const buffers: ArrayBufferLike[] = [];
     const socket = {
       destroyed: false,
+      writable: true,
       once: () => socket,
       cork: () => undefined,
       uncork: () => undefined,
@@ -172,6 +173,18 @@ test('what was sent goes ahead of the goodbye', async () => {
   socket.close(4000);
   const [code] = (await closed) as [number];
   expect([code, heard]).toEqual([4000, ['last']]);
+});
+
+test('what is sent in the tick of the end goes nowhere, and throws nothing', async () => {
+  const { socket } = await open();
+  const errors: unknown[] = [];
+  socket.onerror = (error) => errors.push(error);
+  const closed = new Promise((resolve) => (socket.onclose = ({ code }) => resolve(code)));
+  socket.send(bytesOf(32 * KIB, 1));
+  socket.terminate();
+  socket.send('late');
+  expect(await closed).toBe(1006);
+  expect(errors).toEqual([]);
 });
 
 test('a refused handshake, and nobody who listens, end with 1006 after an error', async () => {
