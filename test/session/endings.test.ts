@@ -55,8 +55,8 @@ const settle = () => new Promise((resolve) => setImmediate(resolve));
 describe('Endings', () => {
   test('tells again what the store could not hear, once', async () => {
     const [waits, gone] = [await attach('waits'), await attach('gone')];
-    endings.tell(waits, false);
-    endings.tell(gone, true);
+    void endings.tell(waits, false);
+    void endings.tell(gone, true);
     await settle();
     await endings.retry();
     expect(failures).toBe(4);
@@ -72,7 +72,7 @@ describe('Endings', () => {
 
   test('does not disconnect a session that came back meanwhile', async () => {
     const first = await attach('alice');
-    endings.tell(first, false);
+    void endings.tell(first, false);
     await settle();
     const second = await attach('alice', 'key');
     cut = () => false;
@@ -85,9 +85,9 @@ describe('Endings', () => {
     let failLate = (_: boolean): void => undefined;
     const late = new Promise<boolean>((resolve) => (failLate = resolve));
     cut = (ref) => ref !== first || late;
-    endings.tell(first, false);
+    void endings.tell(first, false);
     const second = await attach('alice', 'key');
-    endings.tell(second, true);
+    void endings.tell(second, true);
     await settle();
     failLate(true);
     await settle();
@@ -99,7 +99,7 @@ describe('Endings', () => {
   });
 
   test('stops a round in which nobody was heard, and begins the next with others', async () => {
-    for (let i = 0; i < 450; i++) endings.tell(await attach(`s${String(i)}`), false);
+    for (let i = 0; i < 450; i++) void endings.tell(await attach(`s${String(i)}`), false);
     await settle();
     asked = [];
     await endings.retry();
