@@ -28,6 +28,8 @@ export interface MessageOptions {
   offline?: 'keep';
   /** Of a call: where its provider goes away it may be executed once more, by another one. */
   idempotent?: true;
+  /** Of a volatile message to one client: the standing offer of the session that gets it is wanted, under this name of the sender's. */
+  standing?: string;
   /** To the receiver: the sender's number of the message in this channel; who knows it already has it twice. */
   seq?: number;
 }

@@ -1,0 +1,132 @@
+// Who is given a standing offer, and who is not.
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import type { GatewayFrame } from '../../src/protocol/frame.js';
+import { type EventName, parseAddress, type SessionId, type WorkerId } from '../../src/protocol/ids.js';
+import { msgpackCodec } from '../../src/protocol/msgpack-codec.js';
+import { encodePayload } from '../../src/protocol/payload.js';
+import type { Envelope } from '../../src/relay/envelope.js';
+import { StandingOffers } from '../../src/relay/standing-offers.js';
+import { parsePermissions } from '../../src/session/permissions.js';
+import { SessionRegistry } from '../../src/session/registry.js';
+import type { Session } from '../../src/session/session.js';
+import type { SessionPlace } from '../../src/session/store/store.js';
+import { W1, W2 } from '../session/store/fixture.js';
+import { createReceiver, sessionId } from './receiver.js';
+
+describe('a standing offer', () => {
+  let now: number;
+  let sent: [WorkerId, Envelope][];
+  let offers: StandingOffers;
+  let registry: SessionRegistry;
+  let alice: Session;
+  let bob: Session;
+  let bobHears: GatewayFrame[];
+  beforeEach(() => {
+    now = 1_000;
+    sent = [];
+    registry = new SessionRegistry();
+    ({ session: alice } = createReceiver('alice'));
+    ({ session: bob, frames: bobHears } = createReceiver('bob'));
+    registry.add(alice);
+    registry.add(bob);
+    offers = new StandingOffers({
+      worker: W1,
+      registry,
+      codec: msgpackCodec,
+      now: () => now,
+      relay: {
+        send: (to: WorkerId, envelope: Envelope) => sent.push([to, envelope]) > 0,
+      } as unknown as ConstructorParameters<typeof StandingOffers>[0]['relay'],
+    });
+    leave();
+  });
+  const leave = (): void => {
+    const event = 'call' as EventName;
+    offers.leave(bob, {
+      type: 'standingOffer',
+      ref: 1,
+      id: 'end',
+      event,
+      payload: encodePayload('an offer'),
+    });
+  };
+  const placeOf = ({ ref: { client, session } }: Session, connected = true): SessionPlace => {
+    return { client, session, generation: 1, worker: W2, connected };
+  };
+  const ask = (session: Session, to: string, ...places: SessionPlace[]): number => {
+    const before = sent.length;
+    const address = parseAddress(to);
+    if (address === null) throw new Error('no address');
+    offers.ask(session, address, places, 'name');
+    return sent.length - before;
+  };
+  const give = (from: Session, to: SessionId = bob.ref.session): number => {
+    const before = sent.length;
+    const letter = { kind: 'wanted', from: from.ref.client, sender: from.ref.session, name: 'name' } as const;
+    offers.give({ kind: 'letter', origin: W2, client: bob.ref.client, session: to, letter }, letter);
+    return sent.length - before;
+  };
+
+  test('is asked for at the worker of its session, and comes back from there', () => {
+    expect(ask(alice, 'bob', placeOf(bob))).toBe(1);
+    expect(sent[0]).toMatchObject([
+      W2,
+      { kind: 'letter', client: 'bob', letter: { kind: 'wanted', from: 'alice', name: 'name' } },
+    ]);
+    expect(give(alice)).toBe(1);
+    expect(sent[1]).toMatchObject([W2, { kind: 'deliver', client: 'alice', sessions: [alice.ref.session] }]);
+    expect(bobHears).toMatchObject([{ type: 'ok' }, { type: 'message', from: 'alice', event: 'call' }]);
+    expect(give(alice)).toBe(0);
+  });
+
+  test('is not asked for where nobody can say which session will take the call', () => {
+    const other = { ...placeOf(bob), session: sessionId('other') };
+    expect(ask(alice, 'bob')).toBe(0);
+    expect(ask(alice, 'bob', placeOf(bob, false))).toBe(0);
+    expect(ask(alice, 'bob', placeOf(bob), other)).toBe(0);
+    expect(ask(alice, `bob#${other.session}`, placeOf(bob))).toBe(0);
+    expect(ask(alice, `bob#${bob.ref.session}`, placeOf(bob))).toBe(1);
+    expect(ask(alice, 'bob', placeOf(bob), { ...other, connected: false })).toBe(1);
+    expect(ask(bob, 'bob', placeOf(bob))).toBe(0);
+  });
+
+  test('is not given to whom its session may not send', () => {
+    bob.identity = { ...bob.identity, permissions: parsePermissions({ send: ['carol'] }) };
+    expect(give(alice)).toBe(0);
+    expect(bob.standing).not.toBe(null);
+    const { session: carol } = createReceiver('carol');
+    expect(give(carol)).toBe(1);
+  });
+
+  test('is not given to whom its session has just called itself', () => {
+    ask(bob, 'alice', placeOf(alice));
+    now += 5_000;
+    expect(give(alice)).toBe(0);
+    now++;
+    expect(give(alice)).toBe(1);
+  });
+
+  test('is never given on both sides of two calls that cross', () => {
+    offers.leave(alice, {
+      type: 'standingOffer',
+      ref: 1,
+      id: 'end',
+      event: 'call' as EventName,
+      payload: encodePayload('an offer'),
+    });
+    ask(alice, 'bob', placeOf(bob));
+    ask(bob, 'alice', placeOf(alice));
+    expect(give(alice)).toBe(0);
+  });
+
+  test('is asked for by 16 calls in 5 s at most', () => {
+    const calls = (from: number, to: number): number[] =>
+      Array.from({ length: to - from }, (_, i) => ask(alice, `c${from + i}`, placeOf(bob)));
+    expect(calls(0, 16)).toEqual(Array<number>(16).fill(1));
+    expect(calls(16, 17)).toEqual([0]);
+    expect(calls(3, 4)).toEqual([1]);
+    now += 5_001;
+    expect(calls(16, 17)).toEqual([1]);
+    expect(alice.wanted?.size).toBe(1);
+  });
+});
