@@ -18,6 +18,9 @@ const SETTLE_MS = 250;
 
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** The callee has left a standing offer with the gateway: an option of it. */
+const STANDING = 'signalbox with standing offers';
+
 /** In the order of the rows. */
 const systems = (origin) => [
   {
@@ -38,8 +41,14 @@ const systems = (origin) => [
     system: signalbox(2, 'signalbox', { settings: { ORIGINS: origin } }),
     connect: (port) => (id) => ({ url: `ws://127.0.0.1:${port}`, ...sdkOptions(id) }),
   },
+  {
+    name: STANDING,
+    page: 'signalbox',
+    system: signalbox(2, STANDING, { settings: { ORIGINS: origin } }),
+    connect: (port) => (id) => ({ url: `ws://127.0.0.1:${port}`, ...sdkOptions(id), standing: true }),
+  },
 ];
-const NAMES = ['simple-peer', 'peerjs', 'signalbox'];
+const NAMES = ['simple-peer', 'peerjs', 'signalbox', STANDING];
 const delayed = (name) => `${name}, ${DELAY_MS} ms`;
 
 /** One call: its time, and what went over the wire for it until both sides were quiet. */

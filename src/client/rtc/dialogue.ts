@@ -72,12 +72,29 @@ export class Dialogue implements LineReceiver {
   #isClosing = false;
   #isClosed = false;
 
-  constructor(mechanism: SignalingMechanism, info: LineInfo, port: DialoguePort, environment: Environment) {
-    this.id = randomId();
+  /** @param first what the other end has heard of this one already, where `info` has its identity */
+  constructor(
+    mechanism: SignalingMechanism,
+    info: LineInfo,
+    port: DialoguePort,
+    environment: Environment,
+    first: SignalBody | null = null,
+  ) {
+    this.id = info.id ?? randomId();
     this.#info = info;
     this.#port = port;
     this.#environment = environment;
     this.#line = mechanism.connect(info, this);
+    if (first === null) return;
+    this.#spokeAt = environment.now();
+    this.#unacknowledged.push({
+      seq: ++this.#seq,
+      body: first,
+      at: this.#spokeAt,
+      isSure: false,
+      isExcused: false,
+    });
+    this.#scheduleResend();
   }
 
   get ready(): Promise<void> {
@@ -142,6 +159,12 @@ export class Dialogue implements LineReceiver {
     this.#cancelLinger = this.#environment.after(LINGER_MS, () => this.#end());
   }
 
+  /** As if it had never been: nobody is told. */
+  abandon(): void {
+    this.#isClosing = true;
+    this.#end();
+  }
+
   onSignal(signal: Signal, from: string): void {
     if (this.#isClosed) return;
     const [sender, to, seq, ack] = signal.route;
@@ -154,7 +177,7 @@ export class Dialogue implements LineReceiver {
     this.#address = from;
     if (to !== null) this.#acknowledged(ack);
     // It spoke without knowing of this end, which had said something already: that may have gone to nobody.
-    else if (isFirst && this.#seq > 0) this.#meet(signal.type === 'hello');
+    else if (isFirst && this.#seq > 0 && !isCrossing(signal)) this.#meet(signal.type === 'hello');
     this.#take(signal, seq);
   }
 
@@ -342,8 +365,13 @@ function isProof({ type }: SignalBody): boolean {
   return type === 'offer' || type === 'answer' || type === 'candidate';
 }
 
+/** It is the standing offer of an end that hears of this one at the same time, or what takes it. */
+function isCrossing(signal: Signal): boolean {
+  return signal.type === 'offer' && (signal.standing ?? signal.cross) === true;
+}
+
 /** 72 random bits: two ends of one pair must differ, and a third must not guess. */
-function randomId(): string {
+export function randomId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(9));
   return btoa(String.fromCharCode(...bytes));
 }

@@ -2,6 +2,7 @@
 import { GatewayError } from '../../protocol/errors.js';
 import { parseSignal, type Signal, SIGNAL_EVENT } from './signal.js';
 import type { LineInfo, LineReceiver, SignalingLine, SignalingMechanism } from './signaling.js';
+import type { Standing } from './standing.js';
 
 /** After a refusal that may pass, ms. */
 const RETRY_MS = 2_000;
@@ -24,10 +25,13 @@ export interface GatewayClient {
     to: string,
     event: string,
     data: unknown,
-    options?: { volatile: true; onRefused: () => void } | { whenOffline: 'queue' },
+    options?: { volatile: true; onRefused: () => void; standing?: string } | { whenOffline: 'queue' },
   ): Promise<unknown>;
   /** See `Client.onMessage`. */
-  onMessage(event: string, handler: (data: unknown, from: Sender) => unknown): () => void;
+  onMessage(
+    event: string,
+    handler: (data: unknown, from: Sender, info?: { trace: string | null }) => unknown,
+  ): () => void;
   /** See `Client.on`. */
   on(event: 'state', listener: (state: string, info: { code: string | null }) => unknown): () => void;
   /** See `Client.on`. */
@@ -56,6 +60,8 @@ interface Line {
   /** Identities of the two ends, as far as they were seen. */
   local: string | null;
   remote: string | null;
+  /** The session whose standing offer it took, until more is heard of that end. */
+  tookFrom: string | null;
   /** Set while what was refused waits to be said again. */
   retry: ReturnType<typeof setTimeout> | null;
 }
@@ -74,15 +80,30 @@ export class GatewaySignaling implements SignalingMechanism {
   }
 
   /** Somebody begins to talk to this client and no peer waits for it: who makes one at once takes the call. */
-  onStranger(listener: (from: Sender, name: string) => void): void {
+  onStranger(listener: StrangerListener): void {
     this.#exchange.strangers.push(listener);
   }
+
+  /** Who takes it is told to `onStranger` with it: the peer that is made of it at once has the call. */
+  stand(standing: Standing): void {
+    this.#exchange.standing.set(standing.id, { standing, taker: null });
+  }
+
+  /** Nobody takes it any more. One whose taker was heard is not this object's to close. */
+  withdraw(standing: Standing): void {
+    if (this.#exchange.standing.delete(standing.id)) standing.connection.close();
+  }
 }
+
+/** `standing`: it took that one, whose end is to be made now. */
+type StrangerListener = (from: Sender, name: string, standing: Standing | null) => void;
 
 /** All lines of one client. */
 class Exchange {
   static readonly #all = new WeakMap<GatewayClient, Exchange>();
-  readonly strangers: ((from: Sender, name: string) => void)[] = [];
+  readonly strangers: StrangerListener[] = [];
+  /** Standing offers by the identities of their ends, and the end that took each, as far as the gateway told. */
+  readonly standing = new Map<string, { standing: Standing; taker: string | null }>();
   readonly #client: GatewayClient;
   readonly #lines = new Set<Line>();
   /** Identities; what one of them said may come once more when its end here is closed, and is no new call. */
@@ -96,9 +117,15 @@ class Exchange {
 
   private constructor(client: GatewayClient) {
     this.#client = client;
-    client.onMessage(SIGNAL_EVENT, (data, from) => {
+    client.onMessage(SIGNAL_EVENT, (data, from, { trace } = { trace: null }) => {
+      if (typeof data === 'string') {
+        this.#handedOut(data, trace);
+        return;
+      }
       const signal = parseSignal(data);
-      if (signal !== null) this.#receive(signal, from);
+      if (signal === null) return;
+      if (trace !== null && signal.route[1] === null) this.#took(trace, signal, from);
+      else this.#receive(signal, from);
     });
     client.on('stateLost', () => this.#lost());
     client.on('gap', ({ room }) => room === null && this.#lost());
@@ -109,7 +136,8 @@ class Exchange {
   }
 
   connect(info: LineInfo, receiver: LineReceiver): SignalingLine {
-    const line: Line = { info, receiver, local: null, remote: null, retry: null };
+    const { id: local = null } = info;
+    const line: Line = { info, receiver, local, remote: null, tookFrom: null, retry: null };
     this.#lines.add(line);
     return {
       isReliable: false,
@@ -139,9 +167,11 @@ class Exchange {
 
   /** A third of the work of a kept one, and faster. */
   #send(line: Line, signal: Signal, to: string): void {
-    const [, , seq] = signal.route;
+    const [id, heard, seq] = signal.route;
     const onRefused = (): void => line.receiver.onDropped(seq);
-    this.#client.send(to, SIGNAL_EVENT, signal, { volatile: true, onRefused }).catch(onRefused);
+    // Who can cross an offer wants the one that may stand there.
+    const standing = signal.type === 'offer' && signal.cross && heard === null && { standing: id };
+    this.#client.send(to, SIGNAL_EVENT, signal, { volatile: true, onRefused, ...standing }).catch(onRefused);
   }
 
   #keep(line: Line, signal: Signal, to: string): void {
@@ -169,19 +199,63 @@ class Exchange {
     if (to !== null) {
       const line = [...this.#lines].find(({ local }) => local === to);
       if (line !== undefined && !isFrom(from, line.info)) return;
+      // What else its taker says may come before its offer does.
+      if (this.#open(to, signal, from) || this.standing.has(to)) return;
       // Another session took the call, or this end is over.
-      if (line === undefined || (line.remote ?? sender) !== sender) this.#dismiss(signal, from);
-      else this.#pass(line, signal, from);
+      if (line === undefined || (line.remote ?? sender) !== sender) return this.#dismiss(signal, from);
+      line.tookFrom = null;
+      this.#pass(line, signal, from);
       return;
     }
     if (this.#over.has(sender)) return;
+    for (const [id, { taker }] of this.standing) if (taker === sender && this.#open(id, signal, from)) return;
     const line = this.#find(signal, from);
     if (line !== undefined) return this.#pass(line, signal, from);
     // What begins with something later was refused before.
     if (seq > 1 || (signal.type !== 'hello' && signal.type !== 'offer')) return;
-    for (const tell of this.strangers) tell(from, signal.name ?? '');
+    // It called at the same time as this client, and hears that its standing offer was taken: its call goes on with that.
+    if (this.#isCrossed(signal, from)) return this.#noteOver(sender);
+    for (const tell of this.strangers) tell(from, signal.name ?? '', null);
     const made = this.#find(signal, from);
     if (made !== undefined) this.#pass(made, signal, from);
+  }
+
+  /** The gateway handed a standing offer out, to that end. */
+  #handedOut(id: string, taker: string | null): void {
+    const entry = this.standing.get(id);
+    if (entry === undefined || taker === null || entry.taker !== null) return;
+    entry.taker = taker;
+    entry.standing.onTaken();
+  }
+
+  /** What an end of this client asked for: the standing offer of whom it calls. */
+  #took(id: string, signal: Signal, from: Sender): void {
+    const [sender] = signal.route;
+    const line = [...this.#lines].find(({ local, info }) => local === id && isFrom(from, info));
+    if (line === undefined || (line.remote ?? sender) !== sender)
+      return this.#dismiss({ ...signal, route: [sender, id, 0, 0] }, from);
+    if (line.remote === null) line.tookFrom = from.session;
+    this.#pass(line, signal, from);
+  }
+
+  /** The end of a standing offer is made when its taker is heard. False where it was not. */
+  #open(id: string, signal: Signal, from: Sender): boolean {
+    const entry = this.standing.get(id);
+    if (entry === undefined || signal.type !== 'offer' || signal.cross !== true) return false;
+    const { standing } = entry;
+    this.standing.delete(id);
+    if (entry.taker === null) standing.onTaken();
+    for (const tell of this.strangers) tell(from, signal.name ?? '', standing);
+    const line = [...this.#lines].find(({ local }) => local === id);
+    if (line === undefined) standing.connection.close();
+    else this.#pass(line, signal, from);
+    return true;
+  }
+
+  #isCrossed({ name = '' }: Signal, from: Sender): boolean {
+    return [...this.#lines].some(
+      ({ info, tookFrom }) => isFrom(from, info) && info.name === name && tookFrom === from.session,
+    );
   }
 
   /** The line that this end talks to, or one that waits for whoever it is. */

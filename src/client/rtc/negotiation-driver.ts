@@ -1,5 +1,5 @@
 // Does on a connection what the negotiation decides, and tells it how that ended.
-import { withRoleKept } from './dtls-role.js';
+import { asAnswer, withRoleKept } from './dtls-role.js';
 import { withoutCollisions } from './header-extensions.js';
 import { fragmentsOf } from './ice-fragments.js';
 import type { NegotiationCounts, NegotiationEvent, NegotiationMachine, Step } from './negotiation.js';
@@ -87,16 +87,9 @@ export class NegotiationDriver {
       case 'accept':
         return this.#run(async () => ({ type: 'answered', sdp: await this.#accept(step.sdp) }));
       case 'apply':
-        return this.#run(async () => {
-          const { own, sdp } = step;
-          // The connection does one after the other, which does not have to wait for this page in between.
-          await Promise.all([
-            own === null ? null : this.#connection.setLocalDescription({ type: 'offer', sdp: own }),
-            this.#connection.setRemoteDescription({ type: 'answer', sdp }),
-          ]);
-          this.#port.onHeard();
-          return { type: 'applied' };
-        });
+        return this.#run(() => this.#apply(step.own, step.sdp));
+      case 'cross':
+        return this.#run(() => this.#apply(step.own, asAnswer(step.sdp, step.role)));
       case 'undo':
         return this.#run(async () => {
           await this.#takeBack();
@@ -119,6 +112,16 @@ export class NegotiationDriver {
         this.handle({ type: 'failed' });
       },
     );
+  }
+
+  async #apply(own: string | null, answer: string): Promise<NegotiationEvent> {
+    // The connection does one after the other, which does not have to wait for this page in between.
+    await Promise.all([
+      own === null ? null : this.#connection.setLocalDescription({ type: 'offer', sdp: own }),
+      this.#connection.setRemoteDescription({ type: 'answer', sdp: answer }),
+    ]);
+    this.#port.onHeard();
+    return { type: 'applied' };
   }
 
   async #offer(isProposal: boolean): Promise<string> {

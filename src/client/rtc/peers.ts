@@ -1,50 +1,72 @@
 // All peers of one client: those that it calls, those that call it, and what of the client they share.
+import type { Caller } from '../caller.js';
 import { REAL_ENVIRONMENT } from '../environment.js';
 import { type GatewayClient, GatewaySignaling } from './gateway-signaling.js';
 import { PeerReporter, type ReportPort } from './peer-report.js';
 import { type PeerOptions, RTCSignalingPeer } from './signaling-peer.js';
 import { SpareConnection } from './spare-connection.js';
+import type { Standing } from './standing.js';
+import { StandingOffer } from './standing-offer.js';
 
 /** Options of `client.peer()` and `client.onPeer()`. */
-export interface PeerCallOptions extends Omit<PeerOptions, 'signaling' | 'connection'> {
+export interface PeerCallOptions extends Omit<
+  PeerOptions,
+  'signaling' | 'connection' | 'crosses' | 'standing'
+> {
+  /**
+   * Calls in one trip. Of `onPeer`: an offer with this page's addresses stands with the gateway, for whoever may send to this client and calls
+   * it, before it is answered. Of `peer`: the one of whom it calls is asked for; default as `onPeer` of this client has it. See docs/webrtc.md.
+   */
+  standing?: boolean;
+
   /** Tell the gateway, for its metrics, how long the set-up took, over what kind of candidates, round trip and loss, and why it ended. Default true. */
   reports?: boolean;
 }
 
-interface Caller {
+interface Sender {
   client: string;
   session: string;
+}
+
+/** What peers have of their client beside what it shows. */
+export type PeersPort = ReportPort & Pick<Caller, 'call'>;
+
+interface Acceptor {
+  handler: PeerHandler;
+  configuration: RTCConfiguration;
+  options: PeerCallOptions;
 }
 
 /** After a call began; by then it has usually connected, ms. */
 const SPARE_AFTER_MS = 1_000;
 
 /** Called for each peer that another client makes; what it adds at once goes with the first answer. */
-export type PeerHandler = (peer: RTCSignalingPeer, from: Caller) => unknown;
+export type PeerHandler = (peer: RTCSignalingPeer, from: Sender) => unknown;
 
 /** The peers of one client; `client.peer` and `client.onPeer` are its methods. */
 export class Peers {
   readonly #client: GatewayClient;
   readonly #signaling: GatewaySignaling;
-  #port: ReportPort | undefined;
+  #port: PeersPort | undefined;
   readonly #peers = new Set<RTCSignalingPeer>();
   /** For peers of one name each. */
-  readonly #named = new Map<string, (from: Caller) => void>();
-  #acceptor: { handler: PeerHandler; configuration: RTCConfiguration; options: PeerCallOptions } | null =
-    null;
+  readonly #named = new Map<string, (from: Sender) => void>();
+  #acceptor: Acceptor | null = null;
   readonly #spare = new SpareConnection();
   #isSpareDue = false;
+  #standing: StandingOffer | null = null;
 
   constructor(client: GatewayClient) {
     this.#client = client;
     this.#signaling = new GatewaySignaling(client);
-    this.#signaling.onStranger((from, name) => {
+    this.#signaling.onStranger((from, name, standing) => {
+      if (standing !== null && this.#adopt(from, name, standing)) return;
       const named = this.#named.get(name);
       if (named !== undefined) return named(from);
       // Names that begin with `~` are the SDK's own.
       if (this.#acceptor === null || name.startsWith('~')) return;
       const { handler, configuration, options } = this.#acceptor;
-      handler(this.make(from.client, configuration, { ...options, name }), from);
+      handler(this.make(from.client, configuration, { ...options, name }, standing), from);
     });
     client.on('state', (state) => {
       if (state === 'connected') for (const peer of this.#peers) peer.networkChanged(false);
@@ -53,7 +75,7 @@ export class Peers {
   }
 
   /** Peers that are made from now on say there how they do. */
-  reportTo(port: ReportPort): void {
+  reportTo(port: PeersPort): void {
     this.#port = port;
   }
 
@@ -79,29 +101,40 @@ export class Peers {
     const acceptor = { handler, configuration, options };
     this.#acceptor = acceptor;
     this.#prepareIn(0);
+    this.#stand(acceptor);
     return () => {
       if (this.#acceptor !== acceptor) return;
       this.#acceptor = null;
       this.#spare.close();
+      this.#standing?.close();
     };
   }
 
   /** Who calls under that name is told to `handler`; the peer that it makes at once takes the call. @throws TypeError where somebody has the name */
-  accept(name: string, handler: (from: Caller) => void): () => void {
+  accept(name: string, handler: (from: Sender) => void): () => void {
     if (this.#named.has(name)) throw new TypeError(`There is a handler for ${name} already.`);
     this.#named.set(name, handler);
     return () => this.#named.delete(name);
   }
 
   /** A new one, whatever there is. */
-  make(remoteId: string, configuration: RTCConfiguration, options: PeerCallOptions): RTCSignalingPeer {
+  make(
+    remoteId: string,
+    configuration: RTCConfiguration,
+    options: PeerCallOptions,
+    standing: Standing | null = null,
+  ): RTCSignalingPeer {
     const client = this.#client;
     const isOwn = configuration.iceServers !== undefined;
     const servers = this.#withServers(configuration);
-    const { reports = true, ...own } = options;
+    const { reports = true, standing: asks = this.#acceptor?.options.standing === true, ...own } = options;
+    const isSpare = own.RTCPeerConnection === undefined && standing === null;
     const peer = new RTCSignalingPeer(client.id ?? '', remoteId, servers, {
       ...own,
-      connection: own.RTCPeerConnection === undefined ? this.#spare.take(servers) : null,
+      connection: isSpare ? this.#spare.take(servers) : null,
+      // Names that begin with `~` are the SDK's own, and nobody leaves an offer for them.
+      crosses: asks && own.name?.startsWith('~') !== true,
+      standing,
       signaling: this.#signaling,
       ...(isOwn ? {} : { iceServers: () => client.iceServers }),
     });
@@ -110,6 +143,24 @@ export class Peers {
     peer.on('close', () => this.#peers.delete(peer));
     this.#prepareIn(SPARE_AFTER_MS);
     return peer;
+  }
+
+  /** Both called each other at the same time, and the other one has this side's standing offer: the call that waits here goes on with it. */
+  #adopt({ client, session }: Sender, name: string, standing: Standing): boolean {
+    for (const peer of this.#peers) {
+      const isIts = peer.remoteId === client || peer.remoteId === `${client}#${session}`;
+      if (!isIts || peer.name !== name || !peer.isUnheard) continue;
+      peer.adopt(standing);
+      return true;
+    }
+    return false;
+  }
+
+  #stand({ configuration, options }: Acceptor): void {
+    const { environment = REAL_ENVIRONMENT, standing = false, RTCPeerConnection } = options;
+    if (!standing || this.#port === undefined || RTCPeerConnection !== undefined) return;
+    const own = (): RTCConfiguration => this.#withServers(configuration);
+    this.#standing = new StandingOffer(this.#client, this.#signaling, this.#port, environment, own);
   }
 
   #withServers(configuration: RTCConfiguration): RTCConfiguration {
@@ -136,7 +187,7 @@ export class Peers {
 const PEERS = new WeakMap<GatewayClient, Peers>();
 
 /** The one object for the peers of that client. @throws TypeError where it shares its session: each tab would take the signals of all */
-export function peersOf(client: GatewayClient, port?: ReportPort): Peers {
+export function peersOf(client: GatewayClient, port?: PeersPort): Peers {
   if (client.isShared) throw new TypeError('Peers need a client without shareTabs.');
   let peers = PEERS.get(client);
   if (peers === undefined) PEERS.set(client, (peers = new Peers(client)));

@@ -22,9 +22,12 @@ export interface Candidate {
   usernameFragment: string | null;
 }
 
-/** What the two negotiations say to each other; `round` is the offering side's count of its offers. */
+/**
+ * What the two negotiations say to each other; `round` is the offering side's count of its offers. An offer of data that says `cross` and one that
+ * was left standing are each other's answers.
+ */
 export type NegotiationSignal =
-  | { type: 'offer' | 'answer'; round: number; sdp: string }
+  | { type: 'offer' | 'answer'; round: number; sdp: string; cross?: true; standing?: true }
   /** The offer of that round could not be applied. */
   | { type: 'refuse'; round: number }
   | { type: 'candidate'; candidate: Candidate[] }
@@ -74,7 +77,8 @@ function parseBody(data: unknown, type: string): SignalBody | null {
   switch (type) {
     case 'offer':
     case 'answer': {
-      const fields = pick<{ round: number; sdp: string }>(data, { round: isUint, sdp: isSdp });
+      const shape = { round: isUint, sdp: isSdp, cross: isTrueOrNone, standing: isTrueOrNone };
+      const fields = pick<{ round: number; sdp: string; cross?: true; standing?: true }>(data, shape);
       return fields && { type, ...fields };
     }
     case 'refuse': {
@@ -125,6 +129,10 @@ function isIdentity(value: unknown): value is string {
 
 function isSdp(value: unknown): value is string {
   return isShort(SDP_LIMIT_CHARACTERS)(value);
+}
+
+function isTrueOrNone(value: unknown): value is true | undefined {
+  return value === undefined || value === true;
 }
 
 function isNameOrNone(value: unknown): value is string | undefined {

@@ -14,12 +14,11 @@ import { iceError, keepError, type PeerError, peerError } from './peer-errors.js
 import type { NegotiationSignal, SignalBody } from './signal.js';
 import type { SignalingMechanism } from './signaling.js';
 import { fullConfiguration } from './spare-connection.js';
+import { SILENT_CHANNEL, type Standing } from './standing.js';
 import { watchSurroundings } from './surroundings.js';
 
 /** How often it is looked whether media flows, ms. */
 const FLOW_LOOK_MS = 50;
-/** Below the 1,023 streams of Chromium's channels, and far from where those of applications begin. */
-const SILENT_CHANNEL = 1_022;
 const GIVE_UP_DEFAULT_MS = 60_000;
 
 /** What a peer tells, by `peer.on(event, listener)`. */
@@ -48,6 +47,10 @@ export interface PeerOptions {
   RTCPeerConnection?: typeof RTCPeerConnection;
   /** One that was made with that configuration already. @internal */
   connection?: RTCPeerConnection | null;
+  /** The first offer may be answered by one that crosses it: see docs/webrtc.md, calls in one trip. @internal */
+  crosses?: boolean;
+  /** The end of a standing offer that was taken. @internal */
+  standing?: Standing | null;
   /** The other side's first words are known to be lost: this end asks for them even where it has an offer. @internal */
   greets?: boolean;
   /** @internal */
@@ -61,25 +64,30 @@ export class RTCSignalingPeer {
   readonly localId: string;
   readonly remoteId: string;
   readonly name: string;
-  /** The connection itself; its events are the application's to listen to, its handler properties stay free. */
-  readonly peer: RTCPeerConnection;
   /** Resolves with this peer when signals can go and come. Nothing need wait for it: operations do. */
   readonly ready: Promise<this>;
   /** The newest 64. */
   readonly errors: PeerError[] = [];
   readonly #environment: Environment;
-  readonly #dialogue: Dialogue;
-  readonly #negotiation: NegotiationDriver;
-  readonly #candidates: Candidates;
+  #connection: RTCPeerConnection;
+  #dialogue: Dialogue;
+  #negotiation: NegotiationDriver;
+  #candidates: Candidates;
   readonly #recovery: Recovery;
   readonly #waits: Waits;
   readonly #listeners: Listeners<PeerEvents>;
   readonly #outgoing: OutgoingStreams;
   readonly #iceServers: (() => RTCIceServer[]) | undefined;
+  readonly #signaling: SignalingMechanism;
+  readonly #isLeader: () => boolean;
+  /** Channels that wait to be open, and how they are made. */
+  readonly #opening = new Set<{ channel: RTCDataChannel | null }>();
+  /** The end of a standing offer: which stream numbers its channels may have it learns from who takes it (Chromium guesses, and is wrong). */
+  #isStanding = false;
   readonly #streams = new WeakSet<MediaStream>();
   /** The first offer has a data section. */
   #hasChannel = false;
-  readonly #stopped = new AbortController();
+  #stopped = new AbortController();
   /** What was said so far was told to be proved. */
   #isProved = false;
   #sent = 0;
@@ -99,42 +107,42 @@ export class RTCSignalingPeer {
     this.name = name;
     this.#environment = environment;
     this.#iceServers = options.iceServers;
+    this.#signaling = options.signaling;
     this.#waits = new Waits(environment);
     this.#listeners = new Listeners((error) => console.error('signalbox:', error));
-    this.peer = options.connection ?? new Connection(fullConfiguration(configuration));
-    const isLeader = this.#leadership(baseOf(localId), baseOf(remoteId));
-    const machine = (options.negotiation ?? ((leads) => new Negotiation(leads)))(isLeader);
+    const { standing = null, crosses = false } = options;
+    this.#connection =
+      standing?.connection ?? options.connection ?? new Connection(fullConfiguration(configuration));
+    const isLeader = (this.#isLeader = this.#leadership(baseOf(localId), baseOf(remoteId)));
+    const first = { crosses, isStanding: standing !== null };
+    const machine = (options.negotiation ?? ((leads) => new Negotiation(leads, first)))(isLeader);
+    this.#isStanding = this.#hasChannel = standing !== null;
     this.#negotiation = this.#drive(machine);
-    this.#candidates = new Candidates(this.peer, environment, {
-      send: (candidate) => this.#send({ type: 'candidate', candidate }),
-      onError: (error) => this.#collect(peerError('negotiation', error)),
-    });
+    this.#candidates = this.#gather(standing);
     this.#recovery = new Recovery(this.#recoveryPort(isLeader), environment, giveUpMs);
     this.#outgoing = new OutgoingStreams(this.peer, options.negotiation === undefined && !isLeader());
     this.#listen();
-    this.#dialogue = new Dialogue(
-      options.signaling,
-      { localId, remoteId, name },
-      {
-        onSignal: (signal) => this.#receive(signal),
-        onBye: () => this.#end('remote'),
-        onFailed: (cause) => this.#collect(peerError('signaling', cause)),
-        onOverflow: () => this.#end(new GatewayError('queue_full')),
-        onEnded: () => this.#end(new GatewayError('closed')),
-      },
-      environment,
-    );
+    this.#dialogue = this.#talk(standing);
     this.ready = this.#dialogue.ready.then(() => this);
     // Who waits for it is told; nobody has to.
     this.ready.catch(() => {});
     environment.after(0, () => {
       // What offers at once is heard of by its offer.
-      if (options.greets !== true && (this.#hasChannel || this.#outgoing.areAny)) return;
+      if (standing !== null || (options.greets !== true && (this.#hasChannel || this.#outgoing.areAny)))
+        return;
       this.#dialogue.ready.then(
         () => this.#dialogue.greet(),
         () => {},
       );
     });
+  }
+
+  /**
+   * The connection itself; its events are the application's to listen to, its handler properties stay free. Where both sides have standing
+   * offers and call each other at the same moment, one of them has another one from then on, before anything is connected.
+   */
+  get peer(): RTCPeerConnection {
+    return this.#connection;
   }
 
   /** Where the connection stands; the event `state` tells each move. */
@@ -168,21 +176,29 @@ export class RTCSignalingPeer {
   ): Promise<RTCDataChannel> {
     this.#assertOpen();
     this.#hasChannel = true;
-    const channel = this.peer.createDataChannel(label, channelOptions);
-    const look = (): void => this.#waits.look();
-    for (const event of ['open', 'close', 'error'])
-      channel.addEventListener(event, look, { signal: this.#stopped.signal });
+    const make = (): RTCDataChannel => {
+      const channel = this.peer.createDataChannel(label, channelOptions);
+      const { signal } = this.#stopped;
+      for (const event of ['open', 'close', 'error'])
+        channel.addEventListener(event, () => this.#waits.look(), { signal });
+      return channel;
+    };
+    const opening: { channel: RTCDataChannel | null } = { channel: null };
+    this.#opening.add(opening);
     try {
       await this.#until(() => {
-        if (channel.readyState === 'closing' || channel.readyState === 'closed')
-          throw new GatewayError('closed');
-        return channel.readyState === 'open';
+        if (this.#isStanding && this.counts.rounds === 0) return false;
+        const { readyState } = (opening.channel ??= make());
+        if (readyState === 'closing' || readyState === 'closed') throw new GatewayError('closed');
+        return readyState === 'open';
       }, options);
     } catch (error) {
-      channel.close();
+      opening.channel?.close();
       throw error;
+    } finally {
+      this.#opening.delete(opening);
     }
-    return channel;
+    return (opening.channel ??= make());
   }
 
   /**
@@ -250,9 +266,59 @@ export class RTCSignalingPeer {
     this.#recovery.networkChanged(isOtherNetwork);
   }
 
+  /** Nobody answers this call yet. @internal */
+  get isUnheard(): boolean {
+    return !this.#isClosed && this.#dialogue.remote === null;
+  }
+
+  /** Goes on as the end of a standing offer, which whom it calls has taken at the same time: its own offer is not heard. @internal */
+  adopt(standing: Standing): void {
+    const old = this.peer;
+    this.#stopped.abort();
+    this.#stopped = new AbortController();
+    this.#candidates.close();
+    this.#negotiation.close();
+    this.#dialogue.abandon();
+    this.#connection = standing.connection;
+    this.#isStanding = this.#hasChannel = true;
+    this.#negotiation = this.#drive(new Negotiation(this.#isLeader, { isStanding: true }));
+    this.#candidates = this.#gather(standing);
+    this.#outgoing.move(standing.connection);
+    this.#listen();
+    this.#dialogue = this.#talk(standing);
+    for (const opening of this.#opening) opening.channel = null;
+    old.close();
+  }
+
   /** Ends the connection, here and there; what waits rejects with `closed`. Idempotent. */
   close(): void {
     this.#end('closed');
+  }
+
+  #gather(standing: Standing | null): Candidates {
+    const candidates = new Candidates(this.peer, this.#environment, {
+      send: (candidate) => this.#send({ type: 'candidate', candidate }),
+      onError: (error) => this.#collect(peerError('negotiation', error)),
+    });
+    if (standing !== null) candidates.follow(standing.first);
+    return candidates;
+  }
+
+  #talk(standing: Standing | null): Dialogue {
+    const { localId, remoteId, name } = this;
+    return new Dialogue(
+      this.#signaling,
+      { localId, remoteId, name, ...(standing && { id: standing.id }) },
+      {
+        onSignal: (signal) => this.#receive(signal),
+        onBye: () => this.#end('remote'),
+        onFailed: (cause) => this.#collect(peerError('signaling', cause)),
+        onOverflow: () => this.#end(new GatewayError('queue_full')),
+        onEnded: () => this.#end(new GatewayError('closed')),
+      },
+      this.#environment,
+      standing?.first,
+    );
   }
 
   #listen(): void {

@@ -7,6 +7,8 @@ export interface LineInfo {
   remoteId: string;
   /** Of several peers between the same two; empty for the one without. */
   name: string;
+  /** The identity of this end, where the other one has heard of it before there was a line. */
+  id?: string;
 }
 
 /** The end of a line: what a mechanism tells its peer. */

@@ -12,6 +12,8 @@ type Strategy = (isLeader: boolean) => NegotiationMachine;
 
 const STRATEGIES: Record<string, Strategy> = {
   'a turn after proposals': (isLeader) => new Negotiation(() => isLeader),
+  'a turn, after first offers that may cross': (isLeader) =>
+    new Negotiation(() => isLeader, { crosses: true }),
   // So that what the ADR compares with is right, too.
   proposals: (isLeader) => new ProposingNegotiation(() => isLeader),
   'perfect negotiation': (isLeader) => new PerfectNegotiation(() => !isLeader),
@@ -48,8 +50,12 @@ async function play(
   strategy: Strategy,
   plan: Operation[],
   [first, second]: [Kind, Kind],
+  /** Who has a standing offer, which the other one gets when it calls. */
+  standing: 0 | 1 | null = null,
 ): Promise<Outcome> {
   let signals = 0;
+  // An end with a standing offer is made when it is called; the caller begins with a channel.
+  const isMade = [standing === null, standing === null];
   // Each side's operations end in their order, each way's signals arrive in theirs; the scheduler decides between these.
   const chain = (): ((label: string) => Promise<unknown>) => {
     let last: Promise<unknown> = Promise.resolve();
@@ -58,20 +64,31 @@ async function play(
   const ways = [chain(), chain()];
   const post = (to: 0 | 1) => (signal: NegotiationSignal) => {
     signals++;
-    void ways[to]?.(`${signal.type} to ${to}`).then(() =>
-      ends[to].driver.handle({ type: 'received', signal }),
-    );
+    if (!isMade[1 - to]) {
+      isMade[1 - to] = true;
+      if (standing === to) pass(to === 0 ? 1 : 0, { type: 'offer', round: 1, sdp: stood, standing: true });
+    }
+    pass(to, signal);
+  };
+  const pass = (to: 0 | 1, signal: NegotiationSignal): void => {
+    void ways[to]?.(`${signal.type} to ${to}`).then(() => {
+      if (to === standing) isMade[to] = true;
+      ends[to].driver.handle({ type: 'received', signal });
+    });
   };
   const ends: [ModelEnd, ModelEnd] = [
     new ModelEnd('alice', first, strategy(true), chain(), post(1)),
     new ModelEnd('bob', second, strategy(false), chain(), post(0)),
   ];
+  const stood = standing === null ? '' : ends[standing].connection.stand();
+  if (standing !== null) ends[standing === 0 ? 1 : 0].connection.addChannel();
   let thing = 0;
   const todo = [...plan];
   let steps = 0;
   for (;;) {
     for (const operation of todo.splice(0)) {
-      if (operation.after > 0) todo.push({ ...operation, after: operation.after - 1 });
+      if (!isMade[operation.side]) todo.push(operation);
+      else if (operation.after > 0) todo.push({ ...operation, after: operation.after - 1 });
       else {
         const { connection, driver } = ends[operation.side];
         if (operation.what === 'media') connection.add(`thing ${thing++}`);
@@ -104,6 +121,54 @@ describe.each(Object.entries(STRATEGIES))('%s', (_name, strategy) => {
         expect(ends[0].connection.agreed).toEqual(ends[1].connection.agreed);
       }),
       { numRuns: 300 },
+    );
+  });
+});
+
+describe.each([
+  ['leader', 0],
+  ['follower', 1],
+] as const)('a standing offer of the %s', (_who, standing) => {
+  test('is the answer to the call that takes it, which is its own; whatever follows is agreed on', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.scheduler(), operations, kinds, async (scheduler, plan, pair) => {
+        const strategy: Strategy = (isLeader) =>
+          new Negotiation(() => isLeader, { crosses: true, isStanding: isLeader === (standing === 0) });
+        const { ends } = await play(scheduler, strategy, plan, pair, standing);
+        for (const { connection, errors, machine, hasFailed } of ends) {
+          expect(errors).toEqual([]);
+          expect(hasFailed).toBe(false);
+          expect(connection.signalingState).toBe('stable');
+          expect(connection.isComplete).toBe(true);
+          expect(machine.isSettled).toBe(true);
+          expect(machine.counts.collisions).toBe(0);
+        }
+        expect(ends[0].connection.agreed).toEqual(ends[1].connection.agreed);
+        expect(ends[0].machine.counts.rounds).toBe(ends[1].machine.counts.rounds);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('and the call cost one signal', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.scheduler(), kinds, async (scheduler, pair) => {
+        const strategy: Strategy = (isLeader) =>
+          new Negotiation(() => isLeader, { crosses: true, isStanding: isLeader === (standing === 0) });
+        const { ends, signals } = await play(scheduler, strategy, [], pair, standing);
+        expect(signals).toBe(1);
+        for (const { connection, machine } of ends) {
+          expect(machine.counts.rounds).toBe(1);
+          expect(connection.agreed).toMatchObject({ by: 'both', hasData: true });
+          expect(connection.currentRemoteDescription?.type).toBe('answer');
+        }
+        // Who called is passive, whoever leads.
+        const roles = ends.map(
+          (end) => /setup:(.*)/.exec(end.connection.currentRemoteDescription?.sdp ?? '')?.[1],
+        );
+        expect(standing === 0 ? roles : roles.reverse()).toEqual(['passive', 'active']);
+      }),
+      { numRuns: 50 },
     );
   });
 });
@@ -185,6 +250,55 @@ describe('Negotiation', () => {
     expect(leader.handle({ type: 'applied' })).toEqual([]);
     expect([leader.isSettled, follower.isSettled]).toEqual([true, true]);
     expect([leader.counts, follower.counts]).toMatchObject([{ collisions: 1 }, { collisions: 1 }]);
+  });
+
+  test.each([true, false])(
+    'takes a standing offer for the answer to its own (as the leader: %s)',
+    (leads) => {
+      const [caller, holder] = [
+        new Negotiation(() => leads, { crosses: true }),
+        new Negotiation(() => !leads, { crosses: true, isStanding: true }),
+      ];
+      caller.handle({ type: 'needed' });
+      const call = { type: 'offer', round: 1, sdp: 'a call', cross: true } as const;
+      expect(caller.handle({ type: 'offered', sdp: 'a call' })).toEqual([{ do: 'send', signal: call }]);
+      const signal = { type: 'offer', round: 1, sdp: 'it stood', standing: true } as const;
+      expect(caller.handle({ type: 'received', signal })).toEqual([
+        { do: 'cross', own: leads ? null : 'a call', sdp: 'it stood', role: 'active' },
+      ]);
+      expect(holder.handle({ type: 'received', signal: call })).toEqual([
+        { do: 'cross', own: null, sdp: 'a call', role: 'passive' },
+      ]);
+      for (const machine of [caller, holder]) {
+        expect(machine.handle({ type: 'applied' })).toEqual([]);
+        expect([machine.isSettled, machine.counts]).toEqual([
+          true,
+          { rounds: 1, collisions: 0, failures: 0 },
+        ]);
+      }
+    },
+  );
+
+  test('leaves calls that cross each other as they are', () => {
+    const leader = new Negotiation(() => true, { crosses: true });
+    leader.handle({ type: 'needed' });
+    leader.handle({ type: 'offered', sdp: 'own' });
+    const signal = { type: 'offer', round: 1, sdp: 'theirs', cross: true } as const;
+    expect(leader.handle({ type: 'received', signal })).toEqual([]);
+  });
+
+  test('does not say so of an offer with media, nor of one after the first', () => {
+    const leader = new Negotiation(() => true, { crosses: true });
+    leader.handle({ type: 'needed' });
+    expect(leader.handle({ type: 'offered', sdp: 'v=0\nm=audio 9' })).toEqual([
+      { do: 'send', signal: { type: 'offer', round: 1, sdp: 'v=0\nm=audio 9' } },
+    ]);
+    leader.handle({ type: 'received', signal: { type: 'answer', round: 1, sdp: 'yes' } });
+    leader.handle({ type: 'applied' });
+    leader.handle({ type: 'needed' });
+    expect(leader.handle({ type: 'offered', sdp: 'v=0' })).toEqual([
+      { do: 'send', signal: { type: 'offer', round: 2, sdp: 'v=0' } },
+    ]);
   });
 
   test('sets a proposal together with its answer', () => {
