@@ -13,7 +13,7 @@ import type { Locator, Page } from 'playwright-core';
 import { launchChromium } from './browser/chromium.js';
 import { launchFirefox } from './browser/firefox.js';
 import { startGateway, tokenOf, until } from './gateway-process.js';
-import { freePort } from './redis-server.js';
+import { freePort } from './free-port.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const children: ChildProcess[] = [];

@@ -35,6 +35,11 @@ export interface GatewayProcess {
   stop(): Promise<number | null>;
 }
 
+/** Far longer than any machine takes to start one, ms: what does not start says in its log why. */
+const START_LIMIT_MS = 60_000;
+/** Longer than DRAIN_TIMEOUT_MS with what comes after it, ms: what hangs is killed, so that it is not there during the next test. */
+const STOP_LIMIT_MS = 28_000;
+
 /** Starts a gateway, with `undefined` for variables that it must not have; resolves when every worker listens. Stop it in afterAll. */
 export async function startGateway(env: Record<string, string | undefined> = {}): Promise<GatewayProcess> {
   const child = spawn(process.execPath, [CLI, 'start'], {
@@ -54,6 +59,8 @@ export async function startGateway(env: Record<string, string | undefined> = {})
   });
   let output = '';
   const exited = once(child, 'exit').then(([code]) => code as number | null);
+  // It is told with all that it has written, as one that ended.
+  const late = setTimeout(() => child.kill('SIGKILL'), START_LIMIT_MS);
   const ready = await new Promise<{ port: number; adminPort: number; node: string }>((resolve, reject) => {
     const read = (chunk: Buffer): void => {
       output += chunk.toString();
@@ -65,6 +72,8 @@ export async function startGateway(env: Record<string, string | undefined> = {})
     void exited.then((code) => {
       reject(new Error(`the gateway ended with ${String(code)}:\n${output}`));
     });
+  }).finally(() => {
+    clearTimeout(late);
   });
   const { port, adminPort, node } = ready;
   const api = async (path: string): Promise<Record<string, unknown>> => {
@@ -94,8 +103,19 @@ export async function startGateway(env: Record<string, string | undefined> = {})
       return sumOf(await response.text(), `signalbox_${name}`, labels);
     },
     stop: async () => {
-      if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
-      return await exited;
+      if (child.exitCode !== null || child.signalCode !== null) return await exited;
+      child.kill('SIGTERM');
+      // One that a test has stopped would never hear of it.
+      child.kill('SIGCONT');
+      let isLate = false;
+      const late = setTimeout(() => {
+        isLate = true;
+        child.kill('SIGKILL');
+      }, STOP_LIMIT_MS);
+      const code = await exited;
+      clearTimeout(late);
+      if (isLate) throw new Error(`the gateway did not stop in ${String(STOP_LIMIT_MS)} ms:\n${output}`);
+      return code;
     },
   };
 }

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { findTurnServer } from '../scripts/test-tools.mjs';
 import { until } from './gateway-process.js';
-import { freePort } from './redis-server.js';
+import { freePort } from './free-port.js';
 
 export interface TurnProcess {
   readonly port: number;

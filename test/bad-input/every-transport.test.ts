@@ -1,7 +1,7 @@
 // Who a client is, what it may and what its frames are is checked alike on every transport: one table, no exclusions.
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import jwt from 'jsonwebtoken';
-import { freePort } from '../cluster/deployment.js';
+import { freePort } from '../free-port.js';
 import { type GatewayProcess, SECRET, startGateway, tokenOf, until } from '../gateway-process.js';
 import { answerTo, type Raw, TRANSPORTS } from './raw-transports.js';
 

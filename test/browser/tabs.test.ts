@@ -1,34 +1,22 @@
 // `shareTabs: true` in real browsers: several tabs, one connection, and tabs that are closed or crash.
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { WebSocket } from 'ws';
 import { Client } from '../../src/client/client.js';
 import { type GatewayProcess, startGateway, tokenOf, until } from '../gateway-process.js';
+import { Site } from './site.js';
 import { type BrowserPage, BROWSERS, type TestBrowser } from './test-browser.js';
 
-let server: Server;
-let origin: string;
+let site: Site;
 let gateway: GatewayProcess;
 
 beforeAll(async () => {
-  const { bundleClient } = await import('../../scripts/bundle-client.mjs');
-  const { files } = await bundleClient();
-  server = createServer((request, response) => {
-    const [name = ''] = (request.url ?? '').slice(1).split('?');
-    const text = name === '' ? '<!doctype html>' : files.get(name);
-    const type = name === '' ? 'text/html' : 'text/javascript';
-    response.writeHead(text === undefined ? 404 : 200, { 'content-type': type }).end(text);
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  origin = `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`;
-  gateway = await startGateway({ WORKERS: '1', ORIGINS: origin });
+  site = await Site.open();
+  gateway = await startGateway({ WORKERS: '1', ORIGINS: site.origin });
 }, 60_000);
 
 afterAll(async () => {
   await gateway.stop();
-  await new Promise((resolve) => server.close(resolve));
+  await site.close();
 });
 
 describe.each(Object.keys(BROWSERS))('in %s', (name) => {
@@ -55,9 +43,9 @@ describe.each(Object.keys(BROWSERS))('in %s', (name) => {
   async function connected(count: number, options = ''): Promise<BrowserPage[]> {
     tabs = await browser.newTabs(count);
     for (const tab of tabs) {
-      await tab.goto(origin);
+      await tab.goto(site.origin);
       await tab.evaluate(`(async () => {
-        const { Client } = await import('${origin}/client.js');
+        const { Client } = await import('${site.origin}/client.js');
         window.heard = [];
         window.sockets = 0;
         const Plain = WebSocket;
@@ -146,10 +134,10 @@ describe.each(Object.keys(BROWSERS))('in %s', (name) => {
   test('a browser without Web Locks has a session of its own in each tab', async () => {
     tabs = await browser.newTabs(1);
     const [tab] = tabs as [BrowserPage];
-    await tab.goto(origin);
+    await tab.goto(site.origin);
     const shared = await tab.evaluate(`(async () => {
       Object.defineProperty(navigator, 'locks', { value: undefined });
-      const { Client } = await import('${origin}/client.js');
+      const { Client } = await import('${site.origin}/client.js');
       window.client = new Client('${gateway.url}', { token: '${tokenOf(client)}', shareTabs: true });
       await client.connect();
       return client.isShared;

@@ -6,7 +6,7 @@ import type { Browser, Page } from 'playwright-core';
 import { Client } from '../../src/client/index.js';
 import { ADMIN_KEY, type GatewayProcess, startGateway, until } from '../gateway-process.js';
 import type { TestSummary } from '../../src/protocol/test-report.js';
-import { freePort } from '../redis-server.js';
+import { freePort } from '../free-port.js';
 import { startTurnServer } from '../turn-server.js';
 import { launchChromium } from './chromium.js';
 import { launchFirefox } from './firefox.js';

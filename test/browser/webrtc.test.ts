@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
-import { freePort, type RedisServer, startRedis } from '../redis-server.js';
+import { freePort } from '../free-port.js';
+import { type RedisServer, startRedis } from '../redis-server.js';
 import { type GatewayProcess, type Place, startGateway, tokenOf, until } from '../gateway-process.js';
 import { launchChromium } from './chromium.js';
 

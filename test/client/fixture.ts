@@ -117,7 +117,17 @@ export async function codeOf(promise: Promise<unknown>): Promise<unknown> {
   return outcome.error instanceof Error && 'code' in outcome.error ? outcome.error.code : outcome.error;
 }
 
-/** Waits until `holds` does; the test's time-out ends a wait for what never comes. */
+/** Longer than any test may take, ms. A wait without end would keep a core busy for the rest of the run. */
+const UNTIL_LIMIT_MS = 120_000;
+// Those of the process, whatever clock a test puts in their place.
+const now = performance.now.bind(performance);
+const nextTurn = setImmediate;
+
+/** Waits until `holds` does; mostly the test's time-out ends a wait for what never comes. */
 export async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setImmediate(resolve));
+  const deadline = now() + UNTIL_LIMIT_MS;
+  while (!holds()) {
+    if (now() > deadline) throw new Error(`never came: ${holds.toString()}`);
+    await new Promise((resolve) => nextTurn(resolve));
+  }
 }

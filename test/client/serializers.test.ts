@@ -5,7 +5,7 @@ import { Client } from '../../src/client/client.js';
 import type { ClientOptions } from '../../src/client/options.js';
 import { type SerializerContext, Serializers } from '../../src/protocol/serializers.js';
 import { ADMIN_KEY, type GatewayProcess, startGateway, tokenOf, until } from '../gateway-process.js';
-import { freePort } from '../redis-server.js';
+import { freePort } from '../free-port.js';
 
 let gateway: GatewayProcess;
 beforeAll(async () => {

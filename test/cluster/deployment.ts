@@ -1,9 +1,10 @@
 // Deployments for tests: which gateways run, and clients that are held exactly where a test wants them.
 import { once } from 'node:events';
-import { createConnection, createServer } from 'node:net';
+import { createConnection } from 'node:net';
 import { Client, type ClientOptions, GatewayError, type Transport } from '../../src/client/index.js';
 import { type GatewayProcess, type Place, startGateway, tokenOf } from '../gateway-process.js';
 import { RedisCluster, SentinelGroup } from '../faults/redis-topology.js';
+import { freePort } from '../free-port.js';
 import { type RedisServer, startRedis } from '../redis-server.js';
 
 export type Placement = 'same worker' | 'other worker' | 'other node';
@@ -74,14 +75,15 @@ export async function deploy(store: StoreKind, env: Record<string, string> = {})
   };
 }
 
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address !== null ? address.port : 0;
+/** Resolves when the client has lost its connection: told, not looked for, because on a busy machine it is back between two looks. */
+export function lostBy(client: Client): Promise<void> {
+  return new Promise((resolve) => {
+    const off = client.on('state', (state) => {
+      if (state === 'connected') return;
+      off();
+      resolve();
+    });
+  });
 }
 
 export interface Placed {

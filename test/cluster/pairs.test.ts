@@ -10,6 +10,7 @@ import {
   deploy,
   type Deployment,
   fresh,
+  lostBy,
   type Placed,
   PLACEMENTS,
   type Way,
@@ -234,11 +235,9 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
     far.onRequest('echo', (data) => data);
     pair.onRequest('echo', (data) => data);
     const pid = (await home().workers()).find(({ id }) => id === bob.place.worker)?.pid ?? 0;
-    // Told, not looked for: it may be back between two looks.
-    let isGone = false;
-    bob.client.on('state', (state) => (isGone ||= state !== 'connected'));
+    const lost = lostBy(bob.client);
     process.kill(pid, 'SIGKILL');
-    await until(() => isGone);
+    await lost;
     await until(() => bob.client.state === 'connected');
     await until(async () => (await codeOf(pair.request('echo', 1, { timeoutMs: 2_000 }))) === null);
     await new Promise((resolve) => setTimeout(resolve, LEASE_MS * 1.5));

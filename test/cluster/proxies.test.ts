@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { findProxy } from '../../scripts/test-tools.mjs';
 import { Client, type Transport } from '../../src/client/index.js';
 import { type GatewayProcess, startGateway, tokenOf, until } from '../gateway-process.js';
-import { freePort } from './deployment.js';
+import { freePort } from '../free-port.js';
 
 const DEPLOYED = readFileSync(new URL('../../deploy/nginx.conf', import.meta.url), 'utf8');
 /** Longer than the idle time-outs. */

@@ -91,6 +91,31 @@ test('the stream goes on when the opener and a reader come back on new connectio
   expect(results.map(({ code, data }) => [code, data === sha])).toEqual(READERS.map(() => ['normal', true]));
 }, 60_000);
 
+test('the stream goes on when opener and reader lose their connections while readers still come in', async () => {
+  const [alice, bob] = [clientOf('alice'), clientOf('bob')];
+  let comesIn = (): void => undefined;
+  const came = new Promise<void>((resolve) => (comesIn = resolve));
+  await bob.client.room('den').join();
+  bob.client.onStream('early', async ({ readable }) => {
+    comesIn();
+    const hash = createHash('sha256');
+    for await (const piece of readable as unknown as AsyncIterable<Uint8Array>) hash.update(piece);
+    return hash.digest('hex');
+  });
+  bob.client.onRequest('said', () => true);
+  const opening = alice.client.room('den').openStream('early', PATIENT);
+  await came;
+  // What he allows has come to her, mostly: then the gateway that she comes back to does not know it.
+  for (let i = 0; i < 3; i++) await alice.client.request('bob', 'said', null);
+  bob.sockets.cut(60_000);
+  alice.sockets.cut(0);
+  const stream = await opening;
+  const writing = write(stream.writable);
+  bob.sockets.mend();
+  await writing;
+  expect((await stream.reply).map(({ code, data }) => [code, data === sha])).toEqual([['normal', true]]);
+}, 60_000);
+
 test('with slow: drop a reader that holds up others gets slow_reader, and they get everything', async () => {
   let go = (): void => undefined;
   stopped.set('dave', new Promise((resolve) => (go = resolve)));
@@ -122,8 +147,8 @@ test('with slow: wait all wait for the slowest reader, and go on with it', async
   await until(() => written > 100_000);
   // Longer than a slow reader would be waited for.
   await new Promise((resolve) => setTimeout(resolve, 3_500));
-  // The window of the slowest (512 KiB), the sender's buffer, and a piece or two on their way.
-  expect(written).toBeLessThan(800_000);
+  // The window of the slowest (1 MiB), the sender's buffer, and a piece or two on their way.
+  expect(written).toBeLessThan(1_350_000);
   go();
   stopped.clear();
   await writing;

@@ -5,7 +5,7 @@ import { WebSocket } from 'ws';
 import { JSON_SUBPROTOCOL } from '../../src/protocol/subprotocol.js';
 import { Client } from '../../src/client/index.js';
 import { ADMIN_KEY, tokenOf, until } from '../gateway-process.js';
-import { type Deployment, deploy } from './deployment.js';
+import { type Deployment, deploy, lostBy } from './deployment.js';
 
 describe.each(['embedded', 'redis'] as const)('with the %s store', (store) => {
   let deployment: Deployment;
@@ -176,9 +176,10 @@ describe.each(['embedded', 'redis'] as const)('with the %s store', (store) => {
     const name = `${store}-gone`;
     const { client } = await connect(name);
     const { sessionId } = client;
+    const lost = lostBy(client);
     const round = await ask('POST', `clients/${name}/disconnect`, { comeBack: true });
     expect(round).toEqual({ status: 200, body: { sessions: 1 } });
-    await until(() => Promise.resolve(client.state === 'reconnecting' || undefined)).catch(() => undefined);
+    await lost;
     await until(() => Promise.resolve(client.state === 'connected' || undefined));
     expect(client.sessionId).toBe(sessionId);
     const other = { session: 'A'.repeat(22) };

@@ -10,6 +10,7 @@ import {
   deploy,
   type Deployment,
   fresh,
+  lostBy,
   type Placed,
   PLACEMENTS,
   type Way,
@@ -208,10 +209,9 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
     const call = alice.client.call(name, 1, { timeoutMs: 20_000 });
     await until(() => executed === 1);
     const pid = (await home().workers()).find(({ id }) => id === bob.place.worker)?.pid ?? 0;
-    let isGone = false;
-    bob.client.on('state', (state) => (isGone ||= state !== 'connected'));
+    const lost = lostBy(bob.client);
     process.kill(pid, 'SIGKILL');
-    await until(() => isGone);
+    await lost;
     await until(() => bob.client.state === 'connected');
     // Answered on a connection that the call did not come by.
     finish('done');

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { Client } from '../../src/client/index.js';
 import { type GatewayProcess, startGateway, tokenOf, until } from '../gateway-process.js';
-import { freePort, type RedisServer, startRedis } from '../redis-server.js';
+import { freePort } from '../free-port.js';
+import { type RedisServer, startRedis } from '../redis-server.js';
 import { WireClient } from './wire-client.js';
 
 const DOUBT = 31;

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { freePort } from '../redis-server.js';
+import { freePort } from '../free-port.js';
 import type { GatewayNode } from './gateway-node.js';
 import { run, waitFor } from './processes.js';
 import type { Scene } from './scene.js';

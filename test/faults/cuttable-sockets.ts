@@ -33,4 +33,9 @@ export class CuttableSockets {
     this.#awayUntil = Date.now() + awayMs;
     this.#newest?.terminate();
   }
+
+  /** The way back is there again, before its time. */
+  mend(): void {
+    this.#awayUntil = 0;
+  }
 }

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { until } from '../gateway-process.js';
-import { freePort } from '../redis-server.js';
+import { freePort } from '../free-port.js';
 import { FaultProxy } from './fault-proxy.js';
 
 interface Peer {

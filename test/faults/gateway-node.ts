@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { ADMIN_KEY, SECRET } from '../gateway-process.js';
-import { freePort } from '../redis-server.js';
+import { freePort } from '../free-port.js';
 import { run, type Running, waitFor } from './processes.js';
 
 const CLI = fileURLToPath(new URL('../../dist/cli.js', import.meta.url));

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
-import { freePort } from '../redis-server.js';
+import { freePort } from '../free-port.js';
 import { pause, run, type Running, waitFor } from './processes.js';
 
 /** ioredis waits so long for the end of a socket, also of one that has ended already. */

@@ -1,4 +1,4 @@
 // npm run faults: the fault suite.
 import { runSuite } from '../run-suite.mjs';
 
-runSuite('faults', ['gateway-process.ts', 'redis-server.ts']);
+runSuite('faults', ['free-port.ts', 'gateway-process.ts', 'redis-server.ts']);

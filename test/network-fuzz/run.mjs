@@ -5,6 +5,7 @@ runSuite('network-fuzz', [
   'faults',
   'browser/chromium.ts',
   'gateway-process.ts',
+  'free-port.ts',
   'redis-server.ts',
   'turn-server.ts',
 ]);

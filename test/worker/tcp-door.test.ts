@@ -8,7 +8,7 @@ import { Client } from '../../src/client/index.js';
 import { msgpackCodec } from '../../src/protocol/msgpack-codec.js';
 import { joinRecords, RecordReader } from '../../src/protocol/records.js';
 import { proofOf } from '../../src/session/challenge.js';
-import { freePort } from '../cluster/deployment.js';
+import { freePort } from '../free-port.js';
 import { type GatewayProcess, startGateway, tokenOf, until } from '../gateway-process.js';
 
 const KEY = 'device-key_0123456789abcdefABCDEF~4';

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { joinRecords } from '../../src/protocol/records.js';
-import { freePort } from '../cluster/deployment.js';
+import { freePort } from '../free-port.js';
 import { type GatewayProcess, startGateway, tokenOf, until } from '../gateway-process.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'signalbox-tcps-'));

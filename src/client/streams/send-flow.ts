@@ -120,6 +120,8 @@ export class SendFlow {
     this.isPaused = true;
     this.#limit = 0;
     this.#window = Infinity;
+    // A question that went the old way may be lost with it.
+    this.#askedUpTo = -1;
   }
 
   /** Chunks got lost: sends again what the other side has not. */

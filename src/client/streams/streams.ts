@@ -20,9 +20,9 @@ export interface OpenStreamOptions {
   serializer?: string;
   /** Longest wait for somebody to accept, ms; default 10 000. Of a stream to several: how long readers may come in, default 1 000. */
   timeoutMs?: number;
-  /** Most bytes that wait here for the application to read them; default 512 KiB. */
+  /** Most bytes that wait here for the application to read them; default 1 MiB. */
   windowBytes?: number;
-  /** Most bytes that are kept until the other side has them; default 1 MiB. */
+  /** Most bytes that are kept until the other side has them; default 2 MiB. */
   sendBufferBytes?: number;
   /** Gives up, or aborts the stream with `aborted`. */
   signal?: AbortSignal;
@@ -48,7 +48,7 @@ export interface OnStreamOptions {
   serializer?: string;
   /** Most streams of this name at once; further ones are refused with `limit`. Default: as many as the gateway allows. */
   limit?: number;
-  /** Most bytes of each that wait for the handler to read them; default 512 KiB. */
+  /** Most bytes of each that wait for the handler to read them; default 1 MiB. */
   windowBytes?: number;
   /** `gateway`: also those that were opened with `via: 'best'` stay there, and their openers learn no network address of this client. Default `best`. */
   via?: 'gateway' | 'best';
@@ -74,10 +74,10 @@ interface Opening {
   refuse(error: Error): void;
 }
 
-const WINDOW_BYTES = 512 * 1024;
+const WINDOW_BYTES = 1024 * 1024;
 /** Below this a full chunk would not fit. */
 const WINDOW_FLOOR_BYTES = 2 * STREAM_CHUNK_LIMIT_BYTES;
-const SEND_BUFFER_BYTES = 1024 * 1024;
+const SEND_BUFFER_BYTES = 2 * 1024 * 1024;
 const OPEN_TIMEOUT_MS = 10_000;
 const GATHER_READERS_MS = 1_000;
 /** While nobody has accepted, the offer is made again so often: it, or the answer, may be lost, ms. */
@@ -249,7 +249,6 @@ export class Streams {
 
   /** A connection of the same session: every stream says where it stands. */
   resumed(): void {
-    for (const { frame } of this.#opening.values()) this.#put(frame);
     for (const stream of this.#streams.values()) {
       const { peer } = stream;
       if (peer === null) continue;
@@ -257,11 +256,14 @@ export class Streams {
       this.#attach(stream, `${peer.client}#${peer.session}`);
     }
     for (const broadcast of this.#broadcasts.values()) {
-      if (this.#opening.has(broadcast.id)) continue;
+      // Also while it opens: what its readers have allowed already, the new connection's gateway has not heard.
       broadcast.resume();
       const { id: stream, room, drop } = broadcast;
-      this.#put({ type: 'attachStream', stream, to: null, room, opened: true, upTo: 0, limit: 0, drop });
+      // Those who came in say where they stand before it counts them; who has not is offered it once more.
+      if (broadcast.readers > 0 || !this.#opening.has(stream))
+        this.#put({ type: 'attachStream', stream, to: null, room, opened: true, upTo: 0, limit: 0, drop });
     }
+    for (const { frame } of this.#opening.values()) this.#put(frame);
   }
 
   /** The session is another one, or over: so are its streams. */

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { FaultProxy } from '../../faults/fault-proxy.js';
 import { type GatewayProcess, startGateway, tokenOf } from '../../gateway-process.js';
-import { freePort } from '../../redis-server.js';
+import { freePort } from '../../free-port.js';
 import { BROWSERS, type BrowserPage, type TestBrowser } from '../test-browser.js';
 
 let gateway: GatewayProcess;

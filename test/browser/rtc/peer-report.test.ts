@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { WebSocket } from 'ws';
 import { type GatewayProcess, startGateway, tokenOf, until } from '../../gateway-process.js';
 import { createJsonCodec } from '../../../src/protocol/json-codec.js';
-import { freePort } from '../../redis-server.js';
+import { freePort } from '../../free-port.js';
 import { BROWSERS, type BrowserPage, type TestBrowser } from '../test-browser.js';
 
 let gateway: GatewayProcess;

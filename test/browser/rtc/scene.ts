@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
-import { freePort } from '../../redis-server.js';
+import { freePort } from '../../free-port.js';
 import { type GatewayProcess, startGateway, tokenOf } from '../../gateway-process.js';
 import { BROWSERS, type BrowserPage, type TestBrowser } from '../test-browser.js';
 

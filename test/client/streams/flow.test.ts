@@ -244,6 +244,17 @@ test('a sender that may keep less than its reader waits for asks what the reader
   expect(send.takeQuestion(true)).toBe(true);
 });
 
+test('a sender that goes another way asks again there: what it asked before may be lost with the old one', () => {
+  const send = new SendFlow();
+  for (let i = 0; i < 4; i++) send.push(PARTS.data, payloadOf(1000, i));
+  send.credited(0, 10_000);
+  while (send.take() !== null);
+  expect([send.takeQuestion(true), send.takeQuestion(true)]).toEqual([true, false]);
+  send.changeWay();
+  send.credited(0, 10_000);
+  expect(send.takeQuestion(true)).toBe(true);
+});
+
 test('a sender that waits for the leave of its reader does not ask', () => {
   const send = new SendFlow();
   for (let i = 0; i < 4; i++) send.push(PARTS.data, payloadOf(1000, i));
@@ -264,7 +275,7 @@ test.each([64, 512, 16 * 1024])(
       receive.taken(cost);
       taken += cost;
     }
-    expect(taken).toBeLessThanOrEqual(Math.max(cost, 128 * 1024 + cost));
+    expect(taken).toBeLessThanOrEqual(Math.max(cost, 256 * 1024 + cost));
     const arrived = new ReceiveFlow(kib * 1024);
     arrived.tell();
     let at = 0;
