@@ -84,12 +84,12 @@ export class GatewaySignaling implements SignalingMechanism {
     this.#exchange.strangers.push(listener);
   }
 
-  /** Who takes it is told to `onStranger` with it: the peer that is made of it at once has the call. */
+  /** Who takes it is told to `onStranger` with it: the peer that is made of it at once has the call. @internal */
   stand(standing: Standing): void {
     this.#exchange.standing.set(standing.id, { standing, taker: null });
   }
 
-  /** Nobody takes it any more. One whose taker was heard is not this object's to close. */
+  /** Nobody takes it any more. One whose taker was heard is not this object's to close. @internal */
   withdraw(standing: Standing): void {
     if (this.#exchange.standing.delete(standing.id)) standing.connection.close();
   }

@@ -1,8 +1,8 @@
 // Calls in one trip, in real browsers: each side's offer is the other's answer, and whatever goes wrong around it, one call is one connection.
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { readFileSync } from 'node:fs';
+import { freePort } from '../../free-port.js';
 import { type GatewayProcess, startGateway, tokenOf } from '../../gateway-process.js';
-import { freePort } from '../../redis-server.js';
 import { BROWSERS, type BrowserPage, type TestBrowser } from '../test-browser.js';
 
 const PAGE = readFileSync(new URL('./page.js', import.meta.url), 'utf8');

@@ -1,0 +1,175 @@
+// One standing offer at a time: when it is left with the gateway, replaced, taken back, and whose call it becomes.
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import { type GatewayClient, GatewaySignaling } from '../../../src/client/rtc/gateway-signaling.js';
+import type { Signal, SignalBody } from '../../../src/client/rtc/signal.js';
+import type { LineReceiver } from '../../../src/client/rtc/signaling.js';
+import type { Standing } from '../../../src/client/rtc/standing.js';
+import { StandingOffer } from '../../../src/client/rtc/standing-offer.js';
+import { ManualEnvironment } from '../fixture.js';
+import { TestConnection, useTestConnections } from './test-connection.js';
+
+class OfferedConnection extends TestConnection {
+  static readonly made: OfferedConnection[] = [];
+  iceGatheringState = 'complete';
+  localDescription: { sdp: string } | null = null;
+  isClosed = false;
+  constructor(configuration: RTCConfiguration) {
+    super([], configuration);
+    OfferedConnection.made.push(this);
+  }
+  setLocalDescription(): Promise<void> {
+    this.localDescription = { sdp: `offer ${OfferedConnection.made.indexOf(this) + 1}` };
+    return Promise.resolve();
+  }
+  override close(): void {
+    this.isClosed = true;
+  }
+}
+
+useTestConnections();
+const ALICE = { client: 'alice', session: 'AAAAAAAAAAAAAAAAAAAAAA' };
+const settle = () => new Promise((resolve) => setImmediate(resolve));
+
+describe('a standing offer', () => {
+  let environment: ManualEnvironment;
+  /** What the gateway was left with, the newest last; null where it was taken back. */
+  let left: { id: string; sdp: string }[];
+  let states: ((state: string) => unknown)[];
+  let hear: (data: unknown, trace?: string | null, from?: typeof ALICE) => void;
+  let sent: Signal[];
+  let strangers: [name: string, standing: Standing | null][];
+  let signaling: GatewaySignaling;
+  let offer: StandingOffer;
+  beforeEach(async () => {
+    environment = new ManualEnvironment();
+    [left, states, sent, strangers] = [[], [], [], []];
+    OfferedConnection.made.length = 0;
+    Reflect.set(globalThis, 'RTCPeerConnection', OfferedConnection);
+    const handlers: ((data: unknown, from: typeof ALICE, info: { trace: string | null }) => unknown)[] = [];
+    const client: GatewayClient = {
+      id: 'bob',
+      state: 'connected',
+      iceServers: [],
+      connect: () => Promise.resolve(),
+      send: (_to, _event, data) => {
+        sent.push(data as Signal);
+        return Promise.resolve();
+      },
+      onMessage: (_event, handler) => {
+        handlers.push(handler);
+        return () => undefined;
+      },
+      on: ((event: string, listener: (state: string, info: { code: null }) => unknown) => {
+        const tell = (state: string): unknown => listener(state, { code: null });
+        if (event === 'state') states.push(tell);
+        return () => states.splice(states.indexOf(tell), 1);
+      }) as unknown as GatewayClient['on'],
+    };
+    hear = (data, trace = null, from = ALICE) => {
+      for (const handler of handlers) handler(data, from, { trace });
+    };
+    signaling = new GatewaySignaling(client);
+    signaling.onStranger((_from, name, standing) => strangers.push([name, standing]));
+    const verbs = {
+      stand: (id: string | null, _event: string, signal: (Signal & { sdp: string }) | null) => {
+        left.push({ id: id ?? 'none', sdp: signal?.sdp ?? '' });
+        return Promise.resolve();
+      },
+    };
+    const calls = {
+      call: (_options: unknown, make: (verbs: unknown, made: unknown) => Promise<unknown>) => make(verbs, {}),
+    } as unknown as ConstructorParameters<typeof StandingOffer>[2];
+    offer = new StandingOffer(client, signaling, calls, environment, () => ({ iceServers: [] }));
+    await settle();
+  });
+  const pass = async (ms: number): Promise<void> => {
+    environment.advance(ms);
+    await settle();
+  };
+  const sdps = () => left.map(({ sdp }) => sdp);
+  const closed = () => OfferedConnection.made.map(({ isClosed }) => isClosed);
+  const call = (seq = 1, to: string | null = null, body?: SignalBody): Signal => ({
+    ...(body ?? { type: 'offer', round: 1, sdp: 'a call', cross: true }),
+    route: ['alice-1', to, seq, 0],
+  });
+  const newest = (): string => left.at(-1)?.id ?? '';
+
+  test('is left when there is a connection, and anew with the next, after five minutes, and when it was taken', async () => {
+    expect(sdps()).toEqual(['offer 1']);
+    states[0]?.('reconnecting');
+    await settle();
+    expect(sdps()).toEqual(['offer 1']);
+    for (const tell of [...states]) tell('connected');
+    await settle();
+    expect(sdps()).toEqual(['offer 1', 'offer 2']);
+    await pass(5 * 60_000);
+    expect(sdps()).toEqual(['offer 1', 'offer 2', 'offer 3']);
+    hear(newest(), 'alice-1');
+    await pass(999);
+    expect(left).toHaveLength(3);
+    await pass(1);
+    expect(sdps()).toEqual(['offer 1', 'offer 2', 'offer 3', 'offer 4']);
+    expect(new Set(left.map(({ id }) => id)).size).toBe(4);
+  });
+
+  test('is kept for 30 s when it was replaced, and then closed', async () => {
+    for (const tell of [...states]) tell('connected');
+    await settle();
+    await pass(29_999);
+    expect(closed()).toEqual([false, false]);
+    await pass(1);
+    expect(closed()).toEqual([true, false]);
+  });
+
+  test('is taken back when it is not wanted any more', async () => {
+    offer.close();
+    await pass(30_000);
+    expect(left.at(-1)).toEqual({ id: 'none', sdp: '' });
+    expect(closed()).toEqual([true]);
+    await pass(10 * 60_000);
+    expect(left).toHaveLength(2);
+    expect(states.length).toBe(1);
+  });
+
+  test('becomes the call of who took it, by its offer and nothing else', () => {
+    const id = newest();
+    hear(id, 'alice-1');
+    hear(call(2, null, { type: 'candidate', candidate: [] }));
+    hear({ ...call(), route: ['carol-1', null, 1, 0] }, null, { client: 'carol', session: 'C'.repeat(22) });
+    expect(strangers).toEqual([['', null]]);
+    hear({ ...call(), name: 'second' });
+    expect(strangers[1]).toMatchObject(['second', { id }]);
+    // Nobody made a peer of it.
+    expect(closed()).toEqual([true]);
+    // And it is nobody's after that.
+    hear(id, 'alice-2');
+    hear({ ...call(), route: ['alice-2', null, 1, 0] });
+    expect(strangers[2]).toEqual(['', null]);
+  });
+
+  test('is honoured where its taker is heard and the gateway was not', () => {
+    const id = newest();
+    // Not dismissed: its offer is said again.
+    hear(call(3, id, { type: 'ack' }));
+    expect([sent, strangers]).toEqual([[], []]);
+    const heard: string[] = [];
+    const receiver = { onSignal: ({ type }: Signal) => heard.push(type) } as unknown as LineReceiver;
+    signaling.onStranger((_from, name, standing) => {
+      if (standing !== null)
+        signaling.connect({ localId: 'bob', remoteId: 'alice', name, id: standing.id }, receiver);
+    });
+    hear(call(1, id));
+    hear(call(2, id, { type: 'candidate', candidate: [] }));
+    expect(heard).toEqual(['offer', 'candidate']);
+    expect(closed()).toEqual([false]);
+  });
+
+  test('that comes when the call is over is told so', () => {
+    hear(
+      { type: 'offer', round: 1, sdp: 'it stood', standing: true, route: ['alice-s', null, 1, 0] },
+      'bob-gone',
+    );
+    expect(sent).toEqual([{ type: 'gone', route: ['bob-gone', 'alice-s', 0, 0] }]);
+    expect(strangers).toEqual([]);
+  });
+});
