@@ -9,5 +9,6 @@ export default {
   // (node_modules, dist); only where it does not is it the TypeScript source that is meant.
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': ['$1.js', '$1.ts'] },
   maxWorkers: 2,
-  testTimeout: 30_000,
+  // Tests start gateways and browsers, on a machine that may be busy: what hangs is told by it, what is slow is not.
+  testTimeout: 60_000,
 };

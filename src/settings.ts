@@ -43,7 +43,7 @@ export const SETTINGS = {
 
   // Processes
   WORKERS: { ...count(1, 1, 256, 'processes', ''), default: null, text: 'Worker processes. Default: one per core.' },
-  SCHEDULING: { default: 'rr', unit: 'rr, none, reuseport', text: '`rr`: the primary hands connections out in turn, where there is more than one worker. `none`: whichever worker is first, for half the CPU per handshake; one that is a tenth ahead of the others rests. `reuseport`: each worker opens the port and the kernel spreads connections evenly, for half the CPU per handshake (Linux, Node.js 22.12 or newer; ADR 0005).' },
+  SCHEDULING: { default: 'rr', unit: 'rr, none, reuseport', text: '`rr`: the primary hands connections out in turn, where there is more than one worker. `none`: each worker accepts by itself, for half the CPU per handshake, and one that is a tenth ahead of the others rests until they have caught up. `reuseport`: each worker opens the port and the kernel spreads connections evenly, for half the CPU per handshake (Linux, Node.js 22.12 or newer; ADR 0005).' },
   WORKER_MAX_OLD_SPACE_MB: { ...count(0, 64, 1_048_576, 'MiB', ''), default: null, text: "V8's old space of each worker. Default: V8's own." },
   WORKER_MAX_SEMI_SPACE_MB: count(8, 1, 1024, 'MiB', "V8's semi-space of each worker. V8's own 16 saves more CPU under full load and takes twice the memory per idle connection; 4 the reverse (ADR 0004)."),
   WORKER_INITIAL_OLD_SPACE_MB: count(64, 0, 65_536, 'MiB', "Up to here a worker's heap and buffers grow before V8 collects all of it; at most a quarter of `WORKER_MAX_OLD_SPACE_MB`. With less, every few MiB of buffers cost a full collection (ADR 0004). 0: V8's own."),

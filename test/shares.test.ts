@@ -17,7 +17,7 @@ beforeEach(() => {
 });
 
 /** Each says how many it holds, and that it has done what it was told. */
-function hear(loads: Record<string, number>): void {
+function hear(loads: Record<string, number | null>): void {
   for (const [worker, connections] of Object.entries(loads))
     shares.heard(worker, connections, orders.findLast(([name]) => name === worker)?.[2] ?? 0);
 }
@@ -28,11 +28,28 @@ test('nobody rests while all are about level', () => {
   expect(orders).toEqual([]);
 });
 
-test('of few connections one worker may hold all', () => {
+test('of few connections one worker may have some more', () => {
   hear({ a: 0, b: 0 });
-  hear({ a: 30 });
+  hear({ a: 4 });
   expect(orders).toEqual([]);
-  hear({ a: 34 });
+  hear({ a: 5 });
+  expect(orders).toEqual([['a', false, 1]]);
+});
+
+test('who has no descriptor left rests until it has, and counts for nobody’s mean', () => {
+  hear({ a: 1000, b: 1000 });
+  hear({ b: null });
+  expect(orders).toEqual([['b', false, 1]]);
+  hear({ a: 3000, b: null });
+  expect(orders).toHaveLength(1);
+  hear({ b: 1000 });
+  expect(orders.slice(1)).toEqual([['b', true, 2]]);
+});
+
+test('where nobody has a descriptor left one accepts all the same', () => {
+  hear({ a: 1000, b: 1000 });
+  hear({ a: null });
+  hear({ b: null });
   expect(orders).toEqual([['a', false, 1]]);
 });
 
@@ -83,7 +100,7 @@ test('nobody rests where the others are gone', () => {
 test('nobody rests where the others say nothing', () => {
   hear({ a: 1000, b: 1000 });
   hear({ a: 1300 });
-  now = 2_001;
+  now = 1_201;
   hear({ a: 1300 });
   expect(orders.at(-1)).toEqual(['a', true, 2]);
 });

@@ -31,8 +31,11 @@ export type ToPrimary =
   | { type: 'ready'; port: number }
   /** A sign of life, once a second; a worker without is killed. */
   | { type: 'alive' }
-  /** How many connections the worker holds, where each accepts its own, and the last order to accept or not that it has carried out. */
-  | { type: 'load'; connections: number; done: number }
+  /**
+   * How many connections the worker holds, where each accepts its own (null: it has no file descriptor left for one more), and the last
+   * order to accept or not that it has carried out.
+   */
+  | { type: 'load'; connections: number | null; done: number }
   /** The worker's memory is nearly used up: it asks to be replaced. */
   | { type: 'recycle' }
   /** The store may have lost what it had accepted last. */
@@ -67,8 +70,10 @@ export function parseToPrimary(value: unknown): ToPrimary | null {
   if (type === 'ready')
     return 'port' in value && typeof value.port === 'number' ? { type, port: value.port } : null;
   if (type === 'load') {
-    const { connections, done } = { connections: null, done: null, ...value };
-    return typeof connections === 'number' && typeof done === 'number' ? { type, connections, done } : null;
+    if (!('connections' in value && 'done' in value)) return null;
+    const { connections, done } = value;
+    const isCount = typeof connections === 'number' || connections === null;
+    return isCount && typeof done === 'number' ? { type, connections, done } : null;
   }
   if (type === 'alive' || type === 'recycle' || type === 'doubt') return { type };
   // The report was parsed by the worker, field by field.

@@ -38,7 +38,7 @@ afterEach(async () => {
   // Nothing is left of any of them.
   expect(await gateway.metric('streams')).toBe(0);
   expect(await gateway.stop()).toBe(0);
-}, 30_000);
+}, 60_000);
 
 /** The next frame of this type; others are passed over. */
 async function nextOf(socket: RawWebSocket, type: number | undefined): Promise<unknown[]> {
@@ -109,7 +109,7 @@ test('an opener that sends beyond its credit is cut with credit_exceeded, and so
   expect((await nextOf(bob, PIECE)).slice(1, 3)).toEqual([ID, 0]);
   expect((await bob.next()).slice(0, 3)).toEqual([WAS_CUT, ID, 'credit_exceeded']);
   await Promise.all([alice.destroy(), bob.destroy()]);
-}, 20_000);
+}, 60_000);
 
 test('a chunk that is too large, half a frame of it, or of no known part is refused, and the stream goes on', async () => {
   await start();
@@ -145,7 +145,7 @@ test('a chunk that is too large, half a frame of it, or of no known part is refu
   await until(() => seen.length > 0);
   expect(seen).toEqual([1500]);
   await alice.destroy();
-}, 20_000);
+}, 60_000);
 
 test('10,000 streams opened at once are held up to the limit, told limit, and end with 4509; others feel nothing', async () => {
   await start({ STREAMS_PER_SESSION_LIMIT: '100' });
@@ -243,7 +243,7 @@ test('a reader of a stream to several is told at once that it may answer, and ne
   bob.say([ATTACH, ID, `alice#${String(offer[3])}`, null, false, 0, 100_000, false]);
   expect((await nextOf(bob, CREDITED)).slice(1)).toEqual([ID, 0, 0, 0]);
   await Promise.all([alice.destroy(), bob.destroy()]);
-}, 20_000);
+}, 60_000);
 
 test('an SDK that is told to send without end holds what its buffer allows, and waits', async () => {
   await start();
@@ -271,4 +271,4 @@ test('an SDK that is told to send without end holds what its buffer allows, and 
   stream.abort();
   expect(await codeOf(writing)).toBe('aborted');
   await bob.destroy();
-}, 20_000);
+}, 60_000);

@@ -247,6 +247,12 @@ const FAST_CLOCK = `{
   performance.now = () => now() + window.skipMs;
 }`;
 
+/** Pauses between tries, which chance makes: an eighth of them. Time-outs are whole numbers, and stay. */
+const SHORT_PAUSES = `{
+  const wait = setTimeout;
+  window.setTimeout = (run, ms, ...rest) => wait(run, Number.isInteger(ms) ? ms : ms / 8, ...rest);
+}`;
+
 describe('a page', () => {
   test('goes by plain requests, and says so, where a WebSocket is blocked', async () => {
     const port = { gateway: 0 };
@@ -313,7 +319,7 @@ describe('a page', () => {
 
   test('asks one that is always busy less and less often', async () => {
     const gateway = await startPage();
-    const page = await inChromium(urlOf(gateway), FAST_CLOCK);
+    const page = await inChromium(urlOf(gateway), FAST_CLOCK + SHORT_PAUSES);
     // A page by all that others see of it, which never has time.
     const answer = await fetch(`${urlOf(gateway)}/token`, {
       method: 'POST',
@@ -333,14 +339,15 @@ describe('a page', () => {
     await until(() => Promise.resolve(asked === 5));
     await until(async () => page.locator('#again').isEnabled());
     expect(await textOf(page, '#peers')).toContain('the other page is busy');
-    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    // It looks every second whether it is time to ask.
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
     expect(asked).toBe(5);
     await page.evaluate('void (skipMs += 10_000)');
     await until(() => Promise.resolve(asked === 10));
     await until(async () => page.locator('#again').isEnabled());
     // Twice as long the second time, half of it by chance.
     await page.evaluate('void (skipMs += 5_000)');
-    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
     expect(asked).toBe(10);
   }, 150_000);
 

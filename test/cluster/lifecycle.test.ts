@@ -230,8 +230,8 @@ describe('workers', () => {
     expect((await gateway.workers()).some((worker) => worker.pid === pid)).toBe(false);
   });
 
-  test('a connection on its way to a worker that dies is taken by another, and nothing of the dead is counted', async () => {
-    const gateway = await gatewayFor();
+  test('with SCHEDULING=rr a connection on its way to a worker that dies is taken by another, and nothing of the dead is counted', async () => {
+    const gateway = await gatewayFor({ SCHEDULING: 'rr' });
     const victim = await connectWhere(gateway, 'victim', QUICK, () => true);
     cleanups.push(() => victim.client.close());
     await until(async () => (await gateway.metric('connections')) === 1);
@@ -253,8 +253,8 @@ describe('workers', () => {
     await until(async () => (await gateway.metric('connections')) === 1);
   });
 
-  test('workers without a free descriptor get connections again as soon as they have some', async () => {
-    const gateway = await gatewayFor();
+  test('with SCHEDULING=rr workers without a free descriptor get connections again as soon as they have some', async () => {
+    const gateway = await gatewayFor({ SCHEDULING: 'rr' });
     const workers = await gateway.workers();
     const limit = (files: string): void => {
       for (const { pid } of workers) {
@@ -284,11 +284,15 @@ describe('workers', () => {
     expect((await gateway.workers()).map(({ pid }) => pid)).toEqual(workers.map(({ pid }) => pid));
   });
 
-  // A lone worker takes its connections itself, of several each gets them from the primary.
-  test.each(['1', '2'])(
-    'SIGHUP rolls %s worker(s): new processes, the same sessions, no error',
-    async (workers) => {
-      const gateway = await gatewayFor({ WORKERS: workers });
+  // A lone worker takes its connections itself, whatever is set.
+  test.each([
+    ['1', 'none'],
+    ['2', 'none'],
+    ['2', 'rr'],
+  ])(
+    'SIGHUP rolls %s worker(s) with SCHEDULING=%s: new processes, the same sessions, no error',
+    async (workers, scheduling) => {
+      const gateway = await gatewayFor({ WORKERS: workers, SCHEDULING: scheduling });
       const clients = await Promise.all(['a', 'b', 'c', 'd'].map((name) => connect(gateway, name)));
       const sessions = clients.map(({ sessionId }) => sessionId);
       const before = (await gateway.workers()).map(({ pid }) => pid);
@@ -350,13 +354,16 @@ describe('workers', () => {
     expect(line.split('\0')).toContain(`--initial-old-space-size=${mebibytes}`);
   });
 
-  test.each(['1', '2'])(
-    'a port that is taken ends the start of %s worker(s) with exit code 1',
-    async (workers) => {
-      const gateway = await gatewayFor();
-      await expect(startGateway({ PORT: String(gateway.port), WORKERS: workers })).rejects.toThrow(
-        /ended with 1[^]*EADDRINUSE/,
-      );
+  test.each([
+    ['1', 'none'],
+    ['2', 'none'],
+    ['2', 'rr'],
+  ])(
+    'a port that is taken ends the start of %s worker(s) with SCHEDULING=%s with exit code 1',
+    async (workers, scheduling) => {
+      const gateway = await gatewayFor({ WORKERS: '1' });
+      const env = { PORT: String(gateway.port), WORKERS: workers, SCHEDULING: scheduling };
+      await expect(startGateway(env)).rejects.toThrow(/ended with 1[^]*EADDRINUSE/);
     },
   );
 

@@ -36,7 +36,7 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
   const open: Client[] = [];
   beforeAll(async () => {
     deployment = await deploy(store, { PAIR_LEASE_MS: String(LEASE_MS), WORKER_LEASE_MS: '2000' });
-  }, 40_000);
+  }, 60_000);
   afterEach(async () => {
     await Promise.all(open.splice(0).map((client) => client.close()));
   });
@@ -66,7 +66,7 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
       let bob: Placed;
       beforeAll(async () => {
         [alice, bob] = await connectPair(deployment, placement, [fresh('alice'), fresh('bob')], ways);
-      }, 20_000);
+      }, 60_000);
       afterAll(async () => {
         await alice.client.close();
         await bob.client.close();
@@ -166,7 +166,7 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
       expect(begun).toHaveLength(1);
       await Promise.all(open.splice(0).map((client) => client.close()));
     }
-  }, 30_000);
+  }, 60_000);
 
   test('ten that want everybody: whoever is in a pair is in one', async () => {
     const everybody = Array.from({ length: 10 }, () => fresh('p'));
@@ -195,7 +195,7 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
     for (const [id] of inPair.values()) ends.set(id ?? '', (ends.get(id ?? '') ?? 0) + 1);
     expect([...ends.values()].every((count) => count === 2)).toBe(true);
     expect(ends.size).toBeGreaterThan(0);
-  }, 30_000);
+  }, 60_000);
 
   test('a partner that is lost is told of within the lease, and both are free', async () => {
     const [a, b] = [fresh('a'), fresh('b')];
@@ -210,7 +210,7 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
     const carol = await connect(fresh('c'));
     await carol.onPair(() => () => undefined);
     await alice.pair(carol.id ?? '');
-  }, 20_000);
+  }, 60_000);
 
   test('a partner that closes its client is gone at once', async () => {
     const [a, b] = [fresh('a'), fresh('b')];
@@ -244,7 +244,7 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
     await expect(far.request('echo', 2)).resolves.toBe(2);
     await expect(pair.request('echo', 3)).resolves.toBe(3);
     await expect(alice.client.pair(bob.place.client)).rejects.toMatchObject({ code: 'busy' });
-  }, 30_000);
+  }, 60_000);
 
   test('an offer that nobody answers times out, and leaves both free', async () => {
     const [a, b] = [fresh('a'), fresh('b')];

@@ -57,7 +57,7 @@ describe.each(['embedded', 'redis', 'sentinel', 'cluster'] as const)('%s store',
   let deployment: Deployment;
   beforeAll(async () => {
     deployment = await deploy(store, { PRESENCE_GRACE_MS: '300' });
-  }, 40_000);
+  }, 60_000);
   afterAll(async () => {
     await deployment.stop();
   });

@@ -66,5 +66,5 @@ describe('a gateway', () => {
     } finally {
       await redis.stop();
     }
-  }, 30_000);
+  }, 60_000);
 });

@@ -45,19 +45,19 @@ beforeEach(async () => {
   for (let i = 0; i < 10; i++)
     alice.say([CHUNK, ID, i * COST, 0, 'bytes', Buffer.alloc(1_000).toString('base64')]);
   for (const reader of [bob, carol]) for (let i = 0; i < 10; i++) await nextOf(reader, PIECE);
-}, 20_000);
+}, 60_000);
 
 afterEach(async () => {
   await Promise.all([alice, bob, carol].map((socket) => socket.destroy()));
   await gateway.stop();
-}, 20_000);
+}, 60_000);
 
 test('who asks for what it has lost does not speak for those who have less: the opener still keeps that for them', async () => {
   carol.say([CREDIT, ID, 2 * COST, WINDOW + 2 * COST, NOTHING]);
   bob.say([CREDIT, ID, 7 * COST, WINDOW + 7 * COST, AGAIN]);
   const [, , upTo] = await told((_upTo, _limit, ask) => ask === AGAIN);
   expect(upTo).toBe(2 * COST);
-}, 20_000);
+}, 60_000);
 
 test('an opener that asks is answered when all readers have, also where they say nothing new', async () => {
   for (const reader of [bob, carol]) reader.say([CREDIT, ID, 5 * COST, WINDOW + 5 * COST, NOTHING]);
@@ -70,4 +70,4 @@ test('an opener that asks is answered when all readers have, also where they say
     }
     expect((await told(() => true)).slice(2, 4)).toEqual([5 * COST, WINDOW + 5 * COST]);
   }
-}, 20_000);
+}, 60_000);

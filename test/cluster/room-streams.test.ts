@@ -47,12 +47,12 @@ beforeAll(async () => {
       return hash.digest('hex');
     });
   }
-}, 40_000);
+}, 60_000);
 
 afterAll(async () => {
   await Promise.all([...clients.values()].map(({ client }) => client.close()));
   await gateway.stop();
-}, 30_000);
+}, 60_000);
 
 const sent = randomBytes(2_000_000);
 const sha = createHash('sha256').update(sent).digest('hex');
@@ -79,7 +79,7 @@ test('every session in the room reads the whole stream once, and answers', async
   const results = await stream.reply;
   expect(results.map(({ client }) => client).sort()).toEqual(READERS);
   expect(results.every(({ code, data }) => code === 'normal' && data === sha)).toBe(true);
-}, 30_000);
+}, 60_000);
 
 test('the stream goes on when the opener and a reader come back on new connections', async () => {
   const stream = await clientOf('alice').client.room('lobby').openStream('cast', PATIENT);
@@ -168,4 +168,4 @@ test('a stream to a room needs rooms.publish, and reaches those whom streams cov
     .openStream('cast')
     .catch((error: unknown) => error);
   expect(refused instanceof GatewayError && refused.code).toBe('forbidden');
-}, 30_000);
+}, 60_000);

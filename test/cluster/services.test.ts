@@ -42,7 +42,7 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
       CALLS_SERVED_LIMIT: '30',
       RESUME_WINDOW_MS: String(RESUME_WINDOW_MS),
     });
-  }, 40_000);
+  }, 60_000);
   afterEach(async () => {
     await Promise.all(open.splice(0).map((client) => client.close()));
   });
@@ -75,7 +75,7 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
       let bob: Placed;
       beforeAll(async () => {
         [alice, bob] = await connectPair(deployment, placement, [fresh('alice'), fresh('bob')], ways);
-      }, 20_000);
+      }, 60_000);
       afterAll(async () => {
         await alice.client.close();
         await bob.client.close();
@@ -219,7 +219,7 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
     expect(executed).toBe(1);
     await expect(alice.client.call(name, 2, { timeoutMs: 300 })).rejects.toMatchObject({ code: 'timeout' });
     expect(executed).toBe(2);
-  }, 30_000);
+  }, 60_000);
 
   test('a provider that goes in the middle of a call: provider_gone, or another one where the call is idempotent', async () => {
     const name = fresh('mortal');
@@ -244,7 +244,7 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
     await expect(once).rejects.toMatchObject({ code: 'provider_gone' });
     await expect(twice).resolves.toBe('other 2');
     expect(executed).toBe(2);
-  }, 30_000);
+  }, 60_000);
 
   test('close() of a provider ends its calls at once', async () => {
     const name = fresh('closing');
@@ -285,7 +285,7 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
     await expect(alice.call(name, 1)).rejects.toMatchObject({ code: 'not_found' });
     await bob.provide(name, () => 'anew');
     await expect(alice.call(name, 1)).resolves.toBe('anew');
-  }, 30_000);
+  }, 60_000);
 
   test('permissions: to call and to provide are two, and none of them is that of rooms or messages', async () => {
     const name = fresh('guarded');

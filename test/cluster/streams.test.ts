@@ -52,7 +52,7 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
   let deployment: Deployment;
   beforeAll(async () => {
     deployment = await deploy(store, FAST);
-  }, 40_000);
+  }, 60_000);
   afterAll(async () => {
     await deployment.stop();
   });
@@ -63,7 +63,7 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
       let bob: Placed;
       beforeAll(async () => {
         [alice, bob] = await connectPair(deployment, placement, [fresh('alice'), fresh('bob')], ways);
-      }, 20_000);
+      }, 60_000);
       afterAll(async () => {
         await alice.client.close();
         await bob.client.close();
@@ -253,10 +253,10 @@ describe.each(['embedded', 'redis'] as const)('%s store, connections that die', 
   let deployment: Deployment;
   beforeAll(async () => {
     deployment = await deploy(store, FAST);
-  }, 40_000);
+  }, 60_000);
   afterAll(async () => {
     await deployment.stop();
-  }, 20_000);
+  }, 60_000);
 
   /** A client whose connection can be cut, at the gateway of the deployment that is asked for. */
   async function cuttable(at: number): Promise<{ client: Client; id: string; sockets: CuttableSockets }> {

@@ -234,12 +234,12 @@ describe.each(['embedded', 'redis'] as const)('streams of a program, %s store', 
       { name: 'backend' },
     );
     await gateway.listen();
-  }, 40_000);
+  }, 60_000);
   afterAll(async () => {
     await Promise.all(clients.map((client) => client.close()));
     await gateway.close();
     await redis?.stop();
-  }, 40_000);
+  }, 60_000);
   const connect = async (name: string, perm: unknown = '*') => {
     const client = new Client(gateway.url, { token: () => gateway.token(name, { perm }) });
     clients.push(client);
@@ -269,7 +269,7 @@ describe.each(['embedded', 'redis'] as const)('streams of a program, %s store', 
     expect(await stream.reply).toEqual({ from: 'backend', meta: { size: sent.length }, same: true });
     await expect(gateway.openStream('bob', 'unheard')).rejects.toMatchObject({ code: 'no_handler' });
     await expect(gateway.openStream('nobody', 'file')).rejects.toMatchObject({ code: 'not_found' });
-  }, 30_000);
+  }, 60_000);
 
   test('to a room and to everybody, with an answer of each reader', async () => {
     const [carol, dora, eve] = [await connect('carol'), await connect('dora'), await connect('eve')];
@@ -288,7 +288,7 @@ describe.each(['embedded', 'redis'] as const)('streams of a program, %s store', 
     await write(toAll.writable);
     const names = (await toAll.reply).filter(({ data }) => data === true).map(({ client }) => client);
     expect(names.sort()).toEqual(['carol', 'dora', 'eve']);
-  }, 30_000);
+  }, 60_000);
 
   test('from a client that may open one to the program, until it takes no more', async () => {
     const remove = await gateway.onStream('upload', async ({ readable }, from) => [
@@ -303,7 +303,7 @@ describe.each(['embedded', 'redis'] as const)('streams of a program, %s store', 
     await expect(gina.openStream('backend', 'upload')).rejects.toMatchObject({ code: 'not_found' });
     remove();
     await expect(frank.openStream('backend', 'upload')).rejects.toMatchObject({ code: 'no_handler' });
-  }, 30_000);
+  }, 60_000);
 
   test.each<[string, () => Promise<unknown>]>([
     ['disconnected', () => gateway.disconnect('backend')],
@@ -324,7 +324,7 @@ describe.each(['embedded', 'redis'] as const)('streams of a program, %s store', 
       remove();
       await expect(ivy.openStream('backend', name)).rejects.toMatchObject({ code: 'no_handler' });
     },
-    40_000,
+    60_000,
   );
 
   test('goes on where the worker that carries the program’s session is killed', async () => {

@@ -172,7 +172,7 @@ describe('a plugin that misbehaves', () => {
     } finally {
       rmSync(directory, { recursive: true });
     }
-  }, 40_000);
+  }, 60_000);
 });
 
 describe('the shipped plugins', () => {

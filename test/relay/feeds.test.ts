@@ -19,6 +19,7 @@ import type {
   StoreEvent,
 } from '../../src/session/store/store.js';
 import { SETTINGS, W1, attach, attachRequest } from '../session/store/fixture.js';
+import { until } from '../gateway-process.js';
 import { createReceiver, sessionId } from './receiver.js';
 
 const lobby = { kind: 'room', room: 'lobby' as RoomName } satisfies Channel;
@@ -143,9 +144,6 @@ describe('feeds', () => {
       body: encodeRoomMessageBody(lobby.room, message(event)),
     })));
   const settled = () => new Promise((resolve) => setTimeout(resolve, 5));
-  const until = async (condition: () => boolean) => {
-    while (!condition()) await settled();
-  };
 
   test('pass entries to who reads live, and nothing that came before', async () => {
     await publish('before');

@@ -11,6 +11,7 @@ import { wholeFrame } from '../../src/session/connection.js';
 import { TickFlusher } from '../../src/transport/tick-flusher.js';
 import { Framer } from '../../src/transport/websocket-frames.js';
 import { WebSocketConnection } from '../../src/transport/websocket.js';
+import { until } from '../client/fixture.js';
 
 const splitAt = (bytes: Buffer, at: number): SplitFrame => ({
   head: bytes.subarray(0, at),
@@ -159,7 +160,7 @@ describe('a connection', () => {
       const closed = once(theirs, 'close');
       // A frame that is not masked.
       socketOf(theirs).write(Buffer.from(wsText('x')));
-      while (ours.readyState === WebSocket.OPEN) await new Promise((resolve) => setImmediate(resolve));
+      await until(() => ours.readyState !== WebSocket.OPEN);
       expect(held.send('first')).toBe(false);
       expect((await closed)[0]).toBe(1002);
     });

@@ -10,6 +10,7 @@ import { MemoryWebhooks } from '../../src/session/store/memory-webhooks.js';
 import type { WebhookPage, WebhookQueue } from '../../src/session/store/webhook-queue.js';
 import { WebhookMetrics } from '../../src/webhooks/webhook-metrics.js';
 import { WebhookSender, type WebhookSenderOptions } from '../../src/webhooks/webhook-sender.js';
+import { until } from '../gateway-process.js';
 import { HOOK_SECRET } from './receiver.js';
 
 const RULES = {
@@ -216,7 +217,7 @@ test('a POST that fails leaves nothing of the secret in the log', async () => {
   });
   world.queue.add('ann');
   world.sender.start();
-  while (sent.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+  await until(() => sent.length > 0);
   await sent[0]?.catch(() => undefined);
   await world.sender.stop(false, 1_000);
   expect(world.output()).toContain('the application did not take a webhook');

@@ -11,12 +11,13 @@ let listener: Listener;
 let port: number;
 let connections: number;
 let now: number;
+let hasDescriptor: boolean;
 /** What the primary was told: connections, the last order that was carried out. */
-let told: [number, number][];
+let told: [number | null, number][];
 let clients: Socket[];
 
 beforeEach(async () => {
-  [connections, now, told, clients] = [0, 0, [], []];
+  [connections, now, hasDescriptor, told, clients] = [0, 0, true, [], []];
   server = createServer((_request, response) => response.end('served'));
   // A port of its own from the first time on, so that it is the same later.
   const probe = createServer().listen(0, '127.0.0.1');
@@ -29,6 +30,7 @@ beforeEach(async () => {
     connections: () => connections,
     tell: (...what) => told.push(what),
     now: () => now,
+    hasDescriptor: () => hasDescriptor,
   });
   await new Promise<void>((resolve) => {
     listener.open(resolve);
@@ -84,12 +86,46 @@ test('the primary hears of an order when it is carried out', async () => {
   ]);
 });
 
-test('the primary hears of a change at once, and of none after a second', () => {
+test('orders that come before the last one was carried out end with what was wanted last', async () => {
+  listener.accept(false, 1);
+  listener.accept(true, 2);
+  listener.accept(false, 3);
+  listener.accept(true, 4);
+  expect(told).toEqual([]);
+  listener.step();
+  // The third was carried out with the first: nobody listens yet.
+  expect(told).toEqual([[0, 3]]);
+  await until(() => server.listening);
+  expect(await answer(client())).toContain('served');
+  listener.step();
+  expect(told).toEqual([
+    [0, 3],
+    [0, 4],
+  ]);
+});
+
+test('the primary hears when there is no descriptor for one more, and when there is again', async () => {
+  connections = 5;
+  hasDescriptor = false;
+  listener.step();
+  listener.accept(false, 1);
+  hasDescriptor = true;
+  listener.step();
+  expect(told).toEqual([
+    [null, 0],
+    [5, 1],
+  ]);
+  listener.accept(true, 2);
+  await until(() => server.listening);
+  expect(await answer(client())).toContain('served');
+});
+
+test('the primary hears of a change at once, and of none after half a second', () => {
   connections = 5;
   listener.step();
   listener.step();
   expect(told).toEqual([[5, 0]]);
-  now = 1_000;
+  now = 500;
   listener.step();
   expect(told).toEqual([
     [5, 0],

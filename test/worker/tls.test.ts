@@ -23,7 +23,7 @@ describe('a gateway with TLS', () => {
       TLS_CERT_FILE: join(directory, 'cert.pem'),
       TLS_KEY_FILE: join(directory, 'key.pem'),
     });
-  }, 30_000);
+  }, 60_000);
   afterAll(async () => {
     await gateway.stop();
     rmSync(directory, { recursive: true });
@@ -91,7 +91,7 @@ describe('a gateway with TLS', () => {
     const socket = connectPlain(gateway.port, '127.0.0.1');
     socket.on('error', () => undefined);
     await new Promise((resolve) => socket.resume().once('close', resolve));
-  }, 30_000);
+  }, 60_000);
 
   test('shows a new certificate after SIGHUP, with connections accepted all the time', async () => {
     certify('second.test');
@@ -104,5 +104,5 @@ describe('a gateway with TLS', () => {
       return name === 'CN=second.test';
     });
     expect([...seen]).not.toContain(null);
-  }, 30_000);
+  }, 60_000);
 });
