@@ -10,6 +10,7 @@ import {
   slimCodes,
   slimErrors,
   slimFrames,
+  slimGatewayFrame,
   slimMsgpack,
   withoutTexts,
   withPlainPrivates,
@@ -101,6 +102,10 @@ const forBrowsers = (withDialogues) => ({
     }));
     onLoad({ filter: /[\\/]protocol[\\/]errors\.ts$/ }, ({ path }) => ({
       contents: slimErrors(path),
+      loader: 'ts',
+    }));
+    onLoad({ filter: /[\\/]protocol[\\/]parse-gateway-frame\.ts$/ }, ({ path }) => ({
+      contents: slimGatewayFrame(path),
       loader: 'ts',
     }));
     onLoad({ filter: /[\\/]protocol[\\/]msgpack-(reader|writer)\.ts$/ }, ({ path }) => ({

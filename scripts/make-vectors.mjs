@@ -259,6 +259,7 @@ const welcome = {
   session: SESSION,
   resumeKey: 'k-1',
   resumed: false,
+  generation: 1,
   rooms: [],
   inbox: '5f3a:16-9c',
   kept: null,
@@ -279,7 +280,7 @@ const gatewayFrames = [
     'welcome: resumed, with kept messages, the inbox without any before them',
     {
       type: 'welcome',
-      info: { ...welcome, resumed: true, rooms: ['lobby'], inbox: null, kept: '5f3a:17-9c' },
+      info: { ...welcome, resumed: true, generation: 2, rooms: ['lobby'], inbox: null, kept: '5f3a:17-9c' },
     },
   ],
   ['ping', { type: 'ping' }],

@@ -76,6 +76,11 @@ export function slimErrors(path) {
   return replaced(source, /CODES\[code\]\.text/g, 'code');
 }
 
+/** protocol/parse-gateway-frame.ts: only hubs of shared tabs, which have their own, ask for the session's generation. */
+export function slimGatewayFrame(path) {
+  return replaced(withoutTexts(path), /\n {4}generation: isUintOrNone,/, '');
+}
+
 /** Frames from this number to the next one belong to dialogues (docs/protocol.md, type numbers). */
 const DIALOGUES = [64, 96];
 

@@ -13,6 +13,8 @@ export interface Welcome {
   resumeKey: string;
   /** Whether the session that hello named goes on. */
   resumed: boolean;
+  /** Counts the connections of the session: grows with each welcome, by more than one where a welcome got lost. Left out by older gateways. */
+  generation?: number;
   /** Rooms that the session is in. */
   rooms: string[];
   /** Where the inbox stands: messages after this one follow. Null before the first message that it ever had; left out by a gateway of before cursors. */

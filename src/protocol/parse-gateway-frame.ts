@@ -131,6 +131,7 @@ function welcome(element: unknown): Welcome | undefined {
     session: isSessionId,
     resumeKey: isText,
     resumed: isBoolean,
+    generation: isUintOrNone,
     rooms: isNames,
     inbox: isTextOrNullOrNone,
     kept: isTextOrNullOrNone,

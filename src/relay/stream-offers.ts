@@ -1,7 +1,9 @@
 // Offers of streams: to a session of one client, to those in a room, or to all whom the opener may reach.
 import type { GatewayFrame } from '../protocol/frame.js';
-import type { Address } from '../protocol/ids.js';
+import type { Address, SessionId, StreamId, WorkerId } from '../protocol/ids.js';
+import { msgpackCodec } from '../protocol/msgpack-codec.js';
 import { compilePatterns, matches } from '../session/permissions.js';
+import { PreparedFrame } from '../session/prepared-frame.js';
 import type { SessionRegistry } from '../session/registry.js';
 import type { SessionPlace } from '../session/store/store.js';
 import type { RouteCache } from './route-cache.js';
@@ -10,6 +12,9 @@ import type { End, StreamEnds } from './stream-ends.js';
 import type { StreamNotices } from './stream-notices.js';
 import { newPeer } from './stream-peer.js';
 import type { StreamWays } from './stream-ways.js';
+
+/** Most offers of which is known where they came from, about 150 bytes each: whoever accepts a later one has its opener looked up. */
+const ORIGINS_LIMIT = 1_000;
 
 export interface StreamOffersOptions {
   registry: SessionRegistry;
@@ -20,7 +25,15 @@ export interface StreamOffersOptions {
 }
 
 export class StreamOffers {
+  /** Where offers came from, the newest: a thousand readers of one opener need not ask the store for it a thousand times. */
+  private readonly origins = new Map<string, WorkerId>();
+
   constructor(private readonly options: StreamOffersOptions) {}
+
+  /** Where the opener was when it made the offer; null where that is not known any more. */
+  originOf(opener: SessionId, stream: StreamId): WorkerId | null {
+    return this.origins.get(`${opener} ${stream}`) ?? null;
+  }
 
   send(end: End, address: Address | null, step: OfferStep): void {
     if (address === null) {
@@ -41,7 +54,8 @@ export class StreamOffers {
   }
 
   receive(envelope: StreamEnvelope, { room, name, payload, streams, send }: OfferStep): void {
-    const { to, from, sender, stream } = envelope;
+    const { origin, to, from, sender, stream } = envelope;
+    this.cameFrom(origin, `${sender} ${stream}`);
     const frame: GatewayFrame = {
       type: 'offer',
       stream,
@@ -59,11 +73,21 @@ export class StreamOffers {
       return;
     }
     const [byStreams, bySend] = [compilePatterns(streams), compilePatterns(send)];
+    let prepared: PreparedFrame | null = null;
     for (const session of room === null ? registry.all() : registry.inRoom(room)) {
       const { client, session: id } = session.ref;
-      if (id !== sender && matches(byStreams, client) && matches(bySend, client))
-        notices.give(session, frame);
+      if (id === sender || !matches(byStreams, client) || !matches(bySend, client)) continue;
+      prepared ??= PreparedFrame.whole(frame, msgpackCodec);
+      notices.giveCopy(session, prepared);
     }
+  }
+
+  private cameFrom(origin: WorkerId, key: string): void {
+    this.origins.delete(key);
+    this.origins.set(key, origin);
+    if (this.origins.size <= ORIGINS_LIMIT) return;
+    const oldest = this.origins.keys().next();
+    if (oldest.done !== true) this.origins.delete(oldest.value);
   }
 
   private sendTo(end: End, address: Address, places: readonly SessionPlace[], step: OfferStep): void {

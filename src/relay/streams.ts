@@ -144,6 +144,8 @@ export class Streams {
       this.notices.refuse(session, stream, 'not_found');
       return;
     }
+    // Where it is not there any more it is looked up.
+    if (!opened && peer !== null) peer.worker = this.offers.originOf(peer.session, stream);
     const known = this.ends.get(session, stream);
     if (known !== undefined) {
       if (known.opened !== opened || known.peer?.session !== peer?.session) {

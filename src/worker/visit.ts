@@ -298,6 +298,7 @@ export class Visit implements ConnectionHandlers {
         session: session.ref.session,
         resumeKey,
         resumed,
+        generation: session.ref.generation,
         rooms: [...session.rooms],
         inbox: inbox.after,
         kept: kept?.last ?? null,

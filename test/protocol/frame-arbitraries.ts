@@ -366,6 +366,7 @@ export function gatewayFrameWith(payloads: fc.Arbitrary<Payload>): fc.Arbitrary<
         session: sessionId,
         resumeKey: text,
         resumed: fc.boolean(),
+        generation: count,
         rooms: fc.array(roomName, { maxLength: 5 }),
         inbox: id,
         kept: id,

@@ -191,6 +191,7 @@ describe('a gateway frame', () => {
     session: SESSION,
     resumeKey: 'k',
     resumed: false,
+    generation: 1,
     rooms: ['lobby'],
     inbox: 'e:1-x',
     kept: null,
@@ -209,9 +210,10 @@ describe('a gateway frame', () => {
 
   test.each<[string, object]>([
     ...Object.keys(welcome)
-      .filter((name) => name !== 'inbox' && name !== 'kept')
+      .filter((name) => !['generation', 'inbox', 'kept'].includes(name))
       .map((name): [string, object] => [`no ${name}`, { [name]: undefined }]),
     ['a negative interval', { pingIntervalMs: -1 }],
+    ['a generation that is no number', { generation: 'x' }],
     ['a room that is no name', { rooms: ['a b'] }],
     ['a client that is no name', { client: '' }],
     ['an ICE server without urls', { iceServers: [{ username: 'x' }] }],
@@ -231,9 +233,9 @@ describe('a gateway frame', () => {
     });
   });
 
-  test('welcomes without cursors and kept messages when it is of a version before them', () => {
-    const { inbox, kept, ...before } = welcome;
-    expect([inbox, kept]).toEqual(['e:1-x', null]);
+  test('welcomes without a generation, cursors and kept messages when it is of a version before them', () => {
+    const { generation, inbox, kept, ...before } = welcome;
+    expect([generation, inbox, kept]).toEqual([1, 'e:1-x', null]);
     expect(decodeWelcome(before)).toEqual({ type: 'welcome', info: { ...before, kept: null } });
   });
 

@@ -13,9 +13,9 @@ import type { Note } from './tab-messages.js';
 const NOTING_MS = 2_000;
 /** The number after it belongs to probes. */
 const LAST_REF = 0xffff_fffe;
-/** Refs and numbers of one hub; the next one begins behind them, so that what belongs to a dead hub is never taken for its own. */
-const REFS_OF_HUB = 1_000_000;
-const NUMBERS_OF_HUB = 1_000_000_000;
+/** Refs and numbers of one connection; each hub begins at its first, so that what belongs to a dead hub is never taken for its own. */
+const REFS_OF_CONNECTION = 1_000_000;
+const NUMBERS_OF_CONNECTION = 1_000_000_000;
 /** Answered messages of a tab that are remembered, in case that it asks once more. More than its window. */
 const ANSWERED_LIMIT = 1_024;
 /** Messages whose receipts find back to their tab. */
@@ -56,7 +56,11 @@ class SharedMessage implements FollowedMessage {
   isNoted = false;
   /** Under which the tab has noted it. */
   noteAt = 0;
+  /** Higher numbers may have been written without it: then that this one is no news to the gateway says nothing. */
+  isDoubtful = false;
   answer: { result: unknown } | { error: unknown } | null = null;
+  /** The connection of the tab on which it said it last; 0 where that was to an earlier hub: its client would not know the answer. */
+  saidOn = 0;
   readonly bytes: number;
 
   constructor(
@@ -73,7 +77,8 @@ class SharedMessage implements FollowedMessage {
   }
 
   succeed(result: unknown): void {
-    this.#settle({ result });
+    if (this.isDoubtful && isDuplicate(result)) this.fail(new GatewayError('superseded'));
+    else this.#settle({ result });
   }
 
   fail(error: unknown): void {
@@ -117,6 +122,7 @@ export class HubCalls {
   readonly #noting = new Map<SharedMessage, () => void>();
   /** By tab, then by channel and the tab's own number. */
   readonly #messages = new Map<string, Map<string, SharedMessage>>();
+  readonly #adopted: SharedMessage[] = [];
   /** By channel and number. */
   readonly #receipts = new Map<string, SharedMessage>();
   #outbox: Outbox<SharedMessage>;
@@ -124,16 +130,16 @@ export class HubCalls {
   #generation: number;
   #cancelPoll = (): void => {};
 
-  /** @param generation 1 for the first hub of a session */
+  /** @param generation of the first connection that this hub has in the session */
   constructor(port: HubCallsPort, generation: number) {
     this.#port = port;
     this.#generation = generation;
-    this.#ref = (generation * REFS_OF_HUB) % LAST_REF;
+    this.#ref = (generation * REFS_OF_CONNECTION) % LAST_REF;
     this.#outbox = this.#newOutbox();
   }
 
   get #firstNumber(): number {
-    return (this.#generation - 1) * NUMBERS_OF_HUB + 1;
+    return (this.#generation - 1) * NUMBERS_OF_CONNECTION + 1;
   }
 
   #newOutbox(): Outbox<SharedMessage> {
@@ -155,23 +161,29 @@ export class HubCalls {
     return outbox;
   }
 
-  /** What tabs kept of calls that an earlier hub wrote, or was about to. Before anything new is written. */
-  adopt(tabs: readonly HubTab[]): void {
-    const messages: SharedMessage[] = [];
-    for (const tab of tabs) {
-      for (const note of tab.notes) {
-        const frame = frameOf(note);
-        if (frame === null) continue;
-        if (note.number === 0) this.#calls.set(note.ref, { tab, at: note.at, frame });
-        else if ((frame.type === 'send' || frame.type === 'publish') && frame.seq) {
-          const message = this.#remember(tab, frame, frame.seq, note.at, frame.ref);
-          Object.assign(message, { number: note.number, ref: note.ref, isNoted: true, noteAt: note.at });
-          messages.push(message);
-        }
+  /** What a tab kept of calls that an earlier hub wrote, or was about to. */
+  adopt(tab: HubTab): void {
+    const { isBehind } = tab;
+    for (const note of tab.notes) {
+      const frame = frameOf(note);
+      if (frame === null) continue;
+      if (note.number === 0) this.#calls.set(note.ref, { tab, at: note.at, frame });
+      else if ((frame.type === 'send' || frame.type === 'publish') && frame.seq) {
+        const message = this.#remember(tab, frame, frame.seq, note.at, frame.ref);
+        const { number, ref, at: noteAt, isSure } = note;
+        const isDoubtful = isBehind || !isSure;
+        this.#adopted.push(Object.assign(message, { number, ref, isNoted: true, noteAt, isDoubtful }));
+        // For the next hub it is no surer.
+        if (isDoubtful) tab.post(['keep', noteAt, ref, number]);
       }
-      tab.notes = [];
     }
-    this.#outbox.adopt(messages.sort((one, other) => one.number - other.number));
+    tab.notes = [];
+  }
+
+  /** All of them are here. Before anything new is written. */
+  adopted(): void {
+    this.#outbox.adopt(this.#adopted.sort((one, other) => one.number - other.number));
+    this.#adopted.length = 0;
   }
 
   /**
@@ -188,8 +200,11 @@ export class HubCalls {
         const known = this.#find(tab, channelOf(frame), frame.seq);
         // It did not hear that the number goes to nobody; another hub must not take it for one that was written.
         if (isOurs && known?.number !== note.number) tab.post(['done', note.at]);
-        if (!isOurs && known === undefined)
-          this.#remember(tab, frame, frame.seq, note.at, frame.ref).fail(new GatewayError('superseded'));
+        if (isOurs || known !== undefined) continue;
+        const message = this.#remember(tab, frame, frame.seq, note.at, frame.ref);
+        Object.assign(message, { number: note.number, noteAt: note.at }).fail(new GatewayError('superseded'));
+        // Where this hub is gone before the tab hears of it.
+        tab.post(['keep', note.at, note.ref, note.number]);
       }
     }
     tab.notes = [];
@@ -200,14 +215,20 @@ export class HubCalls {
     const known = this.#find(tab, channelOf(frame), own);
     if (known === undefined) {
       const message = this.#remember(tab, frame, own, at, frame.ref);
+      message.saidOn = tab.connections;
       this.#queue.add(message);
       return this.flush();
     }
     // Said again on a new connection of the tab.
     known.at = at;
     known.tabRef = frame.ref;
+    known.saidOn = tab.connections;
     tab.post(['took', at]);
-    if (known.answer !== null) this.#tell(known);
+    if (known.answer === null) return;
+    // Its client says again what it was told so: in the end it would be stored twice. Now it gives up, and says so to its caller.
+    if ('error' in known.answer && isUnknown(known.answer.error))
+      known.answer = { error: new GatewayError('superseded') };
+    this.#tell(known);
   }
 
   /** Any other call; those without a ref have no answer. */
@@ -382,7 +403,8 @@ export class HubCalls {
     if (!message.isNoted) message.noteAt = at;
     if (tab.id === this.#port.home.id && !message.isNoted) this.#noteAtHome(message);
     if (this.#isFree(message)) {
-      tab.post(['took', at]);
+      // Of what was adopted the tab has said nothing yet.
+      if (message.saidOn > 0) tab.post(['took', at]);
       return this.#release(message.channel);
     }
     tab.post(['keep', at, message.ref, message.number]);
@@ -400,7 +422,7 @@ export class HubCalls {
   #noteAtHome(message: SharedMessage): void {
     const { noteAt: at, ref, number, frame } = message;
     const bytes = (msgpackCodec.encodeClient({ ...frame, ref: message.tabRef }) as Uint8Array).slice();
-    this.#port.home.keep({ at, ref, number, bytes, hub: this.#port.id });
+    this.#port.home.keep({ at, ref, number, bytes, hub: this.#port.id, isSure: true });
     message.isNoted = true;
   }
 
@@ -431,12 +453,12 @@ export class HubCalls {
 
   #tell(message: SharedMessage): void {
     const { tab, noteAt, tabRef: ref, answer, frame } = message;
-    // Who does not hear the answer keeps its note, and asks again.
-    if (answer === null || !tab.isAttached) return;
+    // Who does not hear the answer, or not yet, keeps its note, and asks again.
+    if (answer === null || !tab.isAttached || message.saidOn !== tab.connections) return;
     if (ref > 0 && 'result' in answer) tab.write({ type: 'ok', ref, result: answer.result });
     else if (ref > 0 && 'error' in answer) tab.write(refusal(ref, answer.error));
     // Of one that waits for its receipt the number is still needed.
-    if ('error' in answer || !frame.options.delivered) tab.post(['done', noteAt]);
+    if ('error' in answer ? !isUnknown(answer.error) : !frame.options.delivered) tab.post(['done', noteAt]);
   }
 
   #remember(tab: HubTab, frame: KeptFrame, own: number, at: number, ref: number): SharedMessage {
@@ -474,6 +496,15 @@ function refusal(ref: number, error: unknown): ErrorFrame {
   const known = error instanceof GatewayError || error instanceof ProtocolError;
   const [code, text] = known ? ([error.code, error.message] as const) : (['internal_error', ''] as const);
   return { type: 'error', ref, code, text, expected: null };
+}
+
+/** The gateway's answer to a number that is below one which it has. */
+function isDuplicate(result: unknown): boolean {
+  return typeof result === 'object' && result !== null && 'id' in result && result.id === null;
+}
+
+function isUnknown(error: unknown): boolean {
+  return error instanceof GatewayError && error.code === 'unknown_outcome';
 }
 
 function frameOf({ bytes }: Note): CallingFrame | null {

@@ -16,6 +16,8 @@ export class HubTab {
   #line: Line<ToTab, ToHub> | null = null;
   #channelName = '';
   #unread = 0;
+  /** That it has made so far. */
+  connections = 0;
   /** Its frames go to the gateway, and those of the session to it. */
   isAttached = false;
   /** Its lock was released: it will not come back. */
@@ -25,6 +27,8 @@ export class HubTab {
   token = '';
   /** What earlier hubs had it keep. */
   notes: readonly Note[] = [];
+  /** It may not have heard all that the last hub said to it. */
+  isBehind = false;
   /** The session that they belong to. */
   notesOf = '';
   readonly rooms = new Set<RoomName>();
@@ -47,6 +51,7 @@ export class HubTab {
   connect(name: string, channel: ChannelLike, take: (message: ToHub) => void, onGap: () => void): void {
     this.disconnect();
     this.#channelName = name;
+    this.connections++;
     this.#unread = 0;
     this.#line = new Line(
       channel,

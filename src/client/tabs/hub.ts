@@ -20,7 +20,8 @@ import { type CallingFrame, HubCalls, type HubCallsPort } from './hub-calls.js';
 import { HubOffers } from './hub-offers.js';
 import { HubRooms } from './hub-rooms.js';
 import { bytesOf, HubTab } from './hub-tab.js';
-import type { ChannelLike, TabsPlatform } from './platform.js';
+import type { ChannelLike, HeldLock, TabsPlatform } from './platform.js';
+import { Succession } from './succession.js';
 import { Turns } from './turns.js';
 import { type CommonMessage, isNewer, lockOfTab, type ToHub } from './tab-messages.js';
 
@@ -50,15 +51,9 @@ export interface HubOptions {
   readonly url: string;
   /** The tab in whose page this is. */
   readonly home: HubCallsPort['home'];
+  /** The lock was taken away from another hub, which hung. */
+  readonly isUsurper: boolean;
   onStop(): void;
-}
-
-/** What a tab gets as its key to the session: with it another hub can go on. */
-interface Resume {
-  readonly session: Welcome['session'];
-  readonly key: string;
-  readonly generation: number;
-  readonly count: number;
 }
 
 export class Hub {
@@ -80,15 +75,14 @@ export class Hub {
   #isUp = false;
   #isStopped = false;
   #isLeaving = false;
+  #isDialling = false;
   /** Tabs of an earlier hub that have not come yet; null when it is over. */
   #awaited: Set<string> | null = new Set();
   /** Which tabs there are is not known yet. */
   #isCounting = true;
   #welcome: Welcome | null = null;
   #tokenUntil = 0;
-  #resume: Resume | null = null;
-  /** Of the session: hubs that it had. */
-  #generation = 1;
+  readonly #succession = new Succession();
   #cancelGather: (() => void) | null = null;
   #cancelDeadline: () => void = () => {};
   #cancelOrphans: () => void = () => {};
@@ -121,9 +115,10 @@ export class Hub {
         else if (message[1] === this.#id) this.#meet(message[2], message[3]);
       });
     };
-    const counted = (names: readonly string[]): void => {
+    const counted = (locks: readonly HeldLock[]): void => {
       const prefix = lockOfTab(name, '');
-      for (const held of names) if (held.startsWith(prefix)) this.#awaited?.add(held.slice(prefix.length));
+      for (const { name: held = '' } of locks)
+        if (held.startsWith(prefix)) this.#awaited?.add(held.slice(prefix.length));
       for (const { id, hello } of this.#tabs.values()) if (hello !== null) this.#awaited?.delete(id);
       this.#isCounting = false;
       this.#turns.run(() => {
@@ -185,7 +180,7 @@ export class Hub {
     let tab = this.#tabs.get(id);
     if (tab === undefined) {
       tab = new HubTab(id, (full) => {
-        this.#detach(full, 4012);
+        this.#detach(full, CODES.slow_consumer.close);
       });
       this.#tabs.set(id, tab);
       this.#watch(tab);
@@ -204,7 +199,7 @@ export class Hub {
       () => {
         this.#turns.run(() => {
           // What came behind it would be written before it.
-          this.#detach(known, 1006);
+          this.#detach(known, CODES.slow_consumer.close);
         });
       },
     );
@@ -234,8 +229,8 @@ export class Hub {
   #take(tab: HubTab, message: ToHub): void {
     switch (message[0]) {
       case 'enter': {
-        const [, token, notes, notesOf, brought] = message;
-        Object.assign(tab, { token, notes, notesOf });
+        const [, token, notes, notesOf, brought, isBehind] = message;
+        Object.assign(tab, { token, notes, notesOf, isBehind });
         if (this.#awaited !== null) for (const room of brought) this.#rooms.brought.add(room as RoomName);
         return;
       }
@@ -273,7 +268,7 @@ export class Hub {
       this.#awaited?.delete(tab.id);
       tab.post(['took', at]);
       // Another session, or none, was about to be asked for: this one brings what can be gone on with.
-      if (this.#awaited === null && this.#learn(frame)) this.#abandon();
+      if (this.#awaited === null && this.#welcome === null && this.#succession.learn(frame)) this.#abandon();
       return this.#advance();
     }
     if (frame.type === 'bye') return this.#bye(tab);
@@ -372,7 +367,30 @@ export class Hub {
     }
     if (this.#isUp) {
       for (const tab of this.#tabs.values()) if (tab.hello !== null) this.#greet(tab, tab.hello);
-    } else if (this.#connection === null) this.#dial();
+    } else if (this.#connection === null) this.#dialIfHub();
+  }
+
+  /**
+   * A page that was frozen may hear last of all that its lock was taken away. Its connection would take the session from the hub of now,
+   * and the numbers that it goes on with are below those of that one: the gateway would say that it has them.
+   */
+  #dialIfHub(): void {
+    if (this.#isDialling) return;
+    this.#isDialling = true;
+    const { platform, name, home } = this.#options;
+    const dial = (locks: readonly HeldLock[]): void => {
+      const holderOf = (wanted: string): string | undefined =>
+        locks.find((lock) => lock.name === wanted)?.clientId;
+      this.#turns.run(() => {
+        this.#isDialling = false;
+        if (this.#isStopped || this.#connection !== null) return;
+        if (holderOf(name) !== holderOf(lockOfTab(name, home.id))) return this.stop();
+        this.#dial();
+      });
+    };
+    platform.held().then(dial, () => {
+      dial([]);
+    });
   }
 
   /** All tabs of an earlier hub are here, or long enough was waited for them. */
@@ -383,27 +401,13 @@ export class Hub {
     // Whoever came is gone again; the next one begins the wait anew.
     if (this.#awaited === null || hellos.length === 0) return;
     this.#awaited = null;
-    for (const hello of hellos) this.#learn(hello);
+    for (const hello of hellos) this.#succession.learn(hello);
     this.#advance();
-  }
-
-  /** Before this hub has a session: whether the tab brings the newest key. */
-  #learn(hello: HelloFrame): boolean {
-    const known = this.#resume;
-    const resume = this.#welcome === null ? resumeOf(hello) : null;
-    if (resume === null) return false;
-    const isNewer =
-      known === null ||
-      resume.generation > known.generation ||
-      (resume.generation === known.generation && resume.count > known.count);
-    if (isNewer) this.#resume = resume;
-    return isNewer;
   }
 
   /** Goes on with the numbers and the notes of the session that is there. */
   #begin(): void {
-    const resume = this.#resume;
-    this.#generation = (resume?.generation ?? 0) + 1;
+    const { resume, first } = this.#succession;
     const { acceptTimeoutMs, offlineQueueLimitBytes, environment, home } = this.#options;
     // eslint-disable-next-line @typescript-eslint/no-this-alias -- getters have a `this` of their own
     const hub = this;
@@ -424,15 +428,21 @@ export class Hub {
           hub.#connection?.write(frame);
         },
         onFrozen: (tab) => {
-          hub.#detach(tab, 4012);
+          hub.#detach(tab, CODES.slow_consumer.close);
         },
         onAnswer: (...answer) => {
           hub.#answered(...answer);
         },
       },
-      this.#generation,
+      first,
     );
-    this.#calls.adopt([...this.#tabs.values()].filter(({ notesOf }) => notesOf === resume?.session));
+    const { isUsurper } = this.#options;
+    for (const tab of this.#tabs.values()) {
+      // The hub that hung may have gone on for a moment, unheard.
+      tab.isBehind ||= isUsurper || tab.hello === null || !this.#succession.wasThere(tab.hello);
+      if (tab.notesOf === resume?.session) this.#calls.adopt(tab);
+    }
+    this.#calls.adopted();
   }
 
   #dial(): void {
@@ -440,7 +450,7 @@ export class Hub {
     const [first] = waiting;
     if (first === undefined) return;
     const { url, socketClass, environment, agent, connectTimeoutMs } = this.#options;
-    const resume = this.#resume;
+    const { resume } = this.#succession;
     // Whoever is not back yet is where it was, unless it is frozen: then it comes later, and begins again.
     const readers = [...this.#tabs.values()].filter(
       ({ hello }) => hello === null || hello.resume?.session === resume?.session,
@@ -479,7 +489,7 @@ export class Hub {
           onError: () => {},
           onUnknown: (data) => {
             this.#turns.run(() => {
-              if (current() && typeof data === 'object') this.#toAll(data.slice());
+              if (current() && typeof data === 'object') this.#toAll(new Uint8Array(data));
             });
           },
           onClose: (close) => {
@@ -505,23 +515,20 @@ export class Hub {
     this.#connection?.watch(2 * info.pingIntervalMs, info.frameLimitBytes);
     const isResumed = info.resumed;
     const isTakenOver = isResumed && this.#welcome === null;
+    this.#succession.welcomed(info, this.#options.environment.now(), this.#welcome === null);
     // Not before: until now tabs could come with their notes.
     if (this.#calls === null) this.#begin();
     if (!isResumed) {
-      this.#generation = 1;
       this.#streams.clear();
       this.#offers.clear();
       this.#rooms.brought.clear();
       for (const tab of this.#tabs.values()) tab.reset();
     }
-    const { session, resumeKey: key } = info;
-    const count = isResumed ? (this.#resume?.count ?? 0) + 1 : 1;
-    this.#resume = { session, key, generation: this.#generation, count };
     this.#welcome = info;
     this.#tokenUntil = this.#options.environment.now() + info.tokenExpiresInMs;
     this.#rooms.begin(info.rooms, isResumed ? cursors : [], info.inbox);
     this.#isUp = true;
-    this.#calls?.welcomed(isResumed, this.#generation);
+    this.#calls?.welcomed(isResumed, this.#succession.first);
     this.#advance();
     this.#calls?.flush();
     if (isTakenOver)
@@ -534,8 +541,7 @@ export class Hub {
   #greet(tab: HubTab, hello: HelloFrame): void {
     const { environment } = this.#options;
     const info = this.#welcome;
-    const resume = this.#resume;
-    if (info === null || resume === null) return;
+    if (info === null) return;
     tab.hello = null;
     const resumed = hello.resume?.session === info.session;
     if (!resumed) tab.reset();
@@ -559,7 +565,7 @@ export class Hub {
         ...info,
         ...(inbox === undefined ? {} : { inbox }),
         resumed,
-        resumeKey: `${String(resume.generation)}.${String(resume.count)}.${resume.key}`,
+        resumeKey: this.#succession.key,
         rooms: [...tab.rooms, ...this.#rooms.brought],
         pingIntervalMs: NEVER_MS,
         tokenExpiresInMs: Math.max(0, this.#tokenUntil - environment.now()),
@@ -600,7 +606,7 @@ export class Hub {
       asker.close(close);
       return this.#depart(asker);
     }
-    if (!comesBack(close)) this.#resume = null;
+    if (!comesBack(close)) this.#succession.forget();
     for (const tab of this.#tabs.values()) {
       if (!tab.isAttached && tab.hello === null) continue;
       tab.close(close);
@@ -762,11 +768,4 @@ export class Hub {
   #toAll(bytes: Uint8Array): void {
     for (const tab of this.#attached) tab.put(bytes);
   }
-}
-
-/** A key of a hub is `<generation>.<count>.<the gateway's>`. */
-function resumeOf(hello: HelloFrame | null): Resume | null {
-  const [, generation, count, key] = /^(\d+)\.(\d+)\.(.+)$/s.exec(hello?.resume?.key ?? '') ?? [];
-  if (!hello?.resume || key === undefined) return null;
-  return { session: hello.resume.session, key, generation: Number(generation), count: Number(count) };
 }

@@ -10,6 +10,12 @@ export interface ChannelLike {
   close(): void;
 }
 
+/** As much of a `LockInfo` as is used. */
+export interface HeldLock {
+  readonly name?: string;
+  readonly clientId?: string;
+}
+
 export interface TabsPlatform {
   channel(name: string): ChannelLike;
   /**
@@ -20,8 +26,8 @@ export interface TabsPlatform {
     name: string,
     options?: { signal?: AbortSignal; steal?: boolean; onStolen?: () => void },
   ): Promise<() => void>;
-  /** Names of the locks that are held by anybody. */
-  held(): Promise<string[]>;
+  /** The locks that are held by anybody, and by which page; behind what this page is told of its own. */
+  held(): Promise<HeldLock[]>;
   /** Calls `run` when the page is about to be frozen or put away. Returns a function that ends it. */
   onPageHidden(run: () => void): () => void;
 }
@@ -48,7 +54,7 @@ export function browserPlatform(): TabsPlatform | null {
           else reject(error);
         });
       }),
-    held: async () => ((await locks.query()).held ?? []).flatMap(({ name }) => name ?? []),
+    held: async () => (await locks.query()).held ?? [],
     onPageHidden(run) {
       // A worker is never put away.
       if (typeof document !== 'object') return () => {};

@@ -11,7 +11,7 @@ const HUB_SILENCE_ASKS = 3;
 /** Tabs that notice the same thing do not do so at the same moment, ms. */
 const USURP_SPREAD_MS = 500;
 
-export type SeatOptions = Omit<HubOptions, 'name' | 'url' | 'home' | 'onStop'>;
+export type SeatOptions = Omit<HubOptions, 'name' | 'url' | 'home' | 'isUsurper' | 'onStop'>;
 
 export class Seat {
   readonly id = crypto.randomUUID();
@@ -23,6 +23,8 @@ export class Seat {
   readonly notes = new Map<number, Note>();
   /** That the notes belong to. */
   session = '';
+  /** The hub may have gone on without this tab. */
+  isBehind = false;
   /** Rooms that a server brought the session into. */
   brought: string[] = [];
   /** Whose session this is a tab of; null before the first. */
@@ -108,6 +110,7 @@ export class Seat {
           name,
           url,
           home: this,
+          isUsurper: steal,
           onStop: () => {
             forget();
             if (this.#hub === made) this.#hub = null;

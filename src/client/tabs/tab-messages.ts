@@ -20,11 +20,13 @@ export interface Note {
   readonly bytes: Uint8Array;
   /** Which hub had it kept. */
   readonly hub: string;
+  /** That hub knows it, so its number goes to nobody else. */
+  readonly isSure: boolean;
 }
 
 export type ToHub =
-  /** With the access token, what earlier hubs had the tab keep, of which session that is, and the rooms that a server brought it into. */
-  | [kind: 'enter', token: string, notes: Note[], session: string, brought: string[]]
+  /** With the access token, what earlier hubs had the tab keep, of which session that is, the rooms that a server brought it into, and whether the last hub may have gone on without it. */
+  | [kind: 'enter', token: string, notes: Note[], session: string, brought: string[], isBehind: boolean]
   | [kind: 'frame', at: number, bytes: Uint8Array]
   /** The tab has noted what it was told to keep. */
   | [kind: 'kept', at: number]
@@ -39,7 +41,7 @@ export type ToTab =
   | [kind: 'there']
   | [kind: 'pong']
   | [kind: 'frame', bytes: Uint8Array]
-  /** The frame needs no place in the tab any more. */
+  /** The frame needs no place in the tab any more; that it was noted is known. */
   | [kind: 'took', at: number]
   /** The frame is to be kept, with these, until `done`. */
   | [kind: 'keep', at: number, ref: number, number: number]

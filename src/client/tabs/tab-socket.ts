@@ -1,4 +1,5 @@
 // A tab's connection: a WebSocket to its client, frames to the hub and back beneath.
+import { CODES, comesBack } from '../../protocol/codes.js';
 import { TYPES } from '../../protocol/frame.js';
 import type { WebSocketLike } from '../websocket-class.js';
 import { Line } from './line.js';
@@ -31,6 +32,8 @@ export class TabSocket implements WebSocketLike {
   #hub: readonly [id: string, since: number] | null = null;
   #isThere = false;
   #wasHeard = false;
+  /** The hub was asked and has not answered here; since then it has said that it is there, to anybody. */
+  #asked: 'no' | 'asked' | 'lives' = 'no';
   #isEnded = false;
   #isLeaving = false;
   #unread = 0;
@@ -73,6 +76,7 @@ export class TabSocket implements WebSocketLike {
   }
 
   close(): void {
+    this.#seat.isBehind = true;
     this.#post(['leave']);
     this.#stop();
     if (this.#isLeaving) this.#seat.leave();
@@ -95,6 +99,7 @@ export class TabSocket implements WebSocketLike {
       if (isNewer(hub, this.#hub)) this.#end(1006);
       return;
     }
+    if (this.#asked === 'asked') this.#asked = 'lives';
     if (this.#isThere) return;
     this.#hub = hub;
     if (this.#own === null) {
@@ -105,8 +110,7 @@ export class TabSocket implements WebSocketLike {
           this.#take(message);
         },
         () => {
-          this.#post(['leave']);
-          this.#end(1006);
+          this.#giveUp();
         },
       );
     }
@@ -114,6 +118,7 @@ export class TabSocket implements WebSocketLike {
   }
 
   #ask(): void {
+    this.#asked = 'asked';
     this.#seat.asks();
     if (this.#isThere) this.#post(['ping']);
     // Where there is another one by now it says so.
@@ -123,6 +128,8 @@ export class TabSocket implements WebSocketLike {
   /** Asks again and again, as long as nothing is heard. */
   #beat(): void {
     this.#cancelBeat = this.#seat.options.environment.after(this.#isThere ? BEAT_MS : SEEK_MS, () => {
+      // It lives, and does not answer here: that it has ended this connection got lost on the way.
+      if (this.#isThere && this.#asked === 'lives') return this.#giveUp();
       if (!this.#wasHeard) this.#ask();
       this.#wasHeard = false;
       this.#beat();
@@ -135,6 +142,7 @@ export class TabSocket implements WebSocketLike {
 
   #take(message: ToTab): void {
     this.#wasHeard = true;
+    this.#asked = 'no';
     this.#seat.hears();
     switch (message[0]) {
       case 'there':
@@ -146,6 +154,7 @@ export class TabSocket implements WebSocketLike {
           [...this.#seat.notes.values()],
           this.#seat.session,
           this.#seat.brought,
+          this.#seat.isBehind,
         ]);
         return this.onopen?.({});
       case 'pong':
@@ -160,12 +169,13 @@ export class TabSocket implements WebSocketLike {
         const [, at, ref, number] = message;
         const bytes = this.#passing.get(at) ?? this.#seat.notes.get(at)?.bytes;
         if (bytes === undefined) return;
-        this.#seat.keep({ at, ref, number, bytes, hub: this.#hub?.[0] ?? '' });
+        this.#seat.keep({ at, ref, number, bytes, hub: this.#hub?.[0] ?? '', isSure: false });
         return this.#post(['kept', at]);
       }
       case 'session':
         if (!message[2]) this.#seat.notes.clear();
         this.#seat.session = message[1];
+        this.#seat.isBehind = false;
         return;
       case 'done':
         this.#seat.notes.delete(message[1]);
@@ -175,6 +185,7 @@ export class TabSocket implements WebSocketLike {
         return;
       case 'close':
         if (message[1] === NORMAL && this.#isLeaving) this.#seat.leave();
+        this.#seat.isBehind ||= message[1] === CODES.slow_consumer.close;
         return this.#end(message[1]);
       default:
         message satisfies never;
@@ -182,6 +193,8 @@ export class TabSocket implements WebSocketLike {
   }
 
   #took(at: number): void {
+    const note = this.#seat.notes.get(at);
+    if (note !== undefined) this.#seat.notes.set(at, { ...note, isSure: true });
     this.#passingBytes -= this.#passing.get(at)?.length ?? 0;
     this.#passing.delete(at);
   }
@@ -197,9 +210,18 @@ export class TabSocket implements WebSocketLike {
     this.#own?.post(message);
   }
 
+  /** Something that the hub has said is missing. */
+  #giveUp(): void {
+    this.#seat.isBehind = true;
+    this.#post(['leave']);
+    this.#end(1006);
+  }
+
   #end(code: number): void {
     if (this.#isEnded) return;
     this.#stop();
+    // Sent away for good, as by a refused token: others need not wait for it.
+    if (!comesBack(code)) this.#seat.leave();
     this.onclose?.({ code });
   }
 

@@ -1,16 +1,17 @@
-// Tabs of one browser, played in one process: real channels, locks by the rules of Web Locks, and crashes at any moment.
-import { randomBytes } from 'node:crypto';
+// Tabs of one browser, played in one process: channels and locks by the rules of the web, and crashes at any moment.
 import { WebSocket } from 'ws';
 import { Client } from '../../../src/client/client.js';
-import type { Environment } from '../../../src/client/environment.js';
+import { type Environment, REAL_ENVIRONMENT } from '../../../src/client/environment.js';
 import { type ClientOptions, settingsOf } from '../../../src/client/options.js';
-import type { ChannelLike, TabsPlatform } from '../../../src/client/tabs/platform.js';
+import type { ChannelLike, HeldLock, TabsPlatform } from '../../../src/client/tabs/platform.js';
 import { shared } from '../../../src/client/tabs/tabs.js';
 
 type HoldOptions = Parameters<TabsPlatform['hold']>[1];
 
 /** Ends a script as a browser does. */
 const STOPPED = new Error('stopped');
+
+type TestChannel = ChannelLike & { readonly owner: TestTab };
 
 interface Lock {
   readonly name: string;
@@ -19,15 +20,25 @@ interface Lock {
   readonly onStolen: (() => void) | undefined;
 }
 
+/** What comes by one way keeps its order; all channels of a page are one. */
+type Way = 'channels' | 'locks' | 'timers' | 'sockets' | 'script';
+
+interface Delayed {
+  readonly way: Way;
+  readonly run: () => void;
+}
+
 /** One browser profile: what its tabs have in common. */
 export class TestBrowserProfile {
   readonly #held = new Map<string, Lock>();
   readonly #waiting: Lock[] = [];
   /** As of a user who blocks storage. */
   refusesLocks = false;
-  /** Profiles of other tests hear nothing. */
-  readonly #prefix = randomBytes(8).toString('hex');
+  readonly #channels = new Map<string, Set<TestChannel>>();
   readonly tabs: TestTab[] = [];
+
+  /** @param chance delays everything that comes to a tab, and mixes what comes to one that thaws: only what comes by one way keeps its order */
+  constructor(readonly chance: (() => number) | null = null) {}
 
   /** @param beneath clock and timers of the hub, and of what tabs say to it */
   open(url: string, options: ClientOptions, environment?: Environment, beneath?: Environment): TestTab {
@@ -44,8 +55,8 @@ export class TestBrowserProfile {
     }
   }
 
-  get names(): string[] {
-    return [...this.#held.keys()];
+  get locks(): HeldLock[] {
+    return [...this.#held].map(([name, { owner }]) => ({ name, clientId: String(this.tabs.indexOf(owner)) }));
   }
 
   /** The tab that has the hub of the only session. */
@@ -53,8 +64,10 @@ export class TestBrowserProfile {
     return [...this.#held.values()].find(({ name }) => !name.includes(' tab '))?.owner;
   }
 
-  channel(name: string): BroadcastChannel {
-    return new BroadcastChannel(`${this.#prefix} ${name}`);
+  channelsOf(name: string): Set<TestChannel> {
+    const channels = this.#channels.get(name) ?? new Set();
+    this.#channels.set(name, channels);
+    return channels;
   }
 
   request(
@@ -73,8 +86,10 @@ export class TestBrowserProfile {
         onStolen,
         grant: () => {
           this.#held.set(name, lock);
-          resolve(() => {
-            this.#release(lock);
+          owner.hears('locks', () => {
+            resolve(() => {
+              this.#release(lock);
+            });
           });
         },
       };
@@ -87,7 +102,10 @@ export class TestBrowserProfile {
       const robbed = this.#held.get(name);
       if (robbed === undefined || steal) lock.grant();
       else this.#waiting.push(lock);
-      if (steal) robbed?.onStolen?.();
+      if (steal && robbed !== undefined)
+        robbed.owner.hears('locks', () => {
+          robbed.onStolen?.();
+        });
     });
   }
 
@@ -111,11 +129,12 @@ export class TestTab {
   readonly errors: unknown[] = [];
   /** Its connections to the gateway. */
   readonly sockets: WebSocket[] = [];
-  readonly #channels = new Set<BroadcastChannel>();
   readonly #hiding = new Set<() => void>();
   #isDead = false;
-  /** Messages do not reach it, as in a tab that is frozen; they come when it is thawed. */
-  #frozen: (() => void)[] | null = null;
+  /** Nothing reaches it, as in a tab that is frozen; it comes when it is thawed. */
+  #frozen: Delayed[] | null = null;
+  /** On its way, by the way that it takes. */
+  readonly #coming = new Map<string, (() => void)[]>();
   #isLosing = false;
   #stopsAt: string | null = null;
 
@@ -127,18 +146,24 @@ export class TestTab {
     beneath?: Environment,
   ) {
     const { sockets } = this;
+    const pauseIfFrozen = (socket: WebSocket): void => {
+      if (this.#frozen !== null) socket.pause();
+    };
     class Counted extends WebSocket {
       constructor(to: string, protocols: string[]) {
         super(to, protocols);
         sockets.push(this);
+        this.once('open', () => {
+          pauseIfFrozen(this);
+        });
       }
     }
     const settings = settingsOf(options);
-    const next = shared(settings, () => Counted, this.platform(), beneath);
+    const next = shared(settings, () => Counted, this.platform(), this.#withFrost(beneath));
     this.client = new Client(
       url,
       { backoff: { minMs: 10, maxMs: 50 }, ...options, WebSocket: next() },
-      environment,
+      this.#withFrost(environment),
     );
     this.client.on('error', (error) => this.errors.push(error));
   }
@@ -151,7 +176,6 @@ export class TestTab {
   crash(): void {
     if (this.#isDead) return;
     this.#isDead = true;
-    for (const channel of this.#channels) channel.close();
     for (const socket of this.sockets) {
       socket.removeAllListeners();
       socket.on('error', () => {});
@@ -186,14 +210,91 @@ export class TestTab {
   thaw(): void {
     const waiting = this.#frozen ?? [];
     this.#frozen = null;
-    for (const run of waiting) run();
-    for (const socket of this.sockets) if (socket.isPaused) socket.resume();
+    const { chance } = this.profile;
+    const resume: Delayed = { way: 'sockets', run: this.#resumeSockets };
+    if (chance === null) waiting.push(resume);
+    else waiting.splice(Math.floor(chance() * (waiting.length + 1)), 0, resume);
+    while (waiting.length > 0) {
+      // The first of any way.
+      const way = waiting[Math.floor((chance?.() ?? 0) * waiting.length)]?.way ?? 'script';
+      const [next] = waiting.splice(
+        waiting.findIndex((one) => one.way === way),
+        1,
+      );
+      if (next !== undefined) this.#whenAwake(way, next.run);
+    }
   }
 
-  #whenAwake(run: () => void): void {
+  /** Something that its own script does; in the ice it does nothing. */
+  does(run: () => void): void {
+    this.#whenAwake('script', run);
+  }
+
+  get isFrozen(): boolean {
+    return this.#frozen !== null;
+  }
+
+  readonly #resumeSockets = (): void => {
+    for (const socket of this.sockets) if (socket.isPaused) socket.resume();
+  };
+
+  /** Something was said on one of its channels. */
+  tell(channel: TestChannel, data: unknown): void {
+    const isLost = this.#isLosing;
+    this.#isLosing = false;
+    if (!isLost) this.hears('channels', () => channel.onmessage?.({ data }));
+  }
+
+  /** Something comes to it, behind what came by the same way. */
+  hears(way: Way, run: () => void): void {
+    const { chance } = this.profile;
+    const queue = this.#coming.get(way) ?? [];
+    this.#coming.set(way, queue);
+    queue.push(run);
+    if (queue.length === 1) this.#deliverNext(way, queue, chance);
+  }
+
+  #deliverNext(way: Way, queue: (() => void)[], chance: (() => number) | null): void {
+    const deliver = (): void => {
+      const [first] = queue;
+      try {
+        if (first !== undefined) this.#whenAwake(way, first);
+      } finally {
+        // Only now: what it leads to comes behind what waits.
+        queue.shift();
+      }
+      if (queue.length > 0) this.#deliverNext(way, queue, chance);
+      else this.#coming.delete(way);
+    };
+    // Most come at once, some late, and a few very late.
+    const luck = chance?.() ?? 0;
+    if (luck < 0.9) setImmediate(deliver);
+    else setTimeout(deliver, (luck < 0.99 ? 4 : 60) * (chance?.() ?? 0));
+  }
+
+  /** Timers do not run in the ice. */
+  #withFrost(environment: Environment = REAL_ENVIRONMENT): Environment {
+    return {
+      ...environment,
+      after: (ms, run) => {
+        let isCancelled = false;
+        const cancel = environment.after(ms, () => {
+          this.#whenAwake('timers', () => {
+            if (!isCancelled) run();
+          });
+        });
+        return () => {
+          isCancelled = true;
+          cancel();
+        };
+      },
+    };
+  }
+
+  #whenAwake(way: Way, run: () => void): void {
     if (this.#isDead) return;
     if (this.#frozen !== null) {
-      this.#frozen.push(run);
+      this.#frozen.push({ way, run });
       return;
     }
     try {
@@ -206,8 +307,8 @@ export class TestTab {
   private platform(): TabsPlatform {
     return {
       channel: (name): ChannelLike => {
-        const channel = this.profile.channel(name);
-        const like: ChannelLike = {
+        const like: TestChannel = {
+          owner: this,
           onmessage: null,
           postMessage: (message) => {
             if (this.#isDead) return;
@@ -215,32 +316,25 @@ export class TestTab {
               this.#stopsAt = null;
               throw STOPPED;
             }
-            channel.postMessage(message);
+            for (const other of others) if (other !== like) other.owner.tell(other, structuredClone(message));
           },
           close: () => {
             like.onmessage = null;
-            channel.close();
-            this.#channels.delete(channel);
+            others.delete(like);
           },
         };
-        channel.onmessage = (event) => {
-          const isLost = this.#isLosing;
-          if (isLost) this.#isLosing = false;
-          else this.#whenAwake(() => like.onmessage?.({ data: event.data }));
-        };
-        this.#channels.add(channel);
+        const others = this.profile.channelsOf(name).add(like);
         return like;
       },
       hold: (name, options) =>
-        this.#isDead
-          ? new Promise(() => {})
-          : this.profile.request(this, name, {
-              ...options,
-              onStolen: () => {
-                this.#whenAwake(() => options?.onStolen?.());
-              },
-            }),
-      held: async () => Promise.resolve(this.profile.names),
+        this.#isDead ? new Promise(() => {}) : this.profile.request(this, name, options),
+      held: () =>
+        new Promise((resolve) => {
+          const { locks } = this.profile;
+          this.hears('locks', () => {
+            resolve(locks);
+          });
+        }),
       onPageHidden: (run) => {
         this.#hiding.add(run);
         return () => this.#hiding.delete(run);
