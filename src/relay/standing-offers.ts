@@ -32,7 +32,9 @@ export class StandingOffers {
 
   /** It is a connection's: who comes back leaves another one. */
   leave(session: Session, { ref, id, event, payload }: StandingOfferFrame): void {
-    session.standing = payload.data.length === 0 ? null : { id, event, payload };
+    // A view of the memory that the frame came in would hold all of that.
+    const own = { ...payload, data: new Uint8Array(payload.data) };
+    session.standing = own.data.length === 0 ? null : { id, event, payload: own };
     session.ok(ref, null);
   }
 

@@ -79,6 +79,13 @@ describe('a standing offer', () => {
     expect(give(alice)).toBe(0);
   });
 
+  test('does not hold the memory that it came in', () => {
+    const event = 'call' as EventName;
+    const data = Buffer.alloc(100_000).subarray(7, 17);
+    offers.leave(bob, { type: 'standingOffer', ref: 1, id: 'end', event, payload: { encoding: 3, data } });
+    expect(bob.standing?.payload.data.buffer.byteLength).toBe(10);
+  });
+
   test('is not asked for where nobody can say which session will take the call', () => {
     const other = { ...placeOf(bob), session: sessionId('other') };
     expect(ask(alice, 'bob')).toBe(0);

@@ -159,6 +159,12 @@ export class Dialogue implements LineReceiver {
     this.#cancelLinger = this.#environment.after(LINGER_MS, () => this.#end());
   }
 
+  /** The standing offer of an end that hears of this one at the same time, or, where this end has one, what takes it. */
+  #isAnswer(signal: Signal): boolean {
+    if (signal.type !== 'offer') return false;
+    return signal.standing === true || (signal.cross === true && this.#info.id !== undefined);
+  }
+
   /** As if it had never been: nobody is told. */
   abandon(): void {
     this.#isClosing = true;
@@ -177,7 +183,7 @@ export class Dialogue implements LineReceiver {
     this.#address = from;
     if (to !== null) this.#acknowledged(ack);
     // It spoke without knowing of this end, which had said something already: that may have gone to nobody.
-    else if (isFirst && this.#seq > 0 && !isCrossing(signal)) this.#meet(signal.type === 'hello');
+    else if (isFirst && this.#seq > 0 && !this.#isAnswer(signal)) this.#meet(signal.type === 'hello');
     this.#take(signal, seq);
   }
 
@@ -363,11 +369,6 @@ function isLeftToClock({ isSure, isExcused }: Said): boolean {
 /** A connection that is there proves that what made it came. */
 function isProof({ type }: SignalBody): boolean {
   return type === 'offer' || type === 'answer' || type === 'candidate';
-}
-
-/** It is the standing offer of an end that hears of this one at the same time, or what takes it. */
-function isCrossing(signal: Signal): boolean {
-  return signal.type === 'offer' && (signal.standing ?? signal.cross) === true;
 }
 
 /** 72 random bits: two ends of one pair must differ, and a third must not guess. */

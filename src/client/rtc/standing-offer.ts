@@ -97,7 +97,8 @@ export class StandingOffer {
       onTaken: () => {
         // It is the taker's now, whatever becomes of the call.
         if (this.#current !== standing) return;
-        this.#current = null;
+        // Where its taker is never heard, it is closed.
+        this.#replace(null);
         this.#renewIn(NEXT_AFTER_MS);
       },
     };

@@ -131,6 +131,13 @@ describe('a standing offer', () => {
     expect(states.length).toBe(1);
   });
 
+  test('is closed where its taker is never heard', async () => {
+    hear(newest(), 'alice-1');
+    await pass(30_000);
+    expect(closed()[0]).toBe(true);
+    expect(closed()[1]).toBe(false);
+  });
+
   test('becomes the call of who took it, by its offer and nothing else', () => {
     const id = newest();
     hear(id, 'alice-1');
