@@ -78,7 +78,8 @@ function keeping(fields: Fields, value: object): MessageOptions {
   else if (offline !== undefined && offline !== 'refuse') fields.refuse('offline');
   if (idempotent === true) options.idempotent = true;
   else if (idempotent !== undefined && idempotent !== false) fields.refuse('idempotent');
-  if (standing !== undefined) options.standing = isTrace(standing) ? standing : fields.refuse('standing');
+  if (standing !== undefined)
+    options.standing = standing === '' || isTrace(standing) ? standing : fields.refuse('standing');
   return options;
 }
 
@@ -155,7 +156,7 @@ function send(fields: Fields): SendFrame {
   // A receipt names its message by its number; without one nobody could tell of which it is.
   if (delivered === true && (frame.seq === null || frame.seq === 0)) return fields.refuse('delivered');
   if (ttlMs !== undefined && frame.seq === 0) return fields.refuse('ttlMs');
-  if (standing !== undefined && (frame.seq !== 0 || Array.isArray(frame.to)))
+  if (standing !== undefined && ((standing !== '' && frame.seq !== 0) || Array.isArray(frame.to)))
     return fields.refuse('standing');
   return frame;
 }

@@ -188,6 +188,8 @@ export class Router {
       this.options.refusals.tell(session, ref, 'not_found');
       return;
     }
+    const { standing } = frame.options;
+    if (standing !== undefined) this.options.standing.note(session, address.client);
     if (seq !== 0) {
       const request = appendRequestOf(session, frame, address, body);
       session.appending(isAnswered(ref, seq));
@@ -195,9 +197,8 @@ export class Router {
       this.options.store.appendFor(request, new Appending(this, session, ref, seq, 0));
       return;
     }
-    const { standing } = frame.options;
     const routed =
-      standing === undefined
+      standing === undefined || standing === ''
         ? this.route(address, body)
         : this.route(address, body, (places) => {
             this.options.standing.ask(session, address, places, standing);

@@ -1,21 +1,17 @@
 // Standing offers: what a session left for the first who calls it goes out the moment the call comes in, from the callee's worker.
 import type { StandingOfferFrame } from '../protocol/frame.js';
-import type { Address, ClientId, WorkerId } from '../protocol/ids.js';
+import type { Address, ClientId, SessionId, WorkerId } from '../protocol/ids.js';
 import type { FrameCodec } from '../protocol/frame.js';
 import { encodeMessageBody, encodeSender } from '../protocol/msgpack-codec.js';
 import { encodePayload } from '../protocol/payload.js';
 import { maySend } from '../session/permissions.js';
 import { PreparedFrame } from '../session/prepared-frame.js';
+import { RecentCalls } from '../session/recent-calls.js';
 import type { SessionRegistry } from '../session/registry.js';
 import type { Session } from '../session/session.js';
 import type { SessionPlace } from '../session/store/store.js';
 import type { LetterEnvelope } from './envelope.js';
 import type { Relay } from './relay.js';
-
-/** Calls of two sessions to each other that are no further apart than this cross, ms: a round trip of each to the gateway, and more. */
-const CROSSING_MS = 5_000;
-/** Most clients that a session may have asked within that time: what is more is an ordinary call. */
-const WANTED_LIMIT = 16;
 
 export interface StandingOffersOptions {
   worker: WorkerId;
@@ -23,7 +19,15 @@ export interface StandingOffersOptions {
   relay: Relay;
   codec: FrameCodec;
   now: () => number;
+  count: (outcome: StandingOutcome) => void;
 }
+
+/**
+ * `left`: with the gateway, `given`: to one that asked. All others were asked for and not given: `none` stood there, the two called each other
+ * at the same time (`crossed`), its session may not send to who asked (`forbidden`), who asked has asked too often (`limit`), or the client
+ * has no connected session, or several (`sessions`).
+ */
+export type StandingOutcome = 'left' | 'given' | 'none' | 'crossed' | 'forbidden' | 'limit' | 'sessions';
 
 type Wanted = Extract<LetterEnvelope['letter'], { kind: 'wanted' }>;
 
@@ -35,19 +39,26 @@ export class StandingOffers {
     // A view of the memory that the frame came in would hold all of that.
     const own = { ...payload, data: new Uint8Array(payload.data) };
     session.standing = own.data.length === 0 ? null : { id, event, payload: own };
+    if (session.standing !== null) this.options.count('left');
     session.ok(ref, null);
   }
 
+  /** The session calls that client, whether it wants what stands there or not. At once: a call of the other one may be the next thing read. */
+  note(session: Session, client: ClientId): void {
+    (session.calls ??= new RecentCalls()).note(client, this.options.now());
+  }
+
   /**
-   * For a session that calls, before the call itself goes the same way. Of a client with several connected sessions nobody knows which
-   * one will take the call, so none is asked.
+   * For a session whose call was noted, before the call itself goes the same way. Of a client with several connected sessions nobody knows
+   * which one will take the call, unless the address says, so none is asked.
    */
   ask(session: Session, address: Address, places: readonly SessionPlace[], name: string): void {
-    const connected = places.filter((place) => place.connected);
-    const [place] = connected;
-    if (place === undefined || connected.length > 1 || place.session === session.ref.session) return;
-    if (address.session !== null && address.session !== place.session) return;
-    if (!this.note(session, address.client)) return;
+    const isMeant = (id: SessionId): boolean => address.session === null || address.session === id;
+    const [place, ...others] = places.filter((one) => one.connected && isMeant(one.session));
+    const { now, count } = this.options;
+    if (place === undefined || others.length > 0 || place.session === session.ref.session)
+      return count('sessions');
+    if (session.calls?.mayAsk(address.client, now()) !== true) return count('limit');
     this.options.relay.send(place.worker, {
       kind: 'letter',
       origin: this.options.worker,
@@ -57,15 +68,17 @@ export class StandingOffers {
     });
   }
 
-  /** To one that asked: once, and where the two did not call each other at the same time, for then both would use two connections. */
+  /** To one that asked: once, and where its session has not called that one itself, for then both would use two connections. */
   give({ origin, client, session: id }: LetterEnvelope, { from, sender, name }: Wanted): void {
-    const { registry, relay, codec, worker } = this.options;
+    const { registry, relay, codec, count, now, worker } = this.options;
     const callee = registry.get(id);
-    if (callee?.ref.client !== client) return;
+    if (callee?.ref.client !== client) return count('none');
     const { standing } = callee;
-    if (standing === null || this.hasWanted(callee, from)) return;
+    if (standing === null) return count('none');
+    if (callee.calls?.has(from, now()) === true) return count('crossed');
     // What it leaves is a message of it.
-    if (!maySend(callee.identity.permissions, from)) return;
+    if (!maySend(callee.identity.permissions, from)) return count('forbidden');
+    count('given');
     callee.standing = null;
     const { event } = standing;
     const options = { trace: name };
@@ -73,20 +86,5 @@ export class StandingOffers {
     callee.deliver(PreparedFrame.of('message', null, encodeMessageBody(told), codec), false);
     const body = encodeMessageBody({ options, sender: callee.sender, event, payload: standing.payload });
     relay.send(origin, { kind: 'deliver', origin: worker, client: from, sessions: [sender], body });
-  }
-
-  /** False where it has asked too many. */
-  private note(session: Session, client: ClientId): boolean {
-    const now = this.options.now();
-    const wanted = (session.wanted ??= new Map());
-    for (const [other, at] of wanted) if (now - at > CROSSING_MS) wanted.delete(other);
-    if (wanted.size >= WANTED_LIMIT && !wanted.has(client)) return false;
-    wanted.set(client, now);
-    return true;
-  }
-
-  private hasWanted({ wanted }: Session, client: ClientId): boolean {
-    const at = wanted?.get(client);
-    return at !== undefined && this.options.now() - at <= CROSSING_MS;
   }
 }

@@ -2,12 +2,13 @@
 import type { Logger } from 'pino';
 import type { CloseCode, Code } from '../protocol/codes.js';
 import type { GatewayFrame, Payload, PieceFrame } from '../protocol/frame.js';
-import type { ClientId, EventName, RoomName } from '../protocol/ids.js';
+import type { EventName, RoomName } from '../protocol/ids.js';
 import { encodeSender } from '../protocol/msgpack-codec.js';
 import type { Identity } from './authenticator.js';
 import { connectionLogger } from '../log.js';
 import type { Connection, WireFrame } from './connection.js';
 import type { PreparedFrame } from './prepared-frame.js';
+import type { RecentCalls } from './recent-calls.js';
 import type { SessionRef } from './store/store.js';
 import type { Usages } from './throttle.js';
 import type { Deadline } from './wheel.js';
@@ -46,9 +47,9 @@ export class Session {
   watched: Set<RoomName> | null = null;
   /** Messages of this session whose delivery it waits to hear of, `<client> <number>`; null while there are none. */
   awaited: Set<string> | null = null;
-  /** What who calls this session gets at once, and when it asked whom for theirs; null while there is none. See `StandingOffers`. */
+  /** What who calls this session gets at once, and whom it has called; null while there is none. See `StandingOffers`. */
   standing: StandingOffer | null = null;
-  wanted: Map<ClientId, number> | null = null;
+  calls: RecentCalls | null = null;
   private appends = 0;
   /** Appends under way that `accept` or `refuse` will answer. */
   private answers = 0;

@@ -89,7 +89,12 @@ export function createService(base: Base, authenticator: Authenticator): Service
   const delivery = new Delivery(registry, msgpackCodec, (outcome, receivers) => {
     metrics.deliveries.add(outcome, receivers);
   });
-  const standing = new StandingOffers({ ...base, codec: msgpackCodec, now: () => performance.now() });
+  const standing = new StandingOffers({
+    ...base,
+    codec: msgpackCodec,
+    now: () => performance.now(),
+    count: (outcome) => metrics.standingOffers.inc({ outcome }),
+  });
   const sending = { routes, refusals, fanOut, streams, standing, delivery, requests, letters, countDropped };
   const router = new Router({ ...base, ...sending });
   const topics = new Topics(base);
