@@ -165,6 +165,11 @@ export class Dialogue implements LineReceiver {
     return signal.standing === true || (signal.cross === true && this.#info.id !== undefined);
   }
 
+  /** An end that only said hello has become that of a standing offer, which answers what it was told. */
+  #goesOn(signal: Signal): boolean {
+    return signal.type === 'offer' && signal.standing === true && this.#received === 0;
+  }
+
   /** As if it had never been: nobody is told. */
   abandon(): void {
     this.#isClosing = true;
@@ -176,7 +181,7 @@ export class Dialogue implements LineReceiver {
     const [sender, to, seq, ack] = signal.route;
     if (to !== null && to !== this.id) return;
     const isFirst = this.#remote === null;
-    if (!isFirst && sender !== this.#remote) return;
+    if (!isFirst && sender !== this.#remote && !this.#goesOn(signal)) return;
     // What says `gone` of an end that was never heard of is about an older one.
     if (isFirst && signal.type === 'gone') return;
     this.#remote = sender;

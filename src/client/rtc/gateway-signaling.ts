@@ -25,7 +25,9 @@ export interface GatewayClient {
     to: string,
     event: string,
     data: unknown,
-    options?: { volatile: true; onRefused: () => void; standing?: string } | { whenOffline: 'queue' },
+    options?:
+      | { volatile: true; onRefused: () => void; standing?: string }
+      | { whenOffline: 'queue'; standing?: string },
   ): Promise<unknown>;
   /** See `Client.onMessage`. */
   onMessage(
@@ -60,6 +62,8 @@ interface Line {
   /** Identities of the two ends, as far as they were seen. */
   local: string | null;
   remote: string | null;
+  /** The session of the other end, of which nothing but a `hello` was heard. */
+  greeted: string | null;
   /** The session whose standing offer it took, until more is heard of that end. */
   tookFrom: string | null;
   /** Set while what was refused waits to be said again. */
@@ -84,6 +88,16 @@ export class GatewaySignaling implements SignalingMechanism {
     this.#exchange.strangers.push(listener);
   }
 
+  /** From now on this client leaves standing offers, and says whom it calls. @internal */
+  hold(): void {
+    this.#exchange.isHolder = true;
+  }
+
+  /** Somebody was called and has not answered: it may be told of its call only now. @internal */
+  get isCalling(): boolean {
+    return this.#exchange.isCalling;
+  }
+
   /** Who takes it is told to `onStranger` with it: the peer that is made of it at once has the call. @internal */
   stand(standing: Standing): void {
     this.#exchange.standing.set(standing.id, { standing, taker: null });
@@ -104,6 +118,8 @@ class Exchange {
   readonly strangers: StrangerListener[] = [];
   /** Standing offers by the identities of their ends, and the end that took each, as far as the gateway told. */
   readonly standing = new Map<string, { standing: Standing; taker: string | null }>();
+  /** It says of its calls that they are: it leaves standing offers. */
+  isHolder = false;
   readonly #client: GatewayClient;
   readonly #lines = new Set<Line>();
   /** Identities; what one of them said may come once more when its end here is closed, and is no new call. */
@@ -135,9 +151,14 @@ class Exchange {
     });
   }
 
+  get isCalling(): boolean {
+    return [...this.#lines].some(({ local, remote }) => local !== null && remote === null);
+  }
+
   connect(info: LineInfo, receiver: LineReceiver): SignalingLine {
     const { id: local = null } = info;
-    const line: Line = { info, receiver, local, remote: null, tookFrom: null, retry: null };
+    const ends = { local, remote: null, greeted: null, tookFrom: null };
+    const line: Line = { info, receiver, ...ends, retry: null };
     this.#lines.add(line);
     return {
       isReliable: false,
@@ -170,19 +191,26 @@ class Exchange {
     const [id, heard, seq] = signal.route;
     const onRefused = (): void => line.receiver.onDropped(seq);
     // Who can cross an offer wants the one that may stand there.
-    const standing = signal.type === 'offer' && signal.cross && heard === null && { standing: id };
+    const crosses = signal.type === 'offer' && signal.cross && heard === null;
+    const standing = crosses ? { standing: id } : this.#calling(signal);
     this.#client.send(to, SIGNAL_EVENT, signal, { volatile: true, onRefused, ...standing }).catch(onRefused);
   }
 
   #keep(line: Line, signal: Signal, to: string): void {
     // Whatever the application's calls do: a negotiation that began goes on when the connection is back.
-    this.#client.send(to, SIGNAL_EVENT, signal, { whenOffline: 'queue' }).catch((error: unknown) => {
+    const options = { whenOffline: 'queue', ...this.#calling(signal) } as const;
+    this.#client.send(to, SIGNAL_EVENT, signal, options).catch((error: unknown) => {
       line.receiver.onFailed(error);
       const code = error instanceof GatewayError ? error.code : null;
       // Who is not there will ask for it when it comes; what may pass is tried again.
       if (code === 'unavailable' || code === 'unknown_outcome' || code === 'queue_full' || code === 'offline')
         this.#retryLater(line);
     });
+  }
+
+  /** The gateway gives no standing offer of this client to whom it calls itself: that one would hear of two ends. */
+  #calling({ route: [, heard] }: Signal): { standing?: string } {
+    return this.isHolder && heard === null ? { standing: '' } : {};
   }
 
   /** Once for all that was refused meanwhile: it says everything that is not acknowledged, and each of that may be refused again. */
@@ -202,7 +230,7 @@ class Exchange {
       // What else its taker says may come before its offer does.
       if (this.#open(to, signal, from) || this.standing.has(to)) return;
       // Another session took the call, or this end is over.
-      if (line === undefined || (line.remote ?? sender) !== sender) return this.#dismiss(signal, from);
+      if (line === undefined || !isOfLine(line, signal, from)) return this.#dismiss(signal, from);
       line.tookFrom = null;
       this.#pass(line, signal, from);
       return;
@@ -232,9 +260,9 @@ class Exchange {
   #took(id: string, signal: Signal, from: Sender): void {
     const [sender] = signal.route;
     const line = [...this.#lines].find(({ local, info }) => local === id && isFrom(from, info));
-    if (line === undefined || (line.remote ?? sender) !== sender)
+    if (line === undefined || !isOfLine(line, signal, from))
       return this.#dismiss({ ...signal, route: [sender, id, 0, 0] }, from);
-    if (line.remote === null) line.tookFrom = from.session;
+    if (line.remote !== sender) line.tookFrom = from.session;
     this.#pass(line, signal, from);
   }
 
@@ -247,8 +275,11 @@ class Exchange {
     if (entry.taker === null) standing.onTaken();
     for (const tell of this.strangers) tell(from, signal.name ?? '', standing);
     const line = [...this.#lines].find(({ local }) => local === id);
-    if (line === undefined) standing.connection.close();
-    else this.#pass(line, signal, from);
+    if (line === undefined) {
+      standing.connection.close();
+      // Who took it has its answer and would wait for the connection.
+      this.#dismiss({ ...signal, route: [signal.route[0], id, 0, 0] }, from);
+    } else this.#pass(line, signal, from);
     return true;
   }
 
@@ -266,6 +297,8 @@ class Exchange {
 
   #pass(line: Line, signal: Signal, from: Sender): void {
     line.remote = signal.route[0];
+    if (signal.type === 'hello') line.greeted = from.session;
+    else if (signal.route[2] > 0) line.greeted = null;
     line.receiver.onSignal(signal, `${from.client}#${from.session}`);
   }
 
@@ -279,6 +312,16 @@ class Exchange {
   #lost(): void {
     for (const { receiver } of this.#lines) receiver.onResync();
   }
+}
+
+/** Whether the signal comes from the end that the line talks to. What said no more than hello may talk on as the end of its session's standing offer. */
+function isOfLine(
+  { remote, greeted }: Line,
+  { type, route: [sender], ...rest }: Signal,
+  from: Sender,
+): boolean {
+  if (remote === null || remote === sender) return true;
+  return type === 'offer' && 'standing' in rest && rest.standing === true && greeted === from.session;
 }
 
 /** Whether the remote id of a line, `bob` or `bob#<session>`, means this one. */

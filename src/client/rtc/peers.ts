@@ -62,7 +62,7 @@ export class Peers {
     this.#signaling.onStranger((from, name, standing) => {
       if (standing !== null && this.#adopt(from, name, standing)) return;
       const named = this.#named.get(name);
-      if (named !== undefined) return named(from);
+      if (named !== undefined) return standing === null ? named(from) : undefined;
       // Names that begin with `~` are the SDK's own.
       if (this.#acceptor === null || name.startsWith('~')) return;
       const { handler, configuration, options } = this.#acceptor;
@@ -107,6 +107,7 @@ export class Peers {
       this.#acceptor = null;
       this.#spare.close();
       this.#standing?.close();
+      this.#standing = null;
     };
   }
 

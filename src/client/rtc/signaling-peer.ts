@@ -29,6 +29,8 @@ export type PeerEvents = {
   /** The other side added a stream; its `addtrack` and `removetrack` events tell of later changes. */
   stream: [stream: MediaStream];
   track: [event: RTCTrackEvent];
+  /** `peer.peer` is another one from now on, before anything was connected: see there. */
+  connection: [connection: RTCPeerConnection];
   error: [error: PeerError];
   /** Once, when the peer is over: `closed` by this side, `remote` by the other, else the code of what ended it. */
   close: [reason: 'closed' | 'remote' | GatewayError];
@@ -139,7 +141,8 @@ export class RTCSignalingPeer {
 
   /**
    * The connection itself; its events are the application's to listen to, its handler properties stay free. Where both sides have standing
-   * offers and call each other at the same moment, one of them has another one from then on, before anything is connected.
+   * offers and call each other at the same moment, one of them has another one from then on, before anything is connected; the event
+   * `connection` tells.
    */
   get peer(): RTCPeerConnection {
     return this.#connection;
@@ -288,6 +291,7 @@ export class RTCSignalingPeer {
     this.#dialogue = this.#talk(standing);
     for (const opening of this.#opening) opening.channel = null;
     old.close();
+    this.#listeners.emit('connection', standing.connection);
   }
 
   /** Ends the connection, here and there; what waits rejects with `closed`. Idempotent. */
@@ -300,7 +304,10 @@ export class RTCSignalingPeer {
       send: (candidate) => this.#send({ type: 'candidate', candidate }),
       onError: (error) => this.#collect(peerError('negotiation', error)),
     });
-    if (standing !== null) candidates.follow(standing.first);
+    if (standing !== null) {
+      candidates.follow(standing.first);
+      for (const candidate of standing.late) candidates.gathered(candidate);
+    }
     return candidates;
   }
 

@@ -1,9 +1,10 @@
 // The standing offer of a client that takes calls: a connection of its own, offered before anybody calls, and always a fresh one.
 import type { Caller } from '../caller.js';
 import type { Environment } from '../environment.js';
+import { addressOf } from './candidates.js';
 import { randomId } from './dialogue.js';
 import type { GatewayClient, GatewaySignaling } from './gateway-signaling.js';
-import { type Signal, SIGNAL_EVENT } from './signal.js';
+import { CANDIDATES_LIMIT, type Signal, SIGNAL_EVENT } from './signal.js';
 import { fullConfiguration } from './spare-connection.js';
 import { SILENT_CHANNEL, type Standing } from './standing.js';
 import { watchSurroundings } from './surroundings.js';
@@ -12,10 +13,16 @@ import { watchSurroundings } from './surroundings.js';
 const GATHER_MS = 1_000;
 /** After one was taken the next is made, when that call has usually connected, ms. */
 const NEXT_AFTER_MS = 1_000;
+/** The same, doubled for each in a row that was taken and did not connect, ms at most: whoever may send can take them, and each costs sockets. */
+const NEXT_AFTER_LIMIT_MS = 60_000;
+/** Who was called before there was a connection, or before this client said of its calls that they are, hears of it by then, ms. */
+const CALLED_MS = 5_000;
 /** How long one stands, ms: less than what is left of TURN credentials when they are renewed, by default, and NATs forget. */
 const RENEW_MS = 5 * 60_000;
 /** One that was replaced may have been taken a moment before, or its taker has not been heard for the gap in the connection, ms. */
 const KEEP_REPLACED_MS = 30_000;
+/** Longest description, characters: the gateway takes 8 KiB of JSON. Of many relays the last follow when it is taken. */
+const SDP_LIMIT_CHARACTERS = 7_000;
 
 export class StandingOffer {
   readonly #client: GatewayClient;
@@ -24,9 +31,14 @@ export class StandingOffer {
   readonly #environment: Environment;
   readonly #configuration: () => RTCConfiguration;
   readonly #over = new AbortController();
+  readonly #stopListening: () => void;
   #current: Standing | null = null;
+  /** Those that were taken or replaced and whose taker may still come, with what cancels their end. */
+  readonly #kept = new Map<Standing, () => void>();
   /** Counts those that were begun: only the last one is put up. */
   #made = 0;
+  /** Taken ones in a row that have not connected. */
+  #misses = 0;
   #cancelRenewal: () => void = () => {};
 
   /** @param configuration of the connection, as it is when one is made */
@@ -42,26 +54,45 @@ export class StandingOffer {
     this.#calls = calls;
     this.#environment = environment;
     this.#configuration = configuration;
-    // The gateway has forgotten the last one with the connection.
-    const stop = client.on('state', (state) => {
-      if (state === 'connected') this.#renew();
-      else if (state === 'closed') this.close();
+    signaling.hold();
+    // The gateway has forgotten the last one with the connection, and whom this client called.
+    this.#stopListening = client.on('state', (state) => {
+      if (state === 'connected') this.#begin();
+      else if (state === 'closed') this.#rest();
     });
-    this.#over.signal.addEventListener('abort', stop);
     watchSurroundings(this.#over.signal, {
       networkChanged: (isOther) => isOther && this.#renew(),
       goneAway: () => {},
     });
-    this.#renew();
+    this.#begin();
   }
 
-  /** Takes it back; one that was handed out a moment ago is answered nevertheless. */
+  /** Takes it back. Who was given it a moment ago and calls is told that nobody is there. */
   close(): void {
+    if (this.#over.signal.aborted) return;
     this.#over.abort();
+    this.#takeBack();
+    this.#leaveWhenDone();
+    if (this.#client.state === 'connected') void this.#put(null, null);
+  }
+
+  /** The client is closed, and nobody can take anything any more; it may connect again. */
+  #rest(): void {
+    this.#takeBack();
+    for (const standing of [...this.#kept.keys()]) this.#release(standing);
+  }
+
+  #takeBack(): void {
     this.#made++;
     this.#cancelRenewal();
-    this.#replace(null);
-    if (this.#client.state === 'connected') void this.#put(null, null);
+    if (this.#current !== null) this.#keep(this.#current);
+    this.#current = null;
+  }
+
+  #begin(): void {
+    if (this.#client.state !== 'connected' || this.#over.signal.aborted) return;
+    if (this.#signaling.isCalling) this.#renewIn(CALLED_MS);
+    else this.#renew();
   }
 
   #renewIn(ms: number): void {
@@ -78,6 +109,11 @@ export class StandingOffer {
 
   async #putUp(turn: number): Promise<void> {
     const connection = new RTCPeerConnection(fullConfiguration(this.#configuration()));
+    const gathered: RTCIceCandidate[] = [];
+    let take = (candidate: RTCIceCandidate): void => {
+      if (gathered.length < CANDIDATES_LIMIT) gathered.push(candidate);
+    };
+    connection.addEventListener('icecandidate', ({ candidate }) => candidate && take(candidate));
     // An offer with a data section is what every call begins with.
     connection.createDataChannel('', { negotiated: true, id: SILENT_CHANNEL });
     await connection.setLocalDescription();
@@ -87,24 +123,44 @@ export class StandingOffer {
       connection.close();
       return;
     }
-    const sdp = connection.localDescription?.sdp ?? '';
+    const sdp = fitting(connection.localDescription?.sdp ?? '');
     const id = randomId();
     const first = { type: 'offer', round: 1, sdp, standing: true } as const;
+    const late = gathered.filter(({ candidate }) => !sdp.includes(addressOf(candidate)));
+    take = (candidate) => {
+      if (late.length < CANDIDATES_LIMIT) late.push(candidate);
+    };
     const standing: Standing = {
       id,
       connection,
       first,
+      late,
       onTaken: () => {
         // It is the taker's now, whatever becomes of the call.
         if (this.#current !== standing) return;
+        this.#current = null;
         // Where its taker is never heard, it is closed.
-        this.#replace(null);
-        this.#renewIn(NEXT_AFTER_MS);
+        this.#keep(standing);
+        this.#next(connection);
       },
     };
-    this.#replace(standing);
+    if (this.#current !== null) this.#keep(this.#current);
+    this.#current = standing;
     this.#signaling.stand(standing);
     await this.#put(id, { ...first, route: [id, null, 1, 0] });
+  }
+
+  /** That one was taken. */
+  #next(taken: RTCPeerConnection): void {
+    this.#renewIn(Math.min(NEXT_AFTER_MS * 2 ** this.#misses++, NEXT_AFTER_LIMIT_MS));
+    const look = (): void => {
+      if (taken.connectionState !== 'connected') return;
+      taken.removeEventListener('connectionstatechange', look);
+      const areDue = this.#misses > 1;
+      this.#misses = 0;
+      if (areDue && this.#current === null && !this.#over.signal.aborted) this.#renewIn(NEXT_AFTER_MS);
+    };
+    taken.addEventListener('connectionstatechange', look);
   }
 
   /** What the gateway refuses, nobody takes: the next renewal tries again. */
@@ -114,11 +170,20 @@ export class StandingOffer {
       .catch(() => {});
   }
 
-  #replace(next: Standing | null): void {
-    const replaced = this.#current;
-    this.#current = next;
-    if (replaced !== null)
-      this.#environment.after(KEEP_REPLACED_MS, () => this.#signaling.withdraw(replaced));
+  #keep(standing: Standing): void {
+    const cancel = this.#environment.after(KEEP_REPLACED_MS, () => this.#release(standing));
+    this.#kept.set(standing, cancel);
+  }
+
+  #release(standing: Standing): void {
+    this.#kept.get(standing)?.();
+    this.#kept.delete(standing);
+    this.#signaling.withdraw(standing);
+    this.#leaveWhenDone();
+  }
+
+  #leaveWhenDone(): void {
+    if (this.#over.signal.aborted && this.#kept.size === 0) this.#stopListening();
   }
 
   #gathered(connection: RTCPeerConnection): Promise<void> {
@@ -133,4 +198,18 @@ export class StandingOffer {
       look();
     });
   }
+}
+
+/** Without its last candidates, as far as it is too long. */
+function fitting(sdp: string): string {
+  const lines = sdp.split('\n');
+  let length = sdp.length;
+  while (length > SDP_LIMIT_CHARACTERS) {
+    const at = lines.findLastIndex((line) => line.startsWith('a=candidate:'));
+    if (at < 0) break;
+    const [cut = ''] = lines.splice(at, 1);
+    length -= cut.length + 1;
+  }
+  if (length === sdp.length) return sdp;
+  return lines.filter((line) => !line.startsWith('a=end-of-candidates')).join('\n');
 }

@@ -11,6 +11,8 @@ export interface Standing {
   readonly connection: RTCPeerConnection;
   /** The first thing that its taker has heard of this end. */
   readonly first: SignalBody & { sdp: string };
+  /** Candidates that `first` has not; more may come. */
+  readonly late: readonly RTCIceCandidate[];
   /** The gateway has handed it out. */
   onTaken(): void;
 }

@@ -10,16 +10,28 @@ import { TestConnection, useTestConnections } from './test-connection.js';
 
 class OfferedConnection extends TestConnection {
   static readonly made: OfferedConnection[] = [];
+  /** What each finds at once, as lines of its description. */
+  static candidates = '';
   iceGatheringState = 'complete';
   localDescription: { sdp: string } | null = null;
+  override connectionState: RTCPeerConnectionState = 'new';
   isClosed = false;
   constructor(configuration: RTCConfiguration) {
     super([], configuration);
     OfferedConnection.made.push(this);
   }
   setLocalDescription(): Promise<void> {
-    this.localDescription = { sdp: `offer ${OfferedConnection.made.indexOf(this) + 1}` };
+    this.localDescription = {
+      sdp: `offer ${OfferedConnection.made.indexOf(this) + 1}${OfferedConnection.candidates}`,
+    };
     return Promise.resolve();
+  }
+  finds(candidate: string): void {
+    this.dispatchEvent(Object.assign(new Event('icecandidate'), { candidate: { candidate } }));
+  }
+  connects(): void {
+    this.connectionState = 'connected';
+    this.dispatchEvent(new Event('connectionstatechange'));
   }
   override close(): void {
     this.isClosed = true;
@@ -37,22 +49,27 @@ describe('a standing offer', () => {
   let states: ((state: string) => unknown)[];
   let hear: (data: unknown, trace?: string | null, from?: typeof ALICE) => void;
   let sent: Signal[];
+  let options: (object | undefined)[];
   let strangers: [name: string, standing: Standing | null][];
   let signaling: GatewaySignaling;
   let offer: StandingOffer;
+  let client: { state: string } & Omit<GatewayClient, 'state'>;
+  let stand: () => StandingOffer;
   beforeEach(async () => {
     environment = new ManualEnvironment();
-    [left, states, sent, strangers] = [[], [], [], []];
+    [left, states, sent, options, strangers] = [[], [], [], [], []];
     OfferedConnection.made.length = 0;
+    OfferedConnection.candidates = '';
     Reflect.set(globalThis, 'RTCPeerConnection', OfferedConnection);
     const handlers: ((data: unknown, from: typeof ALICE, info: { trace: string | null }) => unknown)[] = [];
-    const client: GatewayClient = {
+    client = {
       id: 'bob',
       state: 'connected',
       iceServers: [],
       connect: () => Promise.resolve(),
-      send: (_to, _event, data) => {
+      send: (_to, _event, data, how) => {
         sent.push(data as Signal);
+        options.push(how);
         return Promise.resolve();
       },
       onMessage: (_event, handler) => {
@@ -79,7 +96,8 @@ describe('a standing offer', () => {
     const calls = {
       call: (_options: unknown, make: (verbs: unknown, made: unknown) => Promise<unknown>) => make(verbs, {}),
     } as unknown as ConstructorParameters<typeof StandingOffer>[2];
-    offer = new StandingOffer(client, signaling, calls, environment, () => ({ iceServers: [] }));
+    stand = () => new StandingOffer(client, signaling, calls, environment, () => ({ iceServers: [] }));
+    offer = stand();
     await settle();
   });
   const pass = async (ms: number): Promise<void> => {
@@ -93,6 +111,11 @@ describe('a standing offer', () => {
     route: ['alice-1', to, seq, 0],
   });
   const newest = (): string => left.at(-1)?.id ?? '';
+  const become = async (state: string): Promise<void> => {
+    client.state = state;
+    for (const tell of [...states]) tell(state);
+    await settle();
+  };
 
   test('is left when there is a connection, and anew with the next, after five minutes, and when it was taken', async () => {
     expect(sdps()).toEqual(['offer 1']);
@@ -129,6 +152,94 @@ describe('a standing offer', () => {
     await pass(10 * 60_000);
     expect(left).toHaveLength(2);
     expect(states.length).toBe(1);
+    expect(environment.pending).toBe(0);
+  });
+
+  test('is closed with its client, and another one left where that connects again', async () => {
+    await become('closed');
+    expect(closed()).toEqual([true]);
+    expect(environment.pending).toBe(0);
+    await become('connected');
+    expect(sdps()).toEqual(['offer 1', 'offer 2']);
+    // Nor does what is taken back keep a program running that has closed its client.
+    offer.close();
+    await become('closed');
+    expect([closed(), environment.pending, states.length]).toEqual([[true, true], 0, 1]);
+  });
+
+  test('is left later and later while those that are taken do not connect', async () => {
+    const waits: number[] = [];
+    for (let taken = 0; taken < 9; taken++) {
+      const before = left.length;
+      hear(newest(), 'alice-1');
+      let seconds = 0;
+      for (; left.length === before; seconds++) await pass(1_000);
+      waits.push(seconds);
+    }
+    expect(waits).toEqual([1, 2, 4, 8, 16, 32, 60, 60, 60]);
+    expect(closed().filter((isClosed) => !isClosed)).toHaveLength(1);
+    hear(newest(), 'alice-1');
+    await pass(500);
+    OfferedConnection.made.at(-1)?.connects();
+    const before = left.length;
+    await pass(999);
+    expect(left).toHaveLength(before);
+    await pass(1);
+    expect(left).toHaveLength(before + 1);
+    hear(newest(), 'alice-1');
+    await pass(1_000);
+    expect(left).toHaveLength(before + 2);
+  });
+
+  test('is told the candidates that its description has not', async () => {
+    const found = (n: number): string => `candidate:${n} 1 udp ${n} 192.0.2.${n} 3478 typ relay`;
+    OfferedConnection.candidates = `\na=${found(1)}`;
+    for (const tell of [...states]) tell('connected');
+    const [, connection] = OfferedConnection.made;
+    connection?.finds(found(1));
+    await settle();
+    connection?.finds(found(2));
+    hear(newest(), 'alice-1');
+    connection?.finds(found(3));
+    hear(call());
+    expect(strangers[0]?.[1]?.late.map(({ candidate }) => candidate)).toEqual([found(2), found(3)]);
+  });
+
+  test('has as many candidates as the gateway takes; the others follow', async () => {
+    const found = (n: number): string =>
+      `candidate:${n} 1 udp ${n} 192.0.2.${n} 3478 typ relay raddr 192.0.2.1 rport 9 ${'x'.repeat(100)}`;
+    const all = Array.from({ length: 60 }, (_, i) => found(i + 1));
+    OfferedConnection.candidates = [...all.map((line) => `\na=${line}`), '\na=end-of-candidates\n'].join('');
+    for (const tell of [...states]) tell('connected');
+    for (const candidate of all) OfferedConnection.made[1]?.finds(candidate);
+    await settle();
+    const { sdp = '', id = '' } = left.at(-1) ?? {};
+    expect(sdp.length).toBeLessThanOrEqual(7_000);
+    expect(sdp).not.toContain('end-of-candidates');
+    const count = sdp.split('a=candidate:').length - 1;
+    expect(count).toBeGreaterThan(30);
+    hear(id, 'alice-1');
+    hear(call());
+    expect(strangers[0]?.[1]?.late.map(({ candidate }) => candidate)).toEqual(all.slice(count));
+  });
+
+  test('is left when who was called before has heard of it, and each call of its holder says that it is one', async () => {
+    const receiver = { onSignal: () => {} } as unknown as LineReceiver;
+    const line = signaling.connect({ localId: 'bob', remoteId: 'carol', name: '' }, receiver);
+    const say = (heard: string | null, isSure: boolean): void =>
+      line.send({ type: 'hello', route: ['bob-1', heard, 0, 0] }, null, isSure);
+    say(null, false);
+    say(null, true);
+    say('carol-1', false);
+    expect(options).toMatchObject([{ volatile: true, standing: '' }, { standing: '' }, { volatile: true }]);
+    expect(options[2]).not.toHaveProperty('standing');
+    offer.close();
+    const before = left.length;
+    stand();
+    await pass(4_999);
+    expect(left).toHaveLength(before);
+    await pass(1);
+    expect(left).toHaveLength(before + 1);
   });
 
   test('is closed where its taker is never heard', async () => {
@@ -146,8 +257,9 @@ describe('a standing offer', () => {
     expect(strangers).toEqual([['', null]]);
     hear({ ...call(), name: 'second' });
     expect(strangers[1]).toMatchObject(['second', { id }]);
-    // Nobody made a peer of it.
+    // Nobody made a peer of it, and who took it is told.
     expect(closed()).toEqual([true]);
+    expect(sent).toEqual([{ type: 'gone', route: [id, 'alice-1', 0, 0] }]);
     // And it is nobody's after that.
     hear(id, 'alice-2');
     hear({ ...call(), route: ['alice-2', null, 1, 0] });
@@ -169,6 +281,28 @@ describe('a standing offer', () => {
     hear(call(2, id, { type: 'candidate', candidate: [] }));
     expect(heard).toEqual(['offer', 'candidate']);
     expect(closed()).toEqual([false]);
+  });
+
+  test('is where the talk goes on with an end that has only said hello', () => {
+    const heard: string[] = [];
+    const receiver = {
+      onSignal: ({ type, route: [from] }: Signal) => heard.push(`${type} of ${from}`),
+    } as unknown as LineReceiver;
+    const line = signaling.connect({ localId: 'bob', remoteId: 'alice', name: '' }, receiver);
+    line.send({ ...call(), route: ['bob-1', null, 1, 0] }, null, false);
+    hear({ type: 'hello', route: ['alice-1', null, 0, 0] });
+    const card: Signal = {
+      type: 'offer',
+      round: 1,
+      sdp: 'it stood',
+      standing: true,
+      route: ['alice-s', null, 1, 0],
+    };
+    hear(card, 'bob-1', { client: 'alice', session: 'other' });
+    hear(card, 'bob-1');
+    hear({ type: 'ack', route: ['alice-s', 'bob-1', 0, 1] });
+    expect(heard).toEqual(['hello of alice-1', 'offer of alice-s', 'ack of alice-s']);
+    expect(sent.slice(1)).toEqual([{ type: 'gone', route: ['bob-1', 'alice-s', 0, 0] }]);
   });
 
   test('that comes when the call is over is told so', () => {
