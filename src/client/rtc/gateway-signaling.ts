@@ -314,14 +314,13 @@ class Exchange {
   }
 }
 
-/** Whether the signal comes from the end that the line talks to. What said no more than hello may talk on as the end of its session's standing offer. */
-function isOfLine(
-  { remote, greeted }: Line,
-  { type, route: [sender], ...rest }: Signal,
-  from: Sender,
-): boolean {
-  if (remote === null || remote === sender) return true;
-  return type === 'offer' && 'standing' in rest && rest.standing === true && greeted === from.session;
+/**
+ * Whether the signal comes from the end that the line talks to. What said no more than hello may talk on as the end of its session's
+ * standing offer.
+ */
+function isOfLine({ remote, greeted }: Line, signal: Signal, from: Sender): boolean {
+  if (remote === null || remote === signal.route[0]) return true;
+  return signal.type === 'offer' && signal.standing === true && greeted === from.session;
 }
 
 /** Whether the remote id of a line, `bob` or `bob#<session>`, means this one. */
