@@ -54,19 +54,25 @@ window.drop = () => {
 window.join = async (name, url, token, standing) => {
   const { Client } = await import('/client.js');
   const client = new Client(url, { token, codec: 'json', backoff: { minMs: 20, maxMs: 100 } });
-  const own = (clients[name] = { client, called: [], errors: [] });
+  const own = (clients[name] = { client, called: [], errors: [], offers: 0 });
+  client.onMessage('~rtc', ({ type }) => type === 'offer' && own.offers++);
   client.on('error', (error) => own.errors.push(String(error.code ?? error)));
   await client.connect();
-  await client.onPeer((peer, from) => {
+  own.stop = await client.onPeer((peer, from) => {
     own.called.push(peer);
     peer.on('datachannel', (channel) => channel.addEventListener('message', ({ data }) => channel.send(data)));
   }, {}, { standing });
 };
-/** Calls, and does not wait for it. */
-window.dial = async (name, to, options) => {
+/** A peer with nothing to offer. */
+window.meet = async (name, to, options) => {
   const own = clients[name];
   own.peer = await own.client.peer(to, {}, options);
   own.peer.on('datachannel', (channel) => channel.addEventListener('message', ({ data }) => channel.send(data)));
+};
+/** Calls, and does not wait for it. */
+window.dial = async (name, to, options) => {
+  const own = clients[name];
+  await meet(name, to, options);
   own.opened = own.peer.createDataChannel('from ' + name);
   own.opened.catch(() => {});
 };
@@ -188,6 +194,107 @@ describe.each(PAIRS)('a standing offer, %s and %s', (...names) => {
       expect(await caller.evaluate(`clients['${alice}'].called.length`)).toBe(0);
       expect(await callee.evaluate(`clients['${bob}'].called.length`)).toBe(0);
       expect(await callee.evaluate(`ways(clients['${bob}'].peer)`)).toEqual(CROSSED);
+    },
+    60_000,
+  );
+
+  /** One where both have standing offers, and one where nobody has, which is how it always was. */
+  const MODES = [
+    ['leader', 'calls that meet', 0, true],
+    ['follower', 'calls that meet', 1, true],
+    ['follower', 'ordinary calls', 1, false],
+  ] as const;
+  /** Two pages, of which the first hears nothing yet. */
+  const deaf = async (leader: 0 | 1, isStanding: boolean) => {
+    const number = String(++people);
+    const [alice, bob] = leader === 0 ? [`z-${number}`, `b-${number}`] : [`a-${number}`, `b-${number}`];
+    const [caller, holder] = [await open(0, alice, isStanding), await open(1, bob, isStanding)];
+    await caller.evaluate('isHolding = true');
+    return { alice, bob, caller, holder };
+  };
+  const HELD = `until(() => [...sockets].some(({ held }) => held.some(({ data }) => data.includes('~rtc'))))`;
+  /** All that the first asked for by now has been decided on. */
+  const decided = async (page: BrowserPage, name: string, other: BrowserPage, otherName: string) => {
+    await other.evaluate(
+      `clients['${otherName}'].client.onMessage('mark', () => window.marked = true) && null`,
+    );
+    await page.evaluate(
+      `clients['${name}'].client.send('${otherName}', 'mark', 1, { volatile: true }).then(() => null)`,
+    );
+    await other.evaluate(`until(() => window.marked === true)`);
+  };
+
+  test.each(MODES)(
+    'is not in the way of a call by the %s to a holder that has said hello (%s)',
+    async (_who, _what, leader, isStanding) => {
+      const { alice, bob, caller, holder } = await deaf(leader, isStanding);
+      await holder.evaluate(`meet('${bob}', '${alice}')`);
+      await caller.evaluate(HELD);
+      await caller.evaluate(`dial('${alice}', '${bob}')`);
+      await decided(caller, alice, holder, bob);
+      await caller.evaluate('letGo()');
+      expect(await caller.evaluate(`talk('${alice}')`)).toBe(`hello from ${alice}`);
+      expect(await caller.evaluate(`clients['${alice}'].called.length`)).toBe(0);
+      expect(await holder.evaluate(`clients['${bob}'].called.length`)).toBe(0);
+    },
+    60_000,
+  );
+
+  test.each(MODES)(
+    'is not in the way of a call by the %s to a holder that sends it media (%s)',
+    async (_who, _what, leader, isStanding) => {
+      const { alice, bob, caller, holder } = await deaf(leader, isStanding);
+      await holder.evaluate(
+        `meet('${bob}', '${alice}').then(async () => void clients['${bob}'].peer.addStream(await video()).catch(() => {}))`,
+      );
+      await caller.evaluate(HELD);
+      await caller.evaluate(`dial('${alice}', '${bob}')`);
+      await decided(caller, alice, holder, bob);
+      await caller.evaluate('letGo()');
+      expect(await caller.evaluate(`talk('${alice}')`)).toBe(`hello from ${alice}`);
+      await caller.evaluate(`until(() => receiving(clients['${alice}'].peer).join() === 'video')`);
+    },
+    60_000,
+  );
+
+  test.each([true, false])(
+    'is not in the way of a call back to its holder, which called two sessions of that client (standing: %s)',
+    async (isStanding) => {
+      const number = String(++people);
+      const [alice, bob] = [`a-${number}`, `b-${number}`];
+      const [holder, one, two] = [
+        await open(0, alice, isStanding),
+        await open(1, bob, isStanding),
+        await open(1, bob, isStanding),
+      ];
+      await one.evaluate('isHolding = true');
+      await two.evaluate('isHolding = true');
+      await holder.evaluate(`dial('${alice}', '${bob}')`);
+      await one.evaluate(HELD);
+      await one.evaluate(`dial('${bob}', '${alice}')`);
+      await decided(one, bob, holder, alice);
+      await one.evaluate('letGo()');
+      expect(
+        await Promise.all([one.evaluate(`talk('${bob}')`), holder.evaluate(`talk('${alice}')`)]),
+      ).toEqual([`hello from ${bob}`, `hello from ${alice}`]);
+    },
+    60_000,
+  );
+
+  test.each([true, false])(
+    'leaves nobody alone who is called back by one that was not there (asked for: %s)',
+    async (isStanding) => {
+      const number = String(++people);
+      const [alice, bob] = [`z-${number}`, `b-${number}`];
+      const [caller, late] = [await open(0, alice, false), await open(1, bob, false)];
+      // Nobody takes calls there.
+      await late.evaluate(`clients['${bob}'].stop()`);
+      await caller.evaluate(`dial('${alice}', '${bob}')`);
+      await caller.evaluate(`clients['${alice}'].peer.ready.then(() => null)`);
+      // The call, by the quick way and by the sure one, has come and gone.
+      await late.evaluate(`until(() => clients['${bob}'].offers === 2)`);
+      await late.evaluate(`dial('${bob}', '${alice}', { standing: ${String(isStanding)} })`);
+      expect(await late.evaluate(`talk('${bob}')`)).toBe(`hello from ${bob}`);
     },
     60_000,
   );
