@@ -138,6 +138,19 @@ test('a page whose dialogues.js cannot be had is told unavailable, and takes str
   expect(await peer.next('chunk')).toMatchObject({ stream, part: 2 });
 });
 
+test('a page whose standing-offer.js cannot be had takes ordinary calls, and leaves one with the next connection', async () => {
+  site.gone.add('standing-offer.js');
+  const peer = await connected({ backoff: { minMs: 1, maxMs: 50 } });
+  await within((scene) => scene.client.onPeer(() => null, {}, { standing: true }).then(() => null));
+  await until(() => site.asked.includes('standing-offer.js'));
+  expect(await within((scene) => [scene.client.state, scene.errors.length])).toEqual(['connected', 0]);
+  site.gone.clear();
+  peer.cut();
+  const next = await gateway.accept();
+  await next.welcome();
+  expect(await next.next('standingOffer')).toMatchObject({ event: '~rtc' });
+});
+
 test('a page whose json-codec.js cannot be had tries again until it is there', async () => {
   site.gone.add('json-codec.js');
   await open({ codec: 'json', backoff: { minMs: 1, maxMs: 50 } });

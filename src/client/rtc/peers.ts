@@ -1,12 +1,13 @@
 // All peers of one client: those that it calls, those that call it, and what of the client they share.
 import type { Caller } from '../caller.js';
 import { REAL_ENVIRONMENT } from '../environment.js';
+import { Lazy } from '../lazy.js';
 import { type GatewayClient, GatewaySignaling } from './gateway-signaling.js';
 import { PeerReporter, type ReportPort } from './peer-report.js';
 import { type PeerOptions, RTCSignalingPeer } from './signaling-peer.js';
 import { SpareConnection } from './spare-connection.js';
 import type { Standing } from './standing.js';
-import { StandingOffer } from './standing-offer.js';
+import type { StandingOffer } from './standing-offer.js';
 
 /** Options of `client.peer()` and `client.onPeer()`. */
 export interface PeerCallOptions extends Omit<
@@ -55,6 +56,7 @@ export class Peers {
   readonly #spare = new SpareConnection();
   #isSpareDue = false;
   #standing: StandingOffer | null = null;
+  readonly #standingCode = new Lazy(() => import('./standing-offer.js'));
 
   constructor(client: GatewayClient) {
     this.#client = client;
@@ -69,7 +71,11 @@ export class Peers {
       handler(this.make(from.client, configuration, { ...options, name }, standing), from);
     });
     client.on('state', (state) => {
-      if (state === 'connected') for (const peer of this.#peers) peer.networkChanged(false);
+      if (state === 'connected') {
+        for (const peer of this.#peers) peer.networkChanged(false);
+        // What could not be loaded may be now.
+        if (this.#acceptor !== null && this.#standing === null) this.#stand(this.#acceptor);
+      }
       if (state === 'closed') this.#spare.close();
     });
   }
@@ -157,11 +163,21 @@ export class Peers {
     return false;
   }
 
-  #stand({ configuration, options }: Acceptor): void {
+  /** Where its code cannot be had, calls are ordinary until the next connection. */
+  #stand(acceptor: Acceptor): void {
+    const { configuration, options } = acceptor;
     const { environment = REAL_ENVIRONMENT, standing = false, RTCPeerConnection } = options;
-    if (!standing || this.#port === undefined || RTCPeerConnection !== undefined) return;
+    const port = this.#port;
+    if (!standing || port === undefined || RTCPeerConnection !== undefined) return;
     const own = (): RTCConfiguration => this.#withServers(configuration);
-    this.#standing = new StandingOffer(this.#client, this.#signaling, this.#port, environment, own);
+    this.#signaling.hold();
+    this.#standingCode.use(
+      (code) => {
+        if (this.#acceptor !== acceptor || this.#standing !== null) return;
+        this.#standing = new code.StandingOffer(this.#client, this.#signaling, port, environment, own);
+      },
+      () => {},
+    );
   }
 
   #withServers(configuration: RTCConfiguration): RTCConfiguration {

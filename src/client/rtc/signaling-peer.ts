@@ -306,7 +306,7 @@ export class RTCSignalingPeer {
     });
     if (standing !== null) {
       candidates.follow(standing.first);
-      for (const candidate of standing.late) candidates.gathered(candidate);
+      for (const candidate of standing.foundLater) candidates.gathered(candidate);
     }
     return candidates;
   }

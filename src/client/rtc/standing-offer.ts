@@ -54,7 +54,6 @@ export class StandingOffer {
     this.#calls = calls;
     this.#environment = environment;
     this.#configuration = configuration;
-    signaling.hold();
     // The gateway has forgotten the last one with the connection, and whom this client called.
     this.#stopListening = client.on('state', (state) => {
       if (state === 'connected') this.#begin();
@@ -126,15 +125,15 @@ export class StandingOffer {
     const sdp = fitting(connection.localDescription?.sdp ?? '');
     const id = randomId();
     const first = { type: 'offer', round: 1, sdp, standing: true } as const;
-    const late = gathered.filter(({ candidate }) => !sdp.includes(addressOf(candidate)));
+    const foundLater = gathered.filter(({ candidate }) => !sdp.includes(addressOf(candidate)));
     take = (candidate) => {
-      if (late.length < CANDIDATES_LIMIT) late.push(candidate);
+      if (foundLater.length < CANDIDATES_LIMIT) foundLater.push(candidate);
     };
     const standing: Standing = {
       id,
       connection,
       first,
-      late,
+      foundLater,
       onTaken: () => {
         // It is the taker's now, whatever becomes of the call.
         if (this.#current !== standing) return;

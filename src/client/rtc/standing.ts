@@ -12,7 +12,7 @@ export interface Standing {
   /** The first thing that its taker has heard of this end. */
   readonly first: SignalBody & { sdp: string };
   /** Candidates that `first` has not; more may come. */
-  readonly late: readonly RTCIceCandidate[];
+  readonly foundLater: readonly RTCIceCandidate[];
   /** The gateway has handed it out. */
   onTaken(): void;
 }

@@ -134,6 +134,11 @@ async function play(
     };
     side.peers.onPeer((peer) => hold(side, peer), {}, { standing: side.plan.isHolder, environment });
     await settle();
+    // The code for it is loaded then.
+    for (let turns = 0; side.plan.isHolder && scheduler.count() === 0; turns++) {
+      if (turns > 1_000) throw new Error('nothing is offered');
+      await settle();
+    }
     while (scheduler.count() > 0) {
       await scheduler.waitNext(1);
       await settle();

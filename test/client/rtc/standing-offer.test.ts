@@ -86,6 +86,7 @@ describe('a standing offer', () => {
       for (const handler of handlers) handler(data, from, { trace });
     };
     signaling = new GatewaySignaling(client);
+    signaling.hold();
     signaling.onStranger((_from, name, standing) => strangers.push([name, standing]));
     const verbs = {
       stand: (id: string | null, _event: string, signal: (Signal & { sdp: string }) | null) => {
@@ -202,7 +203,7 @@ describe('a standing offer', () => {
     hear(newest(), 'alice-1');
     connection?.finds(found(3));
     hear(call());
-    expect(strangers[0]?.[1]?.late.map(({ candidate }) => candidate)).toEqual([found(2), found(3)]);
+    expect(strangers[0]?.[1]?.foundLater.map(({ candidate }) => candidate)).toEqual([found(2), found(3)]);
   });
 
   test('has as many candidates as the gateway takes; the others follow', async () => {
@@ -220,7 +221,7 @@ describe('a standing offer', () => {
     expect(count).toBeGreaterThan(30);
     hear(id, 'alice-1');
     hear(call());
-    expect(strangers[0]?.[1]?.late.map(({ candidate }) => candidate)).toEqual(all.slice(count));
+    expect(strangers[0]?.[1]?.foundLater.map(({ candidate }) => candidate)).toEqual(all.slice(count));
   });
 
   test('is left when who was called before has heard of it, and each call of its holder says that it is one', async () => {
