@@ -230,7 +230,10 @@ class Exchange {
       // What else its taker says may come before its offer does.
       if (this.#open(to, signal, from) || this.standing.has(to)) return;
       // Another session took the call, or this end is over.
-      if (line === undefined || !isOfLine(line, signal, from)) return this.#dismiss(signal, from);
+      if (line === undefined || !isOfLine(line, signal, from)) {
+        if (line !== undefined && signal.type === 'gone') this.#noteOver(sender);
+        return this.#dismiss(signal, from);
+      }
       line.tookFrom = null;
       this.#pass(line, signal, from);
       return;
@@ -273,7 +276,9 @@ class Exchange {
     const { standing } = entry;
     this.standing.delete(id);
     if (entry.taker === null) standing.onTaken();
+    const own = [...this.#lines].filter(({ info, remote }) => remote === null && isFrom(from, info));
     for (const tell of this.strangers) tell(from, signal.name ?? '', standing);
+    for (const line of own) this.#replaced(line, signal, from);
     const line = [...this.#lines].find(({ local }) => local === id);
     if (line === undefined) {
       standing.connection.close();
@@ -281,6 +286,14 @@ class Exchange {
       this.#dismiss({ ...signal, route: [signal.route[0], id, 0, 0] }, from);
     } else this.#pass(line, signal, from);
     return true;
+  }
+
+  /** Where an own call goes on as the end that was taken, its taker is told before that says anything: what the call said may come yet. */
+  #replaced(line: Line, { route: [sender] }: Signal, from: Sender): void {
+    if (line.local === null || this.#lines.has(line)) return;
+    const gone: Signal = { type: 'gone', route: [line.local, sender, 0, 0] };
+    const options = { volatile: true, onRefused: () => {} } as const;
+    this.#client.send(`${from.client}#${from.session}`, SIGNAL_EVENT, gone, options).catch(() => {});
   }
 
   #isCrossed({ name = '' }: Signal, from: Sender): boolean {

@@ -1,4 +1,5 @@
 // Calls that meet: however two clients with standing offers begin to talk, and whatever overtakes what, there is one connection.
+import { setMaxListeners } from 'node:events';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import type { Peers } from '../../../src/client/rtc/peers.js';
@@ -7,6 +8,9 @@ import { W1, W2 } from '../../session/store/fixture.js';
 import { ManualEnvironment } from '../fixture.js';
 import { type Kind, ModelConnection } from './model-connection.js';
 import { ModelGateway } from './model-gateway.js';
+
+// A peer listens to a dozen events until one signal.
+setMaxListeners(32);
 
 /** Of each side: what it begins with, and after how many steps; null: it only takes calls. */
 interface Plan {

@@ -306,6 +306,36 @@ describe('a standing offer', () => {
     expect(sent.slice(1)).toEqual([{ type: 'gone', route: ['bob-1', 'alice-s', 0, 0] }]);
   });
 
+  test('that a call of its holder became is nobody else, however late what that call said comes', () => {
+    const receiver = { onSignal: () => {} } as unknown as LineReceiver;
+    // At the holder: its own call goes on as the end of the standing offer.
+    const own = signaling.connect({ localId: 'bob', remoteId: 'alice', name: '' }, receiver);
+    own.send({ type: 'hello', route: ['bob-1', null, 0, 0] }, null, false);
+    signaling.onStranger((_from, name, standing) => {
+      if (standing === null) return;
+      own.close();
+      signaling.connect({ localId: 'bob', remoteId: 'alice', name, id: standing.id }, receiver);
+    });
+    hear(newest(), 'alice-1');
+    hear(call());
+    expect(sent.slice(1)).toEqual([{ type: 'gone', route: ['bob-1', 'alice-1', 0, 0] }]);
+    expect(options[1]).toMatchObject({ volatile: true });
+
+    // At who took one.
+    strangers = [];
+    const CAROL = { client: 'carol', session: 'C'.repeat(22) };
+    const line = signaling.connect({ localId: 'bob', remoteId: 'carol', name: '' }, receiver);
+    line.send({ ...call(), route: ['bob-2', null, 1, 0] }, null, false);
+    hear({ type: 'offer', round: 1, sdp: 'x', standing: true, route: ['c-s', null, 1, 0] }, 'bob-2', CAROL);
+    hear({ type: 'gone', route: ['c-1', 'bob-2', 0, 0] }, null, CAROL);
+    hear({ type: 'ack', route: ['c-s', 'bob-2', 0, 1] }, null, CAROL);
+    hear({ ...call(), route: ['c-1', null, 1, 0] }, null, CAROL);
+    expect(strangers).toEqual([]);
+    // A new call of that session is one.
+    hear({ ...call(), route: ['c-2', null, 1, 0] }, null, CAROL);
+    expect(strangers).toEqual([['', null]]);
+  });
+
   test('that comes when the call is over is told so', () => {
     hear(
       { type: 'offer', round: 1, sdp: 'it stood', standing: true, route: ['alice-s', null, 1, 0] },
