@@ -130,6 +130,21 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
       expect(both.every((one) => one.data === 'to both')).toBe(true);
     });
 
+    test.each([
+      ['volatile', 0],
+      ['kept', null],
+    ] as const)('is not given to whom its holder has called by a %s message', async (_what, seq) => {
+      const { alice, bob, caller, callee } = await pair(placement);
+      await leave(callee, 'end', 'of bob');
+      callee.write(16, 0, seq, { standing: '' }, alice, '~rtc', 'json', 'hello');
+      await until(() => caller.heard.includes('~rtc'));
+      call(caller, bob, 'from alice', 'a');
+      const heard = await messages(callee, caller, bob, 'mark');
+      expect(heard.map(({ data }) => data)).toEqual(['from alice']);
+      const said = await messages(caller, callee, alice, 'mark');
+      expect(said.map(({ data }) => data)).toEqual(['hello']);
+    });
+
     test('is over with its connection, and when it is taken back', async () => {
       const { alice, bob, caller, callee, away } = await pair(placement);
       await leave(callee, 'end-1', 'of the first connection');
@@ -142,11 +157,15 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
       expect(heard.map(({ data }) => data)).toEqual(['a call']);
       await leave(back, 'end-2', 'of the second');
       expect(await back.call(STANDING_OFFER, 'end-2', '~rtc', 'none', null)).toBe(null);
-      call(caller, bob, 'one more', 'b');
-      expect((await messages(back, caller, bob, 'end')).map(({ data }) => data)).toEqual([
+      // The first caller may not ask again so soon.
+      const carol = fresh('carol');
+      const third = await connect(gatewayOf('same worker'), carol);
+      call(third, bob, 'one more', 'b');
+      expect((await messages(back, third, bob, 'end')).map(({ data }) => data)).toEqual([
         'a call',
         'one more',
       ]);
+      expect(await messages(third, back, carol, 'mark')).toEqual([]);
       expect(await messages(caller, back, alice, 'mark')).toEqual([]);
     });
   });
