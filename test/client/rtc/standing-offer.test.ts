@@ -1,5 +1,6 @@
 // One standing offer at a time: when it is left with the gateway, replaced, taken back, and whose call it becomes.
 import { beforeEach, describe, expect, test } from '@jest/globals';
+import { Dialogue } from '../../../src/client/rtc/dialogue.js';
 import { type GatewayClient, GatewaySignaling } from '../../../src/client/rtc/gateway-signaling.js';
 import type { Signal, SignalBody } from '../../../src/client/rtc/signal.js';
 import type { LineReceiver } from '../../../src/client/rtc/signaling.js';
@@ -156,6 +157,15 @@ describe('a standing offer', () => {
     expect(environment.pending).toBe(0);
   });
 
+  test('is nothing to wait for where none was left yet', async () => {
+    offer.close();
+    await become('closed');
+    const before = states.length;
+    client.state = 'connecting';
+    stand().close();
+    expect(states.length).toBe(before);
+  });
+
   test('is closed with its client, and another one left where that connects again', async () => {
     await become('closed');
     expect(closed()).toEqual([true]);
@@ -304,6 +314,28 @@ describe('a standing offer', () => {
     hear({ type: 'ack', route: ['alice-s', 'bob-1', 0, 1] });
     expect(heard).toEqual(['hello of alice-1', 'offer of alice-s', 'ack of alice-s']);
     expect(sent.slice(1)).toEqual([{ type: 'gone', route: ['bob-1', 'alice-s', 0, 0] }]);
+  });
+
+  test('is heard by a dialogue that has heard hello of another end, and by none that has heard more', () => {
+    const told: string[] = [];
+    const port = {
+      onSignal: ({ type }: SignalBody) => told.push(type),
+      onBye: () => told.push('bye'),
+      onFailed: () => {},
+      onOverflow: () => {},
+      onEnded: () => {},
+    };
+    const info = { localId: 'bob', remoteId: 'alice', name: '' };
+    const dialogue = new Dialogue(signaling, info, port, environment);
+    dialogue.send({ type: 'offer', round: 1, sdp: 'mine', cross: true });
+    hear({ type: 'hello', route: ['alice-1', null, 0, 0] });
+    const stood = { type: 'offer', round: 1, sdp: 'it stood', standing: true } as const;
+    hear({ ...stood, route: ['alice-s', null, 1, 0] }, dialogue.id);
+    hear({ type: 'want', route: ['alice-s', dialogue.id, 2, 1] });
+    expect(told).toEqual(['offer', 'want']);
+    hear({ ...stood, route: ['alice-t', dialogue.id, 1, 0] });
+    expect(told).toEqual(['offer', 'want']);
+    dialogue.close();
   });
 
   test('that a call of its holder became is nobody else, however late what that call said comes', () => {
