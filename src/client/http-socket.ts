@@ -38,6 +38,8 @@ export abstract class HttpSocket implements WebSocketLike {
   readonly #url: URL;
   readonly #authorization: Record<string, string>;
   readonly #abort = new AbortController();
+  /** Of numbered requests under way: of the many that a connection makes, each leaves a listener behind at the signal that it was given. */
+  readonly #requests = new Set<AbortController>();
   #queue: Data[] = [];
   #posts = 0;
   #inFlight = 0;
@@ -75,6 +77,7 @@ export abstract class HttpSocket implements WebSocketLike {
     if (this.#closed) return;
     this.#closed = true;
     this.#abort.abort();
+    for (const request of this.#requests) request.abort();
     this.onclose?.({ code });
   }
 
@@ -117,8 +120,10 @@ export abstract class HttpSocket implements WebSocketLike {
     const headers = { ...init.headers, [CONNECTION_HEADER]: this.id, [NUMBER_HEADER]: String(number) };
     const since = Date.now();
     for (let attempt = 0; !this.#closed; attempt++) {
+      const request = new AbortController();
+      this.#requests.add(request);
       try {
-        const response = await this.ask(path, { ...init, headers });
+        const response = await this.ask(path, { ...init, headers, signal: request.signal });
         if (response.ok) return await read(response);
         if (!mayPass(response.status)) {
           this.end(await closeOf(response));
@@ -127,6 +132,8 @@ export abstract class HttpSocket implements WebSocketLike {
         await response.body?.cancel();
       } catch {
         // The network, for now; or the end, which the loop sees.
+      } finally {
+        this.#requests.delete(request);
       }
       if (Date.now() - since > GIVE_UP_MS) this.end(1006);
       await pause(backoff(attempt, Math.random(), WAITS), this.signal);

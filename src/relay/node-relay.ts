@@ -25,7 +25,12 @@ export interface NodeRelayOptions {
 }
 
 export function socketPath(directory: string, worker: WorkerId): string {
-  return join(directory, `${worker.slice(worker.lastIndexOf('.') + 1)}.sock`);
+  return join(directory, `${String(numberOf(worker))}.sock`);
+}
+
+/** The primary counts its workers: whoever begins later has the greater one, and none is given twice. */
+function numberOf(worker: WorkerId): number {
+  return Number(worker.slice(worker.lastIndexOf('.') + 1));
 }
 
 const NOTHING = new Uint8Array(0);
@@ -36,12 +41,15 @@ export class NodeRelay implements Relay {
   private readonly links = new Map<WorkerId, Link>();
   private readonly node: string;
   private siblings: readonly WorkerId[] = [];
+  /** Number of the youngest worker of this node of whom the primary has told. */
+  private youngest: number;
   private bridge: NodeBridge | null = null;
   private server: Server | null = null;
   private readonly incoming = new Set<Link>();
 
   constructor(private readonly options: NodeRelayOptions) {
     this.node = nodeOf(options.worker);
+    this.youngest = numberOf(options.worker);
   }
 
   /** Starts to listen for the siblings. */
@@ -67,6 +75,7 @@ export class NodeRelay implements Relay {
   /** Who else runs on this node; links to the dead are dropped. */
   setSiblings(workers: readonly WorkerId[]): void {
     this.siblings = workers.filter((worker) => worker !== this.options.worker);
+    this.youngest = Math.max(this.youngest, ...this.siblings.map(numberOf));
     for (const [worker, link] of this.links) {
       if (this.siblings.includes(worker)) continue;
       this.links.delete(worker);
@@ -152,9 +161,14 @@ export class NodeRelay implements Relay {
   }
 
   private sendToSibling(to: WorkerId, ...parts: Uint8Array[]): boolean {
-    const sent = this.siblings.includes(to) && this.linkTo(to).send(...parts);
+    const sent = this.isThere(to) && this.linkTo(to).send(...parts);
     this.options.count('unix', sent ? 'sent' : 'failed');
     return sent;
+  }
+
+  /** A worker that has just begun has clients, and its siblings hear of them, before the primary has told everybody of it. */
+  private isThere(worker: WorkerId): boolean {
+    return this.siblings.includes(worker) || numberOf(worker) > this.youngest;
   }
 
   private sendAway(to: WorkerId, bytes: Buffer): boolean {

@@ -25,7 +25,7 @@ export interface PairsOptions {
   leaseMs: number;
 }
 
-/** Shares of the lease: a claim outlives two renewals that fail, and is looked at soon after it has lapsed. */
+/** Shares of the lease: a claim outlives two renewals that fail, and within the lease it is looked at twice after it has lapsed. */
 const CLAIM_SHARE = 0.6;
 const STEP_SHARE = 0.2;
 /** A claim outlives the offer that it is for, for its two ends to hold it, ms. */
@@ -36,6 +36,8 @@ interface Held {
   pair: PairId;
   /** Of the partner's session. */
   to: Address & { session: SessionId };
+  /** It was over when it was last looked at. */
+  isMissed: boolean;
 }
 
 export class Pairs {
@@ -83,7 +85,7 @@ export class Pairs {
           this.options.refusals.tell(session, ref, 'partner_gone');
           return;
         }
-        this.held.set(id, { session, pair, to: partner });
+        this.held.set(id, { session, pair, to: partner, isMissed: false });
         session.ok(ref, null);
       },
       this.refuseLater(session, ref),
@@ -131,8 +133,9 @@ export class Pairs {
     }
   }
 
-  private async renew({ session, pair, to }: Held): Promise<void> {
+  private async renew(held: Held): Promise<void> {
     const { store, registry } = this.options;
+    const { session, pair, to } = held;
     const { client, session: id } = session.ref;
     if (registry.get(id) === undefined) {
       this.held.delete(id);
@@ -142,8 +145,11 @@ export class Pairs {
       store.holdPair(client, pair, this.claimMs),
       store.pairsOf([to.client]),
     ]);
-    if (isHeld && theirs === pair) return;
-    if (this.held.get(id)?.pair !== pair) return;
+    const isOver = !isHeld || theirs !== pair;
+    // Who ends a pair frees both and then tells the partner: what it says may be on its way, and is truer.
+    const isTold = isOver && held.isMissed;
+    held.isMissed = isOver;
+    if (!isTold || this.held.get(id) !== held) return;
     this.held.delete(id);
     registry.get(id)?.send({ type: 'unpaired', pair, code: 'partner_gone' });
     await freeBoth(store, [client, to.client], pair);

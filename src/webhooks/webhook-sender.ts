@@ -7,7 +7,7 @@ import type { GivenUp, WebhookMetrics } from './webhook-metrics.js';
 
 /** How often the queue is asked, ms: as late comes an event that has lasted. Much less than the claim on it. */
 const POLL_MS = 500;
-/** Between two attempts, ms, doubled each time up to the limit; half of it at random. */
+/** Between two attempts, ms, doubled each time up to the limit, or half of `retryForS` where that is less; half of it at random. */
 const FIRST_PAUSE_MS = 1_000;
 const PAUSE_LIMIT_MS = 60_000;
 /** What an application may ask for with `Retry-After`, ms. */
@@ -192,7 +192,9 @@ export class WebhookSender {
   }
 
   private pause(retryAfterS: number | null): void {
-    const limitMs = this.finishing ? FIRST_PAUSE_MS : PAUSE_LIMIT_MS;
+    // What comes during a pause is tried before it is too old.
+    const triedMs = (this.options.settings.retryForS * 1000) / 2;
+    const limitMs = this.finishing ? FIRST_PAUSE_MS : Math.min(PAUSE_LIMIT_MS, triedMs);
     const ceiling = Math.min(limitMs, FIRST_PAUSE_MS * 2 ** Math.min(this.failures - 1, 16));
     const pauseMs = (ceiling / 2) * (1 + Math.random());
     const askedMs = Math.min(RETRY_AFTER_LIMIT_MS, (retryAfterS ?? 0) * 1000);

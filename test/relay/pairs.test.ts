@@ -17,8 +17,9 @@ describe('the pairs of a worker', () => {
   let told: string[];
   let renewed: number;
   let answerHold: () => void;
+  let claims: PairId[];
   beforeEach(() => {
-    [told, renewed] = [[], 0];
+    [told, renewed, claims] = [[], 0, [PAIR]];
     registry = new SessionRegistry();
     registry.add(ann.session);
     const store: Partial<Store> = {
@@ -26,7 +27,7 @@ describe('the pairs of a worker', () => {
         renewed++;
         return new Promise((resolve) => (answerHold = () => resolve(true)));
       },
-      pairsOf: () => Promise.resolve([PAIR]),
+      pairsOf: () => Promise.resolve(claims),
       freePair: () => Promise.resolve(),
     };
     pairs = new Pairs({
@@ -63,5 +64,28 @@ describe('the pairs of a worker', () => {
     renewed = 0;
     await pairs.step();
     expect(renewed).toBe(0);
+  });
+
+  test('a partner that is gone is told of when it was missed twice: who has ended the pair says so in the meantime', async () => {
+    const { session, frames } = ann;
+    pairs.hold(session, frame);
+    answerHold();
+    await settle();
+    const step = async (): Promise<void> => {
+      const stepping = pairs.step();
+      answerHold();
+      await stepping;
+    };
+    const gone = () => frames.filter(({ type }) => type === 'unpaired');
+    claims = [];
+    await step();
+    expect(gone()).toEqual([]);
+    claims = [PAIR];
+    await step();
+    claims = [];
+    await step();
+    expect(gone()).toEqual([]);
+    await step();
+    expect(gone()).toEqual([{ type: 'unpaired', pair: PAIR, code: 'partner_gone' }]);
   });
 });

@@ -166,6 +166,17 @@ describe('the sender of webhooks', () => {
     await world.sender.stop(false, 0);
   });
 
+  test('waits no longer than half the age that events may have, so that each is tried', async () => {
+    const world = start(() => Promise.resolve(FAILED), { retryForS: 4 });
+    world.sender.start();
+    for (let i = 0; i < 60; i++) {
+      world.queue.add(`client-${String(i)}`);
+      await pass(1_000);
+    }
+    expect(Math.max(...pauses(world))).toBeLessThanOrEqual(2_500);
+    await world.sender.stop(false, 0);
+  });
+
   test('tries once what became too old while nobody was there to send it', async () => {
     const world = start(() => Promise.resolve(TAKEN), { retryForS: 10 });
     world.queue.add('ann');

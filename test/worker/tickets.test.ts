@@ -83,7 +83,7 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
     await alice.room('hall').join();
     const rooms = ['lobby', 'hall'];
     const first = await RawStream.open(ports[0] ?? 0, {}, `?ticket=${await ticketFor({ rooms })}`);
-    await until(() => /^id: [^;]+;[^;]+$/m.test(first.text));
+    await until(() => /^id: [^;\n]+;[^;\n]+$/m.test(first.text));
     await alice.room('hall').publish('n', 1);
     await until(() => messages(first).length === 1);
     first.destroy();

@@ -6,7 +6,7 @@ import { msgpackCodec } from '../../protocol/msgpack-codec.js';
 import type { FollowedMessage } from '../deliveries.js';
 import type { Environment } from '../environment.js';
 import { Outbox } from '../outbox.js';
-import type { HubTab } from './hub-tab.js';
+import { HubTab } from './hub-tab.js';
 import type { Note } from './tab-messages.js';
 
 /** How long a tab may take to note what is to be written, ms: a longer one is frozen. */
@@ -64,7 +64,7 @@ class SharedMessage implements FollowedMessage {
   readonly bytes: number;
 
   constructor(
-    readonly tab: HubTab,
+    public tab: HubTab,
     /** The tab's own number in the channel. */
     readonly own: number,
     readonly channel: string,
@@ -77,8 +77,9 @@ class SharedMessage implements FollowedMessage {
   }
 
   succeed(result: unknown): void {
-    if (this.isDoubtful && isDuplicate(result)) this.fail(new GatewayError('superseded'));
-    else this.#settle({ result });
+    if (!isDuplicate(result) || (this.isUnsure && !this.isDoubtful)) this.#settle({ result });
+    // Of a number that was never written before it can only mean that two hubs have the same: the gateway's store lost count.
+    else this.fail(new GatewayError(this.isUnsure ? 'superseded' : 'unknown_outcome'));
   }
 
   fail(error: unknown): void {
@@ -200,6 +201,7 @@ export class HubCalls {
         const known = this.#find(tab, channelOf(frame), frame.seq);
         // It did not hear that the number goes to nobody; another hub must not take it for one that was written.
         if (isOurs && known?.number !== note.number) tab.post(['done', note.at]);
+        else if (known?.answer && 'error' in known.answer) this.#unsettle(known);
         if (isOurs || known !== undefined) continue;
         const message = this.#remember(tab, frame, frame.seq, note.at, frame.ref);
         Object.assign(message, { number: note.number, noteAt: note.at }).fail(new GatewayError('superseded'));
@@ -367,6 +369,20 @@ export class HubCalls {
     this.#messages.delete(tab.id);
   }
 
+  /**
+   * Another life of its client begins in the same place, without numbers and refs from before: what the first one said is written on,
+   * under a tab that is gone, and nobody hears the answer. While a tab is not attached nothing of it is queued, or waits to be noted.
+   */
+  beginAnew(tab: HubTab): void {
+    const past = new HubTab(tab.id, () => {});
+    past.isGone = true;
+    const messages = this.#messages.get(tab.id)?.values() ?? [];
+    for (const message of [...messages, ...this.#receipts.values()])
+      if (message.tab === tab) message.tab = past;
+    for (const [ref, call] of this.#calls) if (call.tab === tab) this.#calls.delete(ref);
+    this.#messages.delete(tab.id);
+  }
+
   /** Writes what waits, as far as the connection takes it. */
   flush(): void {
     this.#cancelPoll();
@@ -453,12 +469,22 @@ export class HubCalls {
 
   #tell(message: SharedMessage): void {
     const { tab, noteAt, tabRef: ref, answer, frame } = message;
+    if (answer === null) return;
+    const isHeard = tab.isAttached && message.saidOn === tab.connections;
+    if ('error' in answer && !(isHeard && !isUnknown(answer.error))) this.#unsettle(message);
     // Who does not hear the answer, or not yet, keeps its note, and asks again.
-    if (answer === null || !tab.isAttached || message.saidOn !== tab.connections) return;
+    if (!isHeard) return;
     if (ref > 0 && 'result' in answer) tab.write({ type: 'ok', ref, result: answer.result });
     else if (ref > 0 && 'error' in answer) tab.write(refusal(ref, answer.error));
     // Of one that waits for its receipt the number is still needed.
     if ('error' in answer ? !isUnknown(answer.error) : !frame.options.delivered) tab.post(['done', noteAt]);
+  }
+
+  /** Higher numbers will be written, so the next hub must not take it for an acceptance that the gateway knows this one. */
+  #unsettle(message: SharedMessage): void {
+    const { tab, noteAt, ref, number } = message;
+    // Of what was never written there is no note.
+    if (noteAt > 0) tab.post(['keep', noteAt, ref, number]);
   }
 
   #remember(tab: HubTab, frame: KeptFrame, own: number, at: number, ref: number): SharedMessage {

@@ -80,6 +80,8 @@ export class Hub {
   #awaited: Set<string> | null = new Set();
   /** Which tabs there are is not known yet. */
   #isCounting = true;
+  /** The browser's name for this page; the client may leave it before the hub does. */
+  #page: string | undefined;
   #welcome: Welcome | null = null;
   #tokenUntil = 0;
   readonly #succession = new Succession();
@@ -105,7 +107,7 @@ export class Hub {
   }
 
   open(): void {
-    const { platform, name } = this.#options;
+    const { platform, name, home } = this.#options;
     this.#common = platform.channel(name);
     this.#common.onmessage = ({ data }) => {
       this.#turns.run(() => {
@@ -117,6 +119,7 @@ export class Hub {
     };
     const counted = (locks: readonly HeldLock[]): void => {
       const prefix = lockOfTab(name, '');
+      this.#page = holderOf(locks, lockOfTab(name, home.id));
       for (const { name: held = '' } of locks)
         if (held.startsWith(prefix)) this.#awaited?.add(held.slice(prefix.length));
       for (const { id, hello } of this.#tabs.values()) if (hello !== null) this.#awaited?.delete(id);
@@ -199,7 +202,7 @@ export class Hub {
       () => {
         this.#turns.run(() => {
           // What came behind it would be written before it.
-          this.#detach(known, CODES.slow_consumer.close);
+          this.#detach(known, 1006);
         });
       },
     );
@@ -337,12 +340,7 @@ export class Hub {
     tab.isGone = true;
     this.#tabs.delete(tab.id);
     this.#awaited?.delete(tab.id);
-    for (const room of [...tab.rooms]) if (this.#rooms.leave(tab, room)) this.#leave(room);
-    for (const [stream, owner] of this.#streams)
-      if (owner === tab) {
-        this.#streams.delete(stream);
-        this.#write({ type: 'cut', stream, to: null, code: 'aborted', text: '' });
-      }
+    this.#clearOut(tab);
     this.#calls?.gone(tab);
     tab.dispose();
     if (this.#tabs.size === 0) {
@@ -379,12 +377,11 @@ export class Hub {
     this.#isDialling = true;
     const { platform, name, home } = this.#options;
     const dial = (locks: readonly HeldLock[]): void => {
-      const holderOf = (wanted: string): string | undefined =>
-        locks.find((lock) => lock.name === wanted)?.clientId;
       this.#turns.run(() => {
         this.#isDialling = false;
         if (this.#isStopped || this.#connection !== null) return;
-        if (holderOf(name) !== holderOf(lockOfTab(name, home.id))) return this.stop();
+        const page = holderOf(locks, lockOfTab(name, home.id)) ?? this.#page;
+        if (holderOf(locks, name) !== page) return this.stop();
         this.#dial();
       });
     };
@@ -544,7 +541,7 @@ export class Hub {
     if (info === null) return;
     tab.hello = null;
     const resumed = hello.resume?.session === info.session;
-    if (!resumed) tab.reset();
+    if (!resumed) this.#beginAnew(tab);
     tab.watched.clear();
     tab.rooms.clear();
     const { missed, again, isBehind } = this.#rooms.enter(tab);
@@ -578,6 +575,23 @@ export class Hub {
       if (this.#calls !== null) this.#write(this.#calls.call(null, 0, { type: 'join', ref: 0, room, since }));
     }
     this.#calls?.flush();
+  }
+
+  /** Its client was closed without a farewell, and numbers and counts from the start again. */
+  #beginAnew(tab: HubTab): void {
+    this.#clearOut(tab);
+    this.#calls?.beginAnew(tab);
+    tab.reset();
+  }
+
+  /** Nobody is there any more for what it was in and had open. */
+  #clearOut(tab: HubTab): void {
+    for (const room of [...tab.rooms]) if (this.#rooms.leave(tab, room)) this.#leave(room);
+    for (const [stream, owner] of this.#streams)
+      if (owner === tab) {
+        this.#streams.delete(stream);
+        this.#write({ type: 'cut', stream, to: null, code: 'aborted', text: '' });
+      }
   }
 
   #leave(room: RoomName): void {
@@ -768,4 +782,8 @@ export class Hub {
   #toAll(bytes: Uint8Array): void {
     for (const tab of this.#attached) tab.put(bytes);
   }
+}
+
+function holderOf(locks: readonly HeldLock[], wanted: string): string | undefined {
+  return locks.find(({ name }) => name === wanted)?.clientId;
 }

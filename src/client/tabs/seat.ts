@@ -76,6 +76,8 @@ export class Seat {
     this.#silentSince ??= environment.now();
     if (++this.#asks < HUB_SILENCE_ASKS || environment.now() - this.#silentSince < HUB_SILENCE_MS) return;
     this.hears();
+    // It may have gone on for a moment, unheard. Whoever follows it has to know, also where the one that takes its lock away dies first.
+    this.isBehind = true;
     this.#cancelUsurp = environment.after(environment.random() * USURP_SPREAD_MS, () => {
       this.#usurp();
     });

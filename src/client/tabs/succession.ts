@@ -22,8 +22,8 @@ export class Succession {
   }
 
   /**
-   * Of this hub's first connection in the session. The gateway's store counts connections, and no two have the same: so no two hubs have,
-   * whatever each knows of the others.
+   * Of this hub's first connection in the session. The gateway's store counts connections, and no two have the same, unless it lost its last
+   * writes: so no two hubs have, whatever each knows of the others.
    */
   get first(): number {
     return this.#first;
@@ -52,11 +52,11 @@ export class Succession {
     isFirst: boolean,
   ): void {
     const known = resumed ? (this.#resume?.generation ?? 0) : 0;
-    // An older gateway does not tell.
+    // An older gateway does not tell. Then nobody knows whether another hub came between.
     const generation = told ?? known + 1;
     if (isFirst || !resumed) {
       this.#first = generation;
-      this.#isDirect = generation === known + 1;
+      this.#isDirect = told === known + 1;
     }
     this.#resume = { session, key, generation, at: Math.floor(at) };
   }

@@ -109,6 +109,7 @@ export class TabSocket implements WebSocketLike {
         (message) => {
           this.#take(message);
         },
+        // Mostly a hub whose script was ended in the middle: it has written nothing behind that.
         () => {
           this.#giveUp();
         },
@@ -129,7 +130,10 @@ export class TabSocket implements WebSocketLike {
   #beat(): void {
     this.#cancelBeat = this.#seat.options.environment.after(this.#isThere ? BEAT_MS : SEEK_MS, () => {
       // It lives, and does not answer here: that it has ended this connection got lost on the way.
-      if (this.#isThere && this.#asked === 'lives') return this.#giveUp();
+      if (this.#isThere && this.#asked === 'lives') {
+        this.#seat.isBehind = true;
+        return this.#giveUp();
+      }
       if (!this.#wasHeard) this.#ask();
       this.#wasHeard = false;
       this.#beat();
@@ -212,7 +216,6 @@ export class TabSocket implements WebSocketLike {
 
   /** Something that the hub has said is missing. */
   #giveUp(): void {
-    this.#seat.isBehind = true;
     this.#post(['leave']);
     this.#end(1006);
   }

@@ -2,8 +2,9 @@
 import { expect, test } from '@jest/globals';
 import { HubCalls } from '../../../src/client/tabs/hub-calls.js';
 import { HubTab } from '../../../src/client/tabs/hub-tab.js';
+import type { ToTab } from '../../../src/client/tabs/tab-messages.js';
 import type { ClientFrame, GatewayFrame, SendFrame } from '../../../src/protocol/frame.js';
-import type { EventName } from '../../../src/protocol/ids.js';
+import type { ClientId, EventName } from '../../../src/protocol/ids.js';
 import { msgpackCodec } from '../../../src/protocol/msgpack-codec.js';
 import { NO_PAYLOAD } from '../../../src/protocol/payload.js';
 import { ManualEnvironment } from '../fixture.js';
@@ -80,3 +81,65 @@ test('the refusal of a volatile message finds back to its tab, as long as it is 
   for (const ref of refs) calls.answer({ type: 'error', ref, code: 'not_found', text: 'no', expected: null });
   expect(told).toMatchObject(refs.slice(1).map((_ref, index) => ({ type: 'error', ref: index + 2 })));
 });
+
+test('who begins anew under the same place hears no answer to what it said before, and its numbers are new ones', () => {
+  const written: ClientFrame[] = [];
+  const told: GatewayFrame[] = [];
+  const calls = callsOf(written);
+  const tab = tabThatHears(told);
+  tab.connections = 1;
+  calls.welcomed(true, 2);
+  const { ref } = calls.call(tab, 1, send(5));
+  calls.message(tab, 2, { ...send(6, 1), options: { delivered: true } }, 1);
+  calls.noted(tab, 2);
+  calls.beginAnew(tab);
+  const [first] = written as SendFrame[];
+  calls.answer({ type: 'error', ref, code: 'not_found', text: 'no', expected: null });
+  calls.answer({ type: 'ok', ref: first?.ref ?? 0, result: { id: '1-0' } });
+  calls.delivered({ type: 'delivered', by: 'bob' as ClientId, seq: first?.seq ?? 0 });
+  expect(told).toEqual([]);
+  calls.message(tab, 3, send(6, 1), 1);
+  calls.noted(tab, 3);
+  expect((written as SendFrame[]).map(({ seq }) => seq)).toEqual([first?.seq, (first?.seq ?? 0) + 1]);
+});
+
+test('that the gateway knows a number which was never written is no acceptance', () => {
+  const written: ClientFrame[] = [];
+  const told: GatewayFrame[] = [];
+  const calls = callsOf(written);
+  const tab = tabThatHears(told);
+  tab.connections = 1;
+  calls.welcomed(true, 2);
+  calls.message(tab, 1, send(6, 1), 1);
+  calls.noted(tab, 1);
+  const [first] = written as SendFrame[];
+  calls.answer({ type: 'ok', ref: first?.ref ?? 0, result: { id: null } });
+  expect(told).toMatchObject([{ type: 'error', ref: 6, code: 'unknown_outcome' }]);
+});
+
+test.each(['unknown', 'not heard'])(
+  'a tab does not keep for sure what ended with an outcome that is %s',
+  (how) => {
+    const written: ClientFrame[] = [];
+    const posted: ToTab[] = [];
+    const calls = callsOf(written);
+    const tab = new (class extends HubTab {
+      override post(message: ToTab): void {
+        posted.push(message);
+      }
+    })('tab', () => undefined);
+    Object.assign(tab, { connections: 1, isAttached: true });
+    calls.welcomed(true, 2);
+    calls.message(tab, 1, send(6, 1), 1);
+    calls.noted(tab, 1);
+    const [first] = written as SendFrame[];
+    posted.length = 0;
+    const ref = first?.ref ?? 0;
+    if (how === 'unknown') calls.answer({ type: 'ok', ref, result: { id: null } });
+    else {
+      tab.isAttached = false;
+      calls.answer({ type: 'error', ref, code: 'forbidden', text: 'no', expected: null });
+    }
+    expect(posted[0]).toEqual(['keep', 1, ref, first?.seq]);
+  },
+);

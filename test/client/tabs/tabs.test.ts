@@ -498,3 +498,72 @@ test('a frozen tab does not hold up the others, and gets what it missed', async 
   await until(() => heard[0]?.length === 1 && got.length === 2);
   expect(got).toEqual(['from the living', 'from the ice']);
 }, 15_000);
+
+describe('a client that is closed without a farewell, and connects again', () => {
+  async function oneWithTheConnection(): Promise<[one: TestTab, two: TestTab]> {
+    const tabs = await connected(2);
+    return tabs.sort((tab) => (tab === profile.leader ? -1 : 1)) as [TestTab, TestTab];
+  }
+
+  /** The state is over in a moment, so it is not polled for. */
+  async function cut(one: TestTab, two: TestTab): Promise<void> {
+    const reconnecting = new Promise<void>((resolve) => {
+      two.client.on('state', (state) => {
+        if (state === 'reconnecting') resolve();
+      });
+    });
+    one.sockets.at(-1)?.terminate();
+    await reconnecting;
+    expect(two.client.state).toBe('reconnecting');
+  }
+
+  /** What bob got of two lives of one client, which ended while there was no connection. */
+  async function twoLives(between: (two: TestTab, one: TestTab) => Promise<unknown>): Promise<unknown[]> {
+    const [one, two] = await oneWithTheConnection();
+    const got: unknown[] = [];
+    bob.onMessage('n', (data) => got.push(data));
+    for (const n of [1, 2]) await two.client.send('bob', 'n', `first-${String(n)}`);
+    await cut(one, two);
+    await between(two, one);
+    await two.client.connect();
+    for (const n of [1, 2, 3]) await two.client.send('bob', 'n', `second-${String(n)}`);
+    await until(() => got.includes('second-3'));
+    return got;
+  }
+  const ALL = ['first-1', 'first-2', 'second-1', 'second-2', 'second-3'];
+
+  test('has messages of its own, at the same hub', async () => {
+    expect(await twoLives((two) => two.client.close())).toEqual(ALL);
+  });
+
+  test('has messages of its own, at a hub that took its notes over', async () => {
+    expect(
+      await twoLives(async (two, one) => {
+        await two.client.close();
+        one.crash();
+      }),
+    ).toEqual(ALL);
+  });
+
+  test('leaves the rooms that it was in alone', async () => {
+    const [one, two] = await oneWithTheConnection();
+    await two.client.room(`r-${name}`).join();
+    await cut(one, two);
+    await two.client.close();
+    await two.client.connect();
+    await until(() => one.client.state === 'connected');
+    await until(async () => (await bob.room(`r-${name}`).count()) === 0);
+  });
+});
+
+test('a hub whose own client has left goes on when its connection is lost', async () => {
+  const tabs = await connected(2);
+  const { leader } = profile;
+  const [other] = tabs.filter((tab) => tab !== leader) as [TestTab];
+  await leader?.client.close();
+  const heard = heardBy(other);
+  leader?.sockets.at(-1)?.terminate();
+  await bob.send(name, 'n', 0);
+  await until(() => heard.length === 1);
+  expect([profile.leader === leader, other.sockets.length]).toEqual([true, 0]);
+});
