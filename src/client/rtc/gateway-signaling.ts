@@ -231,7 +231,7 @@ class Exchange {
       if (this.#open(to, signal, from) || this.standing.has(to)) return;
       // Another session took the call, or this end is over.
       if (line === undefined || !isOfLine(line, signal, from)) {
-        if (line !== undefined && signal.type === 'gone') this.#noteOver(sender);
+        if (signal.type === 'gone' && line?.tookFrom === from.session) this.#noteOver(sender);
         return this.#dismiss(signal, from);
       }
       line.tookFrom = null;
