@@ -34,23 +34,23 @@ async function until(holds, what, limitMs = 60_000) {
 async function startGateway(scheduling) {
   const child = spawn(process.execPath, [CLI, 'start'], {
     env: {
-      ...{
-        PATH: process.env.PATH,
-        PORT: '0',
-        ADMIN_PORT: '0',
-        ADMIN_KEY,
-        JWT_SECRET: SECRET,
-        HOST: '127.0.0.1',
-      },
-      ...{
-        WORKERS: String(WORKERS),
-        SCHEDULING: scheduling,
-        WATCHDOG_TIMEOUT_MS: '5000',
-        CRASH_LOOP_LIMIT: '0',
-      },
-      ...{ CONNECTIONS_PER_ADDRESS_LIMIT: '0', HANDSHAKES_PER_SECOND_LIMIT: '0', PING_INTERVAL_MS: '300000' },
+      PATH: process.env.PATH,
+      HOST: '127.0.0.1',
+      PORT: '0',
+      ADMIN_PORT: '0',
+      ADMIN_KEY,
+      JWT_SECRET: SECRET,
+      LOG_LEVEL: 'info',
+      WORKERS: String(WORKERS),
+      SCHEDULING: scheduling,
+      WATCHDOG_TIMEOUT_MS: '5000',
+      CRASH_LOOP_LIMIT: '0',
+      CONNECTIONS_PER_ADDRESS_LIMIT: '0',
+      HANDSHAKES_PER_SECOND_LIMIT: '0',
+      PING_INTERVAL_MS: '300000',
       // Who is lost comes back as somebody new: what it was is not to be kept for it.
-      ...{ RESUME_WINDOW_MS: '1000', PRESENCE_GRACE_MS: '0', LOG_LEVEL: 'info' },
+      RESUME_WINDOW_MS: '1000',
+      PRESENCE_GRACE_MS: '0',
     },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -215,30 +215,27 @@ const allReady = (gateway, but = []) =>
     'all workers',
   );
 
+/** The worker whose share of connections is the one that `choose` takes of all. */
+async function pidOf(gateway, choose) {
+  const pids = (await readyOf(gateway)).map(({ pid }) => pid);
+  const shares = sharesOf(gateway.port, pids);
+  return pids[shares.indexOf(choose(...shares))];
+}
+
+/** Ends, or stops, one worker; over when all are there again without it. */
+const strike = (choose, signal) => async (gateway) => {
+  const pid = await pidOf(gateway, choose);
+  process.kill(pid, signal);
+  await allReady(gateway, [pid]);
+};
+
 const FAULTS = {
   'roll (SIGHUP)': async (gateway) => {
     gateway.child.kill('SIGHUP');
     await until(() => gateway.output().includes('"rolled"'), 'the roll');
   },
-  'kill -9 of one': async (gateway) => {
-    const [{ pid }] = await readyOf(gateway);
-    process.kill(pid, 'SIGKILL');
-    await allReady(gateway, [pid]);
-  },
-  'kill -9 of the one with most': async (gateway) => {
-    const pids = (await readyOf(gateway)).map(({ pid }) => pid);
-    const shares = sharesOf(gateway.port, pids);
-    const pid = pids[shares.indexOf(Math.max(...shares))];
-    process.kill(pid, 'SIGKILL');
-    await allReady(gateway, [pid]);
-  },
-  'kill -9 of the one with fewest': async (gateway) => {
-    const pids = (await readyOf(gateway)).map(({ pid }) => pid);
-    const shares = sharesOf(gateway.port, pids);
-    const pid = pids[shares.indexOf(Math.min(...shares))];
-    process.kill(pid, 'SIGKILL');
-    await allReady(gateway, [pid]);
-  },
+  'kill -9 of the one with most': strike(Math.max, 'SIGKILL'),
+  'kill -9 of the one with fewest': strike(Math.min, 'SIGKILL'),
   'five crashes': async (gateway) => {
     const killed = [];
     for (let i = 0; i < 5; i++) {
@@ -248,18 +245,8 @@ const FAULTS = {
       await allReady(gateway, killed);
     }
   },
-  'a worker hangs': async (gateway) => {
-    const [{ pid }] = await readyOf(gateway);
-    process.kill(pid, 'SIGSTOP');
-    await allReady(gateway, [pid]);
-  },
-  'the one with fewest hangs': async (gateway) => {
-    const pids = (await readyOf(gateway)).map(({ pid }) => pid);
-    const shares = sharesOf(gateway.port, pids);
-    const pid = pids[shares.indexOf(Math.min(...shares))];
-    process.kill(pid, 'SIGSTOP');
-    await allReady(gateway, [pid]);
-  },
+  'a worker hangs': strike((first) => first, 'SIGSTOP'),
+  'the one with fewest hangs': strike(Math.min, 'SIGSTOP'),
   'no descriptor left in one for 3 s': async (gateway) => {
     const [{ pid }] = await readyOf(gateway);
     const before = limitOf(pid);
@@ -276,6 +263,12 @@ function limitOf(pid) {
 }
 function setLimit(pid, files) {
   execFileSync('prlimit', ['--pid', String(pid), `--nofile=${files}:`]);
+}
+
+function outcomesOf(visitors) {
+  const counts = { refused: 0, reset: 0, silence: 0, 'sent away': 0, ok: 0 };
+  for (const { outcome } of visitors) counts[outcome]++;
+  return counts;
 }
 
 async function measureFault(scheduling, name) {
@@ -297,8 +290,7 @@ async function measureFault(scheduling, name) {
     const backMs = performance.now() - since;
     await wait(AFTERWARDS_MS);
     await arrivals.stop();
-    const counts = { refused: 0, reset: 0, silence: 0, 'sent away': 0, ok: 0 };
-    for (const { outcome } of arrivals.visitors) counts[outcome]++;
+    const counts = outcomesOf(arrivals.visitors);
     const shares = sharesOf(
       gateway.port,
       (await readyOf(gateway)).map(({ pid }) => pid),
@@ -329,8 +321,7 @@ async function measureDrain(scheduling) {
     await gateway.stop();
     const endMs = performance.now() - since;
     await arrivals.stop();
-    const counts = { refused: 0, reset: 0, silence: 0, 'sent away': 0, ok: 0 };
-    for (const { outcome } of arrivals.visitors) counts[outcome]++;
+    const counts = outcomesOf(arrivals.visitors);
     return { ...counts, slowestMs: 0, over100: 0, awayMs: 0, backMs: endMs, shares: [before] };
   } finally {
     await arrivals.stop();
@@ -419,4 +410,3 @@ for (let at = 0; at < ROUNDS; at++)
         ],
       ]);
     }
-process.exit(0);

@@ -2,7 +2,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { closeRecord, RECORD_HEADER_BYTES, RecordReader, writeRecords } from '../protocol/records.js';
+import { closeRecord, joinRecords, RECORD_HEADER_BYTES, RecordReader } from '../protocol/records.js';
 import type { WebSocketLike } from './websocket-class.js';
 
 /** Largest record that the gateway may send: a frame of the largest size that can be configured, bytes. */
@@ -92,30 +92,24 @@ export class TcpSocket implements WebSocketLike {
     this.#pendingBytes = 0;
     if (!this.#socket.writable) return;
     let small: Uint8Array[] = [];
+    const writeSmall = (): void => {
+      if (small.length > 0) this.#socket.write(joinRecords(small));
+      small = [];
+    };
     this.#socket.cork();
     for (const frame of pending) {
       if (frame.length <= COPY_LIMIT_BYTES) {
         small.push(frame);
         continue;
       }
-      this.#write(small);
-      small = [];
+      writeSmall();
       const header = Buffer.allocUnsafe(RECORD_HEADER_BYTES);
       header.writeUInt32BE(frame.length);
       this.#socket.write(header);
       this.#socket.write(frame);
     }
-    this.#write(small);
+    writeSmall();
     this.#socket.uncork();
-  }
-
-  #write(frames: Uint8Array[]): void {
-    if (frames.length === 0) return;
-    let length = 0;
-    for (const frame of frames) length += RECORD_HEADER_BYTES + frame.length;
-    const bytes = Buffer.allocUnsafe(length);
-    writeRecords(frames, bytes);
-    this.#socket.write(bytes);
   }
 
   #greet(): void {

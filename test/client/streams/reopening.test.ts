@@ -1,9 +1,10 @@
 // A stream to several whose connection breaks while readers come in: what they allowed is not known to the gateway that it comes back to.
 import { expect, test } from '@jest/globals';
+import type { Client } from '../../../src/client/client.js';
 import { ASKS, PARTS } from '../../../src/protocol/frame.js';
 import type { StreamId } from '../../../src/protocol/ids.js';
 import { ManualEnvironment, until, useScriptedGateways } from '../fixture.js';
-import { BOB, OTHER_SESSION, type Peer } from '../scripted-gateway.js';
+import { BOB, OTHER_SESSION, type Peer, type ScriptedGateway } from '../scripted-gateway.js';
 
 const { pair } = useScriptedGateways();
 const GATHER_MS = 1_000;
@@ -12,6 +13,18 @@ const GATHER_MS = 1_000;
 function comesIn(peer: Peer, stream: StreamId, limit: number): void {
   peer.send({ type: 'attached', stream, from: BOB, session: OTHER_SESSION, upTo: 0, limit: 0 });
   if (limit > 0) peer.send({ type: 'credited', stream, upTo: 0, limit, ask: ASKS.nothing });
+}
+
+/** The connection breaks, and the client resumes its session on another one. */
+async function comeBack(client: Client, gateway: ScriptedGateway, peer: Peer, clock: ManualEnvironment) {
+  const states: string[] = [];
+  client.on('state', (state) => states.push(state));
+  peer.cut();
+  await until(() => states.includes('reconnecting'));
+  clock.advance(1);
+  const again = await gateway.accept();
+  await again.welcome({ resumed: true });
+  return again;
 }
 
 test('nothing is sent before the new gateway has said what its readers allow, and who has not come in is offered it again', async () => {
@@ -24,13 +37,7 @@ test('nothing is sent before the new gateway has said what its readers allow, an
   const answered = client.request('bob', 'ping', null);
   peer.ok((await peer.next('request')).ref);
   await answered;
-  const states: string[] = [];
-  client.on('state', (state) => states.push(state));
-  peer.cut();
-  await until(() => states.includes('reconnecting'));
-  clock.advance(1);
-  const again = await gateway.accept();
-  await again.welcome({ resumed: true });
+  const again = await comeBack(client, gateway, peer, clock);
   expect(await again.next('attachStream')).toMatchObject({ stream, opened: true, to: null });
   expect(await again.next('openStream')).toMatchObject({ stream });
   clock.advance(GATHER_MS);
@@ -50,13 +57,7 @@ test('where nobody had come in yet it is opened once more, and waits for no read
   const { gateway, client, peer } = await pair({}, clock);
   const opening = client.openBroadcast('cast', { timeoutMs: GATHER_MS });
   const { stream } = await peer.next('openStream');
-  const states: string[] = [];
-  client.on('state', (state) => states.push(state));
-  peer.cut();
-  await until(() => states.includes('reconnecting'));
-  clock.advance(1);
-  const again = await gateway.accept();
-  await again.welcome({ resumed: true });
+  const again = await comeBack(client, gateway, peer, clock);
   expect(await again.next('openStream')).toMatchObject({ stream });
   comesIn(again, stream, 50_000);
   const answered = client.request('bob', 'ping', null);
