@@ -39,8 +39,8 @@ const LAZY = {
   'protocol/json-codec.ts': ['jsonClientCodec'],
 };
 
-/** Loaded by rtc.js, by who leaves standing offers. */
-const OF_RTC = { 'client/rtc/standing-offer.ts': ['StandingOffer'] };
+/** Loaded by rtc.js, by who leaves standing offers, or asks for them. */
+const OF_RTC = { 'client/rtc/standing-calls.ts': ['asking', 'holdOffers'] };
 
 /** Loaded by lazy files, with all that they need in them: they speak the gateway's side too, for which the others have no code. */
 const WHOLE = { 'client/tabs/tabs.ts': ['shared'] };

@@ -39,7 +39,10 @@ export class StandingOffers {
     // A view of the memory that the frame came in would hold all of that.
     const own = { ...payload, data: new Uint8Array(payload.data) };
     session.standing = own.data.length === 0 ? null : { id, event, payload: own };
-    if (session.standing !== null) this.options.count('left');
+    if (session.standing !== null) {
+      this.options.count('left');
+      if (session.calls !== null) session.calls.givenTo = null;
+    }
     session.ok(ref, null);
   }
 
@@ -58,6 +61,8 @@ export class StandingOffers {
     const { now, count } = this.options;
     if (place === undefined || others.length > 0 || place.session === session.ref.session)
       return count('sessions');
+    // Its own is that one's answer, whenever it hears so: it needs no other.
+    if (session.calls?.givenTo === address.client) return count('crossed');
     if (session.calls?.mayAsk(address.client, now()) !== true) return count('limit');
     this.options.relay.send(place.worker, {
       kind: 'letter',
@@ -80,6 +85,7 @@ export class StandingOffers {
     if (!maySend(callee.identity.permissions, from)) return count('forbidden');
     count('given');
     callee.standing = null;
+    (callee.calls ??= new RecentCalls()).givenTo = from;
     const { event } = standing;
     const options = { trace: name };
     const told = { options, sender: encodeSender(from, sender), event, payload: encodePayload(standing.id) };

@@ -20,6 +20,8 @@ export class RecentCalls {
   /** Until then it has called more than are remembered. */
   private fullUntil = -Infinity;
   private readonly asks: number[] = [];
+  /** Who has its standing offer, until it leaves another one: by then it has heard so. */
+  givenTo: ClientId | null = null;
 
   note(client: ClientId, now: number): void {
     const known = this.calls.get(client);

@@ -72,29 +72,12 @@ export class Dialogue implements LineReceiver {
   #isClosing = false;
   #isClosed = false;
 
-  /** @param first what the other end has heard of this one already, where `info` has its identity */
-  constructor(
-    mechanism: SignalingMechanism,
-    info: LineInfo,
-    port: DialoguePort,
-    environment: Environment,
-    first: SignalBody | null = null,
-  ) {
-    this.id = info.id ?? randomId();
+  constructor(mechanism: SignalingMechanism, info: LineInfo, port: DialoguePort, environment: Environment) {
+    this.id = mechanism.id ?? randomId();
     this.#info = info;
     this.#port = port;
     this.#environment = environment;
     this.#line = mechanism.connect(info, this);
-    if (first === null) return;
-    this.#spokeAt = environment.now();
-    this.#unacknowledged.push({
-      seq: ++this.#seq,
-      body: first,
-      at: this.#spokeAt,
-      isSure: false,
-      isExcused: false,
-    });
-    this.#scheduleResend();
   }
 
   get ready(): Promise<void> {
@@ -159,36 +142,19 @@ export class Dialogue implements LineReceiver {
     this.#cancelLinger = this.#environment.after(LINGER_MS, () => this.#end());
   }
 
-  /** The standing offer of an end that hears of this one at the same time, or, where this end has one, what takes it. */
-  #isAnswer(signal: Signal): boolean {
-    if (signal.type !== 'offer') return false;
-    return signal.standing === true || (signal.cross === true && this.#info.id !== undefined);
-  }
-
-  /** An end that only said hello has become that of a standing offer, which answers what it was told. */
-  #goesOn(signal: Signal): boolean {
-    return signal.type === 'offer' && signal.standing === true && this.#received === 0;
-  }
-
-  /** As if it had never been: nobody is told. */
-  abandon(): void {
-    this.#isClosing = true;
-    this.#end();
-  }
-
   onSignal(signal: Signal, from: string): void {
     if (this.#isClosed) return;
     const [sender, to, seq, ack] = signal.route;
     if (to !== null && to !== this.id) return;
     const isFirst = this.#remote === null;
-    if (!isFirst && sender !== this.#remote && !this.#goesOn(signal)) return;
+    if (!isFirst && sender !== this.#remote) return;
     // What says `gone` of an end that was never heard of is about an older one.
     if (isFirst && signal.type === 'gone') return;
     this.#remote = sender;
     this.#address = from;
     if (to !== null) this.#acknowledged(ack);
     // It spoke without knowing of this end, which had said something already: that may have gone to nobody.
-    else if (isFirst && this.#seq > 0 && !this.#isAnswer(signal)) this.#meet(signal.type === 'hello');
+    else if (isFirst && this.#seq > 0) this.#meet(signal.type === 'hello');
     this.#take(signal, seq);
   }
 

@@ -16,11 +16,6 @@ export function withRoleKept(offer: string, connection: Agreed): string {
   return role === null ? offer : offer.replaceAll('a=setup:actpass', `a=setup:${role}`);
 }
 
-/** The other side's offer as the answer to an own one that crossed it: that side has this role. */
-export function asAnswer(offer: string, role: 'active' | 'passive'): string {
-  return offer.replaceAll('a=setup:actpass', `a=setup:${role}`);
-}
-
 /** As the last answer said; null before there was one. */
 function remoteRole({
   currentLocalDescription: local,

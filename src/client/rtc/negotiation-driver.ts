@@ -1,5 +1,5 @@
 // Does on a connection what the negotiation decides, and tells it how that ended.
-import { asAnswer, withRoleKept } from './dtls-role.js';
+import { withRoleKept } from './dtls-role.js';
 import { withoutCollisions } from './header-extensions.js';
 import { fragmentsOf } from './ice-fragments.js';
 import type { NegotiationCounts, NegotiationEvent, NegotiationMachine, Step } from './negotiation.js';
@@ -53,6 +53,10 @@ export class NegotiationDriver {
     return this.#machine.counts;
   }
 
+  get holdsChannels(): boolean {
+    return this.#machine.holdsChannels === true;
+  }
+
   get isSettled(): boolean {
     return this.#machine.isSettled && this.#connection.signalingState === 'stable';
   }
@@ -87,9 +91,16 @@ export class NegotiationDriver {
       case 'accept':
         return this.#run(async () => ({ type: 'answered', sdp: await this.#accept(step.sdp) }));
       case 'apply':
-        return this.#run(() => this.#apply(step.own, step.sdp));
-      case 'cross':
-        return this.#run(() => this.#apply(step.own, asAnswer(step.sdp, step.role)));
+        return this.#run(async () => {
+          const { own, sdp } = step;
+          // The connection does one after the other, which does not have to wait for this page in between.
+          await Promise.all([
+            own === null ? null : this.#connection.setLocalDescription({ type: 'offer', sdp: own }),
+            this.#connection.setRemoteDescription({ type: 'answer', sdp }),
+          ]);
+          this.#port.onHeard();
+          return { type: 'applied' };
+        });
       case 'undo':
         return this.#run(async () => {
           await this.#takeBack();
@@ -112,16 +123,6 @@ export class NegotiationDriver {
         this.handle({ type: 'failed' });
       },
     );
-  }
-
-  async #apply(own: string | null, answer: string): Promise<NegotiationEvent> {
-    // The connection does one after the other, which does not have to wait for this page in between.
-    await Promise.all([
-      own === null ? null : this.#connection.setLocalDescription({ type: 'offer', sdp: own }),
-      this.#connection.setRemoteDescription({ type: 'answer', sdp: answer }),
-    ]);
-    this.#port.onHeard();
-    return { type: 'applied' };
   }
 
   async #offer(isProposal: boolean): Promise<string> {

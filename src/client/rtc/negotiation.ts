@@ -9,8 +9,6 @@ export type Step =
   | { do: 'accept'; sdp: string }
   /** Set the own offer where it was only proposed, then the other side's answer; then `applied`. */
   | { do: 'apply'; own: string | null; sdp: string }
-  /** Set the own offer where it was only proposed, and the other side's, which crossed it, as its answer: that side has this DTLS role; then `applied`. */
-  | { do: 'cross'; own: string | null; sdp: string; role: 'active' | 'passive' }
   /** Take the own offer back, which the other side cannot use; then `undone`. */
   | { do: 'undo' }
   | { do: 'candidates'; candidates: Candidate[] }
@@ -32,6 +30,8 @@ export interface NegotiationMachine {
   /** No step is under way, nothing is wanted, no answer awaited. */
   readonly isSettled: boolean;
   readonly counts: NegotiationCounts;
+  /** Which stream numbers channels may have is not known yet, and Chromium would guess. */
+  readonly holdsChannels?: boolean;
   handle(event: NegotiationEvent): Step[];
 }
 
@@ -52,29 +52,14 @@ type Phase = 'stable' | 'offering' | 'offered' | 'accepting' | 'applying' | 'und
 
 /** Failed rounds in a row after which it is no use. */
 export const FAILURES_LIMIT = 3;
-/** Sections of a description for media. */
-const MEDIA = /^m=(audio|video)/m;
 /** Most signals that wait for a step to end: descriptions come one by one, candidates in batches. */
 const WAITING_LIMIT = 256;
-
-type Offer = Omit<Extract<NegotiationSignal, { type: 'offer' | 'answer' }>, 'type'>;
-
-/** How it begins. */
-export interface FirstOffer {
-  /** The first offer, if it is of data only, may be answered by a standing one. */
-  crosses?: boolean;
-  /** It is the end of such a standing one. */
-  isStanding?: boolean;
-}
 
 /**
  * One of the two, the leader, may offer at any time. The other, the follower, asks for the turn, and gives it back with the end of
  * its round. Only as long as nothing was agreed on the follower need not ask: it *proposes*, which is an offer that is not set
  * before the answer is there. Where that crosses an offer, the leader ignores it and the follower forgets it and answers. So no
  * description that was set is ever taken back. Signals arrive in order and once, so both sides see a crossing alike.
- *
- * A standing offer was set, and given to the caller by the gateway, before it knows of the call: it and the caller's offer are each
- * other's answers. Its end is the active one: a caller that makes channels meanwhile expects, as in any call, to be passive (Chromium).
  */
 export class Negotiation implements NegotiationMachine {
   readonly counts: NegotiationCounts = { rounds: 0, collisions: 0, failures: 0 };
@@ -94,22 +79,11 @@ export class Negotiation implements NegotiationMachine {
   #isAsked = false;
   #wasOwnRound = false;
   #failuresInARow = 0;
-  /** The next own offer, of data only, may be answered by a standing one. */
-  #crosses: boolean;
-  /** The own offer said so. */
-  #isCrossing = false;
-  /** The own offer is a standing one. */
-  #isStanding: boolean;
   readonly #waiting: NegotiationSignal[] = [];
 
   /** @param isLeader exactly one of two ends that know each other; neither may be as long as they do not */
-  constructor(isLeader: () => boolean, { crosses = false, isStanding = false }: FirstOffer = {}) {
+  constructor(isLeader: () => boolean) {
     this.#isLeader = isLeader;
-    this.#crosses = crosses && !isStanding;
-    this.#isStanding = isStanding;
-    if (!isStanding) return;
-    this.#phase = 'offered';
-    this.#round = 1;
   }
 
   get isSettled(): boolean {
@@ -212,11 +186,7 @@ export class Negotiation implements NegotiationMachine {
     this.#proposal = this.#isProposal ? sdp : null;
     // A proposal that would be forgotten at once is not worth sending.
     const isInVain = !this.#isLeader() && this.#waiting.some(({ type }) => type === 'offer');
-    this.#isCrossing = this.#crosses && !isInVain && !MEDIA.test(sdp);
-    this.#crosses = false;
-    if (isInVain) return;
-    const cross = this.#isCrossing && { cross: true as const };
-    steps.push({ do: 'send', signal: { type: 'offer', round: this.#round, sdp, ...cross } });
+    if (!isInVain) steps.push({ do: 'send', signal: { type: 'offer', round: this.#round, sdp } });
   }
 
   #take(signal: NegotiationSignal, steps: Step[]): void {
@@ -252,10 +222,8 @@ export class Negotiation implements NegotiationMachine {
     }
   }
 
-  #takeOffer({ round, sdp, cross, standing }: Offer, steps: Step[]): void {
-    this.#crosses = false;
+  #takeOffer({ round, sdp }: { round: number; sdp: string }, steps: Step[]): void {
     if (this.#phase === 'offered') {
-      if (this.#isStanding ? cross : this.#isCrossing && standing) return this.#cross(sdp, steps);
       this.counts.collisions++;
       // The other side forgets its proposal when it sees ours.
       if (this.#isLeader()) return;
@@ -265,13 +233,6 @@ export class Negotiation implements NegotiationMachine {
     this.#acceptedRound = round;
     this.#phase = 'accepting';
     steps.push({ do: 'accept', sdp });
-  }
-
-  #cross(sdp: string, steps: Step[]): void {
-    const role = this.#isStanding ? 'passive' : 'active';
-    this.#isStanding = this.#isCrossing = false;
-    this.#phase = 'applying';
-    steps.push({ do: 'cross', own: this.#proposal, sdp, role });
   }
 
   #refused(steps: Step[]): void {

@@ -6,14 +6,11 @@ import { type GatewayClient, GatewaySignaling } from './gateway-signaling.js';
 import { PeerReporter, type ReportPort } from './peer-report.js';
 import { type PeerOptions, RTCSignalingPeer } from './signaling-peer.js';
 import { SpareConnection } from './spare-connection.js';
-import type { Standing } from './standing.js';
+import type { TakenEnd } from './standing.js';
 import type { StandingOffer } from './standing-offer.js';
 
 /** Options of `client.peer()` and `client.onPeer()`. */
-export interface PeerCallOptions extends Omit<
-  PeerOptions,
-  'signaling' | 'connection' | 'crosses' | 'standing'
-> {
+export interface PeerCallOptions extends Omit<PeerOptions, 'signaling' | 'connection' | 'crossing'> {
   /**
    * Calls in one trip. Of `onPeer`: an offer with this page's addresses stands with the gateway, for whoever may send to this client and calls
    * it, before it is answered. Of `peer`: the one of whom it calls is asked for; default as `onPeer` of this client has it. See docs/webrtc.md.
@@ -56,19 +53,16 @@ export class Peers {
   readonly #spare = new SpareConnection();
   #isSpareDue = false;
   #standing: StandingOffer | null = null;
-  readonly #standingCode = new Lazy(() => import('./standing-offer.js'));
+  readonly #standingCode = new Lazy(() => import('./standing-calls.js'));
 
   constructor(client: GatewayClient) {
     this.#client = client;
     this.#signaling = new GatewaySignaling(client);
-    this.#signaling.onStranger((from, name, standing) => {
-      if (standing !== null && this.#adopt(from, name, standing)) return;
+    this.#signaling.onStranger((from, name) => {
       const named = this.#named.get(name);
-      if (named !== undefined) return standing === null ? named(from) : undefined;
+      if (named !== undefined) return named(from);
       // Names that begin with `~` are the SDK's own.
-      if (this.#acceptor === null || name.startsWith('~')) return;
-      const { handler, configuration, options } = this.#acceptor;
-      handler(this.make(from.client, configuration, { ...options, name }, standing), from);
+      if (!name.startsWith('~')) this.#accept(from, name, null);
     });
     client.on('state', (state) => {
       if (state === 'connected') {
@@ -93,6 +87,8 @@ export class Peers {
   ): Promise<RTCSignalingPeer> {
     await this.#client.connect();
     const { name = '' } = options;
+    // Where its code cannot be had, the call is an ordinary one.
+    if (options.standing === true) await this.#standingCode.load().catch(() => {});
     for (const peer of this.#peers) if (peer.remoteId === remoteId && peer.name === name) return peer;
     return this.make(remoteId, configuration, options);
   }
@@ -125,56 +121,62 @@ export class Peers {
   }
 
   /** A new one, whatever there is. */
-  make(
+  make(remoteId: string, configuration: RTCConfiguration, options: PeerCallOptions): RTCSignalingPeer {
+    return this.#make(remoteId, configuration, options, null);
+  }
+
+  #make(
     remoteId: string,
     configuration: RTCConfiguration,
     options: PeerCallOptions,
-    standing: Standing | null = null,
+    end: TakenEnd | null,
   ): RTCSignalingPeer {
     const client = this.#client;
     const isOwn = configuration.iceServers !== undefined;
     const servers = this.#withServers(configuration);
-    const { reports = true, standing: asks = this.#acceptor?.options.standing === true, ...own } = options;
-    const isSpare = own.RTCPeerConnection === undefined && standing === null;
+    const { reports = true, standing = this.#acceptor?.options.standing, ...own } = options;
+    const isSpare = own.RTCPeerConnection === undefined && end === null;
+    // Names that begin with `~` are the SDK's own, and nobody leaves an offer for them.
+    const asks = standing === true && own.name?.startsWith('~') !== true;
     const peer = new RTCSignalingPeer(client.id ?? '', remoteId, servers, {
       ...own,
       connection: isSpare ? this.#spare.take(servers) : null,
-      // Names that begin with `~` are the SDK's own, and nobody leaves an offer for them.
-      crosses: asks && own.name?.startsWith('~') !== true,
-      standing,
       signaling: this.#signaling,
       ...(isOwn ? {} : { iceServers: () => client.iceServers }),
+      ...(end ?? (asks && this.#standingCode.loaded?.asking(this.#signaling))),
     });
     this.#peers.add(peer);
     if (reports && this.#port !== undefined) new PeerReporter(peer, this.#port, own.environment);
     peer.on('close', () => this.#peers.delete(peer));
     this.#prepareIn(SPARE_AFTER_MS);
+    end?.begin();
     return peer;
   }
 
-  /** Both called each other at the same time, and the other one has this side's standing offer: the call that waits here goes on with it. */
-  #adopt({ client, session }: Sender, name: string, standing: Standing): boolean {
-    for (const peer of this.#peers) {
-      const isIts = peer.remoteId === client || peer.remoteId === `${client}#${session}`;
-      if (!isIts || peer.name !== name || !peer.isUnheard) continue;
-      peer.adopt(standing);
-      return true;
-    }
-    return false;
+  /** Somebody calls, with that end of a standing offer. */
+  #accept(from: Sender, name: string, end: TakenEnd | null): void {
+    if (this.#acceptor === null) return;
+    const { handler, configuration, options } = this.#acceptor;
+    handler(this.#make(from.client, configuration, { ...options, name }, end), from);
   }
 
   /** Where its code cannot be had, calls are ordinary until the next connection. */
   #stand(acceptor: Acceptor): void {
     const { configuration, options } = acceptor;
     const { environment = REAL_ENVIRONMENT, standing = false, RTCPeerConnection } = options;
-    const port = this.#port;
-    if (!standing || port === undefined || RTCPeerConnection !== undefined) return;
-    const own = (): RTCConfiguration => this.#withServers(configuration);
-    this.#signaling.hold();
+    const calls = this.#port;
+    if (!standing || calls === undefined || RTCPeerConnection !== undefined) return;
     this.#standingCode.use(
       (code) => {
         if (this.#acceptor !== acceptor || this.#standing !== null) return;
-        this.#standing = new code.StandingOffer(this.#client, this.#signaling, port, environment, own);
+        this.#standing = code.holdOffers({
+          client: this.#client,
+          signaling: this.#signaling,
+          peers: { all: this.#peers, accept: (from, name, end) => this.#accept(from, name, end) },
+          calls,
+          environment,
+          configuration: () => this.#withServers(configuration),
+        });
       },
       () => {},
     );

@@ -24,7 +24,7 @@ export interface Candidate {
 
 /**
  * What the two negotiations say to each other; `round` is the offering side's count of its offers. An offer of data that says `cross` and one that
- * was left standing are each other's answers.
+ * was left `standing` are each other's answers: who has the code for it (`crossing.ts`) reads these two, all others leave them.
  */
 export type NegotiationSignal =
   | { type: 'offer' | 'answer'; round: number; sdp: string; cross?: true; standing?: true }
@@ -77,8 +77,7 @@ function parseBody(data: unknown, type: string): SignalBody | null {
   switch (type) {
     case 'offer':
     case 'answer': {
-      const shape = { round: isUint, sdp: isSdp, cross: isTrueOrNone, standing: isTrueOrNone };
-      const fields = pick<{ round: number; sdp: string; cross?: true; standing?: true }>(data, shape);
+      const fields = pick<{ round: number; sdp: string }>(data, { round: isUint, sdp: isSdp });
       return fields && { type, ...fields };
     }
     case 'refuse': {
@@ -129,10 +128,6 @@ function isIdentity(value: unknown): value is string {
 
 function isSdp(value: unknown): value is string {
   return isShort(SDP_LIMIT_CHARACTERS)(value);
-}
-
-function isTrueOrNone(value: unknown): value is true | undefined {
-  return value === undefined || value === true;
 }
 
 function isNameOrNone(value: unknown): value is string | undefined {

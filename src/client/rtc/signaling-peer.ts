@@ -12,9 +12,9 @@ import { OutgoingStreams } from './outgoing.js';
 import { type PeerState, Recovery } from './recovery.js';
 import { iceError, keepError, type PeerError, peerError } from './peer-errors.js';
 import type { NegotiationSignal, SignalBody } from './signal.js';
-import type { SignalingMechanism } from './signaling.js';
+import type { LineReceiver, SignalingMechanism } from './signaling.js';
 import { fullConfiguration } from './spare-connection.js';
-import { SILENT_CHANNEL, type Standing } from './standing.js';
+import { SILENT_CHANNEL, type TakenEnd } from './standing.js';
 import { watchSurroundings } from './surroundings.js';
 
 /** How often it is looked whether media flows, ms. */
@@ -49,10 +49,8 @@ export interface PeerOptions {
   RTCPeerConnection?: typeof RTCPeerConnection;
   /** One that was made with that configuration already. @internal */
   connection?: RTCPeerConnection | null;
-  /** The first offer may be answered by one that crosses it: see docs/webrtc.md, calls in one trip. @internal */
-  crosses?: boolean;
-  /** The end of a standing offer that was taken. @internal */
-  standing?: Standing | null;
+  /** Its first offer may be answered by one that crosses it: see docs/webrtc.md, calls in one trip. @internal */
+  crossing?: (own: NegotiationMachine) => NegotiationMachine;
   /** The other side's first words are known to be lost: this end asks for them even where it has an offer. @internal */
   greets?: boolean;
   /** @internal */
@@ -80,12 +78,9 @@ export class RTCSignalingPeer {
   readonly #listeners: Listeners<PeerEvents>;
   readonly #outgoing: OutgoingStreams;
   readonly #iceServers: (() => RTCIceServer[]) | undefined;
-  readonly #signaling: SignalingMechanism;
   readonly #isLeader: () => boolean;
-  /** Channels that wait to be open, and how they are made. */
+  /** Channels that wait to be open; null: not made yet. */
   readonly #opening = new Set<{ channel: RTCDataChannel | null }>();
-  /** The end of a standing offer: which stream numbers its channels may have it learns from who takes it (Chromium guesses, and is wrong). */
-  #isStanding = false;
   readonly #streams = new WeakSet<MediaStream>();
   /** The first offer has a data section. */
   #hasChannel = false;
@@ -109,29 +104,25 @@ export class RTCSignalingPeer {
     this.name = name;
     this.#environment = environment;
     this.#iceServers = options.iceServers;
-    this.#signaling = options.signaling;
     this.#waits = new Waits(environment);
     this.#listeners = new Listeners((error) => console.error('signalbox:', error));
-    const { standing = null, crosses = false } = options;
-    this.#connection =
-      standing?.connection ?? options.connection ?? new Connection(fullConfiguration(configuration));
-    const isLeader = (this.#isLeader = this.#leadership(baseOf(localId), baseOf(remoteId)));
-    const first = { crosses, isStanding: standing !== null };
-    const machine = (options.negotiation ?? ((leads) => new Negotiation(leads, first)))(isLeader);
-    this.#isStanding = this.#hasChannel = standing !== null;
-    this.#negotiation = this.#drive(machine);
-    this.#candidates = this.#gather(standing);
-    this.#recovery = new Recovery(this.#recoveryPort(isLeader), environment, giveUpMs);
-    this.#outgoing = new OutgoingStreams(this.peer, options.negotiation === undefined && !isLeader());
+    this.#isLeader = this.#leadership(baseOf(localId), baseOf(remoteId));
+    const { crossing = (own) => own, negotiation = (leads) => crossing(new Negotiation(leads)) } = options;
+    this.#connection = options.connection ?? new Connection(fullConfiguration(configuration));
+    // One that was offered before anybody called has it in its offer.
+    this.#hasChannel = Boolean(this.peer.localDescription);
+    this.#negotiation = this.#drive(negotiation(this.#isLeader));
+    this.#candidates = this.#gather();
+    this.#recovery = new Recovery(this.#recoveryPort(this.#isLeader), environment, giveUpMs);
+    this.#outgoing = new OutgoingStreams(this.peer, options.negotiation === undefined && !this.#isLeader());
     this.#listen();
-    this.#dialogue = this.#talk(standing);
+    this.#dialogue = this.#talk(options.signaling);
     this.ready = this.#dialogue.ready.then(() => this);
     // Who waits for it is told; nobody has to.
     this.ready.catch(() => {});
     environment.after(0, () => {
       // What offers at once is heard of by its offer.
-      if (standing !== null || (options.greets !== true && (this.#hasChannel || this.#outgoing.areAny)))
-        return;
+      if (options.greets !== true && (this.#hasChannel || this.#outgoing.areAny)) return;
       this.#dialogue.ready.then(
         () => this.#dialogue.greet(),
         () => {},
@@ -190,7 +181,7 @@ export class RTCSignalingPeer {
     this.#opening.add(opening);
     try {
       await this.#until(() => {
-        if (this.#isStanding && this.counts.rounds === 0) return false;
+        if (this.#negotiation.holdsChannels) return false;
         const { readyState } = (opening.channel ??= make());
         if (readyState === 'closing' || readyState === 'closed') throw new GatewayError('closed');
         return readyState === 'open';
@@ -269,29 +260,29 @@ export class RTCSignalingPeer {
     this.#recovery.networkChanged(isOtherNetwork);
   }
 
-  /** Nobody answers this call yet. @internal */
-  get isUnheard(): boolean {
-    return !this.#isClosed && this.#dialogue.remote === null;
+  /** What signals come to. @internal */
+  get receiver(): LineReceiver {
+    return this.#dialogue;
   }
 
-  /** Goes on as the end of a standing offer, which whom it calls has taken at the same time: its own offer is not heard. @internal */
-  adopt(standing: Standing): void {
+  /** Goes on as that end, before the other side said a word to this one: what the application wants of this peer it has there. @internal */
+  moveTo({ connection, signaling, crossing }: TakenEnd): void {
     const old = this.peer;
     this.#stopped.abort();
     this.#stopped = new AbortController();
     this.#candidates.close();
     this.#negotiation.close();
-    this.#dialogue.abandon();
-    this.#connection = standing.connection;
-    this.#isStanding = this.#hasChannel = true;
-    this.#negotiation = this.#drive(new Negotiation(this.#isLeader, { isStanding: true }));
-    this.#candidates = this.#gather(standing);
-    this.#outgoing.move(standing.connection);
+    this.#dialogue.close();
+    this.#connection = connection;
+    this.#hasChannel = true;
+    this.#negotiation = this.#drive(crossing(new Negotiation(this.#isLeader)));
+    this.#candidates = this.#gather();
+    this.#outgoing.move(connection);
     this.#listen();
-    this.#dialogue = this.#talk(standing);
+    this.#dialogue = this.#talk(signaling);
     for (const opening of this.#opening) opening.channel = null;
     old.close();
-    this.#listeners.emit('connection', standing.connection);
+    this.#listeners.emit('connection', connection);
   }
 
   /** Ends the connection, here and there; what waits rejects with `closed`. Idempotent. */
@@ -299,23 +290,18 @@ export class RTCSignalingPeer {
     this.#end('closed');
   }
 
-  #gather(standing: Standing | null): Candidates {
-    const candidates = new Candidates(this.peer, this.#environment, {
+  #gather(): Candidates {
+    return new Candidates(this.peer, this.#environment, {
       send: (candidate) => this.#send({ type: 'candidate', candidate }),
       onError: (error) => this.#collect(peerError('negotiation', error)),
     });
-    if (standing !== null) {
-      candidates.follow(standing.first);
-      for (const candidate of standing.foundLater) candidates.gathered(candidate);
-    }
-    return candidates;
   }
 
-  #talk(standing: Standing | null): Dialogue {
+  #talk(signaling: SignalingMechanism): Dialogue {
     const { localId, remoteId, name } = this;
     return new Dialogue(
-      this.#signaling,
-      { localId, remoteId, name, ...(standing && { id: standing.id }) },
+      signaling,
+      { localId, remoteId, name },
       {
         onSignal: (signal) => this.#receive(signal),
         onBye: () => this.#end('remote'),
@@ -324,7 +310,6 @@ export class RTCSignalingPeer {
         onEnded: () => this.#end(new GatewayError('closed')),
       },
       this.#environment,
-      standing?.first,
     );
   }
 

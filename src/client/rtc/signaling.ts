@@ -7,8 +7,6 @@ export interface LineInfo {
   remoteId: string;
   /** Of several peers between the same two; empty for the one without. */
   name: string;
-  /** The identity of this end, where the other one has heard of it before there was a line. */
-  id?: string;
 }
 
 /** The end of a line: what a mechanism tells its peer. */
@@ -51,6 +49,8 @@ export interface SignalingLine {
 
 /** A way to signal; one object serves any number of peers. */
 export interface SignalingMechanism {
+  /** The identity of the end that connects, where the other one has heard of it before; default a random one. @internal */
+  readonly id?: string;
   /** Begins to carry the signals of one peer. */
   connect(info: LineInfo, receiver: LineReceiver): SignalingLine;
 }

@@ -2,8 +2,9 @@
 import type { Caller } from '../caller.js';
 import type { Environment } from '../environment.js';
 import { addressOf } from './candidates.js';
+import type { Crossing } from './crossing.js';
 import { randomId } from './dialogue.js';
-import type { GatewayClient, GatewaySignaling } from './gateway-signaling.js';
+import type { GatewayClient } from './gateway-signaling.js';
 import { CANDIDATES_LIMIT, type Signal, SIGNAL_EVENT } from './signal.js';
 import { fullConfiguration } from './spare-connection.js';
 import { SILENT_CHANNEL, type Standing } from './standing.js';
@@ -26,7 +27,7 @@ const SDP_LIMIT_CHARACTERS = 7_000;
 
 export class StandingOffer {
   readonly #client: GatewayClient;
-  readonly #signaling: GatewaySignaling;
+  readonly #crossing: Crossing;
   readonly #calls: Pick<Caller, 'call'>;
   readonly #environment: Environment;
   readonly #configuration: () => RTCConfiguration;
@@ -44,13 +45,13 @@ export class StandingOffer {
   /** @param configuration of the connection, as it is when one is made */
   constructor(
     client: GatewayClient,
-    signaling: GatewaySignaling,
+    crossing: Crossing,
     calls: Pick<Caller, 'call'>,
     environment: Environment,
     configuration: () => RTCConfiguration,
   ) {
     this.#client = client;
-    this.#signaling = signaling;
+    this.#crossing = crossing;
     this.#calls = calls;
     this.#environment = environment;
     this.#configuration = configuration;
@@ -90,7 +91,7 @@ export class StandingOffer {
 
   #begin(): void {
     if (this.#client.state !== 'connected' || this.#over.signal.aborted) return;
-    if (this.#signaling.isCalling) this.#renewIn(CALLED_MS);
+    if (this.#crossing.isCalling) this.#renewIn(CALLED_MS);
     else this.#renew();
   }
 
@@ -145,7 +146,7 @@ export class StandingOffer {
     };
     if (this.#current !== null) this.#keep(this.#current);
     this.#current = standing;
-    this.#signaling.stand(standing);
+    this.#crossing.stand(standing);
     await this.#put(id, { ...first, route: [id, null, 1, 0] });
   }
 
@@ -177,7 +178,7 @@ export class StandingOffer {
   #release(standing: Standing): void {
     this.#kept.get(standing)?.();
     this.#kept.delete(standing);
-    this.#signaling.withdraw(standing);
+    this.#crossing.withdraw(standing);
     this.#leaveWhenDone();
   }
 

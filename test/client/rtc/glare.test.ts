@@ -18,14 +18,20 @@ interface Plan {
   after: number;
   isHolder: boolean;
   kind: Kind;
+  /** After how many steps the gateway has forgotten whom it called. */
+  forgets: number;
 }
 
 const plan = fc.record<Plan>({
   first: fc.constantFrom('hello', 'channel', 'channel', 'media', null),
   after: fc.nat(20),
   isHolder: fc.boolean(),
+  forgets: fc.nat(80),
   kind: fc.constantFrom<Kind>('chromium', 'firefox'),
 });
+
+/** Of what the gateway does not keep. */
+const lost = fc.uniqueArray(fc.nat(8), { maxLength: 2 });
 
 /** The model as a platform has it. */
 class PlatformConnection extends EventTarget {
@@ -112,9 +118,10 @@ const settle = (): Promise<unknown> => new Promise((resolve) => setImmediate(res
 async function play(
   scheduler: fc.Scheduler,
   plans: readonly [Plan, Plan],
+  losses: readonly number[],
 ): Promise<{ sides: Side[]; gateway: ModelGateway }> {
   const environment = new ManualEnvironment();
-  const gateway = new ModelGateway(scheduler, environment);
+  const gateway = new ModelGateway(scheduler, environment, losses);
   const names = ['alice', 'bob'];
   PlatformConnection.alive.clear();
   let connections = 0;
@@ -176,6 +183,7 @@ async function play(
       idle++;
       environment.advance(200);
     }
+    if (plans.some(({ forgets }) => forgets === steps)) gateway.forget();
     if (steps > 3_000) throw new Error('it never comes to rest');
   }
   return { sides, gateway };
@@ -184,26 +192,27 @@ async function play(
 test('two that call each other in any way become one connection, and one end on each side', async () => {
   const outcomes = new Set<string>();
   await fc.assert(
-    fc.asyncProperty(fc.scheduler(), plan, plan, async (scheduler, ...plans) => {
-      const { sides, gateway } = await play(scheduler, plans);
+    fc.asyncProperty(fc.scheduler(), plan, plan, lost, async (scheduler, one, other, losses) => {
+      const plans = [one, other] as const;
+      const { sides, gateway } = await play(scheduler, plans, losses);
       for (const outcome of gateway.outcomes) outcomes.add(outcome);
       const calls = plans.filter(({ first }) => first !== null);
       for (const { made, ends } of sides) {
         expect(ends).toEqual([]);
         expect(made).toHaveLength(calls.length > 0 ? 1 : 0);
       }
-      const [one, other] = sides.flatMap(({ made }) => made);
-      if (one === undefined || other === undefined) return;
-      expect([one.errors, other.errors]).toEqual([[], []]);
-      expect(one.counts.rounds).toBe(other.counts.rounds);
-      const [first, second] = [one.peer, other.peer] as unknown as PlatformConnection[];
+      const [mine, theirs] = sides.flatMap(({ made }) => made);
+      if (mine === undefined || theirs === undefined) return;
+      expect([mine.errors, theirs.errors]).toEqual([[], []]);
+      expect(mine.counts.rounds).toBe(theirs.counts.rounds);
+      const [first, second] = [mine.peer, theirs.peer] as unknown as PlatformConnection[];
       expect(first?.model.agreed).toEqual(second?.model.agreed);
       if (calls.some((call) => call.first !== 'hello')) expect(first?.model.agreed?.hasData).toBe(true);
       expect([first?.signalingState, second?.signalingState]).toEqual(['stable', 'stable']);
       expect([first?.model.isComplete, second?.model.isComplete]).toEqual([true, true]);
     }),
-    { numRuns: 300 },
+    { numRuns: Number(process.env.RUNS ?? 300) },
   );
   // Each of these was met.
   expect([...outcomes].sort()).toEqual(['crossed', 'given', 'left', 'none']);
-}, 60_000);
+}, 600_000);

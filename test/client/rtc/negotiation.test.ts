@@ -1,6 +1,7 @@
 // The negotiation against a model of RTCPeerConnection: any order of both sides' operations, steps and signals ends in agreement.
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { callingMachine, standingMachine } from '../../../src/client/rtc/crossing-negotiation.js';
 import { FAILURES_LIMIT, Negotiation, type NegotiationMachine } from '../../../src/client/rtc/negotiation.js';
 import type { NegotiationSignal } from '../../../src/client/rtc/signal.js';
 import { type Kind, ModelEnd } from './model-connection.js';
@@ -12,8 +13,7 @@ type Strategy = (isLeader: boolean) => NegotiationMachine;
 
 const STRATEGIES: Record<string, Strategy> = {
   'a turn after proposals': (isLeader) => new Negotiation(() => isLeader),
-  'a turn, after first offers that may cross': (isLeader) =>
-    new Negotiation(() => isLeader, { crosses: true }),
+  'a turn, after first offers that may cross': (isLeader) => callingMachine(new Negotiation(() => isLeader)),
   // So that what the ADR compares with is right, too.
   proposals: (isLeader) => new ProposingNegotiation(() => isLeader),
   'perfect negotiation': (isLeader) => new PerfectNegotiation(() => !isLeader),
@@ -49,8 +49,8 @@ async function play(
   scheduler: fc.Scheduler,
   strategy: Strategy,
   plan: Operation[],
-  [first, second]: [Kind, Kind],
-  /** Who has a standing offer, which the other one gets when it calls. */
+  [one, other]: [Kind, Kind],
+  /** Who has a standing offer, which the other one gets when it calls; the strategy is the other one's then. */
   standing: 0 | 1 | null = null,
 ): Promise<Outcome> {
   let signals = 0;
@@ -63,24 +63,32 @@ async function play(
   };
   const ways = [chain(), chain()];
   const post = (to: 0 | 1) => (signal: NegotiationSignal) => {
+    // The gateway has it already.
+    if (signal === first) return;
     signals++;
     if (!isMade[1 - to]) {
       isMade[1 - to] = true;
-      if (standing === to) pass(to === 0 ? 1 : 0, { type: 'offer', round: 1, sdp: stood, standing: true });
+      if (standing === to) pass(to === 0 ? 1 : 0, first);
     }
     pass(to, signal);
   };
   const pass = (to: 0 | 1, signal: NegotiationSignal): void => {
     void ways[to]?.(`${signal.type} to ${to}`).then(() => {
-      if (to === standing) isMade[to] = true;
+      if (to === standing && !isMade[to]) {
+        isMade[to] = true;
+        ends[to].driver.handle({ type: 'needed' });
+      }
       ends[to].driver.handle({ type: 'received', signal });
     });
   };
+  const first = { type: 'offer' as const, round: 1, sdp: '', standing: true as const };
+  const machineOf = (side: 0 | 1): NegotiationMachine =>
+    side === standing ? standingMachine(new Negotiation(() => side === 0), first) : strategy(side === 0);
   const ends: [ModelEnd, ModelEnd] = [
-    new ModelEnd('alice', first, strategy(true), chain(), post(1)),
-    new ModelEnd('bob', second, strategy(false), chain(), post(0)),
+    new ModelEnd('alice', one, machineOf(0), chain(), post(1)),
+    new ModelEnd('bob', other, machineOf(1), chain(), post(0)),
   ];
-  const stood = standing === null ? '' : ends[standing].connection.stand();
+  if (standing !== null) first.sdp = ends[standing].connection.stand();
   if (standing !== null) ends[standing === 0 ? 1 : 0].connection.addChannel();
   let thing = 0;
   const todo = [...plan];
@@ -132,8 +140,7 @@ describe.each([
   test('is the answer to the call that takes it, which is its own; whatever follows is agreed on', async () => {
     await fc.assert(
       fc.asyncProperty(fc.scheduler(), operations, kinds, async (scheduler, plan, pair) => {
-        const strategy: Strategy = (isLeader) =>
-          new Negotiation(() => isLeader, { crosses: true, isStanding: isLeader === (standing === 0) });
+        const strategy: Strategy = (isLeader) => callingMachine(new Negotiation(() => isLeader));
         const { ends } = await play(scheduler, strategy, plan, pair, standing);
         for (const { connection, errors, machine, hasFailed } of ends) {
           expect(errors).toEqual([]);
@@ -153,8 +160,7 @@ describe.each([
   test('and the call cost one signal', async () => {
     await fc.assert(
       fc.asyncProperty(fc.scheduler(), kinds, async (scheduler, pair) => {
-        const strategy: Strategy = (isLeader) =>
-          new Negotiation(() => isLeader, { crosses: true, isStanding: isLeader === (standing === 0) });
+        const strategy: Strategy = (isLeader) => callingMachine(new Negotiation(() => isLeader));
         const { ends, signals } = await play(scheduler, strategy, [], pair, standing);
         expect(signals).toBe(1);
         for (const { connection, machine } of ends) {
@@ -255,19 +261,21 @@ describe('Negotiation', () => {
   test.each([true, false])(
     'takes a standing offer for the answer to its own (as the leader: %s)',
     (leads) => {
+      const first = { type: 'offer', round: 1, sdp: 'it stood', standing: true } as const;
       const [caller, holder] = [
-        new Negotiation(() => leads, { crosses: true }),
-        new Negotiation(() => !leads, { crosses: true, isStanding: true }),
+        callingMachine(new Negotiation(() => leads)),
+        standingMachine(new Negotiation(() => !leads), first),
       ];
       caller.handle({ type: 'needed' });
-      const call = { type: 'offer', round: 1, sdp: 'a call', cross: true } as const;
-      expect(caller.handle({ type: 'offered', sdp: 'a call' })).toEqual([{ do: 'send', signal: call }]);
-      const signal = { type: 'offer', round: 1, sdp: 'it stood', standing: true } as const;
-      expect(caller.handle({ type: 'received', signal })).toEqual([
-        { do: 'cross', own: leads ? null : 'a call', sdp: 'it stood', role: 'active' },
+      const call = { type: 'offer', round: 1, sdp: 'a call\na=setup:actpass', cross: true } as const;
+      expect(caller.handle({ type: 'offered', sdp: call.sdp })).toEqual([{ do: 'send', signal: call }]);
+      expect(caller.handle({ type: 'received', signal: first })).toEqual([
+        { do: 'apply', own: leads ? null : call.sdp, sdp: 'it stood' },
       ]);
+      expect(holder.handle({ type: 'needed' })).toEqual([{ do: 'send', signal: first }]);
+      expect(holder.holdsChannels).toBe(true);
       expect(holder.handle({ type: 'received', signal: call })).toEqual([
-        { do: 'cross', own: null, sdp: 'a call', role: 'passive' },
+        { do: 'apply', own: null, sdp: 'a call\na=setup:passive' },
       ]);
       for (const machine of [caller, holder]) {
         expect(machine.handle({ type: 'applied' })).toEqual([]);
@@ -276,11 +284,12 @@ describe('Negotiation', () => {
           { rounds: 1, collisions: 0, failures: 0 },
         ]);
       }
+      expect(holder.holdsChannels).toBe(false);
     },
   );
 
   test('leaves calls that cross each other as they are', () => {
-    const leader = new Negotiation(() => true, { crosses: true });
+    const leader = callingMachine(new Negotiation(() => true));
     leader.handle({ type: 'needed' });
     leader.handle({ type: 'offered', sdp: 'own' });
     const signal = { type: 'offer', round: 1, sdp: 'theirs', cross: true } as const;
@@ -288,7 +297,7 @@ describe('Negotiation', () => {
   });
 
   test('does not say so of an offer with media, nor of one after the first', () => {
-    const leader = new Negotiation(() => true, { crosses: true });
+    const leader = callingMachine(new Negotiation(() => true));
     leader.handle({ type: 'needed' });
     expect(leader.handle({ type: 'offered', sdp: 'v=0\nm=audio 9' })).toEqual([
       { do: 'send', signal: { type: 'offer', round: 1, sdp: 'v=0\nm=audio 9' } },

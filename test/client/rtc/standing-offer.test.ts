@@ -1,10 +1,10 @@
 // One standing offer at a time: when it is left with the gateway, replaced, taken back, and whose call it becomes.
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import { Dialogue } from '../../../src/client/rtc/dialogue.js';
+import { Crossing } from '../../../src/client/rtc/crossing.js';
 import { type GatewayClient, GatewaySignaling } from '../../../src/client/rtc/gateway-signaling.js';
 import type { Signal, SignalBody } from '../../../src/client/rtc/signal.js';
 import type { LineReceiver } from '../../../src/client/rtc/signaling.js';
-import type { Standing } from '../../../src/client/rtc/standing.js';
+import type { TakenEnd } from '../../../src/client/rtc/standing.js';
 import { StandingOffer } from '../../../src/client/rtc/standing-offer.js';
 import { ManualEnvironment } from '../fixture.js';
 import { TestConnection, useTestConnections } from './test-connection.js';
@@ -51,7 +51,10 @@ describe('a standing offer', () => {
   let hear: (data: unknown, trace?: string | null, from?: typeof ALICE) => void;
   let sent: Signal[];
   let options: (object | undefined)[];
-  let strangers: [name: string, standing: Standing | null][];
+  /** Who called, with the end of the standing offer that it took and what that found later. */
+  let strangers: { name: string; id: string | null; found: string[] }[];
+  let accept: (name: string, end: TakenEnd) => void;
+  let crossing: Crossing;
   let signaling: GatewaySignaling;
   let offer: StandingOffer;
   let client: { state: string } & Omit<GatewayClient, 'state'>;
@@ -87,8 +90,15 @@ describe('a standing offer', () => {
       for (const handler of handlers) handler(data, from, { trace });
     };
     signaling = new GatewaySignaling(client);
-    signaling.hold();
-    signaling.onStranger((_from, name, standing) => strangers.push([name, standing]));
+    signaling.onStranger((_from, name) => void strangers.push({ name, id: null, found: [] }));
+    accept = (name, { connection, signaling: { id = null }, begin }) => {
+      const found: string[] = [];
+      connection.addEventListener('icecandidate', ({ candidate }) => found.push(candidate?.candidate ?? ''));
+      begin();
+      strangers.push({ name, id, found });
+    };
+    crossing = Crossing.of(signaling.exchange);
+    crossing.hold({ all: new Set(), accept: (_from, name, end) => accept(name, end) });
     const verbs = {
       stand: (id: string | null, _event: string, signal: (Signal & { sdp: string }) | null) => {
         left.push({ id: id ?? 'none', sdp: signal?.sdp ?? '' });
@@ -98,7 +108,7 @@ describe('a standing offer', () => {
     const calls = {
       call: (_options: unknown, make: (verbs: unknown, made: unknown) => Promise<unknown>) => make(verbs, {}),
     } as unknown as ConstructorParameters<typeof StandingOffer>[2];
-    stand = () => new StandingOffer(client, signaling, calls, environment, () => ({ iceServers: [] }));
+    stand = () => new StandingOffer(client, crossing, calls, environment, () => ({ iceServers: [] }));
     offer = stand();
     await settle();
   });
@@ -213,7 +223,7 @@ describe('a standing offer', () => {
     hear(newest(), 'alice-1');
     connection?.finds(found(3));
     hear(call());
-    expect(strangers[0]?.[1]?.foundLater.map(({ candidate }) => candidate)).toEqual([found(2), found(3)]);
+    expect(strangers[0]?.found).toEqual([found(2), found(3)]);
   });
 
   test('has as many candidates as the gateway takes; the others follow', async () => {
@@ -231,7 +241,7 @@ describe('a standing offer', () => {
     expect(count).toBeGreaterThan(30);
     hear(id, 'alice-1');
     hear(call());
-    expect(strangers[0]?.[1]?.foundLater.map(({ candidate }) => candidate)).toEqual(all.slice(count));
+    expect(strangers[0]?.found).toEqual(all.slice(count));
   });
 
   test('is left when who was called before has heard of it, and each call of its holder says that it is one', async () => {
@@ -265,16 +275,16 @@ describe('a standing offer', () => {
     hear(id, 'alice-1');
     hear(call(2, null, { type: 'candidate', candidate: [] }));
     hear({ ...call(), route: ['carol-1', null, 1, 0] }, null, { client: 'carol', session: 'C'.repeat(22) });
-    expect(strangers).toEqual([['', null]]);
+    expect(strangers).toEqual([{ name: '', id: null, found: [] }]);
     hear({ ...call(), name: 'second' });
-    expect(strangers[1]).toMatchObject(['second', { id }]);
+    expect(strangers[1]).toMatchObject({ name: 'second', id });
     // Nobody made a peer of it, and who took it is told.
     expect(closed()).toEqual([true]);
     expect(sent).toEqual([{ type: 'gone', route: [id, 'alice-1', 0, 0] }]);
     // And it is nobody's after that.
     hear(id, 'alice-2');
     hear({ ...call(), route: ['alice-2', null, 1, 0] });
-    expect(strangers[2]).toEqual(['', null]);
+    expect(strangers[2]).toMatchObject({ name: '', id: null });
   });
 
   test('is honoured where its taker is heard and the gateway was not', () => {
@@ -284,24 +294,22 @@ describe('a standing offer', () => {
     expect([sent, strangers]).toEqual([[], []]);
     const heard: string[] = [];
     const receiver = { onSignal: ({ type }: Signal) => heard.push(type) } as unknown as LineReceiver;
-    signaling.onStranger((_from, name, standing) => {
-      if (standing !== null)
-        signaling.connect({ localId: 'bob', remoteId: 'alice', name, id: standing.id }, receiver);
-    });
+    accept = (name, { signaling: mechanism, begin }) => {
+      mechanism.connect({ localId: 'bob', remoteId: 'alice', name }, receiver);
+      begin();
+    };
     hear(call(1, id));
     hear(call(2, id, { type: 'candidate', candidate: [] }));
-    expect(heard).toEqual(['offer', 'candidate']);
+    // It is told whose end it is, and then what that said, in the order in which it came.
+    expect(heard).toEqual(['ack', 'ack', 'offer', 'candidate']);
     expect(closed()).toEqual([false]);
   });
 
-  test('is where the talk goes on with an end that has only said hello', () => {
-    const heard: string[] = [];
-    const receiver = {
-      onSignal: ({ type, route: [from] }: Signal) => heard.push(`${type} of ${from}`),
-    } as unknown as LineReceiver;
-    const line = signaling.connect({ localId: 'bob', remoteId: 'alice', name: '' }, receiver);
-    line.send({ ...call(), route: ['bob-1', null, 1, 0] }, null, false);
-    hear({ type: 'hello', route: ['alice-1', null, 0, 0] });
+  describe('where both called', () => {
+    const receiverOf = (heard: string[]): LineReceiver =>
+      ({
+        onSignal: ({ type, route: [from] }: Signal) => heard.push(`${type} of ${from}`),
+      }) as unknown as LineReceiver;
     const card: Signal = {
       type: 'offer',
       round: 1,
@@ -309,63 +317,77 @@ describe('a standing offer', () => {
       standing: true,
       route: ['alice-s', null, 1, 0],
     };
-    hear(card, 'bob-1', { client: 'alice', session: 'other' });
-    hear(card, 'bob-1');
-    hear({ type: 'ack', route: ['alice-s', 'bob-1', 0, 1] });
-    expect(heard).toEqual(['hello of alice-1', 'offer of alice-s', 'ack of alice-s']);
-    expect(sent.slice(1)).toEqual([{ type: 'gone', route: ['bob-1', 'alice-s', 0, 0] }]);
-  });
 
-  test('is heard by a dialogue that has heard hello of another end, and by none that has heard more', () => {
-    const told: string[] = [];
-    const port = {
-      onSignal: ({ type }: SignalBody) => told.push(type),
-      onBye: () => told.push('bye'),
-      onFailed: () => {},
-      onOverflow: () => {},
-      onEnded: () => {},
-    };
-    const info = { localId: 'bob', remoteId: 'alice', name: '' };
-    const dialogue = new Dialogue(signaling, info, port, environment);
-    dialogue.send({ type: 'offer', round: 1, sdp: 'mine', cross: true });
-    hear({ type: 'hello', route: ['alice-1', null, 0, 0] });
-    const stood = { type: 'offer', round: 1, sdp: 'it stood', standing: true } as const;
-    hear({ ...stood, route: ['alice-s', null, 1, 0] }, dialogue.id);
-    hear({ type: 'want', route: ['alice-s', dialogue.id, 2, 1] });
-    expect(told).toEqual(['offer', 'want']);
-    hear({ ...stood, route: ['alice-t', dialogue.id, 1, 0] });
-    expect(told).toEqual(['offer', 'want']);
-    dialogue.close();
-  });
-
-  test('that a call of its holder became is nobody else, however late what that call said comes', () => {
-    const receiver = { onSignal: () => {} } as unknown as LineReceiver;
-    // At the holder: its own call goes on as the end of the standing offer.
-    const own = signaling.connect({ localId: 'bob', remoteId: 'alice', name: '' }, receiver);
-    own.send({ type: 'hello', route: ['bob-1', null, 0, 0] }, null, false);
-    signaling.onStranger((_from, name, standing) => {
-      if (standing === null) return;
-      own.close();
-      signaling.connect({ localId: 'bob', remoteId: 'alice', name, id: standing.id }, receiver);
+    test('goes to nobody whose end has heard another one of that session', () => {
+      const heard: string[] = [];
+      const line = signaling.connect({ localId: 'bob', remoteId: 'alice', name: '' }, receiverOf(heard));
+      line.send({ ...call(), route: ['bob-1', null, 1, 0] }, null, false);
+      hear({ type: 'hello', route: ['alice-1', null, 0, 0] });
+      hear(card, 'bob-1');
+      hear({ type: 'grant', route: ['alice-1', 'bob-1', 1, 1] });
+      expect(heard).toEqual(['hello of alice-1', 'grant of alice-1']);
+      expect(sent.slice(1)).toEqual([{ type: 'gone', route: ['bob-1', 'alice-s', 0, 0] }]);
     });
-    hear(newest(), 'alice-1');
-    hear(call());
-    expect(sent.slice(1)).toEqual([{ type: 'gone', route: ['bob-1', 'alice-1', 0, 0] }]);
-    expect(options[1]).toMatchObject({ volatile: true });
 
-    // At who took one.
-    strangers = [];
-    const CAROL = { client: 'carol', session: 'C'.repeat(22) };
-    const line = signaling.connect({ localId: 'bob', remoteId: 'carol', name: '' }, receiver);
-    line.send({ ...call(), route: ['bob-2', null, 1, 0] }, null, false);
-    hear({ type: 'offer', round: 1, sdp: 'x', standing: true, route: ['c-s', null, 1, 0] }, 'bob-2', CAROL);
-    hear({ type: 'gone', route: ['c-1', 'bob-2', 0, 0] }, null, CAROL);
-    hear({ type: 'ack', route: ['c-s', 'bob-2', 0, 1] }, null, CAROL);
-    hear({ ...call(), route: ['c-1', null, 1, 0] }, null, CAROL);
-    expect(strangers).toEqual([]);
-    // A new call of that session is one.
-    hear({ ...call(), route: ['c-2', null, 1, 0] }, null, CAROL);
-    expect(strangers).toEqual([['', null]]);
+    test('is all that its taker hears of that session, whatever an own call of its holder says', () => {
+      const heard: string[] = [];
+      const line = signaling.connect({ localId: 'bob', remoteId: 'alice', name: '' }, receiverOf(heard));
+      line.send({ ...call(), route: ['bob-1', null, 1, 0] }, null, false);
+      hear(card, 'bob-1');
+      hear({ ...call(), route: ['alice-1', null, 1, 0] });
+      hear({ type: 'answer', round: 1, sdp: 'x', route: ['alice-1', 'bob-1', 2, 1] });
+      hear({ type: 'gone', route: ['alice-1', 'bob-1', 0, 0] });
+      hear({ type: 'ack', route: ['alice-s', 'bob-1', 0, 1] });
+      expect(heard).toEqual(['offer of alice-s', 'ack of alice-s']);
+      // Nobody is told that it is gone, and nobody has called.
+      expect([sent.length, strangers]).toEqual([1, []]);
+      // Another name is another call.
+      hear({ ...call(), name: 'second', route: ['alice-2', null, 1, 0] });
+      expect(strangers).toMatchObject([{ name: 'second' }]);
+    });
+
+    /** Bob, who holds it, has called alice, who got it before she heard. */
+    const met = (heard: string[]): string => {
+      const own = signaling.connect({ localId: 'bob', remoteId: 'alice', name: '' }, receiverOf(heard));
+      own.send({ type: 'hello', route: ['bob-1', null, 0, 0] }, null, false);
+      const id = newest();
+      hear(id, 'alice-1');
+      hear(call());
+      hear(call(2, null, { type: 'candidate', candidate: [] }));
+      expect([heard, strangers]).toEqual([[], []]);
+      return id;
+    };
+
+    test('waits until its taker has said which of both ends it hears', () => {
+      const id = met([]);
+      hear(call(0, id, { type: 'ack' }));
+      expect(strangers).toMatchObject([{ id }]);
+    });
+
+    test('gives way where its taker hears the other end', () => {
+      const heard: string[] = [];
+      met(heard);
+      hear(call(3, 'bob-1', { type: 'want' }));
+      expect(heard).toEqual(['offer of alice-1', 'candidate of alice-1', 'want of alice-1']);
+      expect([strangers, closed()[0]]).toEqual([[], true]);
+    });
+
+    test('gives way where its taker says so, and the call waits for the end that it hears', () => {
+      const heard: string[] = [];
+      const id = met(heard);
+      hear(call(0, id, { type: 'gone' }));
+      expect([heard, strangers, closed()[0]]).toEqual([[], [], true]);
+      hear(call(3, 'bob-1', { type: 'want' }));
+      expect(heard).toEqual(['offer of alice-1', 'candidate of alice-1', 'want of alice-1']);
+    });
+
+    test('keeps few words of few', () => {
+      const heard: string[] = [];
+      met(heard);
+      for (let seq = 3; seq < 100; seq++) hear(call(seq, null, { type: 'candidate', candidate: [] }));
+      hear(call(100, 'bob-1', { type: 'want' }));
+      expect(heard).toHaveLength(9);
+    });
   });
 
   test('that comes when the call is over is told so', () => {
