@@ -106,8 +106,8 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
       ]);
     });
 
-    test('is kept where two call each other, and by who has several sessions', async () => {
-      const { alice, bob, caller, callee, away } = await pair(placement);
+    test('is kept where two call each other', async () => {
+      const { alice, bob, caller, callee } = await pair(placement);
       await leave(caller, 'end-a', 'of alice');
       await leave(callee, 'end-b', 'of bob');
       call(caller, bob, 'from alice', 'a');
@@ -116,18 +116,37 @@ describe.each(['embedded', 'redis'] as const)('%s store', (store) => {
       const data = (list: { data: unknown }[]) => list.map((one) => one.data);
       expect(data(await messages(caller, callee, alice, 'mark'))).toEqual(['of bob', 'from bob']);
       expect(data(await messages(callee, caller, bob, 'mark'))).toEqual(['end-b', 'from alice']);
+    });
 
-      await leave(callee, 'end-c', 'of bob again');
+    test('is nobody where there are several sessions, unless the address names one', async () => {
+      const { bob, caller, callee, away } = await pair(placement);
+      const home = gatewayOf('same worker');
+      await leave(callee, 'end', 'of bob');
       const other = await connect(away, bob);
       await until(async () => (await away.locate(bob)).length === 2);
-      // Alice's worker may have an old route for a moment; what it says of it then is not wrong.
+      // The caller's worker may have an old route for a moment.
       await until(async () => {
-        call(caller, bob, 'to both', 'c');
-        await messages(callee, caller, bob, 'again');
-        return other.heard.includes('~rtc');
+        caller.write(16, 0, 0, {}, bob, 'look', 'none', null);
+        await messages(callee, caller, bob, 'looked');
+        return other.heard.includes('look');
       });
-      const both = await messages(other, caller, bob, 'more');
-      expect(both.every((one) => one.data === 'to both')).toBe(true);
+      const outcomes = (outcome: string) => home.metric('standing_offers_total', { outcome });
+      const before = await outcomes('sessions');
+      const data = (list: { data: unknown }[]) => list.map((one) => one.data);
+      const carol = fresh('carol');
+      const third = await connect(home, carol);
+      call(third, bob, 'to both', 'c');
+      expect(data(await messages(callee, third, bob, 'mark'))).toEqual(['to both']);
+      expect(data(await messages(other, third, bob, 'more'))).toEqual(['to both']);
+      expect(data(await messages(third, callee, carol, 'mark'))).toEqual([]);
+      await until(async () => (await outcomes('sessions')) === before + 1);
+
+      // A session that has not asked yet: who has may not again so soon.
+      const dave = fresh('dave');
+      const fourth = await connect(home, dave);
+      call(fourth, `${bob}#${callee.info.session}`, 'to one', 'd');
+      expect(data(await messages(callee, fourth, bob, 'end'))).toEqual(['to both', 'end', 'to one']);
+      expect(data(await messages(fourth, callee, dave, 'mark'))).toEqual(['of bob']);
     });
 
     test.each([

@@ -187,7 +187,8 @@ export class Crossing implements CrossingPort {
     this.#entries.delete(id);
     const { standing } = entry;
     if (entry.taker === null) standing.onTaken();
-    this.#open(standing, sender, call.name ?? '', from);
+    // Browsers close some by themselves, as those of a page that is put aside.
+    if (standing.connection.signalingState !== 'closed') this.#open(standing, sender, call.name ?? '', from);
     const line = [...this.#exchange.lines].find(({ local }) => local === id);
     if (line !== undefined) for (const [word, source] of words) this.#exchange.pass(line, word, source);
     else {

@@ -107,14 +107,15 @@ export class RTCSignalingPeer {
     this.#waits = new Waits(environment);
     this.#listeners = new Listeners((error) => console.error('signalbox:', error));
     this.#isLeader = this.#leadership(baseOf(localId), baseOf(remoteId));
-    const { crossing = (own) => own, negotiation = (leads) => crossing(new Negotiation(leads)) } = options;
+    const { negotiation, crossing } = options;
+    const own = (negotiation ?? ((leads) => new Negotiation(leads)))(this.#isLeader);
     this.#connection = options.connection ?? new Connection(fullConfiguration(configuration));
     // One that was offered before anybody called has it in its offer.
     this.#hasChannel = Boolean(this.peer.localDescription);
-    this.#negotiation = this.#drive(negotiation(this.#isLeader));
+    this.#negotiation = this.#drive(crossing?.(own) ?? own);
     this.#candidates = this.#gather();
     this.#recovery = new Recovery(this.#recoveryPort(this.#isLeader), environment, giveUpMs);
-    this.#outgoing = new OutgoingStreams(this.peer, options.negotiation === undefined && !this.#isLeader());
+    this.#outgoing = new OutgoingStreams(this.peer, negotiation === undefined && !this.#isLeader());
     this.#listen();
     this.#dialogue = this.#talk(options.signaling);
     this.ready = this.#dialogue.ready.then(() => this);
