@@ -3,13 +3,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { fillBlocks } from './blocks.mjs';
 import { goalTable } from './goals.mjs';
+import { headlineTable } from './headline.mjs';
 import { frameBytes } from './peers/signalbox.mjs';
 import { readGoals, readProfile, readRows, readRun } from './results.mjs';
 import { profileTable } from './profile.mjs';
 import { sizingTable, USE } from './sizing.mjs';
 import { formatTable, scenarioTable } from './table.mjs';
 
-const DOCUMENTS = ['README.md', '../docs/performance.md'];
+const DOCUMENTS = ['README.md', '../README.md', '../docs/performance.md'];
 
 const asCode = (text) => `\`\`\`\n${text}\n\`\`\``;
 
@@ -46,6 +47,7 @@ export function writeReports(scenarios) {
     run: () => runLines(scenarios),
     goals: () => asCode(formatTable(goalTable(readGoals()))),
     sizing,
+    headline: () => headlineTable(readRows('relay')),
     profile: () => {
       const { row, micros, ...found } = readProfile();
       return asCode(formatTable(profileTable(row, found, micros)));

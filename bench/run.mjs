@@ -1,9 +1,9 @@
 // npm run bench [SCENARIO …] [options]: measures signalbox and its peers on the same load, one after another.
 import { parseArgs } from 'node:util';
+import { casesOf, refuseIgnored } from './cases.mjs';
 import { goalTable, judge } from './goals.mjs';
 import { describeMachine } from './machine.mjs';
 import { measure } from './measure.mjs';
-import { signalbox, signalboxKept } from './peers/signalbox.mjs';
 import { plotGoals } from './plot/goals.mjs';
 import { profileFiles, profileTable, sharesOf } from './profile.mjs';
 import { writeReports } from './report.mjs';
@@ -41,6 +41,8 @@ const SCENARIOS = [
   growth,
 ];
 
+const COMPARING = SCENARIOS.filter(({ casesOf }) => casesOf !== undefined).map(({ name }) => name);
+
 const NUMBERS = {
   seconds: [0.5, 600],
   warmup: [0, 60],
@@ -68,7 +70,8 @@ scenarios: ${SCENARIOS.map((scenario) => scenario.name).join(', ')}
   --repeat N          interleaved repeats, the median counts (default 5)
   --save              save results and plots, as a run of all scenarios does
   --against DIR       another build of signalbox as before/1 and before/2, e.g. dist.before (a copy of dist/ in the project's root)
-  --with NAME=VALUE   signalbox with another setting beside the usual one, as with/1 and with/2 (as --against: in relay, latency, fan-out, idle)
+  --with NAME=VALUE   signalbox with another setting beside the usual one, as with/1 and with/2
+                      (both in ${COMPARING.join(', ')}; the SDK of the clients is of that build, too)
   --profile           leave a CPU profile of each process of signalbox in bench/profiles/ (for Chrome's or VS Code's viewer)
   --json              one JSON object a line on stdout (npm run -s bench -- … leaves nothing else there)
   --mode M            relay: volatile, nodes (two, over Redis), kept (stored messages) or all (default where all scenarios run)
@@ -129,28 +132,6 @@ function find(name) {
   const scenario = SCENARIOS.find((each) => each.name === name);
   if (scenario === undefined) throw new Error(`no scenario ${name}`);
   return scenario;
-}
-
-async function casesOf(scenario, { load, only, against, settings, mode }) {
-  const known = Object.keys(scenario.defaults).filter((name) => name in load);
-  const chosen = { ...scenario.defaults, ...Object.fromEntries(known.map((name) => [name, load[name]])) };
-  // Another build or setting is compared in what the run is about.
-  const system = mode === 'kept' ? signalboxKept : signalbox;
-  const variant = (name, changes) => [1, 2].map((workers) => system(workers, name, changes));
-  const variants = [
-    ...(against === undefined ? [] : variant('before', { build: against })),
-    ...(settings.length === 0 ? [] : variant('with', { settings: Object.fromEntries(settings) })),
-  ];
-  const cases = [
-    ...(await scenario.cases(chosen, { mode })),
-    ...variants.flatMap((system) => scenario.caseOf?.(system, chosen) ?? []),
-  ];
-  if (only === undefined) return cases;
-  const matches = ({ label, system }, name) => [label, system?.label, system?.name].includes(name);
-  // One that was asked for is in all rounds.
-  return cases
-    .filter((each) => only.some((name) => matches(each, name)))
-    .map(({ rounds: _some, ...each }) => each);
 }
 
 async function runScenario(scenario, options) {
@@ -249,7 +230,7 @@ async function main(options) {
 let options;
 try {
   options = readOptions();
-  if (!options.plots) options.names.forEach(find);
+  if (!options.plots) refuseIgnored(options.names.map(find), options);
 } catch (error) {
   console.error(`${error.message}\n${USAGE}`);
   process.exit(2);

@@ -91,6 +91,9 @@ const forBrowsers = (withDialogues) => ({
     onLoad({ filter: /[\\/]client[\\/]node-websocket\.ts$/ }, () => ({
       contents: 'export const platformWebSocket = () => WebSocket;',
     }));
+    onLoad({ filter: /[\\/]client[\\/]node-request\.ts$/ }, () => ({
+      contents: 'export const platformRequest = () => fetch;',
+    }));
     onLoad({ filter: /[\\/]protocol[\\/]codes\.ts$/ }, async ({ path }) => ({
       contents: await slimCodes(path, { withDialogues }),
       loader: 'ts',

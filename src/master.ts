@@ -14,6 +14,7 @@ import { handOnFrom } from './handovers.js';
 import { createLog } from './log.js';
 import type { Code } from './protocol/codes.js';
 import type { ClientId, WorkerId } from './protocol/ids.js';
+import { PublicPort } from './public-port.js';
 import { Questions } from './questions.js';
 import { StoreServer } from './relay/store-link.js';
 import { MemoryStore } from './session/store/memory-store.js';
@@ -97,8 +98,8 @@ export async function startPrimary(config: Config, surroundings = OWN_PROCESS): 
 
 class Supervisor implements Primary {
   readonly node: string;
-  port = 0;
   adminPort: number | null = null;
+  private readonly publicPort: PublicPort;
   private readonly log: Logger;
   /** Of the node's sockets; made when nothing stands in the way of the start any more. */
   private directory = '';
@@ -158,9 +159,14 @@ class Supervisor implements Primary {
     private readonly surroundings: Surroundings,
   ) {
     this.onHopeless = surroundings.hopeless;
+    this.publicPort = new PublicPort(config.server.port);
     this.node = config.server.nodeName ?? randomBytes(4).toString('hex');
     this.log = createLog(config, { node: this.node });
     this.store = config.store.redisUrl === null ? this.createStore() : null;
+  }
+
+  get port(): number {
+    return this.publicPort.number;
   }
 
   workers(): { id: WorkerId; pid: number; state: string }[] {
@@ -324,7 +330,10 @@ class Supervisor implements Primary {
   /** What a process of this node is told at its start. */
   private envOf(id: WorkerId): Record<string, string> {
     return {
-      [WORKER_ENV.config]: serializeConfig(this.config),
+      [WORKER_ENV.config]: serializeConfig({
+        ...this.config,
+        server: { ...this.config.server, port: this.publicPort.asked },
+      }),
       [WORKER_ENV.worker]: id,
       [WORKER_ENV.version]: VERSION,
       [WORKER_ENV.directory]: this.directory,
@@ -365,8 +374,12 @@ class Supervisor implements Primary {
     forked.heardAt = performance.now();
     switch (message.type) {
       case 'ready':
+        if (!this.publicPort.opened(message.port)) {
+          this.log.warn({ worker: forked.id }, 'replacing a worker that was given another port');
+          this.forkAgain(forked);
+          return;
+        }
         forked.state = 'ready';
-        this.port = message.port;
         this.tellSiblings();
         this.tellDoubt(forked);
         if (this.config.testPage) this.tell(forked, { type: 'tests', summary: this.tests.summary() });
@@ -399,6 +412,14 @@ class Supervisor implements Primary {
     }
   }
 
+  /** One that holds nobody yet has another one in its place, at once and without counting as a failure. */
+  private forkAgain(young: Forked): void {
+    this.forked.delete(young.process.id);
+    this.retire(young.id);
+    young.process.process.kill('SIGKILL');
+    this.fork();
+  }
+
   /** Once for all that comes within a second. */
   private tellTests(): void {
     this.testsTimer ??= setTimeout(() => {
@@ -429,7 +450,11 @@ class Supervisor implements Primary {
     this.shares.gone(forked);
     this.retire(forked.id);
     this.tellSiblings();
-    if (this.draining !== null || forked.state === 'draining') return;
+    if (this.draining !== null) return;
+    const others = [...this.forked.values()];
+    if (others.every(({ state }) => state === 'starting') && this.publicPort.closed())
+      for (const young of others) this.forkAgain(young);
+    if (forked.state === 'draining') return;
     this.log.error({ worker: forked.id, code, signal }, 'a worker ended');
     if (this.replacing === forked) return;
     const hopeless = this.hopelessEnd(code);

@@ -62,7 +62,12 @@ const GROUND = [
 ];
 const PURE = ['protocol', 'client', 'test-page'];
 /** The SDK's files that may know Node: in the browser's bundles the first and last are others, and the second is not there. */
-const NODE_FILES = ['client/node-websocket.ts', 'client/tcp-socket.ts', 'client/offload/node-thread.ts'];
+const NODE_FILES = [
+  'client/node-request.ts',
+  'client/node-websocket.ts',
+  'client/tcp-socket.ts',
+  'client/offload/node-thread.ts',
+];
 const ENVIRONMENT_READERS = ['config.ts'];
 /** Where the process begins, it hands its environment over whole, as `parse(process.env)`, and looks at no variable. */
 const ENVIRONMENT_HANDED_OVER_BY = ['cli.ts'];

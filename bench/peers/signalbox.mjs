@@ -206,7 +206,7 @@ function describe(frame) {
 }
 
 /**
- * @param build the folder of the build, from the project's root
+ * @param build the folder of the build, from the project's root; clients that use the SDK take it from there
  * @param settings environment variables beside those that every run has
  */
 export function signalbox(workers, name = 'signalbox', { build = 'dist', settings = {} } = {}) {
@@ -215,6 +215,7 @@ export function signalbox(workers, name = 'signalbox', { build = 'dist', setting
     name,
     label: `${name}/${workers}`,
     workers,
+    build,
     driver: 'signalbox',
     roomDriver: 'signalbox-room',
     notes: [`signalbox with raised limits: ${raised.join(' ')}`],

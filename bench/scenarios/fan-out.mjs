@@ -122,7 +122,7 @@ export const fanOut = {
     ...SYSTEMS.map((system) => caseOf(system, load)),
     ...OTHERS.map((system) => ({ ...caseOf(system, load), rounds: 1 })),
   ],
-  caseOf,
+  casesOf: caseOf,
   run: ({ system, load }) => measureRooms(system, { ...load, rooms: 1, payloads: SIZES }),
   describe: (r) =>
     `${r.deliveriesPerSecond.toFixed(0)} deliveries/s, ${r[COST].toFixed(2)} µs each, p99 ${r.p99Ms.toFixed(1)} ms, ` +

@@ -86,7 +86,7 @@ export const idle = {
     ...SYSTEMS.map((system) => caseOf(system, load)),
     ...OTHERS.map((system) => ({ ...caseOf(system, load), rounds: 1 })),
   ],
-  caseOf,
+  casesOf: caseOf,
   run,
   describe: (r) =>
     `${r.connections} connections, ${r.kibPerConnection.toFixed(2)} KiB each, ` +

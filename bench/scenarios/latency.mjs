@@ -73,7 +73,7 @@ export const latency = {
     ...SYSTEMS.map((system) => caseOf(system, load)),
     ...OTHERS.map((system) => ({ ...caseOf(system, load), rounds: 1 })),
   ],
-  caseOf,
+  casesOf: caseOf,
   run,
   describe: (r) =>
     `${r.messagesPerSecond.toFixed(0)} messages/s, p50 ${r.p50Ms.toFixed(3)} ms, p99 ${r.p99Ms.toFixed(3)} ms, ` +

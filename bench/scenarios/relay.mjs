@@ -96,7 +96,7 @@ export const relay = {
       ...caseOf(system, load),
       ...(mode === 'all' && COMPANY.has(system.label) ? { rounds: COMPANY_ROUNDS } : {}),
     })),
-  caseOf,
+  casesOf: caseOf,
   run: ({ system, load }) => measureRelay(system, load),
   describe: (r) =>
     `${r.messagesPerSecond.toFixed(0)} messages/s, ${r.cpuMicrosPerMessage.toFixed(2)} µs each, ` +

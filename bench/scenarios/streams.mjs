@@ -35,12 +35,13 @@ const ROOM_CHUNK_EVERY_MS = 250;
 /** Through one server, whatever it is: the reader is at the other worker where there are two. */
 async function measureFlow({ system, load: { megabytes } }) {
   const kind = system === PIPE ? 'pipe' : 'sdk';
+  const { build } = system;
   const server = await ServerProcess.start(system);
   const generators = new Load();
   try {
     const [port] = server.ports;
-    await generators.askOne(0, { type: 'flowConnect', kind, port, ids: [WRITER] });
-    await generators.askOne(1, { type: 'flowConnect', kind, port, ids: [READER] });
+    await generators.askOne(0, { type: 'flowConnect', kind, build, port, ids: [WRITER] });
+    await generators.askOne(1, { type: 'flowConnect', kind, build, port, ids: [READER] });
     const flow = async (bytes) => {
       const chunks = Math.ceil(bytes / PIPE_CHUNK_BYTES);
       const expected = chunks * PIPE_CHUNK_BYTES;
@@ -76,13 +77,14 @@ async function measureFlow({ system, load: { megabytes } }) {
 
 /** The same bytes, first published and then as a stream, to the same readers. */
 async function measureRoom({ system, load: { readers } }) {
+  const sdk = { type: 'flowConnect', kind: 'sdk', build: system.build };
   const server = await ServerProcess.start(system);
   const generators = new Load();
   try {
     const [port] = server.ports;
     const ids = Array.from({ length: readers }, (_, i) => `${READER}-${i}`);
-    await generators.askOne(0, { type: 'flowConnect', kind: 'sdk', port, ids: [WRITER] });
-    await generators.askOne(1, { type: 'flowConnect', kind: 'sdk', port, ids, room: ROOM });
+    await generators.askOne(0, { ...sdk, port, ids: [WRITER] });
+    await generators.askOne(1, { ...sdk, port, ids, room: ROOM });
     const results = [];
     for (const published of [true, false]) {
       const write = {
@@ -125,14 +127,31 @@ async function measureRoom({ system, load: { readers } }) {
 const PUBLISHED = 'room, published';
 const STREAMED = 'room, as a stream';
 
+const caseOf = (system, load) => ({ label: system.label, system, load });
+const roomOf = (system, load, parts) => ({
+  label: system === SIGNALBOX ? 'room' : `room, ${system.name}`,
+  system,
+  load,
+  parts,
+});
+
 export const streams = {
   name: 'streams',
   defaults: { megabytes: 128, readers: 1000 },
-  cases: (load) => [
-    { label: PIPE.label, system: PIPE, load },
-    { label: STREAM.label, system: STREAM, load },
-    { label: 'room', system: SIGNALBOX, load, parts: [PUBLISHED, STREAMED] },
-  ],
+  settings: UNLIMITED,
+  cases: (load) => [caseOf(PIPE, load), caseOf(STREAM, load), roomOf(SIGNALBOX, load, [PUBLISHED, STREAMED])],
+  /** Another build with its own SDK in the clients; across workers, as the scenario's own rows are. */
+  casesOf: (system, load) =>
+    system.workers === 2
+      ? [
+          caseOf(system, load),
+          roomOf(
+            system,
+            load,
+            [PUBLISHED, STREAMED].map((part) => `${part}, ${system.name}`),
+          ),
+        ]
+      : [],
   run: (each) => (each.parts === undefined ? measureFlow(each) : measureRoom(each)),
   describe: (r) =>
     `${r.megabytesPerSecond.toFixed(0)} MB/s, ${r.cpuMicrosPerMegabyte.toFixed(0)} µs of the servers' CPU each`,

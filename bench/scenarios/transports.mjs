@@ -7,17 +7,17 @@ import { groupedBars } from '../plot/bars.mjs';
 import { ServerProcess } from '../server-process.mjs';
 import { fixed, times } from '../table.mjs';
 
-const BASE = signalbox(1);
 /** A second port, for TCP. */
-const SYSTEM = {
-  ...BASE,
+const withTcp = (system) => ({
+  ...system,
   ports: 2,
   server([port, tcpPort]) {
-    const server = BASE.server([port]);
+    const server = system.server([port]);
     return { ...server, env: { ...server.env, TCP_PORT: String(tcpPort) } };
   },
-  isReady: ([port]) => BASE.isReady([port]),
-};
+  isReady: ([port]) => system.isReady([port]),
+});
+const SYSTEM = signalbox(1);
 
 const WAYS = [
   ['WebSocket', ['websocket']],
@@ -31,8 +31,11 @@ const asked = (name) => `${name}, request`;
 /** A relayed message over HTTP is what its requests cost: the two that hold a connection are compared. */
 const RELAYS = [WEBSOCKET, 'TCP'];
 
-async function run({ load }) {
-  const server = await ServerProcess.start(SYSTEM);
+const PARTS = [...WAYS.map(([name]) => asked(name)), ...RELAYS.map(sent)];
+
+async function run({ system, load }) {
+  const { build } = system;
+  const server = await ServerProcess.start(withTcp(system));
   const generators = new Load(1);
   try {
     const [port, tcpPort] = server.ports;
@@ -56,6 +59,7 @@ async function run({ load }) {
       await generators.askOne(0, {
         type: 'exchangeConnect',
         side: each.side,
+        build,
         pairs: 1,
         asker: endOf(each),
         answerer: webSocket,
@@ -64,6 +68,7 @@ async function run({ load }) {
       await generators.askOne(0, {
         type: 'exchangeConnect',
         side: each.side,
+        build,
         pairs: load.pairs,
         asker: endOf(each),
         answerer: endOf(each),
@@ -82,14 +87,18 @@ async function run({ load }) {
 export const transports = {
   name: 'transports',
   defaults: { slices: 4, requests: 400, messages: 2000, pairs: 10, payload: 64 },
-  cases: (load) => [
-    {
-      label: 'transports',
-      system: SYSTEM,
-      load,
-      parts: [...WAYS.map(([name]) => asked(name)), ...RELAYS.map(sent)],
-    },
-  ],
+  cases: (load) => [{ label: 'transports', system: SYSTEM, load, parts: PARTS }],
+  casesOf: (system, load) =>
+    system.workers === SYSTEM.workers
+      ? [
+          {
+            label: `transports, ${system.name}`,
+            system,
+            load,
+            parts: PARTS.map((part) => `${part}, ${system.name}`),
+          },
+        ]
+      : [],
   run,
   describe: (r) =>
     `p50 ${r.p50Ms.toFixed(3)} ms, ${r.cpuMicrosPerMessage.toFixed(1)} µs of the server's CPU each`,

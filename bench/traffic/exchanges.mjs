@@ -1,5 +1,5 @@
 // Pairs of SDK clients that ask, call or send to each other over any transport, as many at a time as they are told.
-import { Client } from '../../dist/client/index.js';
+import { clientOf } from '../peers/sdk.mjs';
 import { exchangeOptions } from '../peers/signalbox.mjs';
 
 const EVENT = 'bench';
@@ -13,11 +13,11 @@ class Pair {
   #heard = 0;
   #hear = () => {};
 
-  async connect({ ids, asker, answerer }) {
+  async connect({ build, ids, asker, answerer }) {
     const [own, other] = ids;
     this.#to = other;
-    this.#asker = await connected(asker, own);
-    this.#answerer = await connected(answerer, other);
+    this.#asker = await connected(build, asker, own);
+    this.#answerer = await connected(build, answerer, other);
     this.#answerer.onRequest(EVENT, (data) => data);
     this.#answerer.onMessage(EVENT, () => {
       this.#heard++;
@@ -74,7 +74,8 @@ class Pair {
   }
 }
 
-async function connected({ url, transports }, id) {
+async function connected(build, { url, transports }, id) {
+  const Client = await clientOf(build);
   const client = new Client(url, {
     ...exchangeOptions(id),
     ...(transports === undefined ? {} : { transports }),

@@ -1,8 +1,8 @@
 // Bytes that flow from one client to another, or to all in a room: over streams, published, or through a bare ws pipe.
 import { once } from 'node:events';
 import { WebSocket } from 'ws';
-import { Client } from '../../dist/client/index.js';
 import { binaryDriver } from '../peers/bare-ws.mjs';
+import { clientOf } from '../peers/sdk.mjs';
 import { streamOptions } from '../peers/signalbox.mjs';
 
 const EVENT = 'bench';
@@ -41,7 +41,8 @@ class SdkEnd {
   read = 0;
   #client;
 
-  async connect({ port, id, room }) {
+  async connect({ build, port, id, room }) {
+    const Client = await clientOf(build);
     this.#client = new Client(`ws://127.0.0.1:${port}`, {
       ...streamOptions(id),
       compressAboveBytes: Infinity,
@@ -92,10 +93,10 @@ export class Flows {
   #ends = new Map();
 
   /** One after another: workers take connections in turn. */
-  async connect({ kind, port, ids, room }) {
+  async connect({ kind, build, port, ids, room }) {
     for (const id of ids) {
       const end = new ENDS[kind]();
-      await end.connect({ port, id, room });
+      await end.connect({ build, port, id, room });
       this.#ends.set(id, end);
     }
   }

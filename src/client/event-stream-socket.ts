@@ -1,6 +1,7 @@
 // Frames come down as events of one response that never ends. Read by fetch, not EventSource: that knows no headers.
 import { EVENTS_PATH } from '../protocol/http-transport.js';
 import { HttpSocket } from './http-socket.js';
+import type { Reply } from './node-request.js';
 
 export class EventStreamSocket extends HttpSocket {
   protected async run(): Promise<void> {
@@ -14,7 +15,7 @@ export class EventStreamSocket extends HttpSocket {
     this.end(1006);
   }
 
-  async #read(response: Response): Promise<void> {
+  async #read(response: Reply): Promise<void> {
     const reader = response.body?.getReader();
     const decoder = new TextDecoder();
     let text = '';

@@ -9,10 +9,9 @@ import {
 import { joinRecords } from '../protocol/records.js';
 import { MSGPACK_SUBPROTOCOL } from '../protocol/subprotocol.js';
 import { backoff } from './backoff.js';
+import { platformRequest, type Reply, type RequestSettings } from './node-request.js';
 import type { WebSocketLike } from './websocket-class.js';
 
-/** Headers by name. */
-type Init = Omit<RequestInit, 'headers'> & { headers?: Record<string, string> };
 type Data = string | Uint8Array<ArrayBuffer>;
 
 /** POSTs under way at once: more would not be faster, and the gateway keeps few that overtake each other. */
@@ -36,6 +35,7 @@ export abstract class HttpSocket implements WebSocketLike {
   /** The id of the connection; empty until the gateway has told it. */
   protected id = '';
   readonly #url: URL;
+  readonly #request = platformRequest();
   readonly #authorization: Record<string, string>;
   readonly #abort = new AbortController();
   /** Of numbered requests under way: of the many that a connection makes, each leaves a listener behind at the signal that it was given. */
@@ -91,14 +91,15 @@ export abstract class HttpSocket implements WebSocketLike {
   }
 
   /** A request to a path beside that of the WebSocket. */
-  protected async ask(path: string, init: Init): Promise<Response> {
+  protected async ask(path: string, init: RequestSettings): Promise<Reply> {
     // The paths of the protocol stand in one folder, wherever a proxy has put it.
     const url = new URL(path.slice(path.lastIndexOf('/') + 1), this.#url);
-    return fetch(url, { cache: 'no-store', credentials: 'omit', signal: this.signal, ...init });
+    const request = await this.#request;
+    return request(url, { cache: 'no-store', credentials: 'omit', signal: this.signal, ...init });
   }
 
   /** The first request of a connection; null where there is no connection, which has ended then. */
-  protected async dial(path: string, headers: Record<string, string>): Promise<Response | null> {
+  protected async dial(path: string, headers: Record<string, string>): Promise<Reply | null> {
     try {
       const query = `${path}?codec=${this.binary ? 'msgpack' : 'json'}`;
       const response = await this.ask(query, { headers: { ...this.#authorization, ...headers } });
@@ -114,8 +115,8 @@ export abstract class HttpSocket implements WebSocketLike {
   protected async insist<Answer>(
     path: string,
     number: number,
-    init: Init,
-    read: (response: Response) => Promise<Answer>,
+    init: RequestSettings,
+    read: (response: Reply) => Promise<Answer>,
   ): Promise<Answer | null> {
     const headers = { ...init.headers, [CONNECTION_HEADER]: this.id, [NUMBER_HEADER]: String(number) };
     const since = Date.now();
@@ -187,7 +188,7 @@ function mayPass(status: number): boolean {
 }
 
 /** The number that an answer with an error stands for, as a WebSocket would be closed with. */
-async function closeOf(response: Response): Promise<number> {
+async function closeOf(response: Reply): Promise<number> {
   if (response.status === 413) return 1009;
   try {
     const body: unknown = await response.json();

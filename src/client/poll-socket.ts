@@ -2,6 +2,7 @@
 import { CLOSE_HEADER, POLL_PATH } from '../protocol/http-transport.js';
 import { splitRecords } from '../protocol/records.js';
 import { HttpSocket } from './http-socket.js';
+import type { Reply } from './node-request.js';
 
 export class PollSocket extends HttpSocket {
   protected async run(): Promise<void> {
@@ -22,7 +23,7 @@ export class PollSocket extends HttpSocket {
     this.end(1006);
   }
 
-  async #read(answer: Response): Promise<{ frames: (string | ArrayBuffer)[]; close: string | null }> {
+  async #read(answer: Reply): Promise<{ frames: (string | ArrayBuffer)[]; close: string | null }> {
     const close = answer.headers.get(CLOSE_HEADER);
     if (!this.binary) {
       const lines = (await answer.text()).split('\n');

@@ -22,11 +22,11 @@ export class Endings {
     private readonly failed: () => void,
   ) {}
 
-  /** The connection of a session is gone. */
-  tell(ref: SessionRef, ended: boolean): void {
+  /** The connection of a session is gone, or about to go. Resolves when the store has heard it, or could not. */
+  async tell(ref: SessionRef, ended: boolean): Promise<void> {
     // What the store was to hear of an older connection is without meaning from now on.
     this.untold.delete(ref.session);
-    void this.attempt({ ref, ended });
+    await this.attempt({ ref, ended });
   }
 
   /** Tells again what failed; stops where the store still hears nothing. */

@@ -56,6 +56,8 @@ export class Session {
   private senderBytes: Uint8Array | null = null;
   /** The client said that it is over: nobody waits for it to come back. */
   ended = false;
+  /** And the store was told so: not again when the connection is gone. */
+  isEndTold = false;
   /** Monotonic ms of the last bytes from the client. */
   lastHeardAt = 0;
   /** Monotonic ms of the welcome. */

@@ -127,7 +127,7 @@ export class Gateway {
       // The store may do it all the same, or have done it: a session that nobody knows of would count as one of the client's.
       if (error instanceof GatewayError && error.code === 'unknown_outcome') {
         const { client, fresh: session } = request;
-        this.options.endings.tell({ client, session, generation: 1 }, true);
+        void this.options.endings.tell({ client, session, generation: 1 }, true);
       }
       throw error;
     }

@@ -100,6 +100,9 @@ export function createService(base: Base, authenticator: Authenticator): Service
   const topics = new Topics(base);
   const pairs = new Pairs({ store, registry, requests, letters, refusals, leaseMs: sessions.pairLeaseMs });
   const leavings = new Leavings(store, (session) => registry.get(session.ref.session) === session);
+  const endings = new Endings(store, () => {
+    metrics.storeErrors.inc({ kind: 'detach' });
+  });
   const turn = new TurnBroker(config.iceServers, config.turn, base.turnCheck);
   const verbs: Verbs = new Verbs({
     ...base,
@@ -116,6 +119,7 @@ export function createService(base: Base, authenticator: Authenticator): Service
     authenticator,
     refusals,
     leavings,
+    endings,
     roomsLimit: limits.roomsPerSessionLimit,
     heartbeat: new Heartbeat({
       wheel,
@@ -125,9 +129,6 @@ export function createService(base: Base, authenticator: Authenticator): Service
     expiryWarningMs: tokens.expiryWarningMs,
     expiryGraceMs: tokens.expiryGraceMs,
     onPeerReport: (report) => metrics.peers.count(report),
-  });
-  const endings = new Endings(store, () => {
-    metrics.storeErrors.inc({ kind: 'detach' });
   });
   const throttle = new Throttle(limits.rates, (scope) => {
     metrics.throttled.inc({ scope });

@@ -19,6 +19,7 @@ import type { Streams } from '../relay/streams.js';
 import type { Topics } from '../relay/topics.js';
 import type { PluginHost } from '../plugin/plugin-host.js';
 import type { Authenticator, Identity } from '../session/authenticator.js';
+import type { Endings } from '../session/endings.js';
 import type { Leavings } from '../session/leavings.js';
 import { mayJoin, mayList, mayPresence } from '../session/permissions.js';
 import type { Refusals } from '../session/refusals.js';
@@ -28,6 +29,9 @@ import type { Position, Store } from '../session/store/store.js';
 import type { TurnBroker } from '../session/turn-broker.js';
 import type { TimerWheel } from '../session/wheel.js';
 import type { Heartbeat } from './heartbeat.js';
+
+/** How long a connection stays open after `bye` for the store to end the session, ms: longer than SDKs wait for its close. */
+const FAREWELL_LIMIT_MS = 2_000;
 
 export interface VerbsOptions {
   worker: WorkerId;
@@ -47,6 +51,7 @@ export interface VerbsOptions {
   turn: TurnBroker;
   refusals: Refusals;
   leavings: Leavings;
+  endings: Pick<Endings, 'tell'>;
   /** Null where there are none. */
   plugins: Pick<PluginHost, 'admit' | 'joined' | 'left'> | null;
   roomsLimit: number;
@@ -72,6 +77,8 @@ export class Verbs {
   constructor(private readonly options: VerbsOptions) {}
 
   handle(session: Session, frame: ClientFrame): void {
+    // It has said bye; the connection stays only to hear that the session is over.
+    if (session.ended) return;
     const refusal = refusalOf(frame, session.identity.permissions);
     if (refusal !== null) {
       this.turnAway(session, frame, { code: refusal, text: CODES[refusal].text });
@@ -155,8 +162,7 @@ export class Verbs {
       case 'pong':
         return;
       case 'bye':
-        session.ended = true;
-        session.connection.close('normal');
+        this.farewell(session);
         return;
       case 'hello':
         session.close('bad_frame', CODES.bad_frame.close, 0);
@@ -422,6 +428,18 @@ export class Verbs {
     } catch (error) {
       this.refuseError(session, ref, error);
     }
+  }
+
+  /** Closes when the store has ended the session: whoever saw the close may come again at once, and does not meet itself. */
+  private farewell(session: Session): void {
+    const { endings, wheel } = this.options;
+    const close = (): void => {
+      limit.cancel();
+      session.connection.close('normal');
+    };
+    const limit = wheel.in(FAREWELL_LIMIT_MS, close);
+    session.ended = session.isEndTold = true;
+    void endings.tell(session.ref, true).then(close);
   }
 
   private async leaveAll(session: Session, ref: number): Promise<void> {

@@ -254,13 +254,13 @@ export class Visit implements ConnectionHandlers {
     }
     if (this.isLeaving || this.host.draining) {
       // The client went away, or the worker is about to, while the store worked: the session waits.
-      this.options.endings.tell(ref, false);
+      void this.options.endings.tell(ref, false);
       this.close('restart');
       return;
     }
     if (positions === null) {
       // Nobody can say where its rooms stand; a connection that works can.
-      this.options.endings.tell(ref, false);
+      void this.options.endings.tell(ref, false);
       this.close('overloaded');
       return;
     }
@@ -341,7 +341,7 @@ export class Visit implements ConnectionHandlers {
     metrics.sessions.set(registry.size);
     if (session.logs('debug')) session.log.debug({ code: number }, 'connection closed');
     // 1000 is the client's own word that the session is over; everything else may come back.
-    this.options.endings.tell(session.ref, session.ended || number === 1000);
+    if (!session.isEndTold) void this.options.endings.tell(session.ref, session.ended || number === 1000);
   }
 
   private endArrival(): void {

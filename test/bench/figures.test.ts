@@ -9,6 +9,8 @@ const { makeRow, medianRatio } = await import(join(bench, 'rows.mjs'));
 const { atMost, goalTable, growsAtMost, judge } = await import(join(bench, 'goals.mjs'));
 const { fixed, formatTable, percent, times } = await import(join(bench, 'table.mjs'));
 const { measure } = await import(join(bench, 'measure.mjs'));
+const { casesOf, refuseIgnored } = await import(join(bench, 'cases.mjs'));
+const { streams } = await import(join(bench, 'scenarios/streams.mjs'));
 const { pairAcross } = await import(join(bench, 'pairing.mjs'));
 
 describe('statistics', () => {
@@ -218,5 +220,35 @@ describe('pairs', () => {
     const counts = new Map<string, number>();
     for (const kind of many) counts.set(kind, (counts.get(kind) ?? 0) + 1);
     expect([...counts.values()]).toEqual([4, 4, 4, 4, 4, 4]);
+  });
+});
+
+describe('another build or setting', () => {
+  const asked = { load: {}, against: 'dist.before', settings: [['PORT', '1']], mode: 'volatile' };
+
+  test('has its rows in a scenario that compares, with its own build and what the scenario needs', async () => {
+    const cases: {
+      label: string;
+      system: { build?: string; server: (ports: number[]) => { env: object } };
+    }[] = await casesOf(streams, { ...asked, only: ['before', 'with/2'] });
+    expect(cases.map(({ label, system }) => [label, system.build])).toEqual([
+      ['before/2', 'dist.before'],
+      ['room, before', 'dist.before'],
+      ['with/2', 'dist'],
+      ['room, with', 'dist'],
+    ]);
+    const environments = cases.map(({ system }) => system.server([8]).env);
+    expect(environments[0]).toMatchObject({ ADDRESS_BYTES_PER_SECOND_LIMIT: '0', PORT: '8' });
+    expect(environments[2]).toMatchObject({ ADDRESS_BYTES_PER_SECOND_LIMIT: '0', PORT: '1' });
+  });
+
+  test('is refused where it would be ignored, unless all scenarios run', () => {
+    const other = { name: 'wire' };
+    expect(() => {
+      refuseIgnored([streams, other], { ...asked, all: false });
+    }).toThrow('--against and --with compare nothing in: wire');
+    refuseIgnored([streams, other], { ...asked, all: true });
+    refuseIgnored([streams], { ...asked, all: false });
+    refuseIgnored([other], { ...asked, all: false, against: undefined, settings: [] });
   });
 });

@@ -6,6 +6,7 @@ import { describe, expect, test } from '@jest/globals';
 const bench = fileURLToPath(new URL('../../bench', import.meta.url));
 const { sizingRows, sizingTable } = await import(join(bench, 'sizing.mjs'));
 const { profileTable, shares, timeByPart } = await import(join(bench, 'profile.mjs'));
+const { headlineTable } = await import(join(bench, 'headline.mjs'));
 const { fillBlocks } = await import(join(bench, 'blocks.mjs'));
 
 describe('sizing', () => {
@@ -40,6 +41,26 @@ describe('sizing', () => {
     expect(new Set(lines.map((line) => line.split('|').length))).toEqual(new Set([7]));
     expect(lines.join('\n')).not.toMatch(/e\+|NaN|undefined/);
     expect(lines[2]).toContain('N × 8.0 KiB + 100 MiB | 0.17 | 0.86 | 7.7 |');
+  });
+});
+
+describe('the headline', () => {
+  const row = (label: string, cpuMicrosPerMessage: number, messagesPerSecond: number) => ({
+    label,
+    figures: { cpuMicrosPerMessage, messagesPerSecond },
+  });
+
+  test('has the systems that ran, ours first, and leaves out those that did not', () => {
+    const table: string = headlineTable([
+      row('ws-json/1', 8.76, 110_488),
+      row('signalbox/1', 4.56, 1_187_015),
+      row('nats/1', 0, 0),
+      row('not shown', 1, 1),
+    ]);
+    expect(table.split('\n').slice(2)).toEqual([
+      '| **signalbox**, one worker | 4.6 µs | 1 187 000 |',
+      '| bare `ws` and JSON, one process | 8.8 µs | 110 000 |',
+    ]);
   });
 });
 

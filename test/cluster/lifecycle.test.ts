@@ -217,6 +217,29 @@ describe('workers', () => {
     await until(async () => (await gateway.workers()).filter(({ state }) => state === 'ready').length === 2);
   });
 
+  test.each(['rr', 'none'])(
+    'workers that die all together come back on the port that the system chose (SCHEDULING=%s)',
+    async (SCHEDULING) => {
+      const gateway = await gatewayFor({ SCHEDULING });
+      const client = await connect(gateway, 'alice');
+      const session = client.sessionId;
+      const lost = lostBy(client);
+      const old = (await gateway.workers()).map(({ pid }) => pid);
+      for (const pid of old) process.kill(pid, 'SIGKILL');
+      await lost;
+      await until(() => client.state === 'connected');
+      expect(client.sessionId).toBe(session);
+      const ready = async () => (await gateway.workers()).filter(({ state }) => state === 'ready');
+      await until(async () => (await ready()).length === old.length);
+      expect((await ready()).some(({ pid }) => old.includes(pid))).toBe(false);
+      // And so do those that come one by one.
+      gateway.process.kill('SIGHUP');
+      await until(() => gateway.output().includes('"rolled"'));
+      await until(() => client.state === 'connected');
+      expect((await fetch(`http://127.0.0.1:${String(gateway.port)}/healthz`)).status).toBe(200);
+    },
+  );
+
   test('a hanging worker is killed by the watchdog and its clients are served again', async () => {
     const gateway = await gatewayFor({ WATCHDOG_TIMEOUT_MS: '3000' });
     const client = await connect(gateway, 'alice');

@@ -1,5 +1,5 @@
 // Real load balancers before gateways, as they come: no sticky sessions, nothing set for event streams.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '../free-port.js';
@@ -8,6 +8,15 @@ import { run, waitFor } from './processes.js';
 import type { Scene } from './scene.js';
 
 export type Balancer = 'nginx' | 'haproxy';
+
+const ACCESS_LOG = 'access.log';
+
+/** A balancer that runs. */
+export interface Balanced {
+  url: string;
+  /** Of each connection that polls: the gateways that its requests were passed to so far. Only nginx tells. */
+  polledAt(): Map<string, Set<string>>;
+}
 
 interface Config {
   port: number;
@@ -25,7 +34,8 @@ function nginxConfig({ port, targets, directory, idleS }: Config): string {
     worker_processes 1; daemon off; pid ${directory}/nginx.pid; error_log stderr notice;
     events { worker_connections 1024; }
     http {
-      access_log off;
+      log_format way '$upstream_addr $uri $http_signalbox_connection';
+      access_log ${directory}/${ACCESS_LOG} way;
       client_body_temp_path ${directory}/body; proxy_temp_path ${directory}/proxy;
       fastcgi_temp_path ${directory}/fastcgi; uwsgi_temp_path ${directory}/uwsgi; scgi_temp_path ${directory}/scgi;
       upstream gateways { ${targets.map((target) => `server 127.0.0.1:${target};`).join(' ')} }
@@ -68,13 +78,13 @@ ${targets.map((target) => `  server s${target} 127.0.0.1:${target}`).join('\n')}
 `;
 }
 
-/** @returns the URL of the balancer before the gateways, which take turns */
+/** Before the gateways, which take turns. */
 export async function startBalancer(
   scene: Scene,
   kind: Balancer,
   gateways: readonly GatewayNode[],
   idleS: number | null,
-): Promise<string> {
+): Promise<Balanced> {
   const directory = mkdtempSync(join(tmpdir(), 'faults-balancer-'));
   scene.atEnd(() => rmSync(directory, { recursive: true, force: true }));
   const port = await freePort();
@@ -92,5 +102,15 @@ export async function startBalancer(
     const response = await fetch(`http://127.0.0.1:${port}/readyz`);
     return response.status === 200;
   });
-  return `ws://127.0.0.1:${port}`;
+  return { url: `ws://127.0.0.1:${port}`, polledAt: () => polledAt(join(directory, ACCESS_LOG)) };
+}
+
+function polledAt(log: string): Map<string, Set<string>> {
+  const places = new Map<string, Set<string>>();
+  for (const line of readFileSync(log, 'utf8').split('\n')) {
+    const [gateway = '', path, connection = '-'] = line.split(' ');
+    if (path !== '/v1/poll' || connection === '-' || connection === '') continue;
+    places.set(connection, (places.get(connection) ?? new Set()).add(gateway));
+  }
+  return places;
 }

@@ -22,6 +22,11 @@ let failures: ('unknown_outcome' | 'unavailable')[];
 /** Checks of tokens under way, by token. */
 let checks: Map<string, (identity: Identity | Error) => void>;
 let leavings: Leavings;
+/** What is due some time. */
+let deadlines: Set<() => void>;
+/** What the store was told of the end of sessions, and what lets it answer. */
+let told: [SessionRef, boolean][];
+let storeAnswers: () => void;
 let registry: SessionRegistry;
 let verbs: Verbs;
 
@@ -30,6 +35,9 @@ beforeEach(() => {
   members = new Set();
   failures = [];
   checks = new Map();
+  deadlines = new Set();
+  told = [];
+  storeAnswers = ignore;
   registry = new SessionRegistry();
   registry.add(session);
   const answer = <Result>(change: () => Result, result: (changed: Result) => unknown): Promise<unknown> => {
@@ -73,7 +81,15 @@ beforeEach(() => {
         to.refuse(ref, code, text);
       },
     },
-    wheel: { in: () => ({ cancel: ignore }) },
+    wheel: {
+      in: (_ms: number, run: () => void) => (deadlines.add(run), { cancel: () => deadlines.delete(run) }),
+    },
+    endings: {
+      tell: (ref: SessionRef, ended: boolean) => {
+        told.push([ref, ended]);
+        return new Promise<void>((resolve) => (storeAnswers = resolve));
+      },
+    },
     turn: { renewalMs: () => null, iceServers: () => [] },
     streams: { recheck: ignore },
     plugins: null,
@@ -185,5 +201,34 @@ describe('token', () => {
       { type: 'ok', ref: 2 },
     ]);
     expect(session.identity.expiresAtMs).toBe(expiresAtMs);
+  });
+});
+
+describe('bye', () => {
+  let closes: string[];
+  beforeEach(() => {
+    closes = [];
+    Object.assign(session.connection, { close: (code: string) => closes.push(code) });
+    verbs.handle(session, { type: 'bye' });
+  });
+
+  test('closes the connection when the store has ended the session, and not before', async () => {
+    expect([told, closes]).toEqual([[[session.ref, true]], []]);
+    expect(session).toMatchObject({ ended: true, isEndTold: true });
+    storeAnswers();
+    await until(() => closes.length > 0);
+    expect(closes).toEqual(['normal']);
+    expect(deadlines.size).toBe(0);
+  });
+
+  test('closes it without the store, too, when that does not answer in time', async () => {
+    for (const run of deadlines) run();
+    expect(closes).toEqual(['normal']);
+  });
+
+  test('is the last word: what comes behind it is not served', () => {
+    verbs.handle(session, { type: 'join', ref: 1, room: LOBBY, since: null });
+    verbs.handle(session, { type: 'bye' });
+    expect([frames, members.size, told.length]).toEqual([[], 0, 1]);
   });
 });

@@ -1,23 +1,19 @@
 // Calls of all tabs on one connection: under refs and numbers of the hub's own, and each answer back to the tab that asked.
-import type { ErrorFrame, GatewayFrame, OkFrame, PublishFrame, SendFrame } from '../../protocol/frame.js';
-import type { ClientFrame, ResponseFrame } from '../../protocol/frame.js';
+import type { ClientFrame, ErrorFrame, GatewayFrame, OkFrame, ResponseFrame } from '../../protocol/frame.js';
 import { GatewayError, ProtocolError } from '../../protocol/errors.js';
 import { msgpackCodec } from '../../protocol/msgpack-codec.js';
-import type { FollowedMessage } from '../deliveries.js';
-import type { Environment } from '../environment.js';
 import { Outbox } from '../outbox.js';
+import { HubNotes, type HubNotesPort } from './hub-notes.js';
 import { HubTab } from './hub-tab.js';
+import { RememberedMessages } from './remembered-messages.js';
+import { channelOf, isUnknown, type KeptFrame, SharedMessage } from './shared-message.js';
 import type { Note } from './tab-messages.js';
 
-/** How long a tab may take to note what is to be written, ms: a longer one is frozen. */
-const NOTING_MS = 2_000;
 /** The number after it belongs to probes. */
 const LAST_REF = 0xffff_fffe;
 /** Refs and numbers of one connection; each hub begins at its first, so that what belongs to a dead hub is never taken for its own. */
 const REFS_OF_CONNECTION = 1_000_000;
 const NUMBERS_OF_CONNECTION = 1_000_000_000;
-/** Answered messages of a tab that are remembered, in case that it asks once more. More than its window. */
-const ANSWERED_LIMIT = 1_024;
 /** Messages whose receipts find back to their tab. */
 const RECEIPTS_LIMIT = 4_096;
 /** Volatile messages whose refusal finds back to their tab: one comes soon, or never. */
@@ -28,7 +24,6 @@ const CONGESTION_POLL_MS = 20;
 const WAITING: readonly ClientFrame['type'][] = ['request', 'call', 'pair'];
 
 export type CallingFrame = Extract<ClientFrame, { ref: number }>;
-export type KeptFrame = SendFrame | PublishFrame;
 type Answer = OkFrame | ErrorFrame | ResponseFrame;
 
 /** A call without a number. */
@@ -39,74 +34,12 @@ interface SharedCall {
   readonly frame: CallingFrame;
 }
 
-/** A message that the gateway keeps, of one of the tabs. */
-class SharedMessage implements FollowedMessage {
-  number = 0;
-  seq: number | null = null;
-  first = 0;
-  until = 0;
-  isFlying?: boolean;
-  isAccepted?: boolean;
-  isUnsure?: boolean;
-  readonly receipt = undefined;
-  settled = false;
-  /** The gateway's answer comes under it; 0 until it is first written. */
-  ref = 0;
-  /** The tab will know its number where the hub dies. */
-  isNoted = false;
-  /** Under which the tab has noted it. */
-  noteAt = 0;
-  /** Higher numbers may have been written without it: then that this one is no news to the gateway says nothing. */
-  isDoubtful = false;
-  answer: { result: unknown } | { error: unknown } | null = null;
-  /** The connection of the tab on which it said it last; 0 where that was to an earlier hub: its client would not know the answer. */
-  saidOn = 0;
-  readonly bytes: number;
-
-  constructor(
-    public tab: HubTab,
-    /** The tab's own number in the channel. */
-    readonly own: number,
-    readonly channel: string,
-    readonly frame: KeptFrame,
-    public at: number,
-    public tabRef: number,
-    private readonly onAnswer: (message: SharedMessage) => void,
-  ) {
-    this.bytes = frame.payload.data.length;
-  }
-
-  succeed(result: unknown): void {
-    if (!isDuplicate(result) || (this.isUnsure && !this.isDoubtful)) this.#settle({ result });
-    // Of a number that was never written before it can only mean that two hubs have the same: the gateway's store lost count.
-    else this.fail(new GatewayError(this.isUnsure ? 'superseded' : 'unknown_outcome'));
-  }
-
-  fail(error: unknown): void {
-    this.#settle({ error });
-  }
-
-  #settle(answer: NonNullable<SharedMessage['answer']>): void {
-    if (this.settled) return;
-    this.settled = true;
-    this.answer = answer;
-    this.onAnswer(this);
-  }
-}
-
-export interface HubCallsPort {
-  /** The hub's. */
-  readonly id: string;
-  readonly environment: Environment;
+export interface HubCallsPort extends Omit<HubNotesPort, 'write' | 'onRevoked'> {
   readonly acceptTimeoutMs: number;
   readonly offlineQueueLimitBytes: number;
-  /** The tab in whose page the hub is, and where its notes are: nothing has to be said. It may outlive the hub. */
-  readonly home: { readonly id: string; keep(note: Note): void };
   readonly open: boolean;
   readonly congested: boolean;
   write(frame: ClientFrame): void;
-  /** It does not note what it is told. */
-  onFrozen(tab: HubTab): void;
   /** What a call of a tab led to, before the tab hears of it. */
   onAnswer(tab: HubTab | null, frame: CallingFrame, answer: Answer): void;
 }
@@ -118,11 +51,8 @@ export class HubCalls {
   readonly #watched: number[] = [];
   readonly #flying = new Map<number, SharedMessage>();
   readonly #queue = new Set<SharedMessage>();
-  /** Numbered, and written when their tabs have noted it; by channel, in order. */
-  readonly #unnoted = new Map<string, SharedMessage[]>();
-  readonly #noting = new Map<SharedMessage, () => void>();
-  /** By tab, then by channel and the tab's own number. */
-  readonly #messages = new Map<string, Map<string, SharedMessage>>();
+  readonly #notes: HubNotes;
+  readonly #messages = new RememberedMessages();
   readonly #adopted: SharedMessage[] = [];
   /** By channel and number. */
   readonly #receipts = new Map<string, SharedMessage>();
@@ -137,6 +67,18 @@ export class HubCalls {
     this.#generation = generation;
     this.#ref = (generation * REFS_OF_CONNECTION) % LAST_REF;
     this.#outbox = this.#newOutbox();
+    this.#notes = new HubNotes({
+      ...port,
+      write: (message) => {
+        this.#write(message);
+      },
+      onRevoked: (message) => {
+        this.#messages.forget(message);
+        // Nobody is told: its tab says it again.
+        message.settled = true;
+        this.#outbox.unwritable(message, new GatewayError('closed'));
+      },
+    });
   }
 
   get #firstNumber(): number {
@@ -198,7 +140,7 @@ export class HubCalls {
       if (note.number === 0) this.#calls.set(note.ref, { tab, at: note.at, frame });
       else if ((frame.type === 'send' || frame.type === 'publish') && frame.seq) {
         const isOurs = note.hub === this.#port.id;
-        const known = this.#find(tab, channelOf(frame), frame.seq);
+        const known = this.#messages.find(tab, channelOf(frame), frame.seq);
         // It did not hear that the number goes to nobody; another hub must not take it for one that was written.
         if (isOurs && known?.number !== note.number) tab.post(['done', note.at]);
         else if (known?.answer && 'error' in known.answer) this.#unsettle(known);
@@ -214,7 +156,7 @@ export class HubCalls {
 
   /** A message with a number of the tab's own. */
   message(tab: HubTab, at: number, frame: KeptFrame, own: number): void {
-    const known = this.#find(tab, channelOf(frame), own);
+    const known = this.#messages.find(tab, channelOf(frame), own);
     if (known === undefined) {
       const message = this.#remember(tab, frame, own, at, frame.ref);
       message.saidOn = tab.connections;
@@ -247,16 +189,8 @@ export class HubCalls {
     if (this.#watched.length > WATCHED_LIMIT) this.#calls.delete(this.#watched.shift() ?? 0);
   }
 
-  /** The tab has noted the number: its message may be written. */
   noted(tab: HubTab, at: number): void {
-    for (const [message, cancel] of this.#noting) {
-      if (message.tab !== tab || message.at !== at) continue;
-      cancel();
-      this.#noting.delete(message);
-      message.isNoted = true;
-      tab.post(['took', at]);
-      return this.#release(message.channel);
-    }
+    this.#notes.noted(tab, at);
   }
 
   answer(frame: Answer): void {
@@ -286,7 +220,7 @@ export class HubCalls {
 
   /** The number that the gateway has for a tab's own; undefined where it has none. */
   numberOf(tab: HubTab, channel: string, own: number): number | undefined {
-    return this.#find(tab, channel, own)?.number;
+    return this.#messages.find(tab, channel, own)?.number;
   }
 
   doubt(): void {
@@ -299,10 +233,8 @@ export class HubCalls {
     for (const [ref, { frame }] of this.#calls) if (!WAITING.includes(frame.type)) this.#calls.delete(ref);
     // Their tabs say them again, those with a number under another one.
     for (const message of this.#queue) if (!message.tab.isGone) this.#unqueue(message);
-    for (const message of [...this.#noting.keys()]) this.#revoke(message);
-    const flying = [...this.#flying.values(), ...[...this.#unnoted.values()].flat()];
+    const flying = [...this.#flying.values(), ...this.#notes.lost()];
     this.#flying.clear();
-    this.#unnoted.clear();
     this.#outbox.lost(flying);
   }
 
@@ -324,7 +256,7 @@ export class HubCalls {
 
   close(): void {
     this.#cancelPoll();
-    for (const cancel of this.#noting.values()) cancel();
+    this.#notes.close();
     this.#clear(this.#generation);
     this.#outbox.clear(new GatewayError('closed'));
   }
@@ -332,41 +264,19 @@ export class HubCalls {
   /** Frozen: what it has not noted will be said again by it. */
   detached(tab: HubTab): void {
     for (const message of this.#queue) if (message.tab === tab) this.#unqueue(message);
-    for (const message of [...this.#noting.keys()]) {
-      if (message.tab !== tab) continue;
-      this.#revoke(message);
-      this.#release(message.channel);
-    }
+    this.#notes.detached(tab);
     this.flush();
   }
 
   #unqueue(message: SharedMessage): void {
     this.#queue.delete(message);
-    this.#forget(message);
-  }
-
-  /** It was numbered and not written: its number goes to nobody. */
-  #revoke(message: SharedMessage): void {
-    this.#noting.get(message)?.();
-    this.#noting.delete(message);
-    message.tab.post(['done', message.noteAt]);
-    this.#forget(message);
-    const held = this.#unnoted.get(message.channel);
-    held?.splice(held.indexOf(message), 1);
-    // Nobody is told: its tab says it again.
-    message.settled = true;
-    this.#outbox.unwritable(message, new GatewayError('closed'));
+    this.#messages.forget(message);
   }
 
   /** Closed or crashed: nobody will say its messages again. */
   gone(tab: HubTab): void {
-    for (const [message, cancel] of [...this.#noting]) {
-      if (message.tab !== tab) continue;
-      cancel();
-      this.#noting.delete(message);
-      this.#release(message.channel);
-    }
-    this.#messages.delete(tab.id);
+    this.#notes.gone(tab);
+    this.#messages.forgetAllOf(tab);
   }
 
   /**
@@ -376,11 +286,10 @@ export class HubCalls {
   beginAnew(tab: HubTab): void {
     const past = new HubTab(tab.id, () => {});
     past.isGone = true;
-    const messages = this.#messages.get(tab.id)?.values() ?? [];
-    for (const message of [...messages, ...this.#receipts.values()])
+    for (const message of [...this.#messages.of(tab), ...this.#receipts.values()])
       if (message.tab === tab) message.tab = past;
     for (const [ref, call] of this.#calls) if (call.tab === tab) this.#calls.delete(ref);
-    this.#messages.delete(tab.id);
+    this.#messages.forgetAllOf(tab);
   }
 
   /** Writes what waits, as far as the connection takes it. */
@@ -412,46 +321,7 @@ export class HubCalls {
       const [oldest] = this.#receipts.keys();
       if (this.#receipts.size > RECEIPTS_LIMIT && oldest !== undefined) this.#receipts.delete(oldest);
     }
-    const held = this.#unnoted.get(message.channel) ?? [];
-    held.push(message);
-    this.#unnoted.set(message.channel, held);
-    const { tab, at } = message;
-    if (!message.isNoted) message.noteAt = at;
-    if (tab.id === this.#port.home.id && !message.isNoted) this.#noteAtHome(message);
-    if (this.#isFree(message)) {
-      // Of what was adopted the tab has said nothing yet.
-      if (message.saidOn > 0) tab.post(['took', at]);
-      return this.#release(message.channel);
-    }
-    tab.post(['keep', at, message.ref, message.number]);
-    const cancel = this.#port.environment.after(NOTING_MS, () => {
-      this.#port.onFrozen(tab);
-    });
-    this.#noting.set(message, cancel);
-  }
-
-  /** Whether it may be written at once: who could say it again knows its number, or is gone. */
-  #isFree({ isNoted, tab }: SharedMessage): boolean {
-    return isNoted || tab.isGone;
-  }
-
-  #noteAtHome(message: SharedMessage): void {
-    const { noteAt: at, ref, number, frame } = message;
-    const bytes = (msgpackCodec.encodeClient({ ...frame, ref: message.tabRef }) as Uint8Array).slice();
-    this.#port.home.keep({ at, ref, number, bytes, hub: this.#port.id, isSure: true });
-    message.isNoted = true;
-  }
-
-  #release(channel: string): void {
-    const held = this.#unnoted.get(channel);
-    if (held === undefined) return;
-    for (;;) {
-      const [message] = held;
-      if (message === undefined || this.#noting.has(message)) break;
-      held.shift();
-      this.#write(message);
-    }
-    if (held.length === 0) this.#unnoted.delete(channel);
+    this.#notes.add(message);
   }
 
   #write(message: SharedMessage): void {
@@ -492,23 +362,8 @@ export class HubCalls {
     const message = new SharedMessage(tab, own, channel, frame, at, ref, (answered) => {
       this.#tell(answered);
     });
-    let messages = this.#messages.get(tab.id);
-    if (messages === undefined) this.#messages.set(tab.id, (messages = new Map<string, SharedMessage>()));
-    messages.set(`${channel} ${String(own)}`, message);
-    if (messages.size > ANSWERED_LIMIT)
-      for (const [key, { settled }] of messages) {
-        if (settled) messages.delete(key);
-        if (messages.size <= ANSWERED_LIMIT) break;
-      }
+    this.#messages.add(message);
     return message;
-  }
-
-  #find(tab: HubTab, channel: string, own: number): SharedMessage | undefined {
-    return this.#messages.get(tab.id)?.get(`${channel} ${String(own)}`);
-  }
-
-  #forget({ tab, channel, own }: SharedMessage): void {
-    this.#messages.get(tab.id)?.delete(`${channel} ${String(own)}`);
   }
 
   #nextRef(): number {
@@ -524,21 +379,7 @@ function refusal(ref: number, error: unknown): ErrorFrame {
   return { type: 'error', ref, code, text, expected: null };
 }
 
-/** The gateway's answer to a number that is below one which it has. */
-function isDuplicate(result: unknown): boolean {
-  return typeof result === 'object' && result !== null && 'id' in result && result.id === null;
-}
-
-function isUnknown(error: unknown): boolean {
-  return error instanceof GatewayError && error.code === 'unknown_outcome';
-}
-
 function frameOf({ bytes }: Note): CallingFrame | null {
   const frame = msgpackCodec.decodeClient(bytes);
   return 'ref' in frame ? frame : null;
-}
-
-/** A session and its client have one inbox, so they are one channel; `#` can stand in no name. */
-function channelOf(frame: KeptFrame): string {
-  return frame.type === 'publish' ? `#${frame.room}` : String(frame.to).replace(/#.*/, '');
 }

@@ -68,6 +68,11 @@ export function browserPlatform(): TabsPlatform | null {
   };
 }
 
+/** Which page holds the lock; undefined where nobody does. */
+export function holderOf(locks: readonly HeldLock[], wanted: string): string | undefined {
+  return locks.find(({ name }) => name === wanted)?.clientId;
+}
+
 /** Only pages that came by https, or from this machine, have them. */
 function locksOf(): LockManager | undefined {
   return (globalThis as { navigator?: { locks?: LockManager } }).navigator?.locks;

@@ -11,7 +11,7 @@ const SILENT = { clients: 60, ratePerSecond: 2, roomSize: 0 };
 function idle(kind: Balancer, pingIntervalMs: number) {
   return async (scene: Scene): Promise<Outcome> => {
     const gateway = await scene.gateway({ env: { PING_INTERVAL_MS: String(pingIntervalMs) } });
-    await scene.crowd({ ...SILENT, urls: [await startBalancer(scene, kind, [gateway], IDLE_S)] });
+    await scene.crowd({ ...SILENT, urls: [(await startBalancer(scene, kind, [gateway], IDLE_S)).url] });
     await scene.load.talk();
     await scene.calm((scene.quick ? 3 : 6) * IDLE_S * 1000);
     const isCut = pingIntervalMs >= IDLE_S * 1000;
