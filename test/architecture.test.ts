@@ -63,9 +63,11 @@ const GROUND = [
 const PURE = ['protocol', 'client', 'test-page'];
 /** The SDK's files that may know Node: in the browser's bundles the first and last are others, and the second is not there. */
 const NODE_FILES = [
+  'client/masked-writer.ts',
   'client/node-request.ts',
   'client/node-websocket.ts',
   'client/tcp-socket.ts',
+  'client/ws-socket.ts',
   'client/offload/node-thread.ts',
 ];
 const ENVIRONMENT_READERS = ['config.ts'];

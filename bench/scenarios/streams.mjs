@@ -128,12 +128,11 @@ const PUBLISHED = 'room, published';
 const STREAMED = 'room, as a stream';
 
 const caseOf = (system, load) => ({ label: system.label, system, load });
-const roomOf = (system, load, parts) => ({
-  label: system === SIGNALBOX ? 'room' : `room, ${system.name}`,
-  system,
-  load,
-  parts,
-});
+/** `--only before/2` is the flow alone, `before` both. */
+const roomOf = (system, load, parts) => {
+  const label = system === SIGNALBOX ? 'room' : `room, ${system.name}`;
+  return { label, system: { ...system, label }, load, parts };
+};
 
 export const streams = {
   name: 'streams',

@@ -18,10 +18,12 @@ async function loadWebSocket(): Promise<WebSocketClass> {
   try {
     const takeBack = provideMasking((await import('node:http')).default);
     const { WebSocket: Plain } = await import('ws').finally(takeBack);
-    // A message as the bytes that were read: as an ArrayBuffer it would be a copy of them.
-    const Own = class extends Plain {};
-    Object.defineProperty(Own.prototype, 'binaryType', { get: () => 'nodebuffer', set: () => {} });
-    return Own;
+    const { WsSocket } = await import('./ws-socket.js');
+    return class extends WsSocket {
+      constructor(url: string, protocols: string[]) {
+        super(Plain, url, protocols);
+      }
+    };
   } catch (cause) {
     throw new TypeError('No WebSocket class here: pass one as options.WebSocket.', { cause });
   }

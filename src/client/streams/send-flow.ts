@@ -7,6 +7,10 @@ export interface Chunk {
   readonly part: Part;
   readonly payload: Payload;
 }
+interface Kept extends Chunk {
+  /** How often it was sent. */
+  tries: number;
+}
 
 /** What a chunk counts. */
 export function costOf({ data }: Payload): number {
@@ -16,8 +20,9 @@ export function costOf({ data }: Payload): number {
 const LARGEST_COST = STREAM_CHUNK_LIMIT_BYTES + STREAM_CHUNK_COST_BYTES;
 
 export class SendFlow {
+  readonly #free: (payload: Payload) => void;
   /** Not yet had by the other side, in order. */
-  readonly #chunks: Chunk[] = [];
+  readonly #chunks: Kept[] = [];
   /** Of them, how many were sent. */
   #sent = 0;
   #end = 0;
@@ -37,6 +42,11 @@ export class SendFlow {
   /** Bytes of payload that the other side has. */
   ackedBytes = 0;
 
+  /** @param free takes a payload that the other side has, and that nobody needs any more */
+  constructor(free: (payload: Payload) => void = () => {}) {
+    this.#free = free;
+  }
+
   /** Bytes that have to be kept. */
   get heldBytes(): number {
     return this.#end - this.#upTo;
@@ -53,7 +63,7 @@ export class SendFlow {
   }
 
   push(part: Part, payload: Payload): void {
-    this.#chunks.push({ offset: this.#end, part, payload });
+    this.#chunks.push({ offset: this.#end, part, payload, tries: 0 });
     this.#end += costOf(payload);
     if (part !== PARTS.data) this.isEnded = true;
     if (part === PARTS.answer) this.isAnswered = true;
@@ -67,6 +77,7 @@ export class SendFlow {
     const to = chunk.part === PARTS.data ? after : chunk.offset;
     if (to > Math.min(this.#limit, this.#upTo + this.#window)) return null;
     this.#sent++;
+    chunk.tries++;
     return chunk;
   }
 
@@ -110,6 +121,8 @@ export class SendFlow {
       gone++;
       this.ackedBytes += chunk.payload.data.length;
       this.#upTo = chunk.offset + costOf(chunk.payload);
+      // Of one that was sent again, a later sending may still wait to be written.
+      if (chunk.tries === 1) this.#free(chunk.payload);
     }
     this.#chunks.splice(0, gone);
     this.#sent = Math.max(0, this.#sent - gone);

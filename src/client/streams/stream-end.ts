@@ -9,6 +9,7 @@ import { type PathFrame, readPathFrame, writePathFrame } from '../../protocol/pa
 import { NO_PAYLOAD } from '../../protocol/payload.js';
 import type { Sender } from '../events.js';
 import { payloadsOf } from './chunks.js';
+import { ChunkMemory } from './roomy-payload.js';
 import { ReceiveFlow } from './receive-flow.js';
 import { costOf, SendFlow } from './send-flow.js';
 import { Silence } from './silence.js';
@@ -54,7 +55,8 @@ const TELL_GAP_AGAIN_MS = 500;
 export class StreamEnd implements Stream {
   readonly #host: StreamHost;
   readonly #options: StreamOptions;
-  readonly send = new SendFlow();
+  readonly #memory = new ChunkMemory();
+  readonly send = new SendFlow((payload) => this.#memory.free(payload));
   readonly receive: ReceiveFlow;
   readonly #paths = new Paths();
   /** Arrived, and not yet taken. */
@@ -370,6 +372,7 @@ export class StreamEnd implements Stream {
   }
 
   #afterCredit(): void {
+    if (!this.send.isWaiting) this.#memory.clear();
     this.#hasRoom.fire();
     this.#checkDone();
   }
@@ -414,6 +417,7 @@ export class StreamEnd implements Stream {
 
   #finish(): void {
     this.#isOver = true;
+    this.#memory.clear();
     this.#resolveWritten();
     this.#host.done(this);
     this.#hasRoom.fire();
@@ -451,7 +455,7 @@ export class StreamEnd implements Stream {
   /** What cannot be written ends the stream for the other side too, which would wait for it. */
   *#payloadsOf(chunk: unknown): Generator<Payload> {
     try {
-      yield* payloadsOf(chunk, this.#options.codec);
+      yield* payloadsOf(chunk, this.#options.codec, this.#memory);
     } catch (error) {
       this.#abortFor(error);
       throw error;

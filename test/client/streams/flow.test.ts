@@ -34,7 +34,8 @@ const move: fc.Arbitrary<Move> = fc.oneof(
 );
 
 class Lane {
-  readonly send = new SendFlow();
+  /** What is freed is written over: it must not be read any more. */
+  readonly send = new SendFlow(({ data }) => data.fill(255));
   readonly receive = new ReceiveFlow(WINDOW);
   readonly chunks: Chunk[] = [];
   readonly credits: { upTo: number; limit: number; again: boolean }[] = [];
@@ -68,7 +69,8 @@ class Lane {
     expect(arrival).not.toBe('beyond');
     if (arrival === 'gap') this.tell(true);
     if (arrival !== 'new') return;
-    if (part === PARTS.data) this.queue.push(payload);
+    // The way has carried a copy.
+    if (part === PARTS.data) this.queue.push({ ...payload, data: payload.data.slice() });
     else this.receive.taken(costOf(payload));
     if (this.receive.isDue) this.tell(false);
   }
@@ -286,3 +288,23 @@ test.each([64, 512, 16 * 1024])(
     expect(at).toBeLessThanOrEqual(256 * 1024 + cost);
   },
 );
+
+test('a payload is free when the other side has it, once, and not where it was sent again', () => {
+  const freed: Payload[] = [];
+  const flow = new SendFlow((payload) => freed.push(payload));
+  const payloads = [1, 2, 3].map((mark) => payloadOf(100, mark));
+  for (const payload of payloads) flow.push(PARTS.data, payload);
+  const ends = payloads.map((payload, at) => (at + 1) * costOf(payload));
+  const [first = 0, second = 0, third = 0] = ends;
+  flow.credited(0, WINDOW);
+  for (let sent = 0; sent < 2; sent++) flow.take();
+  flow.credited(first, WINDOW);
+  flow.credited(first, WINDOW);
+  expect(freed).toEqual(payloads.slice(0, 1));
+  flow.rewind(first);
+  flow.take();
+  // The third one was not sent at all: who says that it has it does not know what it says.
+  flow.credited(second, WINDOW);
+  flow.credited(third, WINDOW);
+  expect(freed).toEqual(payloads.slice(0, 1));
+});

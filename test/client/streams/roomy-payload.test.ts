@@ -1,6 +1,6 @@
 // Chunks framed in their own memory: the same bytes as any codec's, as often as they are sent.
-import { expect, test } from '@jest/globals';
-import { encodeChunk, RoomyPayload } from '../../../src/client/streams/roomy-payload.js';
+import { describe, expect, test } from '@jest/globals';
+import { ChunkMemory, encodeChunk, RoomyPayload } from '../../../src/client/streams/roomy-payload.js';
 import { type ChunkFrame, PARTS, type Payload } from '../../../src/protocol/frame.js';
 import type { StreamId } from '../../../src/protocol/ids.js';
 import { jsonClientCodec } from '../../../src/protocol/json-codec.js';
@@ -43,4 +43,46 @@ test('text, an id that leaves no room, and memory of others are written as ever'
     Buffer.from(msgpackClientCodec.encodeClient(chunk)),
   );
   expect(memory).toEqual(written.slice(0, 200));
+});
+
+describe('the memory of chunks', () => {
+  test('is used again once it is free, for whatever is written next', () => {
+    const memory = new ChunkMemory();
+    const first = memory.payloadOf(3, written);
+    const second = memory.payloadOf(3, written);
+    expect(second.data.buffer).not.toBe(first.data.buffer);
+    memory.free(first);
+    const third = memory.payloadOf(
+      4,
+      written.subarray(0, 20_000).map((byte) => byte ^ 1),
+    );
+    expect(third.data.buffer).toBe(first.data.buffer);
+    expect(third.data).toEqual(written.subarray(0, 20_000).map((byte) => byte ^ 1));
+    expect(third.encoding).toBe(4);
+    const chunk = chunkOf(third);
+    expect(Buffer.from(encodeChunk(msgpackClientCodec, chunk))).toEqual(
+      Buffer.from(msgpackClientCodec.encodeClient(chunk)),
+    );
+  });
+
+  test('is as large as a small chunk, and that is not kept', () => {
+    const memory = new ChunkMemory();
+    const small = memory.payloadOf(3, written.subarray(0, 100));
+    expect(small.data.buffer.byteLength).toBeLessThan(1000);
+    memory.free(small);
+    expect(memory.payloadOf(3, written).data.buffer).not.toBe(small.data.buffer);
+  });
+
+  test('is not kept beyond its limit, nor where nothing is on its way', () => {
+    const memory = new ChunkMemory();
+    const payloads = Array.from({ length: 40 }, () => memory.payloadOf(3, written));
+    for (const payload of payloads) memory.free(payload);
+    const again = payloads.map(() => memory.payloadOf(3, written).data.buffer);
+    const used = again.filter((buffer) => payloads.some(({ data }) => data.buffer === buffer));
+    expect(used).toHaveLength(16);
+    const [one] = payloads;
+    if (one !== undefined) memory.free(one);
+    memory.clear();
+    expect(memory.payloadOf(3, written).data.buffer).not.toBe(one?.data.buffer);
+  });
 });
