@@ -161,6 +161,17 @@ describe('a standing offer', () => {
     expect(give(alice)).toBe(0);
   });
 
+  test('that was given is an answer to whoever has it: its session asks for none of that one before it leaves the next', () => {
+    expect(give(alice)).toBe(1);
+    now += 60_000;
+    expect(ask(bob, 'alice', placeOf(alice))).toBe(0);
+    expect(counted).toEqual(['left', 'given', 'crossed']);
+    const { session: carol } = createReceiver('carol');
+    expect(ask(bob, 'carol', placeOf(carol))).toBe(1);
+    leave();
+    expect(ask(bob, 'alice', placeOf(alice))).toBe(1);
+  });
+
   test('is asked for by 16 calls in 5 s at most, and of one client once in a second', () => {
     const calls = (from: number, to: number): number[] =>
       Array.from({ length: to - from }, (_, i) => ask(alice, `c${from + i}`, placeOf(bob)));

@@ -45,6 +45,8 @@ let sent: Signal[];
 let hear: (data: unknown, trace?: string) => void;
 /** The id of the standing offer. */
 let stood: string;
+let peers: Peers;
+let called: number;
 let stop: () => void;
 
 beforeEach(async () => {
@@ -74,9 +76,10 @@ beforeEach(async () => {
     };
     const call = (_options: unknown, make: (verbs: object, made: object) => unknown): unknown =>
       make({ stand }, {});
-    const peers = new Peers(client);
+    peers = new Peers(client);
     peers.reportTo({ tryWrite: () => true, call } as unknown as PeersPort);
-    stop = peers.onPeer(() => null, {}, { standing: true, environment });
+    called = 0;
+    stop = peers.onPeer(() => called++, {}, { standing: true, environment });
   });
   // Its code is loaded first.
   for (let turns = 0; turns < 1_000 && OfferedConnection.offered.length === 0; turns++) await settle();
@@ -103,4 +106,25 @@ test('who takes one whose handler is gone is told so', () => {
   call();
   expect(sent).toEqual([{ type: 'gone', route: [stood, 'alice-1', 0, 0] }]);
   expect(OfferedConnection.offered[0]?.signalingState).toBe('closed');
+});
+
+test.each([
+  ['was never heard of goes on with it', null, 0],
+  ['was heard of, but never spoken to, goes on with it', null, 1],
+  ['was spoken to stays as it is', 'it', 1],
+] as const)('an own call to who takes one that %s', async (_what, to, count) => {
+  const own = await peers.peer('alice', {}, { environment });
+  const { peer: first } = own;
+  const connections: RTCPeerConnection[] = [];
+  own.on('connection', (connection) => connections.push(connection));
+  environment.advance(0);
+  await settle();
+  const end = sent[0]?.route[0] ?? '';
+  const said = { type: 'want', route: ['alice-1', to === null ? null : end, 1, 0] } as const;
+  if (count > 0) hear({ ...said, route: [...said.route] });
+  // The gateway's word that it was taken was lost: who takes it says so.
+  hear({ type: 'offer', round: 1, sdp: SDP, cross: true, route: ['alice-1', stood, 2, 1] });
+  expect([own.peer !== first, connections.length, called]).toEqual(
+    to === null ? [true, 1, 0] : [false, 0, 1],
+  );
 });
