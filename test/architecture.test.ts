@@ -31,6 +31,7 @@ const OUTER = [
   'questions.ts',
   'webhook-process.ts',
   'supervision.ts',
+  'public-port.ts',
   'start-error.ts',
   'cli.ts',
   'settings-markdown.ts',

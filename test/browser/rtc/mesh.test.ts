@@ -1,7 +1,7 @@
 // Rooms of peers in real browsers: who comes, who goes, who comes back, and what each of them sees of the others.
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { FaultProxy } from '../../faults/fault-proxy.js';
-import { type GatewayProcess, startGateway, tokenOf } from '../../gateway-process.js';
+import { type GatewayProcess, startGateway, tokenOf, until } from '../../gateway-process.js';
 import { freePort } from '../../free-port.js';
 import { BROWSERS, type BrowserPage, type TestBrowser } from '../test-browser.js';
 
@@ -284,3 +284,35 @@ test('a page that was loaded again takes the place of the one before it, and a s
     for (const page of [alice, bob, carol, eve, newBob]) await page.close();
   }
 }, 60_000);
+
+test('a page that comes back as a new session asks who has its place, and gives way to the page that does', async () => {
+  const room = newRoom();
+  const [alice, bob, newBob] = await Promise.all([
+    open('alice'),
+    open('bob', 'Chromium', `ws://127.0.0.1:${String(proxy.port)}`),
+    open('bob'),
+  ]);
+  try {
+    await alice.evaluate(`enter('${room}')`);
+    await bob.evaluate(`enter('${room}')`);
+    await Promise.all([knows(alice, ['bob']), knows(bob, ['alice'])]);
+    const session = String(await bob.evaluate('client.sessionId'));
+    await proxy.door('refuse');
+    proxy.reset();
+    await until(async () => (await gateway.locate('bob')).every((place) => place.session !== session));
+    // The other page takes the place while nobody who has it could say so.
+    await newBob.evaluate(`enter('${room}')`);
+    await alice.evaluate(`until(() => told.filter((line) => line === 'join bob').length > 1)`);
+    await Promise.all([knows(newBob, ['alice']), knows(alice, ['bob'])]);
+    await proxy.door('open');
+    await bob.evaluate(`until(() => told.at(-1) === 'close replaced')`);
+    await bob.evaluate(`until(() => !client.room('${room}').joined)`);
+    expect(await bob.evaluate('client.sessionId')).not.toBe(session);
+    // It was answered before it called anybody, or (on a machine with much to do) took its call back.
+    await Promise.all([knows(newBob, ['alice']), knows(alice, ['bob'])]);
+    expect(await newBob.evaluate(`told.filter((line) => line.startsWith('close'))`)).toEqual([]);
+  } finally {
+    await proxy.door('open');
+    for (const page of [alice, bob, newBob]) await page.close();
+  }
+}, 90_000);
