@@ -57,6 +57,8 @@ export class MaskedWriter {
     if (pending.length === 0) return;
     this.#pending = [];
     this.#pendingBytes = 0;
+    // It has ended within the tick.
+    if (!this.#socket.writable) return;
     this.#socket.cork();
     let from = 0;
     let bytes = 0;

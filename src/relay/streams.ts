@@ -25,12 +25,12 @@ import type { Refusals } from '../session/refusals.js';
 import type { SessionRegistry } from '../session/registry.js';
 import type { Session } from '../session/session.js';
 import type { TimerWheel } from '../session/wheel.js';
-import { ReaderGroup } from './reader-group.js';
 import type { Relay } from './relay.js';
 import { refusalOf } from './authorize.js';
 import type { RouteCache } from './route-cache.js';
+import { StreamAdmission } from './stream-admission.js';
 import { StreamCredit } from './stream-credit.js';
-import { type End, newEnd, StreamEnds } from './stream-ends.js';
+import { type End, StreamEnds } from './stream-ends.js';
 import type { ChunkStep, OfferStep, StreamEnvelope } from './stream-envelope.js';
 import { StreamNotices } from './stream-notices.js';
 import { StreamOffers } from './stream-offers.js';
@@ -74,6 +74,7 @@ export class Streams {
   private readonly ways: StreamWays;
   private readonly offers: StreamOffers;
   private readonly readers: StreamReaders;
+  private readonly admission: StreamAdmission;
   private readonly flow: StreamCredit;
 
   constructor(private readonly options: StreamsOptions) {
@@ -91,7 +92,8 @@ export class Streams {
       },
     }));
     this.offers = new StreamOffers({ ...options, ends, ways, notices });
-    this.readers = new StreamReaders({ ...options, ways, notices });
+    const readers = (this.readers = new StreamReaders({ ...options, ways, notices }));
+    this.admission = new StreamAdmission({ ...options, ends, ways, notices, readers });
     this.flow = new StreamCredit({
       ...options,
       isHeld: (end) => ends.get(end.session, end.stream) === end,
@@ -121,7 +123,13 @@ export class Streams {
     }
     const end =
       known ??
-      this.take(session, { stream, opened: true, room, peer: null, drop: to === null ? drop : null });
+      this.admission.take(session, {
+        stream,
+        opened: true,
+        room,
+        peer: null,
+        drop: to === null ? drop : null,
+      });
     if (end === null) return;
     const { permissions } = session.identity;
     const step: OfferStep = {
@@ -155,7 +163,14 @@ export class Streams {
     }
     const end =
       known ??
-      this.take(session, { stream, opened, room, peer, drop: peer === null ? drop : null, gathers: true });
+      this.admission.take(session, {
+        stream,
+        opened,
+        room,
+        peer,
+        drop: peer === null ? drop : null,
+        gathers: true,
+      });
     if (end === null) return;
     this.ways.pass(end, { kind: 'attach', upTo, limit: this.flow.heard(end, upTo, limit) });
   }
@@ -279,47 +294,6 @@ export class Streams {
   }
 
   // ── what a session says ─────────────────────────────────────────────────────────────────────────
-
-  private take(
-    session: Session,
-    {
-      stream,
-      opened,
-      room,
-      peer,
-      drop,
-      gathers = false,
-    }: Pick<End, 'stream' | 'opened' | 'room' | 'peer'> & { drop: boolean | null; gathers?: boolean },
-  ): End | null {
-    const { streamsPerSessionLimit: limit, wheel } = this.options;
-    if (this.ends.countOf(session) >= limit) {
-      const text = `A session may hold ${String(limit)} streams.`;
-      if (opened) this.notices.refuse(session, stream, 'limit', text);
-      else {
-        // Others opened them: they are told, and nothing is held against who accepts too many.
-        this.notices.tooMany(session, stream, text);
-        if (peer !== null) this.ways.refuseOffer(session, stream, peer, { kind: 'cut', code: 'limit', text });
-      }
-      return null;
-    }
-    const group =
-      drop === null
-        ? null
-        : new ReaderGroup({
-            drop,
-            gathers,
-            wheel,
-            changed: () => {
-              this.readers.tell(end, ASKS.nothing);
-            },
-            tooSlow: (reader) => {
-              this.readers.drop(end, reader, 'slow_reader', CODES.slow_reader.text);
-            },
-          });
-    const end = newEnd({ session, stream, opened, room, peer, group });
-    this.ends.add(end);
-    return end;
-  }
 
   private gone(end: End, peer: Peer): void {
     const code = peer.isHeard ? 'unknown_outcome' : 'not_found';

@@ -175,6 +175,51 @@ describe('the API for servers', () => {
     expect((await ask('GET', 'workers')).status).toBe(200);
   });
 
+  test('A2 a key in the URL is none', async () => {
+    await start();
+    for (const name of ['api_key', 'apikey', 'key', 'token', 'access_token'])
+      expect(
+        (await ask('GET', `workers?${name}=${ADMIN_KEY}`, undefined, { Authorization: '' })).status,
+      ).toBe(401);
+  });
+
+  test('A3 a page of another site cannot ask: no preflight is answered, and nothing is sent by the browser itself', async () => {
+    await start();
+    const url = `http://127.0.0.1:${String(server.port)}/api/v1/publish`;
+    const Origin = 'https://evil.example';
+    const preflight = await fetch(url, {
+      method: 'OPTIONS',
+      headers: {
+        Origin,
+        'Access-Control-Request-Method': 'POST',
+        'Access-Control-Request-Headers': 'authorization',
+      },
+    });
+    expect(preflight.ok).toBe(false);
+    expect(preflight.headers.get('access-control-allow-origin')).toBeNull();
+    const form = await fetch(url, {
+      method: 'POST',
+      headers: { Origin, 'Content-Type': 'text/plain', Cookie: `key=${ADMIN_KEY}` },
+      body: '{"room":"news","event":"e"}',
+    });
+    expect([form.status, form.headers.get('access-control-allow-origin')]).toEqual([401, null]);
+    expect(calls).toEqual([]);
+  });
+
+  test('A5 a body that is nested without end, or names __proto__, changes nothing here', async () => {
+    await start();
+    const publish = (data: string) => ask('POST', 'publish', `{"room":"news","event":"e","data":${data}}`);
+    expect(
+      (await ask('POST', 'publish', '{"room":"news","event":"e","__proto__":{"admin":true}}')).status,
+    ).toBe(400);
+    expect((await publish('{"__proto__":{"admin":true}}')).status).toBe(200);
+    expect(JSON.stringify(calls)).toContain('__proto__');
+    expect('admin' in {}).toBe(false);
+    // It is data like any other: passed on as it came.
+    expect((await publish(`${'['.repeat(1000)}${']'.repeat(1000)}`)).status).toBe(200);
+    expect((await publish('['.repeat(1000))).status).toBe(400);
+  });
+
   test('calls of one key are limited, with the time to wait', async () => {
     await start({ API_CALLS_PER_SECOND_LIMIT: '2' });
     const statuses = await Promise.all(Array.from({ length: 12 }, () => ask('GET', 'workers')));

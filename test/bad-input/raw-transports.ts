@@ -8,8 +8,8 @@ import { OPCODE, RawWebSocket, wsFrame } from './raw-websocket.js';
 export interface Raw {
   /** Frames of the gateway so far. */
   frames(): unknown[][];
-  /** One text where a frame belongs. */
-  say(text: string): Promise<unknown>;
+  /** Texts where frames belong, in as few pieces as the transport can. */
+  say(...texts: string[]): Promise<unknown>;
   /** The number that the connection ends with. */
   readonly ended: Promise<number>;
   destroy(): void;
@@ -28,23 +28,32 @@ async function openWebSocket({ http }: { http: number }, token?: string): Promis
   const socket = await RawWebSocket.open(http, bearer(token));
   return {
     frames: () => socket.messages.map((message) => JSON.parse(message.toString()) as unknown[]),
-    say: async (text) => socket.write(wsFrame(OPCODE.text, text)),
+    say: async (...texts) => socket.write(...texts.map((text) => wsFrame(OPCODE.text, text))),
     ended: socket.ended.then(({ code }) => code),
     destroy: () => void socket.destroy(),
   };
 }
+
+/** Of one POST: short frames are then far from any limit on its body. */
+const POST_FRAMES = 200;
 
 /** POSTs in their order; a refusal of the whole POST is a refusal of the frame. */
 function poster(
   http: number,
   id: string,
   onEnd: (close: number) => void,
-): (text: string) => Promise<unknown> {
+): (...texts: string[]) => Promise<unknown> {
   let number = 0;
+  let isOver = false;
   let last: Promise<unknown> = Promise.resolve();
-  return (text) => {
+  const end = (close: number): void => {
+    isOver = true;
+    onEnd(close);
+  };
+  const postOne = (text: string): void => {
     const mine = String(++number);
     last = last.then(async () => {
+      if (isOver) return;
       const answer = await askHttp(http, {
         method: 'POST',
         path: '/v1/frames',
@@ -55,9 +64,13 @@ function poster(
         },
         body: text,
       });
-      if (answer.status === 413) onEnd(1009);
-      if (answer.status === 410) onEnd((JSON.parse(answer.body) as { close: number }).close);
+      if (answer.status === 413) end(1009);
+      if (answer.status === 410) end((JSON.parse(answer.body) as { close: number }).close);
     });
+  };
+  return (...texts) => {
+    for (let at = 0; at < texts.length; at += POST_FRAMES)
+      postOne(texts.slice(at, at + POST_FRAMES).join('\n'));
     return last;
   };
 }
@@ -109,7 +122,8 @@ async function openTcp({ tcp }: { tcp: number }, token?: string): Promise<Raw> {
     tooBig: () => undefined,
   });
   socket.on('data', (chunk: Buffer) => reader.push(chunk)).on('error', () => undefined);
-  const write = async (text: string): Promise<unknown> => socket.write(joinRecords([Buffer.from(text)]));
+  const write = async (...texts: string[]): Promise<unknown> =>
+    socket.write(joinRecords(texts.map((text) => Buffer.from(text))));
   if (token !== undefined) await write(`bearer ${token}`);
   return {
     frames: () => frames,

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { type AddressInfo, Socket } from 'node:net';
+import { Writable } from 'node:stream';
 import { afterEach, expect, jest, test } from '@jest/globals';
 import { WebSocket, WebSocketServer } from 'ws';
 import { MaskedWriter } from '../../src/client/masked-writer.js';
@@ -102,6 +103,7 @@ test('memory is used again while much is written, and given back when nothing is
     const buffers: ArrayBufferLike[] = [];
     const socket = {
       destroyed: false,
+      writable: true,
       once: () => socket,
       cork: () => undefined,
       uncork: () => undefined,
@@ -172,6 +174,22 @@ test('what was sent goes ahead of the goodbye', async () => {
   socket.close(4000);
   const [code] = (await closed) as [number];
   expect([code, heard]).toEqual([4000, ['last']]);
+});
+
+test('what is left of a tick is not written to a socket that has ended in it', async () => {
+  const errors: unknown[] = [];
+  const socket = new Writable({
+    write: (_bytes, _encoding, done) => {
+      done();
+    },
+  });
+  socket.on('error', (error) => errors.push(error));
+  const writer = new MaskedWriter(socket);
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  writer.send('late');
+  socket.end();
+  await closed;
+  expect([errors, writer.pendingBytes]).toEqual([[], 0]);
 });
 
 test('a refused handshake, and nobody who listens, end with 1006 after an error', async () => {

@@ -5,7 +5,9 @@ import type { Ask, GatewayFrame } from '../../protocol/frame.js';
 import type { RoomName, StreamId } from '../../protocol/ids.js';
 import type { Sender } from '../events.js';
 import type { StreamCodec } from './stream-codec.js';
-import { codeOf, StreamEnd, type StreamHost, type StreamOptions } from './stream-end.js';
+import { codeOf } from './reason.js';
+import { StreamEnd } from './stream-end.js';
+import type { StreamHost, StreamOptions } from './stream-host.js';
 
 /** How a reader of a stream to several ended. */
 export interface ReaderResult extends Sender {

@@ -2,48 +2,19 @@
 import { type Code, CODES } from '../../protocol/codes.js';
 import { GatewayError, ProtocolError } from '../../protocol/errors.js';
 import { type Ask, ASKS, type Part, PARTS, type Payload } from '../../protocol/frame.js';
-import type { ClientFrame } from '../../protocol/frame.js';
 import type { StreamId } from '../../protocol/ids.js';
 import { STREAM_CHUNK_LIMIT_BYTES } from '../../protocol/limits.js';
 import { type PathFrame, readPathFrame, writePathFrame } from '../../protocol/path-frame.js';
-import { NO_PAYLOAD } from '../../protocol/payload.js';
 import type { Sender } from '../events.js';
-import { payloadsOf } from './chunks.js';
-import { ChunkMemory } from './roomy-payload.js';
-import { ReceiveFlow } from './receive-flow.js';
-import { costOf, SendFlow } from './send-flow.js';
+import { Reading, type ReadingPort } from './reading.js';
+import type { ReceiveFlow } from './receive-flow.js';
+import { costOf, type SendFlow } from './send-flow.js';
 import { Silence } from './silence.js';
-import type { StreamCodec } from './stream-codec.js';
+import { codeOf, textOf } from './reason.js';
 import type { Stream } from './stream.js';
-import { Wake } from './wake.js';
+import type { StreamHost, StreamOptions } from './stream-host.js';
+import { Writing, type WritingPort } from './writing.js';
 import { type Carried, type StreamPath, type PathKind, Paths } from './paths.js';
-
-/** What a stream needs of those that manage it. */
-export interface StreamHost {
-  readonly isOpen: boolean;
-  readonly isCongested: boolean;
-  now(): number;
-  /** Writes now, or not at all. */
-  put(frame: ClientFrame): void;
-  /** What the socket has no room for is asked for again later. */
-  pumpLater(): void;
-  /** It is over. */
-  done(stream: StreamEnd): void;
-}
-
-export interface StreamOptions {
-  id: StreamId;
-  name: string;
-  codec: StreamCodec;
-  opened: boolean;
-  peer: Sender | null;
-  /** Most bytes that wait for the application. */
-  windowBytes: number;
-  /** Most bytes that are kept until the other side has them. */
-  sendBufferBytes: number;
-  /** Whether it may leave the gateway. */
-  mayLeave?: boolean;
-}
 
 /** A chunk of the other side, and what it says of those of this one, however they came. */
 type Piece = Omit<PathFrame & { type: 'chunk' }, 'type'>;
@@ -55,31 +26,18 @@ const TELL_GAP_AGAIN_MS = 500;
 export class StreamEnd implements Stream {
   readonly #host: StreamHost;
   readonly #options: StreamOptions;
-  readonly #memory = new ChunkMemory();
-  readonly send = new SendFlow((payload) => this.#memory.free(payload));
-  readonly receive: ReceiveFlow;
+  readonly #writing: Writing;
+  readonly #reading: Reading;
   readonly #paths = new Paths();
-  /** Arrived, and not yet taken. */
-  readonly #arrived: Payload[] = [];
-  readonly #hasRoom = new Wake();
-  readonly #hasData = new Wake();
-  readonly readable: ReadableStream<unknown>;
-  readonly writable: WritableStream<unknown>;
   readonly reply: Promise<unknown>;
   readonly closed: Promise<void>;
-  /** Resolves when this side has written its last. */
-  readonly written: Promise<void>;
-  #resolveWritten: () => void = () => {};
   peer: Sender | null;
   #resolveReply: (answer: unknown) => void = () => {};
   #rejectReply: (error: Error) => void = () => {};
   #resolveClosed: () => void = () => {};
   #rejectClosed: (error: Error) => void = () => {};
-  #stopWriting: (error: Error) => void = () => {};
-  #stopReading: (error: Error | null) => void = () => {};
   #failure: Error | null = null;
   #isOver = false;
-  #isReadableClosed = false;
   readonly #silence: Silence;
   #gapToldAt = -Infinity;
 
@@ -87,7 +45,9 @@ export class StreamEnd implements Stream {
     this.#host = host;
     this.#options = options;
     this.peer = options.peer;
-    this.receive = new ReceiveFlow(options.windowBytes);
+    const port = this.#portOfSides();
+    this.#writing = new Writing(port, options);
+    this.#reading = new Reading(port, options);
     this.#silence = new Silence(() => host.now());
     this.reply = new Promise((resolve, reject) => {
       this.#resolveReply = resolve;
@@ -97,12 +57,9 @@ export class StreamEnd implements Stream {
       this.#resolveClosed = resolve;
       this.#rejectClosed = reject;
     });
-    this.written = new Promise((resolve) => (this.#resolveWritten = resolve));
     // Whoever looks at neither is told by the two sides.
     this.reply.catch(() => {});
     this.closed.catch(() => {});
-    this.writable = this.#makeWritable();
-    this.readable = this.#makeReadable();
   }
 
   get id(): StreamId {
@@ -113,6 +70,22 @@ export class StreamEnd implements Stream {
   }
   get opened(): boolean {
     return this.#options.opened;
+  }
+  get writable(): WritableStream<unknown> {
+    return this.#writing.stream;
+  }
+  get readable(): ReadableStream<unknown> {
+    return this.#reading.stream;
+  }
+  get send(): SendFlow {
+    return this.#writing.flow;
+  }
+  get receive(): ReceiveFlow {
+    return this.#reading.flow;
+  }
+  /** Resolves when this side has written its last. */
+  get written(): Promise<void> {
+    return this.#writing.written;
   }
   get ackedBytes(): number {
     return this.send.ackedBytes;
@@ -147,8 +120,8 @@ export class StreamEnd implements Stream {
     if (this.#isOver) return;
     this.#failure = error;
     this.#finish();
-    this.#stopWriting(error);
-    this.#stopReading(error);
+    this.#writing.stop(error);
+    this.#reading.stop(error);
     this.#rejectReply(error);
     this.#rejectClosed(error);
   }
@@ -163,7 +136,8 @@ export class StreamEnd implements Stream {
       if (chunk === null) return this.send.takeQuestion() ? this.tell(ASKS.tell, sending) : undefined;
       this.#paths.sent(chunk.payload.data.length);
       try {
-        this.#put(sending, { type: 'chunk', ...chunk });
+        const { offset, part, payload } = chunk;
+        this.#put(sending, { type: 'chunk', offset, part, payload });
       } catch (error) {
         return this.abort(codeOf(error));
       }
@@ -220,7 +194,7 @@ export class StreamEnd implements Stream {
     if (this.#isOver) return;
     this.#host.put({ type: 'cut', stream: this.id, to: null, code: 'normal', text: '' });
     this.#resolveReply(results);
-    this.#stopWriting(new TypeError('Every reader is done.'));
+    this.#writing.stop(new TypeError('Every reader is done.'));
     this.#complete();
   }
 
@@ -236,7 +210,7 @@ export class StreamEnd implements Stream {
       return this.abort(codeOf(error));
     }
     this.send.push(PARTS.answer, payload);
-    this.#stopWriting(new TypeError('The stream was answered.'));
+    this.#writing.stop(new TypeError('The stream was answered.'));
     this.pump();
   }
 
@@ -372,14 +346,12 @@ export class StreamEnd implements Stream {
   }
 
   #afterCredit(): void {
-    if (!this.send.isWaiting) this.#memory.clear();
-    this.#hasRoom.fire();
+    this.#writing.credited();
     this.#checkDone();
   }
 
   #take(part: Part, payload: Payload): void {
-    if (part === PARTS.data) this.#arrived.push(ownPayload(payload));
-    else {
+    if (part !== PARTS.data) {
       this.receive.taken(costOf(payload));
       if (part === PARTS.answer && this.opened) {
         try {
@@ -389,7 +361,7 @@ export class StreamEnd implements Stream {
         }
       }
     }
-    this.#hasData.fire();
+    this.#reading.arrived(part === PARTS.data ? payload : null);
     if (this.receive.isDue) this.tell(ASKS.nothing);
     this.#checkDone();
   }
@@ -411,106 +383,32 @@ export class StreamEnd implements Stream {
   #complete(): void {
     if (this.#isOver) return;
     this.#finish();
-    if (!this.#isReadableClosed && this.#arrived.length === 0) this.#stopReading(null);
+    this.#reading.complete();
     this.#resolveClosed();
   }
 
   #finish(): void {
     this.#isOver = true;
-    this.#memory.clear();
-    this.#resolveWritten();
     this.#host.done(this);
-    this.#hasRoom.fire();
-    this.#hasData.fire();
+    this.#writing.end();
+    this.#reading.end();
   }
 
-  #makeWritable(): WritableStream<unknown> {
-    const sink: UnderlyingSink<unknown> = {
-      start: (controller) => {
-        this.#stopWriting = (error) => controller.error(error);
+  #portOfSides(): WritingPort & ReadingPort {
+    // eslint-disable-next-line @typescript-eslint/no-this-alias -- the object below has a `this` of its own
+    const end = this;
+    return {
+      get isOver() {
+        return end.#isOver;
       },
-      write: async (chunk) => {
-        for (const payload of this.#payloadsOf(chunk)) {
-          while (!this.#isOver && this.send.heldBytes >= this.#options.sendBufferBytes) {
-            if (this.send.takeQuestion(true)) this.tell(ASKS.tell, this.#paths.sending);
-            await this.#hasRoom.next();
-          }
-          if (this.#failure !== null) throw this.#failure;
-          this.send.push(PARTS.data, payload);
-          this.pump();
-        }
+      get failure() {
+        return end.#failure;
       },
-      close: async () => {
-        if (!this.send.isEnded) this.send.push(PARTS.end, NO_PAYLOAD);
-        this.#resolveWritten();
-        this.pump();
-        while (!this.#isOver && !this.send.isDone) await this.#hasRoom.next();
-        if (this.#failure !== null) throw this.#failure;
-      },
-      abort: (reason: unknown) => this.abort(codeOf(reason), textOf(reason)),
+      pump: () => this.pump(),
+      ask: () => this.tell(ASKS.tell, this.#paths.sending),
+      tell: () => this.tell(ASKS.nothing),
+      abort: (reason) => this.abort(codeOf(reason), textOf(reason)),
+      refuse: (error) => this.#abortFor(error),
     };
-    return new WritableStream(sink);
   }
-
-  /** What cannot be written ends the stream for the other side too, which would wait for it. */
-  *#payloadsOf(chunk: unknown): Generator<Payload> {
-    try {
-      yield* payloadsOf(chunk, this.#options.codec, this.#memory);
-    } catch (error) {
-      this.#abortFor(error);
-      throw error;
-    }
-  }
-
-  #makeReadable(): ReadableStream<unknown> {
-    const source: UnderlyingDefaultSource<unknown> = {
-      start: (controller) => {
-        this.#stopReading = (error) => {
-          if (this.#isReadableClosed) return;
-          this.#isReadableClosed = true;
-          if (error === null) controller.close();
-          else controller.error(error);
-        };
-      },
-      pull: async (controller) => {
-        while (this.#arrived.length === 0 && !this.receive.isEnded && !this.#isOver)
-          await this.#hasData.next();
-        const payload = this.#arrived.shift();
-        if (this.#isReadableClosed) return;
-        if (payload === undefined) {
-          this.#stopReading(this.#failure);
-          return;
-        }
-        this.receive.taken(costOf(payload));
-        if (this.receive.isDue) this.tell(ASKS.nothing);
-        try {
-          controller.enqueue(this.#options.codec.decode(payload));
-        } catch (error) {
-          this.#abortFor(error);
-        }
-      },
-      cancel: (reason: unknown) => {
-        this.#isReadableClosed = true;
-        this.abort(codeOf(reason), textOf(reason));
-      },
-    };
-    // Nothing is taken before the application wants it.
-    return new ReadableStream(source, { highWaterMark: 0 });
-  }
-}
-
-/** A copy that is all of its buffer: a small chunk that waits must not hold the memory of all that came with it. */
-function ownPayload({ encoding, data }: Payload): Payload {
-  return { encoding, data: data.length === data.buffer.byteLength ? data : new Uint8Array(data) };
-}
-
-/** The code of what an application aborts with. */
-export function codeOf(reason: unknown): Code {
-  const isTyped = reason instanceof GatewayError || reason instanceof ProtocolError;
-  // What ends a connection is no word between two applications.
-  return isTyped && CODES[reason.code].close === null ? reason.code : 'aborted';
-}
-
-function textOf(reason: unknown): string {
-  return reason instanceof Error ? reason.message.slice(0, 200) : '';
 }

@@ -10,7 +10,9 @@ import type { Sender } from '../events.js';
 import { Broadcast, type BroadcastStream, noReaders } from './broadcast.js';
 import type { Stream } from './stream.js';
 import { StreamCodec } from './stream-codec.js';
-import { codeOf, StreamEnd, type StreamHost, type StreamOptions } from './stream-end.js';
+import { codeOf } from './reason.js';
+import { StreamEnd } from './stream-end.js';
+import type { StreamHost, StreamOptions } from './stream-host.js';
 
 /** Options of every way to open a stream. */
 export interface OpenStreamOptions {
