@@ -39,6 +39,9 @@ const LAZY = {
   'protocol/json-codec.ts': ['jsonClientCodec'],
 };
 
+/** Loaded by rtc.js, by who leaves standing offers, or asks for them. */
+const OF_RTC = { 'client/rtc/standing-calls.ts': ['asking', 'holdOffers'] };
+
 /** Loaded by lazy files, with all that they need in them: they speak the gateway's side too, for which the others have no code. */
 const WHOLE = { 'client/tabs/tabs.ts': ['shared'] };
 
@@ -88,7 +91,7 @@ const forBrowsers = (withDialogues) => ({
   name: 'for-browsers',
   setup({ onLoad, onResolve }) {
     onResolve({ filter: /\.js$/ }, (args) => {
-      const source = Object.keys({ ...LAZY, ...WHOLE }).find(
+      const source = Object.keys({ ...LAZY, ...OF_RTC, ...WHOLE }).find(
         (module) => join(src, module) === sourceOf(args),
       );
       if (source !== undefined && args.kind === 'dynamic-import')
@@ -187,7 +190,7 @@ async function buildEntry() {
 
 /** `mangleCache`: the short names that the entry uses. */
 async function buildLazy(module, mangleCache) {
-  const stdin = reexporting({ [module]: LAZY[module] ?? INNER_DOORS[module] });
+  const stdin = reexporting({ [module]: { ...LAZY, ...OF_RTC, ...INNER_DOORS }[module] });
   if (module === 'client/late.ts')
     stdin.contents += await lateTables(join(src, 'protocol/frame.ts'), join(src, 'protocol/codes.ts'));
   const withDialogues = module === 'client/dialogues.ts';
@@ -295,7 +298,7 @@ export async function bundleClient() {
   const entry = await buildEntry();
   const results = [['client', entry]];
   let { mangleCache } = entry;
-  for (const module of Object.keys({ ...LAZY, ...INNER_DOORS })) {
+  for (const module of Object.keys({ ...LAZY, ...OF_RTC, ...INNER_DOORS })) {
     const lazy = await buildLazy(module, mangleCache);
     ({ mangleCache } = lazy);
     results.push([nameOf(module), lazy]);
@@ -307,6 +310,7 @@ export async function bundleClient() {
   for (const [name, { outputFiles }] of results)
     files.set(`${name}.js`, await squeeze(withShortImports(outputFiles[0].text)));
   files.set('client.js', withQueries(files.get('client.js'), LAZY));
+  files.set('rtc.js', withQueries(files.get('rtc.js'), OF_RTC));
   files.set('ways.js', withQueries(files.get('ways.js'), WHOLE));
   return {
     files,

@@ -121,6 +121,20 @@ const clientFrames = [
   ['receipt', { type: 'receipt', to: `alice#${SESSION}`, seq: 9 }],
   ['confirm', { type: 'confirm', to: 'bob', seq: 9 }],
   ['ack', { type: 'ack', id: '5f3a:17-9c' }],
+  ['standingOffer', { type: 'standingOffer', ref: 25, id: 'kT+4pQz/01aB', event: 'call', payload: hi }],
+  ['standingOffer: taken back', { type: 'standingOffer', ref: 26, id: '-', event: 'call', payload: nothing }],
+  [
+    'send: asks for a standing offer',
+    {
+      type: 'send',
+      ref: 0,
+      seq: 0,
+      options: { standing: 'aB3+x/9cQ0zz' },
+      to: 'bob',
+      event: 'call',
+      payload: hi,
+    },
+  ],
   [
     'peerReport: connected',
     {
@@ -703,6 +717,20 @@ const invalid = [
     'call that is idempotent by 1',
     '97 50 05 cd1388 81 aa 6964656d706f74656e74 01 a1 61 00 c400',
     '[80,5,5000,{"idempotent":1},"a","none",null]',
+    'bad_parameter',
+    5,
+  ),
+  fromClient(
+    'standingOffer with an id that is no name',
+    '96 62 05 a3 612062 a1 65 00 c400',
+    '[98,5,"a b","e","none",null]',
+    'bad_parameter',
+    5,
+  ),
+  fromClient(
+    'send that is kept and asks for a standing offer',
+    '98 10 05 c0 81 a8 7374616e64696e67 a1 61 a3 626f62 a1 65 00 c400',
+    '[16,5,null,{"standing":"a"},"bob","e","none",null]',
     'bad_parameter',
     5,
   ),

@@ -36,7 +36,7 @@ function replaced(source, declaration, by) {
 const OF_CALLS = [
   ...['token', 'send', 'broadcast', 'request', 'reply', 'confirm', 'join', 'leave', 'leaveAll', 'publish'],
   ...['members', 'count', 'clients', 'watch', 'call', 'ok', 'error', 'response', 'delivered', 'doubt'],
-  ...['pair', 'holdPair', 'endPair', 'available', 'peerReport'],
+  ...['pair', 'holdPair', 'endPair', 'available', 'peerReport', 'standingOffer'],
 ];
 
 const refusalsOf = (codes) => Object.keys(codes).filter((code) => codes[code].close === null);

@@ -134,6 +134,11 @@ export class Metrics {
     'Calls of plugins that threw, took too long, or answered what is no answer.',
     ['plugin', 'fault'],
   );
+  readonly standingOffers = this.counter(
+    'standing_offers_total',
+    'Standing offers: `left`, `given`; asked for and not given by reason.',
+    ['outcome'],
+  );
   /** Told by clients of their connections with each other. */
   readonly peers = new PeerMetrics(this.registry);
   readonly serviceCalls = this.tally<CallOutcome>(

@@ -5,11 +5,11 @@ import { Client } from '/sdk/client.js';
 let client;
 let peer = null;
 
-window.connect = async ({ url, token }) => {
+window.connect = async ({ url, token, standing = false }) => {
   client = new Client(url, { token });
   await client.connect();
   // Code that pages load when they first use it is there before the clock runs, as the others' is.
-  await client.onPeer((called) => (peer = called), { iceServers: [] });
+  await client.onPeer((called) => (peer = called), { iceServers: [] }, { standing });
 };
 
 window.call = async (to) => {

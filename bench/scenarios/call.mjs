@@ -18,6 +18,12 @@ const SETTLE_MS = 250;
 
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** The callee has left a standing offer with the gateway: an option of it. */
+const STANDING = 'signalbox with standing offers';
+
+/** Until the callee has left its next one, which is counted with the call that took the last one. */
+const NEXT_OFFER_MS = 1_800;
+
 /** In the order of the rows. */
 const systems = (origin) => [
   {
@@ -38,16 +44,24 @@ const systems = (origin) => [
     system: signalbox(2, 'signalbox', { settings: { ORIGINS: origin } }),
     connect: (port) => (id) => ({ url: `ws://127.0.0.1:${port}`, ...sdkOptions(id) }),
   },
+  {
+    name: STANDING,
+    page: 'signalbox',
+    system: signalbox(2, STANDING, { settings: { ORIGINS: origin } }),
+    connect: (port) => (id) => ({ url: `ws://127.0.0.1:${port}`, ...sdkOptions(id), standing: true }),
+    restMs: NEXT_OFFER_MS,
+  },
 ];
-const NAMES = ['simple-peer', 'peerjs', 'signalbox'];
+const NAMES = ['simple-peer', 'peerjs', 'signalbox', STANDING];
 const delayed = (name) => `${name}, ${DELAY_MS} ms`;
 
 /** One call: its time, and what went over the wire for it until both sides were quiet. */
-async function measureCall({ pair, proxy, delayMs }, turn) {
+async function measureCall({ pair, proxy, delayMs, restMs = 0 }, turn) {
   const [from, to] = turn % 2 === 0 ? pair : [...pair].reverse();
   const before = proxy.counts;
   const millis = await call(from, to);
   await wait(SETTLE_MS + 2 * delayMs);
+  await wait(restMs);
   const after = proxy.counts;
   await hangUp(pair);
   await wait(SETTLE_MS + 2 * delayMs);
@@ -62,7 +76,7 @@ async function measureCalls({ load: { calls } }) {
     closers.push(() => pages.close());
     const ways = [];
     for (const delayMs of [0, DELAY_MS])
-      for (const { page, system, connect } of systems(pages.origin)) {
+      for (const { page, system, connect, restMs } of systems(pages.origin)) {
         const server = await ServerProcess.start(system);
         closers.push(() => server.stop());
         const proxy = await SignalingProxy.start(server.ports[0], delayMs);
@@ -71,6 +85,7 @@ async function measureCalls({ load: { calls } }) {
           pair: await pages.pair(page, connect(proxy.port)),
           proxy,
           delayMs,
+          restMs,
           measured: [],
           faults: [],
         });
@@ -105,15 +120,15 @@ const better = (key, suffix) => (get) =>
   Math.min(...['simple-peer', 'peerjs'].map((name) => get(suffix(name), key)));
 const same = (name) => name;
 
-function fasterThanOthers(what, suffix, most) {
+function fasterThanOthers(what, suffix, most, name = 'signalbox') {
   return {
     what,
-    label: suffix('signalbox'),
+    label: suffix(name),
     against: 'the better of simple-peer and PeerJS',
     most,
     unit: 'ms',
     digits: 0,
-    ours: (get) => get(suffix('signalbox'), 'medianMs'),
+    ours: (get) => get(suffix(name), 'medianMs'),
     theirs: better('medianMs', suffix),
   };
 }
@@ -144,6 +159,7 @@ export const calls = {
   goals: [
     fasterThanOthers('call, loopback', same, 1),
     fasterThanOthers(`call, ${DELAY_MS} ms of signaling delay each way`, delayed, 0.8),
+    fasterThanOthers(`the same to who leaves a standing offer (an option of its)`, delayed, 0.8, STANDING),
     {
       what: 'signaling of a call',
       label: 'signalbox',

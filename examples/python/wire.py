@@ -197,6 +197,7 @@ _OPTIONS: dict[str, Callable[[Any], bool]] = {
     "ttlMs": lambda v: type(v) is int and 1 <= v <= 86_400_000,
     "offline": lambda v: v == "keep",
     "idempotent": lambda v: v is True,
+    "standing": lambda v: _is_name(v) and len(v) <= 64,
     "seq": lambda v: type(v) is int and 0 <= v < 2**53,
 }
 
@@ -209,6 +210,7 @@ def _is_options(value: Any) -> bool:
 
 KINDS: dict[str, Callable[[Any], bool]] = {
     "uint": _int(0, 2**53 - 1),
+    "trace": lambda v: _is_name(v) and len(v) <= 64,
     "ref": _int(1, 2**32 - 1),
     "ref0": _int(0, 2**32 - 1),
     "close": _int(1000, 4999),
@@ -293,6 +295,7 @@ CLIENT_FRAMES = _table("""
     86 endPair ref pair:session to:whole
     88 available ref prefix cursor:text? limit
     97 peerReport digest:map
+    98 standingOffer ref id:trace event:name payload
 """)
 GATEWAY_FRAMES = _table("""
     1 welcome info:map
@@ -349,6 +352,8 @@ def _read_fields(elements: list[Any], table: dict[int, FrameType]) -> Frame:
         frame[name] = value
     if row.name == "send" and isinstance(frame["to"], list) and frame["seq"]:
         raise FrameError("bad_parameter", ref, "send: seq")  # a number counts in one channel
+    if row.name == "send" and "standing" in frame["options"] and (frame["seq"] != 0 or isinstance(frame["to"], list)):
+        raise FrameError("bad_parameter", ref, "send: standing")  # of one client, and of what is not kept
     if row.name == "send" and "delivered" in frame["options"] and not frame["seq"]:
         raise FrameError("bad_parameter", ref, "send: delivered")  # a receipt names its message by its number
     return frame

@@ -40,6 +40,8 @@ export interface BroadcastOptions extends DataOptions {
 export interface MessageCallOptions extends BroadcastOptions {
   /** At most once, never stored, and not confirmed: the promise resolves when it is written. Offline it fails by default. */
   volatile?: boolean;
+  /** It calls that client; of a volatile message, the standing offer of who gets it is wanted under this name, if it is not empty. @internal */
+  standing?: string | undefined;
   /** Told where the gateway refuses a volatile message, instead of the client's `error`. @internal */
   onRefused?: ((error: GatewayError) => void) | undefined;
 }

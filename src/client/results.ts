@@ -56,6 +56,7 @@ export interface Answers {
   pair: unknown;
   holdPair: undefined;
   endPair: undefined;
+  standingOffer: undefined;
   available: ClientsPage;
   broadcast: undefined;
   leave: undefined;
@@ -90,6 +91,7 @@ const READ: { [T in keyof Answers]: (answer: unknown) => Answers[T] } = {
   pair: (answer) => answer,
   holdPair: nothing,
   endPair: nothing,
+  standingOffer: nothing,
   available: clientsPage,
   broadcast: nothing,
   leave: nothing,

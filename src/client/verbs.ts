@@ -94,11 +94,12 @@ export class Verbs implements MembershipCalls {
     payload: EncodedPayload,
     options: Made<SendOptions>,
   ): Promise<SendResult> {
-    const { delivered = false, ttlMs, offline } = options;
+    const { delivered = false, ttlMs, offline, standing } = options;
     const seq = options.volatile ? 0 : null;
     const frame: SendFrame = { ...message('send', event, options), seq, to };
     if (ttlMs !== undefined) frame.options.ttlMs = ttlMs;
     if (offline !== undefined) frame.options.offline = offline;
+    if (standing !== undefined) frame.options.standing = standing;
     let receipt: Receipt | undefined;
     if (delivered || ttlMs !== undefined) {
       frame.options.delivered = true;
@@ -161,6 +162,17 @@ export class Verbs implements MembershipCalls {
     return this.#carry(
       { type: 'pair', ref: 0, timeoutMs, to, payload: NO_PAYLOAD },
       this.#encode(meta, event, options),
+      options,
+    );
+  }
+
+  /** Leaves what the first who calls this session gets at once; without an id there is none any more. */
+  async stand(id: string | null, event: string, data: unknown, options: Made<DataOptions>): Promise<void> {
+    const name = event as EventName;
+    const payload = id === null ? NO_PAYLOAD : this.#encode(data, event, options);
+    return this.#carry(
+      { type: 'standingOffer', ref: 0, id: id ?? '-', event: name, payload: NO_PAYLOAD },
+      payload,
       options,
     );
   }

@@ -197,6 +197,18 @@ export interface PeerReportFrame {
   type: 'peerReport';
   digest: PeerReport;
 }
+/**
+ * Leaves a standing offer with the session, in the place of the one that was there: who asks for it by the option `standing` of a
+ * `send` gets it as a message of this session with that event, once. Without a payload there is none any more.
+ */
+export interface StandingOfferFrame {
+  type: 'standingOffer';
+  ref: number;
+  /** The session is told it, and nobody else by the gateway, when the offer was handed out. */
+  id: string;
+  event: EventName;
+  payload: Payload;
+}
 /** Asks one provider of a service, the least busy one. The answer is `response`, or `error`. */
 export interface ServiceCallFrame {
   type: 'call';
@@ -271,4 +283,5 @@ export type ClientFrame =
   | HoldPairFrame
   | EndPairFrame
   | AvailableFrame
-  | PeerReportFrame;
+  | PeerReportFrame
+  | StandingOfferFrame;

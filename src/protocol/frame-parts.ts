@@ -28,6 +28,11 @@ export interface MessageOptions {
   offline?: 'keep';
   /** Of a call: where its provider goes away it may be executed once more, by another one. */
   idempotent?: true;
+  /**
+   * Of a message to one client: it calls that client, which for a while gets no standing offer of this session. Where the message is volatile,
+   * that of the session that gets it may be wanted, under this name of the sender's; empty where it is not.
+   */
+  standing?: string;
   /** To the receiver: the sender's number of the message in this channel; who knows it already has it twice. */
   seq?: number;
 }

@@ -78,6 +78,7 @@ export const TYPES = {
 
   iceServers: 96,
   peerReport: 97,
+  standingOffer: 98,
 } as const;
 export type FrameType = keyof typeof TYPES;
 
@@ -115,6 +116,7 @@ export const CLIENT_FIELDS = {
   endPair: ['ref', 'pair', 'to'],
   available: ['ref', 'prefix', 'cursor', 'limit'],
   peerReport: ['digest'],
+  standingOffer: ['ref', 'id', 'event', 'payload'],
 } as const satisfies FieldsOf<ClientFrame>;
 
 /** As `CLIENT_FIELDS`. */

@@ -30,6 +30,8 @@ export const CURSORS_LIMIT = 257;
 export const HISTORY_LIMIT = 1000;
 /** Largest payload of one chunk of a stream, bytes: what a sender writes at most before others get their turn. */
 export const STREAM_CHUNK_LIMIT_BYTES = 32 * 1024;
+/** Largest standing offer, bytes: the description of a connection for data has 500, each of its candidates 100; each session may hold one. */
+export const STANDING_OFFER_LIMIT_BYTES = 8 * 1024;
 /** What a chunk counts in its stream beside its payload, bytes: a million empty chunks cost memory too. */
 export const STREAM_CHUNK_COST_BYTES = 64;
 /** Most that a reader of a stream may allow beyond what it has, bytes: what its sender has to keep. */

@@ -21,6 +21,7 @@ import {
   OPAQUE_LIMIT_CHARACTERS,
   PAGE_LIMIT,
   REQUEST_TIMEOUT_LIMIT_MS,
+  STANDING_OFFER_LIMIT_BYTES,
   STREAM_CHUNK_LIMIT_BYTES,
   TARGETS_LIMIT,
   TEXT_LIMIT_CHARACTERS,
@@ -39,7 +40,7 @@ function options(fields: Fields): MessageOptions {
   const self = own(value, 'self');
   const options: MessageOptions = {};
   if (trace !== undefined) {
-    options.trace = isText(trace) && TRACE.test(trace) ? trace : fields.refuse('trace');
+    options.trace = isTrace(trace) ? trace : fields.refuse('trace');
   }
   if (except !== undefined) {
     const fits = isList(except, isClientId) && except.length <= TARGETS_LIMIT;
@@ -47,6 +48,10 @@ function options(fields: Fields): MessageOptions {
   }
   if (self !== undefined) options.self = isBoolean(self) ? self : fields.refuse('self');
   return Object.assign(options, keeping(fields, value));
+}
+
+function isTrace(value: unknown): value is string {
+  return isText(value) && TRACE.test(value);
 }
 
 function isEmpty(value: object): boolean {
@@ -61,6 +66,7 @@ function keeping(fields: Fields, value: object): MessageOptions {
   const ttlMs = own(value, 'ttlMs');
   const offline = own(value, 'offline');
   const idempotent = own(value, 'idempotent');
+  const standing = own(value, 'standing');
   const options: MessageOptions = {};
   if (first !== undefined) options.first = isUint(first) && first > 0 ? first : fields.refuse('first');
   if (delivered === true) options.delivered = true;
@@ -72,6 +78,8 @@ function keeping(fields: Fields, value: object): MessageOptions {
   else if (offline !== undefined && offline !== 'refuse') fields.refuse('offline');
   if (idempotent === true) options.idempotent = true;
   else if (idempotent !== undefined && idempotent !== false) fields.refuse('idempotent');
+  if (standing !== undefined)
+    options.standing = standing === '' || isTrace(standing) ? standing : fields.refuse('standing');
   return options;
 }
 
@@ -144,10 +152,12 @@ function send(fields: Fields): SendFrame {
   };
   // A number counts within one channel; each target of a list is a channel of its own.
   if (Array.isArray(frame.to) && frame.seq !== null && frame.seq > 0) return fields.refuse('seq');
-  const { delivered, ttlMs } = frame.options;
+  const { delivered, ttlMs, standing } = frame.options;
   // A receipt names its message by its number; without one nobody could tell of which it is.
   if (delivered === true && (frame.seq === null || frame.seq === 0)) return fields.refuse('delivered');
   if (ttlMs !== undefined && frame.seq === 0) return fields.refuse('ttlMs');
+  if (standing !== undefined && ((standing !== '' && frame.seq !== 0) || Array.isArray(frame.to)))
+    return fields.refuse('standing');
   return frame;
 }
 
@@ -301,6 +311,14 @@ export function parseClientFrame(type: number, elements: Elements): ClientFrame 
         type: 'peerReport',
         digest: parsePeerReport(fields.elements.value()) ?? fields.refuse('digest'),
       };
+    case TYPES.standingOffer: {
+      const ref = fields.ref();
+      const id = fields.value('id', isTrace);
+      const event = fields.event();
+      const payload = fields.payload();
+      const fits = payload.data.length <= STANDING_OFFER_LIMIT_BYTES;
+      return { type: 'standingOffer', ref, id, event, payload: fits ? payload : fields.refuse('payload') };
+    }
     case TYPES.ack:
       return { type: 'ack', id: fields.value('id', isId) };
     case TYPES.pong:

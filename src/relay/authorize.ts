@@ -56,6 +56,7 @@ export function refusalOf(frame: ClientFrame, permissions: Permissions): Code | 
     case 'endPair':
     case 'ack':
     case 'peerReport':
+    case 'standingOffer':
     case 'leave':
     case 'leaveAll':
     case 'chunk':

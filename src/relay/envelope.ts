@@ -72,6 +72,8 @@ export interface LetterEnvelope {
     | { kind: 'asked'; from: ClientId; sender: SessionId; seq: number }
     /** The session's pair is over. */
     | { kind: 'unpaired'; pair: PairId; code: Code }
+    /** The session's standing offer is wanted by that one, which is at the origin; `name` is its own for what it gets. */
+    | { kind: 'wanted'; from: ClientId; sender: SessionId; name: string }
     /** The session's connection ends: for good where the code says `stop`. */
     | { kind: 'close'; code: CloseCode }
     /** On behalf of a server the session joins or leaves a room, or leaves all (null); `handle` is whom to tell. */
@@ -220,6 +222,8 @@ export class EnvelopeEncoder {
         return writer.string(letter.from).string(letter.sender).string(String(letter.seq)).end(NOTHING);
       case 'unpaired':
         return writer.string(letter.pair).string(letter.code).end(NOTHING);
+      case 'wanted':
+        return writer.string(letter.from).string(letter.sender).string(letter.name).end(NOTHING);
       case 'close':
         return writer.string(String(CODES[letter.code].close)).end(NOTHING);
       case 'move':
@@ -359,6 +363,13 @@ function readLetter(reader: FieldReader): LetterEnvelope['letter'] | null {
       };
     case 'unpaired':
       return { kind, pair: reader.string() as PairId, code: reader.string() as Code };
+    case 'wanted':
+      return {
+        kind,
+        from: reader.string() as ClientId,
+        sender: reader.string() as SessionId,
+        name: reader.string(),
+      };
     case 'close': {
       const code = codeOfClose(Number(reader.string()));
       return code === null ? null : { kind, code };

@@ -30,7 +30,7 @@ export class Letters {
     this.moves = new Moves(options);
     const receive = (session: Session, letter: Letter): void => {
       if (letter.kind === 'move') this.moves.make(session, letter);
-      else read(session, letter);
+      else if (letter.kind !== 'wanted') read(session, letter);
     };
     this.postman = new Postman({ ...options, receive });
   }
@@ -108,7 +108,7 @@ export class Letters {
   }
 }
 
-function read(session: Session, letter: Exclude<Letter, { kind: 'move' }>): void {
+function read(session: Session, letter: Exclude<Letter, { kind: 'move' | 'wanted' }>): void {
   switch (letter.kind) {
     case 'response': {
       const { ref, code, text, encoding, data } = letter;

@@ -23,6 +23,7 @@ import { messageBodyOf } from './message-body.js';
 import type { Relay } from './relay.js';
 import type { Requests } from './requests.js';
 import type { RouteCache } from './route-cache.js';
+import type { StandingOffers } from './standing-offers.js';
 import type { ServedEnvelope, ServeEnvelope } from './service-envelope.js';
 import type { Streams } from './streams.js';
 
@@ -35,6 +36,7 @@ export interface RouterOptions {
   requests: Requests;
   letters: Letters;
   streams: Streams;
+  standing: StandingOffers;
   refusals: Refusals;
   fanOut: FanOut;
   /** Counts volatile messages that could not be handed over, by reason. */
@@ -152,7 +154,8 @@ export class Router {
         if (!this.options.letters.settle(envelope)) this.options.requests.settle(envelope);
         return;
       case 'letter':
-        this.options.letters.deliver(envelope);
+        if (envelope.letter.kind === 'wanted') this.options.standing.give(envelope, envelope.letter);
+        else this.options.letters.deliver(envelope);
         return;
       case 'broadcast':
         this.options.delivery.toMatching(envelope);
@@ -185,6 +188,8 @@ export class Router {
       this.options.refusals.tell(session, ref, 'not_found');
       return;
     }
+    const { standing } = frame.options;
+    if (standing !== undefined) this.options.standing.note(session, address.client);
     if (seq !== 0) {
       const request = appendRequestOf(session, frame, address, body);
       session.appending(isAnswered(ref, seq));
@@ -192,7 +197,12 @@ export class Router {
       this.options.store.appendFor(request, new Appending(this, session, ref, seq, 0));
       return;
     }
-    const routed = this.route(address, body);
+    const routed =
+      standing === undefined || standing === ''
+        ? this.route(address, body)
+        : this.route(address, body, (places) => {
+            this.options.standing.ask(session, address, places, standing);
+          });
     if (routed === 'absent') this.options.refusals.tell(session, ref, 'not_found');
     else if (routed !== 'sent') {
       routed.then(
@@ -224,10 +234,20 @@ export class Router {
     }
   }
 
-  private route(address: Address, body: Uint8Array): Routed | Promise<Routed> {
+  /** @param ahead is told where the target is before it gets the message */
+  private route(
+    address: Address,
+    body: Uint8Array,
+    ahead?: (places: readonly SessionPlace[]) => void,
+  ): Routed | Promise<Routed> {
     const places = this.options.routes.peek(address.client);
-    if (places !== undefined) return this.deliver(address, places, body);
-    return this.options.routes.load(address.client).then((loaded) => this.deliver(address, loaded, body));
+    if (places === undefined)
+      return this.options.routes.load(address.client).then((loaded) => {
+        ahead?.(loaded);
+        return this.deliver(address, loaded, body);
+      });
+    ahead?.(places);
+    return this.deliver(address, places, body);
   }
 
   private answerAppend(session: Session, ref: number, seq: number | null, result: AppendResult): void {

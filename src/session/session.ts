@@ -1,13 +1,14 @@
 // A session as the worker that holds its connection sees it; what outlives the connection is in the store.
 import type { Logger } from 'pino';
 import type { CloseCode, Code } from '../protocol/codes.js';
-import type { GatewayFrame, PieceFrame } from '../protocol/frame.js';
-import type { RoomName } from '../protocol/ids.js';
+import type { GatewayFrame, Payload, PieceFrame } from '../protocol/frame.js';
+import type { EventName, RoomName } from '../protocol/ids.js';
 import { encodeSender } from '../protocol/msgpack-codec.js';
 import type { Identity } from './authenticator.js';
 import { connectionLogger } from '../log.js';
 import type { Connection, WireFrame } from './connection.js';
 import type { PreparedFrame } from './prepared-frame.js';
+import type { RecentCalls } from './recent-calls.js';
 import type { SessionRef } from './store/store.js';
 import type { Usages } from './throttle.js';
 import type { Deadline } from './wheel.js';
@@ -32,6 +33,13 @@ const SPLIT_MEMORY_SHARE = 2;
 
 const NO_ROOMS: ReadonlySet<RoomName> = new Set();
 
+/** A payload that waits for the first who asks for it. */
+export interface StandingOffer {
+  readonly id: string;
+  readonly event: EventName;
+  readonly payload: Payload;
+}
+
 export class Session {
   /** Null while there are none: sessions that only wait for messages are many. */
   private joined: Set<RoomName> | null = null;
@@ -39,6 +47,9 @@ export class Session {
   watched: Set<RoomName> | null = null;
   /** Messages of this session whose delivery it waits to hear of, `<client> <number>`; null while there are none. */
   awaited: Set<string> | null = null;
+  /** What who calls this session gets at once, and whom it has called; null while there is none. See `StandingOffers`. */
+  standing: StandingOffer | null = null;
+  calls: RecentCalls | null = null;
   private appends = 0;
   /** Appends under way that `accept` or `refuse` will answer. */
   private answers = 0;

@@ -10,6 +10,7 @@ import { RouteCache } from '../relay/route-cache.js';
 import { Letters } from '../relay/letters.js';
 import { Requests } from '../relay/requests.js';
 import { Router } from '../relay/router.js';
+import { StandingOffers } from '../relay/standing-offers.js';
 import { Pairs } from '../relay/pairs.js';
 import { Services } from '../relay/services.js';
 import { Streams } from '../relay/streams.js';
@@ -88,7 +89,13 @@ export function createService(base: Base, authenticator: Authenticator): Service
   const delivery = new Delivery(registry, msgpackCodec, (outcome, receivers) => {
     metrics.deliveries.add(outcome, receivers);
   });
-  const sending = { routes, refusals, fanOut, streams, delivery, requests, letters, countDropped };
+  const standing = new StandingOffers({
+    ...base,
+    codec: msgpackCodec,
+    now: () => performance.now(),
+    count: (outcome) => metrics.standingOffers.inc({ outcome }),
+  });
+  const sending = { routes, refusals, fanOut, streams, standing, delivery, requests, letters, countDropped };
   const router = new Router({ ...base, ...sending });
   const topics = new Topics(base);
   const pairs = new Pairs({ store, registry, requests, letters, refusals, leaseMs: sessions.pairLeaseMs });
@@ -104,6 +111,7 @@ export function createService(base: Base, authenticator: Authenticator): Service
     requests,
     letters,
     streams,
+    standing,
     services,
     pairs,
     topics,

@@ -13,6 +13,7 @@ import type { Letters } from '../relay/letters.js';
 import type { Requests } from '../relay/requests.js';
 import type { Router } from '../relay/router.js';
 import { kindOf } from '../relay/handles.js';
+import type { StandingOffers } from '../relay/standing-offers.js';
 import type { Services } from '../relay/services.js';
 import type { Streams } from '../relay/streams.js';
 import type { Topics } from '../relay/topics.js';
@@ -42,6 +43,7 @@ export interface VerbsOptions {
   services: Services;
   pairs: Pairs;
   topics: Topics;
+  standing: StandingOffers;
   registry: SessionRegistry;
   feeds: Feeds;
   wheel: TimerWheel;
@@ -82,7 +84,7 @@ export class Verbs {
       this.turnAway(session, frame, { code: refusal, text: CODES[refusal].text });
       return;
     }
-    const { letters, requests, router, store, streams, services } = this.options;
+    const { letters, requests, router, standing, store, streams, services } = this.options;
     switch (frame.type) {
       case 'send':
         router.send(session, frame);
@@ -153,6 +155,9 @@ export class Verbs {
         return;
       case 'peerReport':
         this.options.onPeerReport(frame.digest);
+        return;
+      case 'standingOffer':
+        standing.leave(session, frame);
         return;
       case 'pong':
         return;

@@ -2,6 +2,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
 import type { Client, ClientOptions } from '../../src/client/index.js';
+import { inflate } from '../../src/client/compression.js';
+import { decodePayload } from '../../src/protocol/payload.js';
 import { TOKEN, until } from '../client/fixture.js';
 import { BOB, type Peer, ScriptedGateway, textOf } from '../client/scripted-gateway.js';
 import type { EventName, SessionId, StreamId } from '../../src/protocol/ids.js';
@@ -136,6 +138,42 @@ test('a page whose dialogues.js cannot be had is told unavailable, and takes str
   expect(await peer.next('attachStream')).toMatchObject({ stream, to: `bob#${session}`, opened: false });
   peer.send({ type: 'credited', stream, upTo: 0, limit: 65_536, ask: 0 });
   expect(await peer.next('chunk')).toMatchObject({ stream, part: 2 });
+});
+
+test('a page whose standing-calls.js cannot be had takes ordinary calls, and leaves one with the next connection', async () => {
+  site.gone.add('standing-calls.js');
+  const peer = await connected({ backoff: { minMs: 1, maxMs: 50 } });
+  await within((scene) => scene.client.onPeer(() => null, {}, { standing: true }).then(() => null));
+  await until(() => site.asked.includes('standing-calls.js'));
+  expect(await within((scene) => [scene.client.state, scene.errors.length])).toEqual(['connected', 0]);
+  site.gone.clear();
+  peer.cut();
+  const next = await gateway.accept();
+  await next.welcome();
+  expect(await next.next('standingOffer')).toMatchObject({ event: '~rtc' });
+});
+
+test('a page at a gateway that knows no standing offers takes and makes ordinary calls', async () => {
+  const peer = await connected();
+  await within((scene) => scene.client.onPeer(() => null, {}, { standing: true }).then(() => null));
+  const { ref } = await peer.next('standingOffer');
+  peer.refuse(ref, 'unknown_type');
+  const sdp = await page.evaluate(async () => {
+    const connection = new RTCPeerConnection();
+    connection.createDataChannel('a channel');
+    const { sdp: offered } = await connection.createOffer();
+    connection.close();
+    return offered;
+  });
+  // Such a gateway passes on what who calls says of crossing, and gives it nothing.
+  peer.message('~rtc', { type: 'offer', round: 1, sdp, cross: true, route: ['bob-1', null, 1, 0] });
+  const answer = await peer.next('send');
+  expect(decodePayload(answer.payload, { inflate })).toMatchObject({
+    type: 'answer',
+    round: 1,
+    route: [expect.any(String), 'bob-1', 1, 1],
+  });
+  expect(await within((scene) => [scene.client.state, scene.errors])).toEqual(['connected', []]);
 });
 
 test('a page whose json-codec.js cannot be had tries again until it is there', async () => {

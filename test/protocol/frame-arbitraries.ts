@@ -189,6 +189,13 @@ export const clientFrame: fc.Arbitrary<ClientFrame> = fc.oneof(
   fc.record({ type: fc.constantFrom('receipt', 'confirm'), to: address, seq: fc.integer({ min: 1 }) }),
   fc.record({ type: fc.constant('ack'), id: opaque }),
   fc.record({
+    type: fc.constant('standingOffer'),
+    ref,
+    id: name.filter((id) => id.length <= 64),
+    event: eventName,
+    payload,
+  }),
+  fc.record({
     type: fc.constant('peerReport'),
     digest: fc.oneof(
       fc.record(

@@ -133,6 +133,6 @@ export class Candidates {
 }
 
 /** Foundation to type: the rest is written differently in a description (RFC 8839 §5.1). */
-function addressOf(candidate: string): string {
+export function addressOf(candidate: string): string {
   return candidate.split(' ', 8).join(' ');
 }

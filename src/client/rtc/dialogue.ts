@@ -73,7 +73,7 @@ export class Dialogue implements LineReceiver {
   #isClosed = false;
 
   constructor(mechanism: SignalingMechanism, info: LineInfo, port: DialoguePort, environment: Environment) {
-    this.id = randomId();
+    this.id = mechanism.id ?? randomId();
     this.#info = info;
     this.#port = port;
     this.#environment = environment;
@@ -343,7 +343,7 @@ function isProof({ type }: SignalBody): boolean {
 }
 
 /** 72 random bits: two ends of one pair must differ, and a third must not guess. */
-function randomId(): string {
+export function randomId(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(9));
   return btoa(String.fromCharCode(...bytes));
 }

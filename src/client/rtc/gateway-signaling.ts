@@ -1,5 +1,6 @@
 // Signaling over a client's gateway: volatile messages, and kept ones, which come also after a resume, where those were lost.
 import { GatewayError } from '../../protocol/errors.js';
+import { isFrom, type Line, NOBODY, type Sender } from './line.js';
 import { parseSignal, type Signal, SIGNAL_EVENT } from './signal.js';
 import type { LineInfo, LineReceiver, SignalingLine, SignalingMechanism } from './signaling.js';
 
@@ -24,10 +25,15 @@ export interface GatewayClient {
     to: string,
     event: string,
     data: unknown,
-    options?: { volatile: true; onRefused: () => void } | { whenOffline: 'queue' },
+    options?:
+      | { volatile: true; onRefused: () => void; standing?: string }
+      | { whenOffline: 'queue'; standing?: string },
   ): Promise<unknown>;
   /** See `Client.onMessage`. */
-  onMessage(event: string, handler: (data: unknown, from: Sender) => unknown): () => void;
+  onMessage(
+    event: string,
+    handler: (data: unknown, from: Sender, info?: { trace: string | null }) => unknown,
+  ): () => void;
   /** See `Client.on`. */
   on(event: 'state', listener: (state: string, info: { code: string | null }) => unknown): () => void;
   /** See `Client.on`. */
@@ -36,55 +42,45 @@ export interface GatewayClient {
   on(event: 'gap', listener: (gap: { room: string | null }) => unknown): () => void;
 }
 
-interface Sender {
-  client: string;
-  session: string;
-}
-
-/** In the place of an end that was closed. */
-const NOBODY: LineReceiver = {
-  onSignal: () => {},
-  onResync: () => {},
-  onDropped: () => {},
-  onFailed: () => {},
-  onEnded: () => {},
-};
-
-interface Line {
-  readonly info: LineInfo;
-  receiver: LineReceiver;
-  /** Identities of the two ends, as far as they were seen. */
-  local: string | null;
-  remote: string | null;
-  /** Set while what was refused waits to be said again. */
-  retry: ReturnType<typeof setTimeout> | null;
-}
-
 /** Signals over a client. Any number of these for one client share it: signals of one are no strangers to the other. */
 export class GatewaySignaling implements SignalingMechanism {
-  readonly #exchange: Exchange;
+  /** @internal */
+  readonly exchange: Exchange;
 
   constructor(client: GatewayClient) {
-    this.#exchange = Exchange.of(client);
+    this.exchange = Exchange.of(client);
   }
 
   /** See `SignalingMechanism.connect`. */
   connect(info: LineInfo, receiver: LineReceiver): SignalingLine {
-    return this.#exchange.connect(info, receiver);
+    return this.exchange.connect(info, receiver);
   }
 
   /** Somebody begins to talk to this client and no peer waits for it: who makes one at once takes the call. */
   onStranger(listener: (from: Sender, name: string) => void): void {
-    this.#exchange.strangers.push(listener);
+    this.exchange.strangers.push(listener);
   }
 }
 
+/** What becomes of signals where standing offers are in play: see `crossing.ts`, which is loaded by who asks for them. */
+export interface CrossingPort {
+  /**
+   * True where it deals with what came itself.
+   * @param signal null where `data` is none
+   * @param trace what the gateway tells with it
+   */
+  hears(signal: Signal | null, data: unknown, from: Sender, trace: string | null): boolean;
+  /** What a signal is sent with. */
+  options(signal: Signal, isVolatile: boolean): { standing?: string };
+}
+
 /** All lines of one client. */
-class Exchange {
+export class Exchange {
   static readonly #all = new WeakMap<GatewayClient, Exchange>();
   readonly strangers: ((from: Sender, name: string) => void)[] = [];
+  crossing: CrossingPort | null = null;
+  readonly lines = new Set<Line>();
   readonly #client: GatewayClient;
-  readonly #lines = new Set<Line>();
   /** Identities; what one of them said may come once more when its end here is closed, and is no new call. */
   readonly #over = new Set<string>();
 
@@ -96,32 +92,35 @@ class Exchange {
 
   private constructor(client: GatewayClient) {
     this.#client = client;
-    client.onMessage(SIGNAL_EVENT, (data, from) => {
+    client.onMessage(SIGNAL_EVENT, (data, from, info) => {
       const signal = parseSignal(data);
-      if (signal !== null) this.#receive(signal, from);
+      if (this.crossing?.hears(signal, data, from, info?.trace ?? null) === true) return;
+      if (signal !== null) this.receive(signal, from);
     });
     client.on('stateLost', () => this.#lost());
     client.on('gap', ({ room }) => room === null && this.#lost());
     client.on('state', (state, { code }) => {
       // Sent away by the gateway, a call goes on as long as it can.
-      if (state === 'closed' && code === 'closed') for (const { receiver } of this.#lines) receiver.onEnded();
+      if (state === 'closed' && code === 'closed') for (const { receiver } of this.lines) receiver.onEnded();
     });
   }
 
   connect(info: LineInfo, receiver: LineReceiver): SignalingLine {
     const line: Line = { info, receiver, local: null, remote: null, retry: null };
-    this.#lines.add(line);
+    this.lines.add(line);
     return {
       isReliable: false,
       hasSureWay: true,
       ready: this.#client.connect(),
       send: (signal, to, isSure) => {
+        // Another end has its place, and nobody is told of this one.
+        if (!this.lines.has(line)) return;
         line.local = signal.route[0];
         if (isSure) this.#keep(line, signal, to ?? info.remoteId);
         else this.#send(line, signal, to ?? info.remoteId);
       },
       close: () => {
-        this.#lines.delete(line);
+        this.lines.delete(line);
         if (line.retry !== null) clearTimeout(line.retry);
         this.#noteOver(line.remote);
         // The client keeps what it shall do about refusals for a while.
@@ -141,12 +140,14 @@ class Exchange {
   #send(line: Line, signal: Signal, to: string): void {
     const [, , seq] = signal.route;
     const onRefused = (): void => line.receiver.onDropped(seq);
-    this.#client.send(to, SIGNAL_EVENT, signal, { volatile: true, onRefused }).catch(onRefused);
+    const options = { volatile: true, onRefused, ...this.crossing?.options(signal, true) } as const;
+    this.#client.send(to, SIGNAL_EVENT, signal, options).catch(onRefused);
   }
 
   #keep(line: Line, signal: Signal, to: string): void {
     // Whatever the application's calls do: a negotiation that began goes on when the connection is back.
-    this.#client.send(to, SIGNAL_EVENT, signal, { whenOffline: 'queue' }).catch((error: unknown) => {
+    const options = { whenOffline: 'queue', ...this.crossing?.options(signal, false) } as const;
+    this.#client.send(to, SIGNAL_EVENT, signal, options).catch((error: unknown) => {
       line.receiver.onFailed(error);
       const code = error instanceof GatewayError ? error.code : null;
       // Who is not there will ask for it when it comes; what may pass is tried again.
@@ -157,45 +158,48 @@ class Exchange {
 
   /** Once for all that was refused meanwhile: it says everything that is not acknowledged, and each of that may be refused again. */
   #retryLater(line: Line): void {
-    if (!this.#lines.has(line)) return;
+    if (!this.lines.has(line)) return;
     line.retry ??= setTimeout(() => {
       line.retry = null;
       line.receiver.onResync();
     }, RETRY_MS);
   }
 
-  #receive(signal: Signal, from: Sender): void {
+  /** As if nobody left standing offers. */
+  receive(signal: Signal, from: Sender): void {
     const [sender, to, seq] = signal.route;
     if (to !== null) {
-      const line = [...this.#lines].find(({ local }) => local === to);
+      const line = [...this.lines].find(({ local }) => local === to);
       if (line !== undefined && !isFrom(from, line.info)) return;
       // Another session took the call, or this end is over.
-      if (line === undefined || (line.remote ?? sender) !== sender) this.#dismiss(signal, from);
-      else this.#pass(line, signal, from);
+      if (line === undefined || (line.remote ?? sender) !== sender) this.dismiss(signal, from);
+      else this.pass(line, signal, from);
       return;
     }
     if (this.#over.has(sender)) return;
     const line = this.#find(signal, from);
-    if (line !== undefined) return this.#pass(line, signal, from);
+    if (line !== undefined) return this.pass(line, signal, from);
     // What begins with something later was refused before.
     if (seq > 1 || (signal.type !== 'hello' && signal.type !== 'offer')) return;
     for (const tell of this.strangers) tell(from, signal.name ?? '');
     const made = this.#find(signal, from);
-    if (made !== undefined) this.#pass(made, signal, from);
+    if (made !== undefined) this.pass(made, signal, from);
   }
 
   /** The line that this end talks to, or one that waits for whoever it is. */
   #find({ route: [sender], name = '' }: Signal, from: Sender): Line | undefined {
-    const lines = [...this.#lines].filter(({ info }) => isFrom(from, info) && info.name === name);
+    const lines = [...this.lines].filter(({ info }) => isFrom(from, info) && info.name === name);
     return lines.find(({ remote }) => remote === sender) ?? lines.find(({ remote }) => remote === null);
   }
 
-  #pass(line: Line, signal: Signal, from: Sender): void {
+  /** The line's end is the other one of this line from now on. */
+  pass(line: Line, signal: Signal, from: Sender): void {
     line.remote = signal.route[0];
     line.receiver.onSignal(signal, `${from.client}#${from.session}`);
   }
 
-  #dismiss({ type, route: [sender, to] }: Signal, from: Sender): void {
+  /** That end is told that there is none here. */
+  dismiss({ type, route: [sender, to] }: Signal, from: Sender): void {
     if (to === null || type === 'gone' || type === 'bye') return;
     const gone: Signal = { type: 'gone', route: [to, sender, 0, 0] };
     // Nobody waits for it.
@@ -203,11 +207,6 @@ class Exchange {
   }
 
   #lost(): void {
-    for (const { receiver } of this.#lines) receiver.onResync();
+    for (const { receiver } of this.lines) receiver.onResync();
   }
-}
-
-/** Whether the remote id of a line, `bob` or `bob#<session>`, means this one. */
-function isFrom({ client, session }: Sender, { remoteId }: LineInfo): boolean {
-  return remoteId === client || remoteId === `${client}#${session}`;
 }

@@ -6,8 +6,7 @@ import { MeshCallers } from './mesh-callers.js';
 import { type MeshClient, MeshPlace, type MeshRoom } from './mesh-place.js';
 import { MeshStreams } from './mesh-streams.js';
 import type { PeerError } from './peer-errors.js';
-import { type PeerCallOptions, type Peers, peersOf } from './peers.js';
-import type { ReportPort } from './peer-report.js';
+import { type PeerCallOptions, type Peers, peersOf, type PeersPort } from './peers.js';
 import type { PeerState } from './recovery.js';
 import type { PeerEvents, RTCSignalingPeer } from './signaling-peer.js';
 
@@ -413,7 +412,7 @@ function roomIsFull(): GatewayError {
 /** See `Room.mesh`. */
 export function openMesh(
   client: MeshClient,
-  port: ReportPort,
+  port: PeersPort,
   room: MeshRoom,
   options?: MeshOptions,
 ): Promise<Mesh> {

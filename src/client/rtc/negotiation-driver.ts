@@ -53,6 +53,10 @@ export class NegotiationDriver {
     return this.#machine.counts;
   }
 
+  get holdsChannels(): boolean {
+    return this.#machine.holdsChannels === true;
+  }
+
   get isSettled(): boolean {
     return this.#machine.isSettled && this.#connection.signalingState === 'stable';
   }

@@ -30,6 +30,8 @@ export interface NegotiationMachine {
   /** No step is under way, nothing is wanted, no answer awaited. */
   readonly isSettled: boolean;
   readonly counts: NegotiationCounts;
+  /** Which stream numbers channels may have is not known yet, and Chromium would guess. */
+  readonly holdsChannels?: boolean;
   handle(event: NegotiationEvent): Step[];
 }
 

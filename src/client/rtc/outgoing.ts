@@ -8,7 +8,7 @@ export interface Outgoing {
 }
 
 export class OutgoingStreams {
-  readonly #connection: RTCPeerConnection;
+  #connection: RTCPeerConnection;
   readonly #streams = new Map<MediaStream, Outgoing>();
   #isHeld: boolean;
 
@@ -56,6 +56,13 @@ export class OutgoingStreams {
     await sender?.replaceTrack(next);
     outgoing.tracks = outgoing.tracks.flatMap((track) => (track !== previous ? [track] : next ? [next] : []));
     return true;
+  }
+
+  /** To another connection, as if nothing had been added to the first. */
+  move(connection: RTCPeerConnection): void {
+    this.#connection = connection;
+    this.#isHeld = true;
+    for (const { senders } of this.#streams.values()) senders.length = 0;
   }
 
   release(): void {

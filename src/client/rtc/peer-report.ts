@@ -39,19 +39,24 @@ export class PeerReporter {
     this.#port = port;
     this.#environment = environment;
     this.#madeAt = environment.now();
-    const connection = peer.peer;
-    connection.addEventListener('signalingstatechange', () => {
-      if (connection.signalingState === 'stable') this.#agreedAt ??= environment.now();
-    });
-    connection.addEventListener('iceconnectionstatechange', () => {
-      if (/^(connected|completed)$/.test(connection.iceConnectionState)) this.#pairedAt ??= environment.now();
-    });
+    this.#watch(peer.peer);
+    peer.on('connection', (connection) => this.#watch(connection));
     peer.on('state', (state) => {
       if (state !== 'connected' || this.#connectedAt !== null) return;
       this.#connectedAt = environment.now();
       this.#sampleIn(FIRST_SAMPLE_MS);
     });
     peer.on('close', (reason) => this.#ended(typeof reason === 'string' ? reason : reason.code));
+  }
+
+  #watch(connection: RTCPeerConnection): void {
+    const now = (): number => this.#environment.now();
+    connection.addEventListener('signalingstatechange', () => {
+      if (connection.signalingState === 'stable') this.#agreedAt ??= now();
+    });
+    connection.addEventListener('iceconnectionstatechange', () => {
+      if (/^(connected|completed)$/.test(connection.iceConnectionState)) this.#pairedAt ??= now();
+    });
   }
 
   #sampleIn(ms: number): void {

@@ -1,39 +1,59 @@
 // All peers of one client: those that it calls, those that call it, and what of the client they share.
+import type { Caller } from '../caller.js';
 import { REAL_ENVIRONMENT } from '../environment.js';
+import { Lazy } from '../lazy.js';
 import { type GatewayClient, GatewaySignaling } from './gateway-signaling.js';
 import { PeerReporter, type ReportPort } from './peer-report.js';
 import { type PeerOptions, RTCSignalingPeer } from './signaling-peer.js';
 import { SpareConnection } from './spare-connection.js';
+import type { TakenEnd } from './standing.js';
+import type { StandingOffer } from './standing-offer.js';
 
 /** Options of `client.peer()` and `client.onPeer()`. */
-export interface PeerCallOptions extends Omit<PeerOptions, 'signaling' | 'connection'> {
+export interface PeerCallOptions extends Omit<PeerOptions, 'signaling' | 'connection' | 'crossing'> {
+  /**
+   * Calls in one trip. Of `onPeer`: an offer with this page's addresses stands with the gateway, for whoever may send to this client and calls
+   * it, before it is answered. Of `peer`: the one of whom it calls is asked for; default as `onPeer` of this client has it. See docs/webrtc.md.
+   */
+  standing?: boolean;
+
   /** Tell the gateway, for its metrics, how long the set-up took, over what kind of candidates, round trip and loss, and why it ended. Default true. */
   reports?: boolean;
 }
 
-interface Caller {
+interface Sender {
   client: string;
   session: string;
+}
+
+/** What peers have of their client beside what it shows. */
+export type PeersPort = ReportPort & Pick<Caller, 'call'>;
+
+interface Acceptor {
+  handler: PeerHandler;
+  configuration: RTCConfiguration;
+  options: PeerCallOptions;
 }
 
 /** After a call began; by then it has usually connected, ms. */
 const SPARE_AFTER_MS = 1_000;
 
 /** Called for each peer that another client makes; what it adds at once goes with the first answer. */
-export type PeerHandler = (peer: RTCSignalingPeer, from: Caller) => unknown;
+export type PeerHandler = (peer: RTCSignalingPeer, from: Sender) => unknown;
 
 /** The peers of one client; `client.peer` and `client.onPeer` are its methods. */
 export class Peers {
   readonly #client: GatewayClient;
   readonly #signaling: GatewaySignaling;
-  #port: ReportPort | undefined;
+  #port: PeersPort | undefined;
   readonly #peers = new Set<RTCSignalingPeer>();
   /** For peers of one name each. */
-  readonly #named = new Map<string, (from: Caller) => void>();
-  #acceptor: { handler: PeerHandler; configuration: RTCConfiguration; options: PeerCallOptions } | null =
-    null;
+  readonly #named = new Map<string, (from: Sender) => void>();
+  #acceptor: Acceptor | null = null;
   readonly #spare = new SpareConnection();
   #isSpareDue = false;
+  #standing: StandingOffer | null = null;
+  readonly #standingCode = new Lazy(() => import('./standing-calls.js'));
 
   constructor(client: GatewayClient) {
     this.#client = client;
@@ -42,18 +62,20 @@ export class Peers {
       const named = this.#named.get(name);
       if (named !== undefined) return named(from);
       // Names that begin with `~` are the SDK's own.
-      if (this.#acceptor === null || name.startsWith('~')) return;
-      const { handler, configuration, options } = this.#acceptor;
-      handler(this.make(from.client, configuration, { ...options, name }), from);
+      if (!name.startsWith('~')) this.#accept(from, name, null);
     });
     client.on('state', (state) => {
-      if (state === 'connected') for (const peer of this.#peers) peer.networkChanged(false);
+      if (state === 'connected') {
+        for (const peer of this.#peers) peer.networkChanged(false);
+        // What could not be loaded may be now.
+        if (this.#acceptor !== null && this.#standing === null) this.#stand(this.#acceptor);
+      }
       if (state === 'closed') this.#spare.close();
     });
   }
 
   /** Peers that are made from now on say there how they do. */
-  reportTo(port: ReportPort): void {
+  reportTo(port: PeersPort): void {
     this.#port = port;
   }
 
@@ -65,6 +87,8 @@ export class Peers {
   ): Promise<RTCSignalingPeer> {
     await this.#client.connect();
     const { name = '' } = options;
+    // Where its code cannot be had, the call is an ordinary one.
+    if (options.standing === true) await this.#standingCode.load().catch(() => {});
     for (const peer of this.#peers) if (peer.remoteId === remoteId && peer.name === name) return peer;
     return this.make(remoteId, configuration, options);
   }
@@ -79,15 +103,18 @@ export class Peers {
     const acceptor = { handler, configuration, options };
     this.#acceptor = acceptor;
     this.#prepareIn(0);
+    this.#stand(acceptor);
     return () => {
       if (this.#acceptor !== acceptor) return;
       this.#acceptor = null;
       this.#spare.close();
+      this.#standing?.close();
+      this.#standing = null;
     };
   }
 
   /** Who calls under that name is told to `handler`; the peer that it makes at once takes the call. @throws TypeError where somebody has the name */
-  accept(name: string, handler: (from: Caller) => void): () => void {
+  accept(name: string, handler: (from: Sender) => void): () => void {
     if (this.#named.has(name)) throw new TypeError(`There is a handler for ${name} already.`);
     this.#named.set(name, handler);
     return () => this.#named.delete(name);
@@ -95,21 +122,64 @@ export class Peers {
 
   /** A new one, whatever there is. */
   make(remoteId: string, configuration: RTCConfiguration, options: PeerCallOptions): RTCSignalingPeer {
+    return this.#make(remoteId, configuration, options, null);
+  }
+
+  #make(
+    remoteId: string,
+    configuration: RTCConfiguration,
+    options: PeerCallOptions,
+    end: TakenEnd | null,
+  ): RTCSignalingPeer {
     const client = this.#client;
     const isOwn = configuration.iceServers !== undefined;
     const servers = this.#withServers(configuration);
-    const { reports = true, ...own } = options;
+    const { reports = true, standing = this.#acceptor?.options.standing, ...own } = options;
+    const isSpare = own.RTCPeerConnection === undefined && end === null;
+    // Names that begin with `~` are the SDK's own, and nobody leaves an offer for them.
+    const asks = standing === true && own.name?.startsWith('~') !== true;
     const peer = new RTCSignalingPeer(client.id ?? '', remoteId, servers, {
       ...own,
-      connection: own.RTCPeerConnection === undefined ? this.#spare.take(servers) : null,
+      connection: isSpare ? this.#spare.take(servers) : null,
       signaling: this.#signaling,
       ...(isOwn ? {} : { iceServers: () => client.iceServers }),
+      ...(end ?? (asks && this.#standingCode.loaded?.asking(this.#signaling))),
     });
     this.#peers.add(peer);
     if (reports && this.#port !== undefined) new PeerReporter(peer, this.#port, own.environment);
     peer.on('close', () => this.#peers.delete(peer));
     this.#prepareIn(SPARE_AFTER_MS);
+    end?.begin();
     return peer;
+  }
+
+  /** Somebody calls, with that end of a standing offer. */
+  #accept(from: Sender, name: string, end: TakenEnd | null): void {
+    if (this.#acceptor === null) return;
+    const { handler, configuration, options } = this.#acceptor;
+    handler(this.#make(from.client, configuration, { ...options, name }, end), from);
+  }
+
+  /** Where its code cannot be had, calls are ordinary until the next connection. */
+  #stand(acceptor: Acceptor): void {
+    const { configuration, options } = acceptor;
+    const { environment = REAL_ENVIRONMENT, standing = false, RTCPeerConnection } = options;
+    const calls = this.#port;
+    if (!standing || calls === undefined || RTCPeerConnection !== undefined) return;
+    this.#standingCode.use(
+      (code) => {
+        if (this.#acceptor !== acceptor || this.#standing !== null) return;
+        this.#standing = code.holdOffers({
+          client: this.#client,
+          signaling: this.#signaling,
+          peers: { all: this.#peers, accept: (from, name, end) => this.#accept(from, name, end) },
+          calls,
+          environment,
+          configuration: () => this.#withServers(configuration),
+        });
+      },
+      () => {},
+    );
   }
 
   #withServers(configuration: RTCConfiguration): RTCConfiguration {
@@ -136,7 +206,7 @@ export class Peers {
 const PEERS = new WeakMap<GatewayClient, Peers>();
 
 /** The one object for the peers of that client. @throws TypeError where it shares its session: each tab would take the signals of all */
-export function peersOf(client: GatewayClient, port?: ReportPort): Peers {
+export function peersOf(client: GatewayClient, port?: PeersPort): Peers {
   if (client.isShared) throw new TypeError('Peers need a client without shareTabs.');
   let peers = PEERS.get(client);
   if (peers === undefined) PEERS.set(client, (peers = new Peers(client)));

@@ -22,9 +22,12 @@ export interface Candidate {
   usernameFragment: string | null;
 }
 
-/** What the two negotiations say to each other; `round` is the offering side's count of its offers. */
+/**
+ * What the two negotiations say to each other; `round` is the offering side's count of its offers. An offer of data that says `cross` and one that
+ * was left `standing` are each other's answers: who has the code for it (`crossing.ts`) reads these two, all others leave them.
+ */
 export type NegotiationSignal =
-  | { type: 'offer' | 'answer'; round: number; sdp: string }
+  | { type: 'offer' | 'answer'; round: number; sdp: string; cross?: true; standing?: true }
   /** The offer of that round could not be applied. */
   | { type: 'refuse'; round: number }
   | { type: 'candidate'; candidate: Candidate[] }

@@ -12,14 +12,13 @@ import { OutgoingStreams } from './outgoing.js';
 import { type PeerState, Recovery } from './recovery.js';
 import { iceError, keepError, type PeerError, peerError } from './peer-errors.js';
 import type { NegotiationSignal, SignalBody } from './signal.js';
-import type { SignalingMechanism } from './signaling.js';
+import type { LineReceiver, SignalingMechanism } from './signaling.js';
 import { fullConfiguration } from './spare-connection.js';
+import { SILENT_CHANNEL, type TakenEnd } from './standing.js';
 import { watchSurroundings } from './surroundings.js';
 
 /** How often it is looked whether media flows, ms. */
 const FLOW_LOOK_MS = 50;
-/** Below the 1,023 streams of Chromium's channels, and far from where those of applications begin. */
-const SILENT_CHANNEL = 1_022;
 const GIVE_UP_DEFAULT_MS = 60_000;
 
 /** What a peer tells, by `peer.on(event, listener)`. */
@@ -30,6 +29,8 @@ export type PeerEvents = {
   /** The other side added a stream; its `addtrack` and `removetrack` events tell of later changes. */
   stream: [stream: MediaStream];
   track: [event: RTCTrackEvent];
+  /** `peer.peer` is another one from now on, before anything was connected: see there. */
+  connection: [connection: RTCPeerConnection];
   error: [error: PeerError];
   /** Once, when the peer is over: `closed` by this side, `remote` by the other, else the code of what ended it. */
   close: [reason: 'closed' | 'remote' | GatewayError];
@@ -48,6 +49,8 @@ export interface PeerOptions {
   RTCPeerConnection?: typeof RTCPeerConnection;
   /** One that was made with that configuration already. @internal */
   connection?: RTCPeerConnection | null;
+  /** Its first offer may be answered by one that crosses it: see docs/webrtc.md, calls in one trip. @internal */
+  crossing?: (own: NegotiationMachine) => NegotiationMachine;
   /** The other side's first words are known to be lost: this end asks for them even where it has an offer. @internal */
   greets?: boolean;
   /** @internal */
@@ -61,25 +64,27 @@ export class RTCSignalingPeer {
   readonly localId: string;
   readonly remoteId: string;
   readonly name: string;
-  /** The connection itself; its events are the application's to listen to, its handler properties stay free. */
-  readonly peer: RTCPeerConnection;
   /** Resolves with this peer when signals can go and come. Nothing need wait for it: operations do. */
   readonly ready: Promise<this>;
   /** The newest 64. */
   readonly errors: PeerError[] = [];
   readonly #environment: Environment;
-  readonly #dialogue: Dialogue;
-  readonly #negotiation: NegotiationDriver;
-  readonly #candidates: Candidates;
+  #connection: RTCPeerConnection;
+  #dialogue: Dialogue;
+  #negotiation: NegotiationDriver;
+  #candidates: Candidates;
   readonly #recovery: Recovery;
   readonly #waits: Waits;
   readonly #listeners: Listeners<PeerEvents>;
   readonly #outgoing: OutgoingStreams;
   readonly #iceServers: (() => RTCIceServer[]) | undefined;
+  readonly #isLeader: () => boolean;
+  /** Channels that wait to be open; null: not made yet. */
+  readonly #opening = new Set<{ channel: RTCDataChannel | null }>();
   readonly #streams = new WeakSet<MediaStream>();
   /** The first offer has a data section. */
   #hasChannel = false;
-  readonly #stopped = new AbortController();
+  #stopped = new AbortController();
   /** What was said so far was told to be proved. */
   #isProved = false;
   #sent = 0;
@@ -101,29 +106,18 @@ export class RTCSignalingPeer {
     this.#iceServers = options.iceServers;
     this.#waits = new Waits(environment);
     this.#listeners = new Listeners((error) => console.error('signalbox:', error));
-    this.peer = options.connection ?? new Connection(fullConfiguration(configuration));
-    const isLeader = this.#leadership(baseOf(localId), baseOf(remoteId));
-    const machine = (options.negotiation ?? ((leads) => new Negotiation(leads)))(isLeader);
-    this.#negotiation = this.#drive(machine);
-    this.#candidates = new Candidates(this.peer, environment, {
-      send: (candidate) => this.#send({ type: 'candidate', candidate }),
-      onError: (error) => this.#collect(peerError('negotiation', error)),
-    });
-    this.#recovery = new Recovery(this.#recoveryPort(isLeader), environment, giveUpMs);
-    this.#outgoing = new OutgoingStreams(this.peer, options.negotiation === undefined && !isLeader());
+    this.#isLeader = this.#leadership(baseOf(localId), baseOf(remoteId));
+    const { negotiation, crossing } = options;
+    const own = (negotiation ?? ((leads) => new Negotiation(leads)))(this.#isLeader);
+    this.#connection = options.connection ?? new Connection(fullConfiguration(configuration));
+    // One that was offered before anybody called has it in its offer.
+    this.#hasChannel = Boolean(this.peer.localDescription);
+    this.#negotiation = this.#drive(crossing?.(own) ?? own);
+    this.#candidates = this.#gather();
+    this.#recovery = new Recovery(this.#recoveryPort(this.#isLeader), environment, giveUpMs);
+    this.#outgoing = new OutgoingStreams(this.peer, negotiation === undefined && !this.#isLeader());
     this.#listen();
-    this.#dialogue = new Dialogue(
-      options.signaling,
-      { localId, remoteId, name },
-      {
-        onSignal: (signal) => this.#receive(signal),
-        onBye: () => this.#end('remote'),
-        onFailed: (cause) => this.#collect(peerError('signaling', cause)),
-        onOverflow: () => this.#end(new GatewayError('queue_full')),
-        onEnded: () => this.#end(new GatewayError('closed')),
-      },
-      environment,
-    );
+    this.#dialogue = this.#talk(options.signaling);
     this.ready = this.#dialogue.ready.then(() => this);
     // Who waits for it is told; nobody has to.
     this.ready.catch(() => {});
@@ -135,6 +129,15 @@ export class RTCSignalingPeer {
         () => {},
       );
     });
+  }
+
+  /**
+   * The connection itself; its events are the application's to listen to, its handler properties stay free. Where both sides have standing
+   * offers and call each other at the same moment, one of them has another one from then on, before anything is connected; the event
+   * `connection` tells.
+   */
+  get peer(): RTCPeerConnection {
+    return this.#connection;
   }
 
   /** Where the connection stands; the event `state` tells each move. */
@@ -168,21 +171,29 @@ export class RTCSignalingPeer {
   ): Promise<RTCDataChannel> {
     this.#assertOpen();
     this.#hasChannel = true;
-    const channel = this.peer.createDataChannel(label, channelOptions);
-    const look = (): void => this.#waits.look();
-    for (const event of ['open', 'close', 'error'])
-      channel.addEventListener(event, look, { signal: this.#stopped.signal });
+    const make = (): RTCDataChannel => {
+      const channel = this.peer.createDataChannel(label, channelOptions);
+      const { signal } = this.#stopped;
+      for (const event of ['open', 'close', 'error'])
+        channel.addEventListener(event, () => this.#waits.look(), { signal });
+      return channel;
+    };
+    const opening: { channel: RTCDataChannel | null } = { channel: null };
+    this.#opening.add(opening);
     try {
       await this.#until(() => {
-        if (channel.readyState === 'closing' || channel.readyState === 'closed')
-          throw new GatewayError('closed');
-        return channel.readyState === 'open';
+        if (this.#negotiation.holdsChannels) return false;
+        const { readyState } = (opening.channel ??= make());
+        if (readyState === 'closing' || readyState === 'closed') throw new GatewayError('closed');
+        return readyState === 'open';
       }, options);
     } catch (error) {
-      channel.close();
+      opening.channel?.close();
       throw error;
+    } finally {
+      this.#opening.delete(opening);
     }
-    return channel;
+    return (opening.channel ??= make());
   }
 
   /**
@@ -250,9 +261,57 @@ export class RTCSignalingPeer {
     this.#recovery.networkChanged(isOtherNetwork);
   }
 
+  /** What signals come to. @internal */
+  get receiver(): LineReceiver {
+    return this.#dialogue;
+  }
+
+  /** Goes on as that end, before the other side said a word to this one: what the application wants of this peer it has there. @internal */
+  moveTo({ connection, signaling, crossing }: TakenEnd): void {
+    const old = this.peer;
+    this.#stopped.abort();
+    this.#stopped = new AbortController();
+    this.#candidates.close();
+    this.#negotiation.close();
+    this.#dialogue.close();
+    this.#connection = connection;
+    this.#hasChannel = true;
+    this.#negotiation = this.#drive(crossing(new Negotiation(this.#isLeader)));
+    this.#candidates = this.#gather();
+    this.#outgoing.move(connection);
+    this.#listen();
+    this.#dialogue = this.#talk(signaling);
+    for (const opening of this.#opening) opening.channel = null;
+    old.close();
+    this.#listeners.emit('connection', connection);
+  }
+
   /** Ends the connection, here and there; what waits rejects with `closed`. Idempotent. */
   close(): void {
     this.#end('closed');
+  }
+
+  #gather(): Candidates {
+    return new Candidates(this.peer, this.#environment, {
+      send: (candidate) => this.#send({ type: 'candidate', candidate }),
+      onError: (error) => this.#collect(peerError('negotiation', error)),
+    });
+  }
+
+  #talk(signaling: SignalingMechanism): Dialogue {
+    const { localId, remoteId, name } = this;
+    return new Dialogue(
+      signaling,
+      { localId, remoteId, name },
+      {
+        onSignal: (signal) => this.#receive(signal),
+        onBye: () => this.#end('remote'),
+        onFailed: (cause) => this.#collect(peerError('signaling', cause)),
+        onOverflow: () => this.#end(new GatewayError('queue_full')),
+        onEnded: () => this.#end(new GatewayError('closed')),
+      },
+      this.#environment,
+    );
   }
 
   #listen(): void {

@@ -49,6 +49,8 @@ export interface SignalingLine {
 
 /** A way to signal; one object serves any number of peers. */
 export interface SignalingMechanism {
+  /** The identity of the end that connects, where the other one has heard of it before; default a random one. @internal */
+  readonly id?: string;
   /** Begins to carry the signals of one peer. */
   connect(info: LineInfo, receiver: LineReceiver): SignalingLine;
 }

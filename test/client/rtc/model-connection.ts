@@ -91,6 +91,15 @@ export class ModelConnection implements NegotiatedConnection {
     return { sdp: this.#lastOffer };
   }
 
+  /** Has set an offer of data before anybody called, and gives it. */
+  stand(): string {
+    this.hasChannel = true;
+    const sdp = this.#makeOffer();
+    this.#pendingLocal = { type: 'offer', sdp };
+    this.signalingState = 'have-local-offer';
+    return sdp;
+  }
+
   #makeOffer(): string {
     const things = [...new Set([...(this.agreed?.things ?? []), ...this.own])];
     const hasData = this.hasChannel || this.agreed?.hasData === true;
@@ -99,7 +108,8 @@ export class ModelConnection implements NegotiatedConnection {
   }
 
   #write(content: Content, setup: Role | 'actpass', fragment: number): string {
-    return `${JSON.stringify(content)}\na=ice-ufrag:${this.name}${String(fragment)}\na=setup:${setup}\n`;
+    const media = content.things.map(() => 'm=video\n').join('');
+    return `${JSON.stringify(content)}\n${media}a=ice-ufrag:${this.name}${String(fragment)}\na=setup:${setup}\n`;
   }
 
   /** Without an offer, as in perfect negotiation: an offer in `stable`, an answer after a remote offer. */
@@ -157,7 +167,9 @@ export class ModelConnection implements NegotiatedConnection {
     if (this.signalingState !== 'have-local-offer' || this.#pendingLocal === null)
       throw new Error(`InvalidStateError: answer in ${this.signalingState}`);
     const [answered, offered] = [contentOf({ type, sdp }), contentOf(this.#pendingLocal)];
-    if (answered.number !== offered.number || answered.by !== offered.by)
+    // An offer of the other side's own can be the answer where both have nothing but data, as then the sections are the same.
+    const isCrossed = answered.by !== this.name && isOnlyData(answered) && isOnlyData(offered);
+    if (!isCrossed && (answered.number !== offered.number || answered.by !== offered.by))
       throw new Error('InvalidAccessError: the answer is to another offer');
     this.#settle(this.#pendingLocal, { type, sdp });
   }
@@ -174,7 +186,10 @@ export class ModelConnection implements NegotiatedConnection {
     const role = answer === local ? setup : opposite(setup);
     if (this.#role !== null && this.#role !== role)
       throw new Error('Failed to set SSL role for the transport');
-    const content = contentOf(answer);
+    const content =
+      contentOf(local).by === contentOf(remote).by
+        ? contentOf(answer)
+        : { by: 'both', number: 0, things: [], hasData: true };
     const isRestart = this.agreed !== null && isNewFragment(remote, this.currentRemoteDescription);
     if (content.hasData && this.agreed?.hasData === false && isRestart) this.isDataDead = true;
     this.#role = role;
@@ -206,6 +221,10 @@ export class ModelConnection implements NegotiatedConnection {
 
 function contentOf({ sdp }: Description): Content {
   return JSON.parse(sdp.slice(0, sdp.indexOf('\n'))) as Content;
+}
+
+function isOnlyData({ things, hasData }: Content): boolean {
+  return hasData && things.length === 0;
 }
 
 function setupOf({ sdp }: Description): Role | 'actpass' {

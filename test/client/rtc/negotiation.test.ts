@@ -1,6 +1,7 @@
 // The negotiation against a model of RTCPeerConnection: any order of both sides' operations, steps and signals ends in agreement.
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { callingMachine, standingMachine } from '../../../src/client/rtc/crossing-negotiation.js';
 import { FAILURES_LIMIT, Negotiation, type NegotiationMachine } from '../../../src/client/rtc/negotiation.js';
 import type { NegotiationSignal } from '../../../src/client/rtc/signal.js';
 import { type Kind, ModelEnd } from './model-connection.js';
@@ -12,6 +13,7 @@ type Strategy = (isLeader: boolean) => NegotiationMachine;
 
 const STRATEGIES: Record<string, Strategy> = {
   'a turn after proposals': (isLeader) => new Negotiation(() => isLeader),
+  'a turn, after first offers that may cross': (isLeader) => callingMachine(new Negotiation(() => isLeader)),
   // So that what the ADR compares with is right, too.
   proposals: (isLeader) => new ProposingNegotiation(() => isLeader),
   'perfect negotiation': (isLeader) => new PerfectNegotiation(() => !isLeader),
@@ -47,9 +49,13 @@ async function play(
   scheduler: fc.Scheduler,
   strategy: Strategy,
   plan: Operation[],
-  [first, second]: [Kind, Kind],
+  [one, other]: [Kind, Kind],
+  /** Who has a standing offer, which the other one gets when it calls; the strategy is the other one's then. */
+  standing: 0 | 1 | null = null,
 ): Promise<Outcome> {
   let signals = 0;
+  // An end with a standing offer is made when it is called; the caller begins with a channel.
+  const isMade = [standing === null, standing === null];
   // Each side's operations end in their order, each way's signals arrive in theirs; the scheduler decides between these.
   const chain = (): ((label: string) => Promise<unknown>) => {
     let last: Promise<unknown> = Promise.resolve();
@@ -57,21 +63,40 @@ async function play(
   };
   const ways = [chain(), chain()];
   const post = (to: 0 | 1) => (signal: NegotiationSignal) => {
+    // The gateway has it already.
+    if (signal === first) return;
     signals++;
-    void ways[to]?.(`${signal.type} to ${to}`).then(() =>
-      ends[to].driver.handle({ type: 'received', signal }),
-    );
+    if (!isMade[1 - to]) {
+      isMade[1 - to] = true;
+      if (standing === to) pass(to === 0 ? 1 : 0, first);
+    }
+    pass(to, signal);
   };
+  const pass = (to: 0 | 1, signal: NegotiationSignal): void => {
+    void ways[to]?.(`${signal.type} to ${to}`).then(() => {
+      if (to === standing && !isMade[to]) {
+        isMade[to] = true;
+        ends[to].driver.handle({ type: 'needed' });
+      }
+      ends[to].driver.handle({ type: 'received', signal });
+    });
+  };
+  const first = { type: 'offer' as const, round: 1, sdp: '', standing: true as const };
+  const machineOf = (side: 0 | 1): NegotiationMachine =>
+    side === standing ? standingMachine(new Negotiation(() => side === 0), first) : strategy(side === 0);
   const ends: [ModelEnd, ModelEnd] = [
-    new ModelEnd('alice', first, strategy(true), chain(), post(1)),
-    new ModelEnd('bob', second, strategy(false), chain(), post(0)),
+    new ModelEnd('alice', one, machineOf(0), chain(), post(1)),
+    new ModelEnd('bob', other, machineOf(1), chain(), post(0)),
   ];
+  if (standing !== null) first.sdp = ends[standing].connection.stand();
+  if (standing !== null) ends[standing === 0 ? 1 : 0].connection.addChannel();
   let thing = 0;
   const todo = [...plan];
   let steps = 0;
   for (;;) {
     for (const operation of todo.splice(0)) {
-      if (operation.after > 0) todo.push({ ...operation, after: operation.after - 1 });
+      if (!isMade[operation.side]) todo.push(operation);
+      else if (operation.after > 0) todo.push({ ...operation, after: operation.after - 1 });
       else {
         const { connection, driver } = ends[operation.side];
         if (operation.what === 'media') connection.add(`thing ${thing++}`);
@@ -104,6 +129,52 @@ describe.each(Object.entries(STRATEGIES))('%s', (_name, strategy) => {
         expect(ends[0].connection.agreed).toEqual(ends[1].connection.agreed);
       }),
       { numRuns: 300 },
+    );
+  });
+});
+
+describe.each([
+  ['leader', 0],
+  ['follower', 1],
+] as const)('a standing offer of the %s', (_who, standing) => {
+  test('is the answer to the call that takes it, which is its own; whatever follows is agreed on', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.scheduler(), operations, kinds, async (scheduler, plan, pair) => {
+        const strategy: Strategy = (isLeader) => callingMachine(new Negotiation(() => isLeader));
+        const { ends } = await play(scheduler, strategy, plan, pair, standing);
+        for (const { connection, errors, machine, hasFailed } of ends) {
+          expect(errors).toEqual([]);
+          expect(hasFailed).toBe(false);
+          expect(connection.signalingState).toBe('stable');
+          expect(connection.isComplete).toBe(true);
+          expect(machine.isSettled).toBe(true);
+          expect(machine.counts.collisions).toBe(0);
+        }
+        expect(ends[0].connection.agreed).toEqual(ends[1].connection.agreed);
+        expect(ends[0].machine.counts.rounds).toBe(ends[1].machine.counts.rounds);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('and the call cost one signal', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.scheduler(), kinds, async (scheduler, pair) => {
+        const strategy: Strategy = (isLeader) => callingMachine(new Negotiation(() => isLeader));
+        const { ends, signals } = await play(scheduler, strategy, [], pair, standing);
+        expect(signals).toBe(1);
+        for (const { connection, machine } of ends) {
+          expect(machine.counts.rounds).toBe(1);
+          expect(connection.agreed).toMatchObject({ by: 'both', hasData: true });
+          expect(connection.currentRemoteDescription?.type).toBe('answer');
+        }
+        // Who called is passive, whoever leads.
+        const roles = ends.map(
+          (end) => /setup:(.*)/.exec(end.connection.currentRemoteDescription?.sdp ?? '')?.[1],
+        );
+        expect(standing === 0 ? roles : roles.reverse()).toEqual(['passive', 'active']);
+      }),
+      { numRuns: 50 },
     );
   });
 });
@@ -185,6 +256,58 @@ describe('Negotiation', () => {
     expect(leader.handle({ type: 'applied' })).toEqual([]);
     expect([leader.isSettled, follower.isSettled]).toEqual([true, true]);
     expect([leader.counts, follower.counts]).toMatchObject([{ collisions: 1 }, { collisions: 1 }]);
+  });
+
+  test.each([true, false])(
+    'takes a standing offer for the answer to its own (as the leader: %s)',
+    (leads) => {
+      const first = { type: 'offer', round: 1, sdp: 'it stood', standing: true } as const;
+      const [caller, holder] = [
+        callingMachine(new Negotiation(() => leads)),
+        standingMachine(new Negotiation(() => !leads), first),
+      ];
+      caller.handle({ type: 'needed' });
+      const call = { type: 'offer', round: 1, sdp: 'a call\na=setup:actpass', cross: true } as const;
+      expect(caller.handle({ type: 'offered', sdp: call.sdp })).toEqual([{ do: 'send', signal: call }]);
+      expect(caller.handle({ type: 'received', signal: first })).toEqual([
+        { do: 'apply', own: leads ? null : call.sdp, sdp: 'it stood' },
+      ]);
+      expect(holder.handle({ type: 'needed' })).toEqual([{ do: 'send', signal: first }]);
+      expect(holder.holdsChannels).toBe(true);
+      expect(holder.handle({ type: 'received', signal: call })).toEqual([
+        { do: 'apply', own: null, sdp: 'a call\na=setup:passive' },
+      ]);
+      for (const machine of [caller, holder]) {
+        expect(machine.handle({ type: 'applied' })).toEqual([]);
+        expect([machine.isSettled, machine.counts]).toEqual([
+          true,
+          { rounds: 1, collisions: 0, failures: 0 },
+        ]);
+      }
+      expect(holder.holdsChannels).toBe(false);
+    },
+  );
+
+  test('leaves calls that cross each other as they are', () => {
+    const leader = callingMachine(new Negotiation(() => true));
+    leader.handle({ type: 'needed' });
+    leader.handle({ type: 'offered', sdp: 'own' });
+    const signal = { type: 'offer', round: 1, sdp: 'theirs', cross: true } as const;
+    expect(leader.handle({ type: 'received', signal })).toEqual([]);
+  });
+
+  test('does not say so of an offer with media, nor of one after the first', () => {
+    const leader = callingMachine(new Negotiation(() => true));
+    leader.handle({ type: 'needed' });
+    expect(leader.handle({ type: 'offered', sdp: 'v=0\nm=audio 9' })).toEqual([
+      { do: 'send', signal: { type: 'offer', round: 1, sdp: 'v=0\nm=audio 9' } },
+    ]);
+    leader.handle({ type: 'received', signal: { type: 'answer', round: 1, sdp: 'yes' } });
+    leader.handle({ type: 'applied' });
+    leader.handle({ type: 'needed' });
+    expect(leader.handle({ type: 'offered', sdp: 'v=0' })).toEqual([
+      { do: 'send', signal: { type: 'offer', round: 2, sdp: 'v=0' } },
+    ]);
   });
 
   test('sets a proposal together with its answer', () => {

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach } from '@jest/globals';
 
 export class TestConnection extends EventTarget {
-  readonly connectionState = 'new';
+  readonly connectionState: RTCPeerConnectionState = 'new';
   readonly iceConnectionState = 'new';
   signalingState: RTCSignalingState = 'stable';
 

@@ -1,0 +1,32 @@
+// One end of a peer as the signaling of its client sees it, and who speaks to it.
+import type { LineInfo, LineReceiver } from './signaling.js';
+
+/** Who speaks. */
+export interface Sender {
+  client: string;
+  session: string;
+}
+
+export interface Line {
+  readonly info: LineInfo;
+  receiver: LineReceiver;
+  /** Identities of the two ends, as far as they were seen. */
+  local: string | null;
+  remote: string | null;
+  /** Set while what was refused waits to be said again. */
+  retry: ReturnType<typeof setTimeout> | null;
+}
+
+/** In the place of an end that was closed. */
+export const NOBODY: LineReceiver = {
+  onSignal: () => {},
+  onResync: () => {},
+  onDropped: () => {},
+  onFailed: () => {},
+  onEnded: () => {},
+};
+
+/** Whether the remote id of a line, `bob` or `bob#<session>`, means this one. */
+export function isFrom({ client, session }: Sender, { remoteId }: LineInfo): boolean {
+  return remoteId === client || remoteId === `${client}#${session}`;
+}

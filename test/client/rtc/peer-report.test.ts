@@ -1,0 +1,60 @@
+// When a peer's phases ended, as its report has them; what browsers measure is tested in browsers.
+import { expect, test } from '@jest/globals';
+import type { ClientFrame } from '../../../src/protocol/frame.js';
+import { PeerReporter } from '../../../src/client/rtc/peer-report.js';
+import type { PeerEvents, RTCSignalingPeer } from '../../../src/client/rtc/signaling-peer.js';
+import { ManualEnvironment } from '../fixture.js';
+
+class Connection extends EventTarget {
+  signalingState = 'stable';
+  iceConnectionState = 'new';
+  becomes(what: 'signalingState' | 'iceConnectionState', state: string): void {
+    this[what] = state;
+    this.dispatchEvent(new Event(`${what.toLowerCase()}change`));
+  }
+  getStats(): Promise<Map<string, unknown>> {
+    return Promise.resolve(new Map());
+  }
+}
+
+test.each([false, true])(
+  'tells how long each phase took (goes on with another connection: %s)',
+  async (isMoved) => {
+    const environment = new ManualEnvironment();
+    const [first, second] = [new Connection(), new Connection()];
+    const listeners: Partial<Record<keyof PeerEvents, (value: unknown) => void>> = {};
+    const peer = {
+      peer: first,
+      state: 'new',
+      on: (event: keyof PeerEvents, listener: (value: unknown) => void) => {
+        listeners[event] = listener;
+        return () => undefined;
+      },
+    };
+    const told: ClientFrame[] = [];
+    const port = { tryWrite: (frame: ClientFrame) => told.push(frame) > 0 };
+    new PeerReporter(peer as unknown as RTCSignalingPeer, port, environment);
+    environment.advance(10);
+    if (isMoved) {
+      peer.peer = second;
+      listeners.connection?.(second);
+    }
+    const { peer: connection } = peer;
+    connection.becomes('signalingState', 'have-local-offer');
+    environment.advance(90);
+    connection.becomes('signalingState', 'stable');
+    environment.advance(30);
+    connection.becomes('iceConnectionState', 'connected');
+    environment.advance(7);
+    peer.state = 'connected';
+    listeners.state?.('connected');
+    environment.advance(1_000);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(told).toEqual([
+      {
+        type: 'peerReport',
+        digest: { moment: 'connected', signalingMs: 100, iceMs: 30, dtlsMs: 7, totalMs: 137 },
+      },
+    ]);
+  },
+);
