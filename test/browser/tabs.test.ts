@@ -204,7 +204,7 @@ describe.each(Object.keys(BROWSERS))('in %s', (name) => {
             sent.push(client.send('bob', 'n', '${String(at)} ' + n));
             if (n % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 5));
           }
-          // Chromium drops what a worker has said last, though not what it has written: of some messages nobody may know.
+          // A worker that ends in Chromium leaves some messages in doubt at times (docs/adr/0009-shared-tabs.md).
           return Promise.all(sent.map((one) => one.then(() => 'accepted', (error) => error.code)));
         })()`),
       );
