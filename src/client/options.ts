@@ -15,10 +15,10 @@ export type WhenOffline = 'queue' | 'fail';
 export interface SharedTabsOptions {
   /**
    * URL of a SharedWorker's script, of the page's own origin: a copy of `tabs-worker.js`, or one line that loads it,
-   * `importScripts('https://gateway.example/tabs-worker.js')`. Default the file beside the SDK, where that is of this origin; where no
-   * worker can be had one of the tabs holds the connection. `false` for always one of the tabs.
+   * `importScripts('https://gateway.example/tabs-worker.js')`; or `true` for the file beside the SDK, where that is of this origin. Where no
+   * worker can be had one of the tabs holds the connection. Default `false`: always one of the tabs.
    */
-  worker?: string | URL | false;
+  worker?: string | URL | boolean;
 }
 
 /** Options of `new Client(url, options)`; only `token` is required. */

@@ -165,7 +165,7 @@ describe.each(Object.keys(BROWSERS))('in %s', (name) => {
 
   describe('with a SharedWorker', () => {
     test('all tabs have one connection, which none of them holds, and notice nothing when one is closed', async () => {
-      const [first, two, three] = (await connected(3, { worker: 'undefined' })) as [
+      const [first, two, three] = (await connected(3, { worker: 'true' })) as [
         BrowserPage,
         BrowserPage,
         BrowserPage,
@@ -231,7 +231,7 @@ describe.each(Object.keys(BROWSERS))('in %s', (name) => {
     }, 60_000);
 
     test('the session ends with the last tab, also where that goes to another page', async () => {
-      const [one, two] = (await connected(2, { worker: 'undefined' })) as [BrowserPage, BrowserPage];
+      const [one, two] = (await connected(2, { worker: 'true' })) as [BrowserPage, BrowserPage];
       await one.close();
       expect(await gateway.metric('connections')).toBe(2);
       await two.goto(site.elsewhere);
@@ -239,11 +239,11 @@ describe.each(Object.keys(BROWSERS))('in %s', (name) => {
     }, 60_000);
 
     test.each([
-      ['is forbidden by the page', { worker: 'undefined', page: 'strict' }],
+      ['is forbidden by the page', { worker: 'true', page: 'strict' }],
       ['is of another origin', { worker: `'http://localhost:1/tabs-worker.js'` }],
       ['is not there', { worker: `'/nowhere.js'` }],
       ['is of another version', { worker: `'/old-worker.js'` }],
-      ['is not known to the browser', { worker: `(delete window.SharedWorker, undefined)` }],
+      ['is not known to the browser', { worker: `(delete window.SharedWorker, true)` }],
     ])(
       'a tab has the connection where the worker %s',
       async (_how, options) => {

@@ -116,11 +116,11 @@ export class HubPlace {
 }
 
 /** The browser's; null where it has none, as Chrome for Android. @throws where it is of another origin */
-export function workerLink(url: string | URL | undefined): WorkerLink | null {
+export function workerLink(url: string | URL | true): WorkerLink | null {
   if (typeof SharedWorker !== 'function') return null;
   // Bundlers know it by this form. A worker belongs to its URL and this name: another version of the SDK has another one.
   const worker =
-    url === undefined
+    url === true
       ? new SharedWorker(new URL('./tabs-worker.js', import.meta.url), { name: `signalbox ${VERSION}` })
       : new SharedWorker(url, { name: `signalbox ${VERSION}` });
   const { port } = worker;

@@ -24,7 +24,7 @@ export interface Surroundings {
   /** Of what is beneath the client. */
   environment?: Environment;
   /** Null where there are no workers. */
-  openWorker?: (url: string | URL | undefined) => WorkerLink | null;
+  openWorker?: (url: string | URL | true) => WorkerLink | null;
 }
 
 /**
@@ -45,7 +45,7 @@ export function shared(
     return plain;
   }
   const { acceptTimeoutMs, connectTimeoutMs, offlineQueueLimitBytes, agent, transports } = settings;
-  const worker = typeof settings.shareTabs === 'object' ? settings.shareTabs.worker : undefined;
+  const { worker = false } = typeof settings.shareTabs === 'object' ? settings.shareTabs : {};
   const seat = new Seat(
     {
       platform,
