@@ -12,7 +12,7 @@ import { watchSurroundings } from './surroundings.js';
 
 /** How long the gathering of candidates is waited for, ms: what comes later follows when it is taken. */
 const GATHER_MS = 1_000;
-/** After one was taken the next is made, when that call has usually connected, ms. */
+/** After one was taken the next is made, when that call has usually connected, ms; nor are two made closer together for any reason. */
 const NEXT_AFTER_MS = 1_000;
 /** The same, doubled for each in a row that was taken and did not connect, ms at most: whoever may send can take them, and each costs sockets. */
 const NEXT_AFTER_LIMIT_MS = 60_000;
@@ -22,6 +22,8 @@ const CALLED_MS = 5_000;
 const RENEW_MS = 5 * 60_000;
 /** One that was replaced may have been taken a moment before, or its taker has not been heard for the gap in the connection, ms. */
 const KEEP_REPLACED_MS = 30_000;
+/** Most of them, since each has sockets: a line that flaps and a network whose measures move replace one each second. */
+const KEPT_LIMIT = 8;
 /** Longest description, characters: the gateway takes 8 KiB of JSON. Of many relays the last follow when it is taken. */
 const SDP_LIMIT_CHARACTERS = 7_000;
 
@@ -38,6 +40,8 @@ export class StandingOffer {
   readonly #kept = new Map<Standing, () => void>();
   /** Counts those that were begun: only the last one is put up. */
   #made = 0;
+  /** When the last one was begun. */
+  #madeAt = -Infinity;
   /** Taken ones in a row that have not connected. */
   #misses = 0;
   #cancelRenewal: () => void = () => {};
@@ -102,6 +106,10 @@ export class StandingOffer {
 
   #renew(): void {
     if (this.#client.state !== 'connected') return;
+    const rest = this.#madeAt + NEXT_AFTER_MS - this.#environment.now();
+    // The clock may have been set back.
+    if (rest > 0 && rest <= NEXT_AFTER_MS) return this.#renewIn(rest);
+    this.#madeAt = this.#environment.now();
     this.#renewIn(RENEW_MS);
     // Where the platform cannot make one all calls are ordinary ones.
     this.#putUp(++this.#made).catch(() => {});
@@ -173,6 +181,8 @@ export class StandingOffer {
   #keep(standing: Standing): void {
     const cancel = this.#environment.after(KEEP_REPLACED_MS, () => this.#release(standing));
     this.#kept.set(standing, cancel);
+    const [oldest] = this.#kept.keys();
+    if (oldest !== undefined && this.#kept.size > KEPT_LIMIT) this.#release(oldest);
   }
 
   #release(standing: Standing): void {

@@ -111,6 +111,8 @@ describe('a standing offer', () => {
     stand = () => new StandingOffer(client, crossing, calls, environment, () => ({ iceServers: [] }));
     offer = stand();
     await settle();
+    // The next one is not made sooner.
+    environment.advance(1_000);
   });
   const pass = async (ms: number): Promise<void> => {
     environment.advance(ms);

@@ -1,0 +1,107 @@
+// What standing offers may cost who leaves them: few connections, whatever the network, the browser and the gateway do.
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { Crossing } from '../../../src/client/rtc/crossing.js';
+import { type GatewayClient, GatewaySignaling } from '../../../src/client/rtc/gateway-signaling.js';
+import { StandingOffer } from '../../../src/client/rtc/standing-offer.js';
+import { ManualEnvironment } from '../fixture.js';
+import { TestConnection, useTestConnections } from './test-connection.js';
+
+class CountedConnection extends TestConnection {
+  static made = 0;
+  static readonly open = new Set<CountedConnection>();
+  iceGatheringState = 'complete';
+  readonly localDescription = { sdp: 'an offer' };
+  constructor(configuration: RTCConfiguration) {
+    super([], configuration);
+    CountedConnection.made++;
+    CountedConnection.open.add(this);
+  }
+  setLocalDescription(): Promise<void> {
+    return Promise.resolve();
+  }
+  override close(): void {
+    CountedConnection.open.delete(this);
+  }
+}
+
+useTestConnections();
+const settle = () => new Promise((resolve) => setImmediate(resolve));
+const { open } = CountedConnection;
+
+describe('standing offers', () => {
+  const navigator = Object.getOwnPropertyDescriptor(globalThis, 'navigator');
+  const network = new EventTarget();
+  let environment: ManualEnvironment;
+  let become: (state: string) => void;
+  let put: () => Promise<void>;
+  let puts: number;
+  let stand: () => Promise<StandingOffer>;
+  beforeEach(() => {
+    environment = new ManualEnvironment();
+    CountedConnection.made = puts = 0;
+    open.clear();
+    put = () => Promise.resolve();
+    Reflect.set(globalThis, 'RTCPeerConnection', CountedConnection);
+    Object.defineProperty(globalThis, 'navigator', { value: { connection: network }, configurable: true });
+    const listeners: ((state: string, info: { code: null }) => unknown)[] = [];
+    const client = {
+      id: 'bob',
+      state: 'connected',
+      onMessage: () => () => undefined,
+      on: (event: string, listener: (typeof listeners)[0]) => {
+        if (event === 'state') listeners.push(listener);
+        return () => undefined;
+      },
+    };
+    become = (state) => {
+      client.state = state;
+      for (const tell of listeners) tell(state, { code: null });
+    };
+    const crossing = Crossing.of(new GatewaySignaling(client as unknown as GatewayClient).exchange);
+    crossing.hold({ all: new Set(), accept: () => undefined });
+    const stands = { stand: () => (puts++, put()) };
+    const calls = {
+      call: (_options: unknown, make: (verbs: unknown) => Promise<void>) => make(stands),
+    } as unknown as ConstructorParameters<typeof StandingOffer>[2];
+    stand = async () => {
+      const offer = new StandingOffer(
+        client as unknown as GatewayClient,
+        crossing,
+        calls,
+        environment,
+        () => ({}),
+      );
+      await settle();
+      return offer;
+    };
+  });
+  afterEach(() => {
+    if (navigator === undefined) Reflect.deleteProperty(globalThis, 'navigator');
+    else Object.defineProperty(globalThis, 'navigator', navigator);
+  });
+  const pass = async (ms: number): Promise<void> => {
+    environment.advance(ms);
+    await settle();
+  };
+
+  test.each([
+    ['the measures of the network move', () => network.dispatchEvent(new Event('change'))],
+    ['the line flaps', () => ['reconnecting', 'connected'].forEach(become)],
+  ])('are few where %s, and none is left out', async (_what, happens) => {
+    const offer = await stand();
+    let most = 0;
+    for (let i = 0; i < 200; i++) {
+      happens();
+      await pass(100);
+      most = Math.max(most, open.size);
+    }
+    // One a second, of which the last eight are honoured while the newest one stands.
+    expect([CountedConnection.made, most]).toEqual([21, 9]);
+    expect(puts).toBe(21);
+    await pass(30_000);
+    expect(open.size).toBe(1);
+    offer.close();
+    await pass(30_000);
+    expect([open.size, environment.pending]).toEqual([0, 0]);
+  });
+});
