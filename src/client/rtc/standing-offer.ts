@@ -122,10 +122,15 @@ export class StandingOffer {
       if (gathered.length < CANDIDATES_LIMIT) gathered.push(candidate);
     };
     connection.addEventListener('icecandidate', ({ candidate }) => candidate && take(candidate));
-    // An offer with a data section is what every call begins with.
-    connection.createDataChannel('', { negotiated: true, id: SILENT_CHANNEL });
-    await connection.setLocalDescription();
-    await this.#gathered(connection);
+    try {
+      // An offer with a data section is what every call begins with.
+      connection.createDataChannel('', { negotiated: true, id: SILENT_CHANNEL });
+      await connection.setLocalDescription();
+      await this.#gathered(connection);
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
     // Another one was begun since, or none is wanted any more.
     if (turn !== this.#made) {
       connection.close();

@@ -8,6 +8,7 @@ import { TestConnection, useTestConnections } from './test-connection.js';
 
 class CountedConnection extends TestConnection {
   static made = 0;
+  static isBroken = false;
   static readonly open = new Set<CountedConnection>();
   iceGatheringState = 'complete';
   readonly localDescription = { sdp: 'an offer' };
@@ -17,7 +18,7 @@ class CountedConnection extends TestConnection {
     CountedConnection.open.add(this);
   }
   setLocalDescription(): Promise<void> {
-    return Promise.resolve();
+    return CountedConnection.isBroken ? Promise.reject(new Error('no description')) : Promise.resolve();
   }
   override close(): void {
     CountedConnection.open.delete(this);
@@ -39,6 +40,7 @@ describe('standing offers', () => {
   beforeEach(() => {
     environment = new ManualEnvironment();
     CountedConnection.made = puts = 0;
+    CountedConnection.isBroken = false;
     open.clear();
     put = () => Promise.resolve();
     Reflect.set(globalThis, 'RTCPeerConnection', CountedConnection);
@@ -103,5 +105,12 @@ describe('standing offers', () => {
     offer.close();
     await pass(30_000);
     expect([open.size, environment.pending]).toEqual([0, 0]);
+  });
+
+  test('leave no connection open that has no description', async () => {
+    CountedConnection.isBroken = true;
+    await stand();
+    for (let i = 0; i < 10; i++) await pass(5 * 60_000);
+    expect([CountedConnection.made, open.size, puts]).toEqual([11, 0, 0]);
   });
 });
