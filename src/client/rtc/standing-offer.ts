@@ -1,4 +1,5 @@
 // The standing offer of a client that takes calls: a connection of its own, offered before anybody calls, and always a fresh one.
+import { GatewayError } from '../../protocol/errors.js';
 import type { Caller } from '../caller.js';
 import type { Environment } from '../environment.js';
 import { addressOf } from './candidates.js';
@@ -44,6 +45,8 @@ export class StandingOffer {
   #madeAt = -Infinity;
   /** Taken ones in a row that have not connected. */
   #misses = 0;
+  /** The gateway knows nothing of standing offers; the one of the next connection may. */
+  #isStranger = false;
   #cancelRenewal: () => void = () => {};
 
   /** @param configuration of the connection, as it is when one is made */
@@ -95,6 +98,7 @@ export class StandingOffer {
 
   #begin(): void {
     if (this.#client.state !== 'connected' || this.#over.signal.aborted) return;
+    this.#isStranger = false;
     if (this.#crossing.isCalling) this.#renewIn(CALLED_MS);
     else this.#renew();
   }
@@ -105,7 +109,7 @@ export class StandingOffer {
   }
 
   #renew(): void {
-    if (this.#client.state !== 'connected') return;
+    if (this.#client.state !== 'connected' || this.#isStranger) return;
     const rest = this.#madeAt + NEXT_AFTER_MS - this.#environment.now();
     // The clock may have been set back.
     if (rest > 0 && rest <= NEXT_AFTER_MS) return this.#renewIn(rest);
@@ -160,7 +164,17 @@ export class StandingOffer {
     if (this.#current !== null) this.#keep(this.#current);
     this.#current = standing;
     this.#crossing.stand(standing);
-    await this.#put(id, { ...first, route: [id, null, 1, 0] });
+    const refusal = await this.#put(id, { ...first, route: [id, null, 1, 0] });
+    // Nobody can take it, so its sockets are for nobody; the next renewal tries again.
+    if (refusal !== null && this.#current === standing) this.#refused(standing, refusal);
+  }
+
+  #refused(standing: Standing, code: string): void {
+    this.#current = null;
+    this.#crossing.withdraw(standing);
+    if (code !== 'unknown_type') return;
+    this.#isStranger = true;
+    this.#cancelRenewal();
   }
 
   /** That one was taken. */
@@ -176,11 +190,15 @@ export class StandingOffer {
     taken.addEventListener('connectionstatechange', look);
   }
 
-  /** What the gateway refuses, nobody takes: the next renewal tries again. */
-  #put(id: string | null, signal: Signal | null): Promise<void> {
+  /** Resolves to the code of a refusal; null where the gateway has it, or may have. */
+  #put(id: string | null, signal: Signal | null): Promise<string | null> {
     return this.#calls
       .call({ whenOffline: 'fail' }, (verbs, made) => verbs.stand(id, SIGNAL_EVENT, signal, made))
-      .catch(() => {});
+      .then(
+        () => null,
+        (error: unknown) =>
+          error instanceof GatewayError && error.code !== 'unknown_outcome' ? error.code : null,
+      );
   }
 
   #keep(standing: Standing): void {

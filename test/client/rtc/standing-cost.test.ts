@@ -1,5 +1,7 @@
 // What standing offers may cost who leaves them: few connections, whatever the network, the browser and the gateway do.
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { Code } from '../../../src/protocol/codes.js';
+import { GatewayError } from '../../../src/protocol/errors.js';
 import { Crossing } from '../../../src/client/rtc/crossing.js';
 import { type GatewayClient, GatewaySignaling } from '../../../src/client/rtc/gateway-signaling.js';
 import { StandingOffer } from '../../../src/client/rtc/standing-offer.js';
@@ -36,6 +38,7 @@ describe('standing offers', () => {
   let become: (state: string) => void;
   let put: () => Promise<void>;
   let puts: number;
+  const offers: StandingOffer[] = [];
   let stand: () => Promise<StandingOffer>;
   beforeEach(() => {
     environment = new ManualEnvironment();
@@ -73,11 +76,14 @@ describe('standing offers', () => {
         environment,
         () => ({}),
       );
+      offers.push(offer);
       await settle();
       return offer;
     };
   });
   afterEach(() => {
+    become('closed');
+    for (const offer of offers.splice(0)) offer.close();
     if (navigator === undefined) Reflect.deleteProperty(globalThis, 'navigator');
     else Object.defineProperty(globalThis, 'navigator', navigator);
   });
@@ -112,5 +118,27 @@ describe('standing offers', () => {
     await stand();
     for (let i = 0; i < 10; i++) await pass(5 * 60_000);
     expect([CountedConnection.made, open.size, puts]).toEqual([11, 0, 0]);
+  });
+
+  test.each<[Code, open: number, made: number]>([
+    ['forbidden', 0, 3],
+    // It tries no more until there is another connection.
+    ['unknown_type', 0, 2],
+    // The gateway may have it.
+    ['unknown_outcome', 1, 3],
+  ])('where the gateway answers %s leave %i connections open of %i', async (code, left, made) => {
+    put = () => Promise.reject(new GatewayError(code));
+    await stand();
+    expect(open.size).toBe(left);
+    await pass(5 * 60_000);
+    become('reconnecting');
+    await pass(1_000);
+    become('connected');
+    await settle();
+    await pass(30_000);
+    expect([open.size, CountedConnection.made]).toEqual([left, made]);
+    network.dispatchEvent(new Event('change'));
+    await pass(60_000);
+    expect(CountedConnection.made).toBe(code === 'unknown_type' ? made : made + 1);
   });
 });
