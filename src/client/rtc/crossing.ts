@@ -21,7 +21,7 @@ export interface CrossingPeers {
 
 interface Entry {
   readonly standing: Standing;
-  /** The end that it was given to, as far as the gateway told. */
+  /** The end that it was given to, as far as the gateway told, or that one itself. */
   taker: string | null;
   /** Its taker has another end of this client already. */
   isRefused: boolean;
@@ -103,7 +103,7 @@ export class Crossing implements CrossingPort {
     return true;
   }
 
-  /** The gateway handed a standing offer out, to that end. */
+  /** That end has it: the gateway handed it out. */
   #handedOut(id: string, taker: string): void {
     const entry = this.#entries.get(id);
     if (entry === undefined || entry.taker !== null) return;
@@ -127,6 +127,10 @@ export class Crossing implements CrossingPort {
     const [sender] = signal.route;
     const entry = this.#entries.get(to);
     if (entry !== undefined) {
+      // Its words may be here before the gateway's.
+      this.#handedOut(to, sender);
+      // Nobody else has heard of it.
+      if (entry.taker !== sender) return true;
       // It goes on with another one.
       if (signal.type === 'gone') this.#refuse(entry);
       else this.#begin(to, entry, signal, from);
@@ -186,7 +190,6 @@ export class Crossing implements CrossingPort {
     this.#waiting.delete(sender);
     this.#entries.delete(id);
     const { standing } = entry;
-    if (entry.taker === null) standing.onTaken();
     // Browsers close some by themselves, as those of a page that is put aside.
     if (standing.connection.signalingState !== 'closed') this.#open(standing, sender, call.name ?? '', from);
     const line = [...this.#exchange.lines].find(({ local }) => local === id);

@@ -307,6 +307,19 @@ describe('a standing offer', () => {
     expect(closed()).toEqual([false]);
   });
 
+  test('keeps no words of others than its taker, who may invent ends', async () => {
+    const id = newest();
+    hear(call(1, id, { type: 'ack' }));
+    for (let end = 2; end < 8; end++)
+      hear({ type: 'offer', round: 1, sdp: 'a call', cross: true, route: [`alice-${end}`, id, 1, 0] });
+    expect(strangers).toEqual([]);
+    // It counts as taken from the first word of that one on.
+    await pass(1_000);
+    expect(left).toHaveLength(2);
+    hear(call(1, id));
+    expect(strangers).toMatchObject([{ id }]);
+  });
+
   describe('where both called', () => {
     const receiverOf = (heard: string[]): LineReceiver =>
       ({
