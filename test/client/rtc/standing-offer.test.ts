@@ -97,7 +97,7 @@ describe('a standing offer', () => {
       begin();
       strangers.push({ name, id, found });
     };
-    crossing = Crossing.of(signaling.exchange);
+    crossing = Crossing.of(signaling.exchange, environment);
     crossing.hold({ all: new Set(), accept: (_from, name, end) => accept(name, end) });
     const verbs = {
       stand: (id: string | null, _event: string, signal: (Signal & { sdp: string }) | null) => {
@@ -359,6 +359,23 @@ describe('a standing offer', () => {
       // Another name is another call.
       hear({ ...call(), name: 'second', route: ['alice-2', null, 1, 0] });
       expect(strangers).toMatchObject([{ name: 'second' }]);
+    });
+
+    test('lets its holder call again whose farewell is still on its way', async () => {
+      const line = signaling.connect({ localId: 'bob', remoteId: 'alice', name: '' }, receiverOf([]));
+      line.send({ ...call(), route: ['bob-1', null, 1, 0] }, null, false);
+      hear(card, 'bob-1');
+      await pass(60_000);
+      // It may not have heard yet that it was taken.
+      hear({ ...call(), route: ['alice-1', null, 1, 0] });
+      hear({ type: 'ack', route: ['alice-s', 'bob-1', 0, 1] });
+      await pass(1_999);
+      hear({ type: 'ack', route: ['alice-s', 'bob-1', 0, 1] });
+      hear({ ...call(), route: ['alice-1', null, 1, 0] });
+      expect(strangers).toEqual([]);
+      await pass(1);
+      hear({ ...call(), route: ['alice-2', null, 1, 0] });
+      expect(strangers).toMatchObject([{ name: '' }]);
     });
 
     /** Bob, who holds it, has called alice, who got it before she heard. */
