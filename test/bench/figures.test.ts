@@ -235,7 +235,6 @@ describe('another build or setting', () => {
       ['before/2', 'dist.before'],
       ['room, before', 'dist.before'],
       ['with/2', 'dist'],
-      ['room, with', 'dist'],
     ]);
     const environments = cases.map(({ system }) => system.server([8]).env);
     expect(environments[0]).toMatchObject({ ADDRESS_BYTES_PER_SECOND_LIMIT: '0', PORT: '8' });

@@ -169,9 +169,9 @@ describe('Chromium and Firefox on the page', () => {
       rows.flatMap(({ text }) => [...text.matchAll(/([\d.]+) ± [\d.]+ ms/g)].map(([, mean]) => Number(mean)));
     const [there, here] = [figures(await rowsOf(shared)), figures(await rowsOf(page))];
     expect(there).toHaveLength(here.length);
-    // The link holds every round trip, rounded: the last digit may be another one.
+    // The link holds every round trip, rounded: the last digit, a tenth below 10 ms, may be another one.
     for (const [i, mean] of here.entries())
-      expect(Math.abs((there[i] ?? NaN) - mean)).toBeLessThan(0.02 * mean + 0.11);
+      expect(Math.abs((there[i] ?? NaN) - mean)).toBeLessThan(0.02 * mean + (mean < 10 ? 0.11 : 1.01));
     expect(await shared.locator('#again').isVisible()).toBe(false);
   }, 240_000);
 
