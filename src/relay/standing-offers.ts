@@ -39,10 +39,9 @@ export class StandingOffers {
     // A view of the memory that the frame came in would hold all of that.
     const own = { ...payload, data: new Uint8Array(payload.data) };
     session.standing = own.data.length === 0 ? null : { id, event, payload: own };
-    if (session.standing !== null) {
-      this.options.count('left');
-      if (session.calls !== null) session.calls.givenTo = null;
-    }
+    if (session.standing !== null) this.options.count('left');
+    // Who takes it back may call who was given it; as long as both calls are under way, the other one's says that they cross.
+    if (session.calls !== null) session.calls.givenTo = null;
     session.ok(ref, null);
   }
 

@@ -188,4 +188,14 @@ describe('a standing offer', () => {
     now += 1_000;
     expect(calls(16, 17)).toEqual([1]);
   });
+
+  test('may be asked for by who took its own back after it was given to that client', () => {
+    ask(alice, 'bob', placeOf(bob));
+    expect(give(alice)).toBe(1);
+    expect(ask(bob, 'alice', placeOf(alice))).toBe(0);
+    const payload = { ...encodePayload(null), data: new Uint8Array(0) };
+    offers.leave(bob, { type: 'standingOffer', ref: 1, id: '-', event: 'call' as EventName, payload });
+    now += 1_000;
+    expect(ask(bob, 'alice', placeOf(alice))).toBe(1);
+  });
 });

@@ -1,5 +1,6 @@
 // The signals of a client where standing offers are in play: who took whose, and which of two ends goes on where both called.
 import { pick } from '../../protocol/fields.js';
+import { type Environment, REAL_ENVIRONMENT } from '../environment.js';
 import { standingMachine } from './crossing-negotiation.js';
 import type { CrossingPort, Exchange } from './gateway-signaling.js';
 import { isFrom, type Line, NOBODY, type Sender } from './line.js';
@@ -11,6 +12,8 @@ import type { Standing, TakenEnd } from './standing.js';
 /** Most callers whose words wait, and most words of each: more are said again. */
 const CALLERS_LIMIT = 8;
 const WORDS_LIMIT = 8;
+/** What a holder has said of its own call may come so much later than what its standing offer says, by the slower way, ms. */
+const OVERTAKEN_MS = 2_000;
 
 /** What it needs of the client's peers. */
 export interface CrossingPeers {
@@ -21,10 +24,16 @@ export interface CrossingPeers {
 
 interface Entry {
   readonly standing: Standing;
-  /** The end that it was given to, as far as the gateway told. */
+  /** The end that it was given to, as far as the gateway told, or that one itself. */
   taker: string | null;
   /** Its taker has another end of this client already. */
   isRefused: boolean;
+}
+
+interface Taken {
+  readonly session: string;
+  /** When the standing offer's end has first said something itself: its holder's own call is over by then. */
+  spokeAt: number | null;
 }
 
 type Word = readonly [signal: Signal, from: Sender];
@@ -37,24 +46,26 @@ export class Crossing implements CrossingPort {
   /** This client leaves standing offers, and says of its calls that they are: the gateway gives none to whom it calls. */
   isHolder = false;
   readonly #exchange: Exchange;
+  readonly #environment: Environment;
   #peers: CrossingPeers | null = null;
   readonly #entries = new Map<string, Entry>();
   /** By the identity of who said them. */
   readonly #waiting = new Map<string, Word[]>();
-  /** Sessions whose standing offers were taken. */
-  readonly #tookFrom = new WeakMap<Line, string>();
+  /** Whose standing offers were taken. */
+  readonly #tookFrom = new WeakMap<Line, Taken>();
   /** Those to which their other end has said something: it goes on with them. */
   readonly #addressed = new WeakSet<Line>();
 
   /** The one of these signals. */
-  static of(exchange: Exchange): Crossing {
+  static of(exchange: Exchange, environment = REAL_ENVIRONMENT): Crossing {
     const { crossing } = exchange;
     if (crossing instanceof Crossing) return crossing;
-    return (exchange.crossing = new Crossing(exchange));
+    return (exchange.crossing = new Crossing(exchange, environment));
   }
 
-  private constructor(exchange: Exchange) {
+  private constructor(exchange: Exchange, environment: Environment) {
     this.#exchange = exchange;
+    this.#environment = environment;
   }
 
   /** From now on this client leaves standing offers. */
@@ -103,7 +114,7 @@ export class Crossing implements CrossingPort {
     return true;
   }
 
-  /** The gateway handed a standing offer out, to that end. */
+  /** That end has it: the gateway handed it out. */
   #handedOut(id: string, taker: string): void {
     const entry = this.#entries.get(id);
     if (entry === undefined || entry.taker !== null) return;
@@ -118,7 +129,7 @@ export class Crossing implements CrossingPort {
     const card: Signal = { ...signal, route: [sender, id, seq, 0] };
     // It has heard another end of that client first, and goes on with that.
     if (line === undefined || !isHeardFrom(line, sender)) return this.#exchange.dismiss(card, from);
-    this.#tookFrom.set(line, from.session);
+    this.#tookFrom.set(line, { session: from.session, spokeAt: null });
     this.#exchange.pass(line, card, from);
   }
 
@@ -127,6 +138,10 @@ export class Crossing implements CrossingPort {
     const [sender] = signal.route;
     const entry = this.#entries.get(to);
     if (entry !== undefined) {
+      // Its words may be here before the gateway's.
+      this.#handedOut(to, sender);
+      // Nobody else has heard of it.
+      if (entry.taker !== sender) return true;
       // It goes on with another one.
       if (signal.type === 'gone') this.#refuse(entry);
       else this.#begin(to, entry, signal, from);
@@ -135,10 +150,13 @@ export class Crossing implements CrossingPort {
     const line = [...this.#exchange.lines].find(({ local }) => local === to);
     if (line === undefined || !isFrom(from, line.info)) return false;
     // It hears in a moment that its standing offer was taken, and goes on with that.
-    if (!isHeardFrom(line, sender)) return this.#tookFrom.get(line) === from.session;
+    if (!isHeardFrom(line, sender)) return this.#tookFrom.get(line)?.session === from.session;
     this.#addressed.add(line);
     // Said once more, because it was lost on its way.
-    if (signal.type === 'offer' && signal.standing === true) this.#tookFrom.set(line, from.session);
+    if (signal.type === 'offer' && signal.standing === true)
+      this.#tookFrom.set(line, { session: from.session, spokeAt: null });
+    const taken = this.#tookFrom.get(line);
+    if (taken !== undefined) taken.spokeAt ??= this.#environment.now();
     // It was heard before the standing offer: what waits is for this end.
     for (const one of this.#entries.values()) if (one.taker === sender) this.#refuse(one);
     const words = this.#waiting.get(sender) ?? [];
@@ -159,13 +177,20 @@ export class Crossing implements CrossingPort {
     const lines = [...this.#exchange.lines].filter(({ info }) => isFrom(from, info) && info.name === name);
     if (lines.some(({ remote }) => remote === sender)) return false;
     // It called, too, before it heard that its standing offer was taken, with which its call goes on.
-    if (lines.some((line) => this.#tookFrom.get(line) === from.session)) return true;
+    if (lines.some((line) => this.#awaitsOwnCall(line, from))) return true;
     const own = lines.find(isUnanswered);
     const [id, entry] = [...this.#entries].find(([, { taker }]) => taker === sender) ?? [null, null];
     if (entry === null) return false;
     if (entry.isRefused || own !== undefined) this.#wait(sender, [signal, from]);
     else this.#begin(id, entry, signal, from);
     return true;
+  }
+
+  /** Later it calls again, before it has been heard that the last call is over. */
+  #awaitsOwnCall(line: Line, { session }: Sender): boolean {
+    const taken = this.#tookFrom.get(line);
+    if (taken?.session !== session) return false;
+    return taken.spokeAt === null || this.#environment.now() - taken.spokeAt < OVERTAKEN_MS;
   }
 
   #wait(sender: string, word: Word): void {
@@ -186,7 +211,6 @@ export class Crossing implements CrossingPort {
     this.#waiting.delete(sender);
     this.#entries.delete(id);
     const { standing } = entry;
-    if (entry.taker === null) standing.onTaken();
     // Browsers close some by themselves, as those of a page that is put aside.
     if (standing.connection.signalingState !== 'closed') this.#open(standing, sender, call.name ?? '', from);
     const line = [...this.#exchange.lines].find(({ local }) => local === id);

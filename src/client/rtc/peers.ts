@@ -143,7 +143,7 @@ export class Peers {
       connection: isSpare ? this.#spare.take(servers) : null,
       signaling: this.#signaling,
       ...(isOwn ? {} : { iceServers: () => client.iceServers }),
-      ...(end ?? (asks && this.#standingCode.loaded?.asking(this.#signaling))),
+      ...(end ?? (asks && this.#standingCode.loaded?.asking(this.#signaling, own.environment))),
     });
     this.#peers.add(peer);
     if (reports && this.#port !== undefined) new PeerReporter(peer, this.#port, own.environment);

@@ -19,13 +19,16 @@ export interface HoldOptions {
 
 /** From now on that client leaves standing offers, until the one that is returned is closed. */
 export function holdOffers({ client, signaling, peers, calls, ...rest }: HoldOptions): StandingOffer {
-  const crossing = Crossing.of(signaling.exchange);
+  const crossing = Crossing.of(signaling.exchange, rest.environment);
   crossing.hold(peers);
   return new StandingOffer(client, crossing, calls, rest.environment, rest.configuration);
 }
 
 /** What a peer is made with that asks for the standing offer of whom it calls. */
-export function asking(signaling: GatewaySignaling): Pick<PeerOptions, 'crossing'> {
-  Crossing.of(signaling.exchange);
+export function asking(
+  signaling: GatewaySignaling,
+  environment?: Environment,
+): Pick<PeerOptions, 'crossing'> {
+  Crossing.of(signaling.exchange, environment);
   return { crossing: callingMachine };
 }

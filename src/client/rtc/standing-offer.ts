@@ -1,4 +1,5 @@
 // The standing offer of a client that takes calls: a connection of its own, offered before anybody calls, and always a fresh one.
+import { GatewayError } from '../../protocol/errors.js';
 import type { Caller } from '../caller.js';
 import type { Environment } from '../environment.js';
 import { addressOf } from './candidates.js';
@@ -12,7 +13,7 @@ import { watchSurroundings } from './surroundings.js';
 
 /** How long the gathering of candidates is waited for, ms: what comes later follows when it is taken. */
 const GATHER_MS = 1_000;
-/** After one was taken the next is made, when that call has usually connected, ms. */
+/** After one was taken the next is made, when that call has usually connected, ms; nor are two made closer together for any reason. */
 const NEXT_AFTER_MS = 1_000;
 /** The same, doubled for each in a row that was taken and did not connect, ms at most: whoever may send can take them, and each costs sockets. */
 const NEXT_AFTER_LIMIT_MS = 60_000;
@@ -22,6 +23,8 @@ const CALLED_MS = 5_000;
 const RENEW_MS = 5 * 60_000;
 /** One that was replaced may have been taken a moment before, or its taker has not been heard for the gap in the connection, ms. */
 const KEEP_REPLACED_MS = 30_000;
+/** Most of them, since each has sockets: a line that flaps and a network whose measures move replace one each second. */
+const KEPT_LIMIT = 8;
 /** Longest description, characters: the gateway takes 8 KiB of JSON. Of many relays the last follow when it is taken. */
 const SDP_LIMIT_CHARACTERS = 7_000;
 
@@ -38,8 +41,12 @@ export class StandingOffer {
   readonly #kept = new Map<Standing, () => void>();
   /** Counts those that were begun: only the last one is put up. */
   #made = 0;
+  /** When the last one was begun. */
+  #madeAt = -Infinity;
   /** Taken ones in a row that have not connected. */
   #misses = 0;
+  /** The gateway knows nothing of standing offers; the one of the next connection may. */
+  #isStranger = false;
   #cancelRenewal: () => void = () => {};
 
   /** @param configuration of the connection, as it is when one is made */
@@ -91,6 +98,7 @@ export class StandingOffer {
 
   #begin(): void {
     if (this.#client.state !== 'connected' || this.#over.signal.aborted) return;
+    this.#isStranger = false;
     if (this.#crossing.isCalling) this.#renewIn(CALLED_MS);
     else this.#renew();
   }
@@ -101,7 +109,11 @@ export class StandingOffer {
   }
 
   #renew(): void {
-    if (this.#client.state !== 'connected') return;
+    if (this.#client.state !== 'connected' || this.#isStranger) return;
+    const rest = this.#madeAt + NEXT_AFTER_MS - this.#environment.now();
+    // The clock may have been set back.
+    if (rest > 0 && rest <= NEXT_AFTER_MS) return this.#renewIn(rest);
+    this.#madeAt = this.#environment.now();
     this.#renewIn(RENEW_MS);
     // Where the platform cannot make one all calls are ordinary ones.
     this.#putUp(++this.#made).catch(() => {});
@@ -114,10 +126,15 @@ export class StandingOffer {
       if (gathered.length < CANDIDATES_LIMIT) gathered.push(candidate);
     };
     connection.addEventListener('icecandidate', ({ candidate }) => candidate && take(candidate));
-    // An offer with a data section is what every call begins with.
-    connection.createDataChannel('', { negotiated: true, id: SILENT_CHANNEL });
-    await connection.setLocalDescription();
-    await this.#gathered(connection);
+    try {
+      // An offer with a data section is what every call begins with.
+      connection.createDataChannel('', { negotiated: true, id: SILENT_CHANNEL });
+      await connection.setLocalDescription();
+      await this.#gathered(connection);
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
     // Another one was begun since, or none is wanted any more.
     if (turn !== this.#made) {
       connection.close();
@@ -147,7 +164,17 @@ export class StandingOffer {
     if (this.#current !== null) this.#keep(this.#current);
     this.#current = standing;
     this.#crossing.stand(standing);
-    await this.#put(id, { ...first, route: [id, null, 1, 0] });
+    const refusal = await this.#put(id, { ...first, route: [id, null, 1, 0] });
+    // Nobody can take it, so its sockets are for nobody; the next renewal tries again.
+    if (refusal !== null && this.#current === standing) this.#refused(standing, refusal);
+  }
+
+  #refused(standing: Standing, code: string): void {
+    this.#current = null;
+    this.#crossing.withdraw(standing);
+    if (code !== 'unknown_type') return;
+    this.#isStranger = true;
+    this.#cancelRenewal();
   }
 
   /** That one was taken. */
@@ -163,16 +190,22 @@ export class StandingOffer {
     taken.addEventListener('connectionstatechange', look);
   }
 
-  /** What the gateway refuses, nobody takes: the next renewal tries again. */
-  #put(id: string | null, signal: Signal | null): Promise<void> {
+  /** Resolves to the code of a refusal; null where the gateway has it, or may have. */
+  #put(id: string | null, signal: Signal | null): Promise<string | null> {
     return this.#calls
       .call({ whenOffline: 'fail' }, (verbs, made) => verbs.stand(id, SIGNAL_EVENT, signal, made))
-      .catch(() => {});
+      .then(
+        () => null,
+        (error: unknown) =>
+          error instanceof GatewayError && error.code !== 'unknown_outcome' ? error.code : null,
+      );
   }
 
   #keep(standing: Standing): void {
     const cancel = this.#environment.after(KEEP_REPLACED_MS, () => this.#release(standing));
     this.#kept.set(standing, cancel);
+    const [oldest] = this.#kept.keys();
+    if (oldest !== undefined && this.#kept.size > KEPT_LIMIT) this.#release(oldest);
   }
 
   #release(standing: Standing): void {

@@ -97,7 +97,7 @@ describe('a standing offer', () => {
       begin();
       strangers.push({ name, id, found });
     };
-    crossing = Crossing.of(signaling.exchange);
+    crossing = Crossing.of(signaling.exchange, environment);
     crossing.hold({ all: new Set(), accept: (_from, name, end) => accept(name, end) });
     const verbs = {
       stand: (id: string | null, _event: string, signal: (Signal & { sdp: string }) | null) => {
@@ -111,6 +111,8 @@ describe('a standing offer', () => {
     stand = () => new StandingOffer(client, crossing, calls, environment, () => ({ iceServers: [] }));
     offer = stand();
     await settle();
+    // The next one is not made sooner.
+    environment.advance(1_000);
   });
   const pass = async (ms: number): Promise<void> => {
     environment.advance(ms);
@@ -305,6 +307,19 @@ describe('a standing offer', () => {
     expect(closed()).toEqual([false]);
   });
 
+  test('keeps no words of others than its taker, who may invent ends', async () => {
+    const id = newest();
+    hear(call(1, id, { type: 'ack' }));
+    for (let end = 2; end < 8; end++)
+      hear({ type: 'offer', round: 1, sdp: 'a call', cross: true, route: [`alice-${end}`, id, 1, 0] });
+    expect(strangers).toEqual([]);
+    // It counts as taken from the first word of that one on.
+    await pass(1_000);
+    expect(left).toHaveLength(2);
+    hear(call(1, id));
+    expect(strangers).toMatchObject([{ id }]);
+  });
+
   describe('where both called', () => {
     const receiverOf = (heard: string[]): LineReceiver =>
       ({
@@ -344,6 +359,23 @@ describe('a standing offer', () => {
       // Another name is another call.
       hear({ ...call(), name: 'second', route: ['alice-2', null, 1, 0] });
       expect(strangers).toMatchObject([{ name: 'second' }]);
+    });
+
+    test('lets its holder call again whose farewell is still on its way', async () => {
+      const line = signaling.connect({ localId: 'bob', remoteId: 'alice', name: '' }, receiverOf([]));
+      line.send({ ...call(), route: ['bob-1', null, 1, 0] }, null, false);
+      hear(card, 'bob-1');
+      await pass(60_000);
+      // It may not have heard yet that it was taken.
+      hear({ ...call(), route: ['alice-1', null, 1, 0] });
+      hear({ type: 'ack', route: ['alice-s', 'bob-1', 0, 1] });
+      await pass(1_999);
+      hear({ type: 'ack', route: ['alice-s', 'bob-1', 0, 1] });
+      hear({ ...call(), route: ['alice-1', null, 1, 0] });
+      expect(strangers).toEqual([]);
+      await pass(1);
+      hear({ ...call(), route: ['alice-2', null, 1, 0] });
+      expect(strangers).toMatchObject([{ name: '' }]);
     });
 
     /** Bob, who holds it, has called alice, who got it before she heard. */
