@@ -77,7 +77,11 @@ const ON_THEIR_OWN: Record<string, Entry> = {
     `${API}: no JSON`,
     `${ADMIN}: answers who sends more than it reads`,
   ],
-  A7: ['names as HTML', `${MEANING}: E7 joins the room`, 'worker/test-door.test.ts: serves the page with a policy'],
+  A7: [
+    'names as HTML',
+    `${MEANING}: E7 joins the room`,
+    'worker/test-door.test.ts: serves the page with a policy',
+  ],
   A8: ['too many targets', `${API}: too many targets`],
   // Stored once under its first body, as docs/server-api.md says; that another body came with it is not looked at.
   A10: [
