@@ -365,7 +365,8 @@ export class TestTab extends TestPlace {
   ) {
     super(profile);
     const Counted = this.socketClass();
-    const next = shared(settingsOf(options), () => Counted, {
+    const asked = { shareTabs: { worker: profile.hasWorkers }, ...options };
+    const next = shared(settingsOf(asked), () => Counted, {
       platform: this.platform(),
       environment: this.withFrost(beneath),
       openWorker: () => (profile.hasWorkers ? this.#link(beneath) : null),
