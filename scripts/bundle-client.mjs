@@ -1,4 +1,5 @@
-// Bundles the SDK for browsers: dist/browser/client.js with the default codec, and beside it what is loaded when first needed.
+// Bundles the SDK for browsers: dist/browser/client.js with the default codec, and beside it what is loaded when first needed. The same
+// once more in dist/for-bundlers, for applications that make bundles of their own.
 import { build } from 'esbuild';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
@@ -18,7 +19,7 @@ import {
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const src = join(root, 'src');
-const out = join(root, 'dist', 'browser');
+const dist = join(root, 'dist');
 
 /** Loaded by `import()`; each becomes a file of its own, with the names that are taken from it. */
 const LAZY = {
@@ -266,6 +267,17 @@ function withQueries(text, modules) {
   return text.replace(/\(\) *=> *import\(("\.\/[\w-]+\.js")\)/g, (_all, url) => `q=>import(${url}+q)`);
 }
 
+/**
+ * The same files for bundlers, which find what is loaded late only where its URL is one text; a load that failed asks for that URL again then.
+ *
+ * @param {Map<string, string>} files
+ */
+export function forBundlers(files) {
+  const plain = (text) =>
+    text.replace(/q=>import\(("\.\/[\w-]+\.js")\+q\)/g, (_all, url) => `()=>import(${url})`);
+  return new Map([...files].map(([name, text]) => [name, plain(text)]));
+}
+
 function reexporting(exports, exportedAs = (name) => name) {
   const lines = Object.entries(exports).map(
     ([module, names]) =>
@@ -320,6 +332,12 @@ export async function bundleClient() {
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
   const { files } = await bundleClient();
+  write('browser', files);
+  write('for-bundlers', forBundlers(files));
+}
+
+function write(folder, files) {
+  const out = join(dist, folder);
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
   for (const [name, text] of files) writeFileSync(join(out, name), text);

@@ -84,6 +84,21 @@ describe('the browser bundle', () => {
     expect([...files.values()].filter((text) => /\bBuffer\b|\bprocess\b|\brequire\(/.test(text))).toEqual([]);
   });
 
+  test('has a form that bundlers can follow: each load is of one file that is there', async () => {
+    const { forBundlers } = await import('../../scripts/bundle-client.mjs');
+    const loadsOf = (text: string): string[] =>
+      [...text.matchAll(/\bimport\(([^)]*)\)/g)].map(([, url = '']) => url);
+    const bundled = forBundlers(files);
+    const found: string[] = [];
+    for (const [name, text] of files) {
+      const loads = loadsOf(bundled.get(name) ?? '');
+      expect(loads).toHaveLength(loadsOf(text).length);
+      found.push(...loads);
+    }
+    expect(found).toContain('"./late.js"');
+    expect(found.filter((url) => !files.has(/^"\.\/(.+)"$/.exec(url)?.[1] ?? ''))).toEqual([]);
+  });
+
   test('reads what the gateway counts of a session in shared tabs alone', () => {
     // The entry has a shorter table of the same frame (scripts/slim-sources.mjs).
     const field = /\bgeneration:\w+,rooms:/;
