@@ -9,13 +9,14 @@ const STOP_LIMIT_MS = 8_000;
 /** Most of a server's own words that are kept, characters: shown when it fails. */
 const OUTPUT_LIMIT = 16_384;
 
-async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
+/** Different ones: all are open before the first is closed. */
+async function freePorts(count) {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+  await Promise.all(servers.map((server) => once(server, 'listening')));
+  const ports = servers.map((server) => server.address().port);
+  for (const server of servers) server.close();
+  await Promise.all(servers.map((server) => once(server, 'close')));
+  return ports;
 }
 
 /** Those that run: whatever ends the benchmark ends them. */
@@ -39,9 +40,7 @@ export class ServerProcess {
   #output = '';
 
   static async start(system) {
-    const ports = [];
-    for (let i = 0; i < (system.ports ?? 1); i++) ports.push(await freePort());
-    const server = new ServerProcess(system, ports);
+    const server = new ServerProcess(system, await freePorts(system.ports ?? 1));
     try {
       await server.#untilReady(system);
     } catch (error) {
