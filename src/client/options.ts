@@ -67,8 +67,8 @@ export interface ClientOptions {
   offload?: boolean;
   /**
    * Experimental. In browsers: one session and one connection for all tabs of the origin that are the same client at the same URL
-   * (docs/client.md says what changes, and the limits). A SharedWorker holds it where there is one, else one of the tabs. Where tabs cannot
-   * share, and with `codec: 'json'`, each has its own: `client.isShared` tells.
+   * (docs/client.md says what changes, and the limits). One of the tabs holds it, or a SharedWorker where `{ worker }` asks for one. Where tabs
+   * cannot share, and with `codec: 'json'`, each has its own: `client.isShared` tells.
    */
   shareTabs?: boolean | SharedTabsOptions;
   /** Send the text of any error that a request handler throws to whoever asked. Default false: only that of a `GatewayError`. */

@@ -82,13 +82,19 @@ test('the refusal of a volatile message finds back to its tab, as long as it is 
   expect(told).toMatchObject(refs.slice(1).map((_ref, index) => ({ type: 'error', ref: index + 2 })));
 });
 
-test('who begins anew under the same place hears no answer to what it said before, and its numbers are new ones', () => {
+/** A tab at a hub whose connection, the session's second, is up. */
+function welcomedTab() {
   const written: ClientFrame[] = [];
   const told: GatewayFrame[] = [];
   const calls = callsOf(written);
   const tab = tabThatHears(told);
   tab.connections = 1;
   calls.welcomed(true, 2);
+  return { written, told, calls, tab };
+}
+
+test('who begins anew under the same place hears no answer to what it said before, and its numbers are new ones', () => {
+  const { written, told, calls, tab } = welcomedTab();
   const { ref } = calls.call(tab, 1, send(5));
   calls.message(tab, 2, { ...send(6, 1), options: { delivered: true } }, 1);
   calls.noted(tab, 2);
@@ -104,12 +110,7 @@ test('who begins anew under the same place hears no answer to what it said befor
 });
 
 test('that the gateway knows a number which was never written is no acceptance', () => {
-  const written: ClientFrame[] = [];
-  const told: GatewayFrame[] = [];
-  const calls = callsOf(written);
-  const tab = tabThatHears(told);
-  tab.connections = 1;
-  calls.welcomed(true, 2);
+  const { written, told, calls, tab } = welcomedTab();
   calls.message(tab, 1, send(6, 1), 1);
   calls.noted(tab, 1);
   const [first] = written as SendFrame[];
