@@ -1,6 +1,7 @@
 // Own candidates on their way out, in batches behind the description that they belong to, and the other side's on their way in.
 import type { Environment } from '../environment.js';
-import { fragmentsOf } from './ice-fragments.js';
+import { forgetCandidates, isFirefox } from './firefox-restart.js';
+import { areRenewed, fragmentsOf } from './ice-fragments.js';
 import { type Candidate, CANDIDATES_LIMIT } from './signal.js';
 
 /**
@@ -13,6 +14,9 @@ const FIRST_WITH_THEIRS_MS = 10;
 const CANDIDATES_MS = 40;
 /** Connected without them, the others are in no hurry: a browser that takes them in keeps DTLS and SCTP waiting meanwhile. */
 const SPARE_CANDIDATES_MS = 100;
+
+/** What a description has of candidates that were there when it was read. */
+const OWN_LINES = /^a=(?:candidate:.*|end-of-candidates)\r?\n/gm;
 
 export interface CandidatesPort {
   send(batch: Candidate[]): void;
@@ -32,6 +36,9 @@ export class Candidates {
   #descriptions = 0;
   /** Of the description of the other side whose candidates have come. */
   #theirFragments: string | null = null;
+  /** What was sent last restarts ICE. */
+  #isRestart = false;
+  #isTheirsFirefox = false;
 
   constructor(connection: RTCPeerConnection, environment: Environment, port: CandidatesPort) {
     this.#connection = connection;
@@ -46,14 +53,31 @@ export class Candidates {
     this.#schedule();
   }
 
-  /** That description was sent: its candidates may go, but for those that it has itself. */
-  follow(description: { sdp: string }): void {
-    this.#gathered = this.#gathered.filter(
-      ({ candidate }) => !description.sdp.includes(addressOf(candidate)),
-    );
-    this.#sentFragments = fragmentsOf(description);
+  /** That description is sent, as it is given back: its candidates may go, but for those that it has itself. */
+  follow<T extends { sdp: string }>(description: T): T {
+    const fragments = fragmentsOf(description);
+    this.#isRestart = this.#sentFragments !== null && areRenewed(this.#sentFragments, fragments);
+    this.#sentFragments = fragments;
+    const sdp = this.#areEarly ? description.sdp.replace(OWN_LINES, '') : description.sdp;
+    this.#gathered = this.#gathered.filter(({ candidate }) => !sdp.includes(addressOf(candidate)));
     this.#areFirst = true;
     this.#descriptions++;
+    this.#schedule();
+    return { ...description, sdp };
+  }
+
+  /** A description of the other side's, as it came. */
+  heard(description: { sdp: string }): void {
+    this.#isTheirsFirefox = isFirefox(description);
+  }
+
+  /** A description that restarts ICE is about to be set. */
+  restarts(): void {
+    if (this.#isWithFirefox) forgetCandidates(this.#connection);
+  }
+
+  /** The negotiation went on: what waited for that may go. */
+  look(): void {
     this.#schedule();
   }
 
@@ -112,16 +136,32 @@ export class Candidates {
 
   /** The first connection is there. What an ICE restart finds is needed, though the connection before it still holds. */
   get #areSpare(): boolean {
+    return this.#descriptions === 1 && this.#isConnected;
+  }
+
+  /**
+   * Of a restart with Firefox: told now, it would check them from its new candidates before those are known here. To Chromium they
+   * were peer-reflexive ones then, which it gives up at once for the pair in use, as that has a higher priority (RFC 8445, section
+   * 5.1.2.1), and Firefox waits in vain for one of them to be nominated. Firefox itself never waits.
+   */
+  get #areEarly(): boolean {
+    if (!this.#isRestart || !this.#isWithFirefox || !this.#isConnected) return false;
+    return this.#connection.signalingState !== 'stable' || !this.#areTheirsKnown;
+  }
+
+  get #isWithFirefox(): boolean {
+    return this.#isTheirsFirefox && !isFirefox(this.#connection.localDescription);
+  }
+
+  get #isConnected(): boolean {
     const { iceConnectionState } = this.#connection;
-    return (
-      this.#descriptions === 1 && (iceConnectionState === 'connected' || iceConnectionState === 'completed')
-    );
+    return iceConnectionState === 'connected' || iceConnectionState === 'completed';
   }
 
   #send(): void {
     const fragments = fragmentsOf(this.#connection.localDescription);
     // They come after the description that they belong to.
-    if (fragments !== this.#sentFragments) return;
+    if (fragments !== this.#sentFragments || this.#areEarly) return;
     this.#areFirst = false;
     // Those of an offer that was taken back are of no use to anybody.
     const useful = this.#gathered.filter(

@@ -1,7 +1,7 @@
 // Does on a connection what the negotiation decides, and tells it how that ended.
 import { withRoleKept } from './dtls-role.js';
 import { withoutCollisions } from './header-extensions.js';
-import { fragmentsOf } from './ice-fragments.js';
+import { areRenewed, fragmentsOf } from './ice-fragments.js';
 import type { NegotiationCounts, NegotiationEvent, NegotiationMachine, Step } from './negotiation.js';
 import type { Candidate, NegotiationSignal } from './signal.js';
 
@@ -25,6 +25,8 @@ export interface DriverPort {
   onCandidates(candidates: Candidate[]): void;
   /** An offer is made now: what it shall have must be there. */
   onOffer(): void;
+  /** A description of either side that restarts ICE is set now. */
+  onRestart(): void;
   /** The other side's first description is set: what is added from now on is never in an offer that is forgotten. */
   onHeard(): void;
   /** A step threw; it may be tried again. */
@@ -127,6 +129,7 @@ export class NegotiationDriver {
 
   async #offer(isProposal: boolean): Promise<string> {
     this.#port.onOffer();
+    if (this.#worn !== null) this.#port.onRestart();
     if (isProposal) return (await this.#connection.createOffer()).sdp ?? '';
     return await this.#describe().catch((error: unknown) => this.#describeAgain(error));
   }
@@ -143,6 +146,8 @@ export class NegotiationDriver {
   async #accept(offer: string): Promise<string> {
     try {
       const sdp = withRoleKept(offer, this.#connection);
+      const { currentRemoteDescription: last } = this.#connection;
+      if (last !== null && areRenewed(fragmentsOf(last), fragmentsOf({ sdp }))) this.#port.onRestart();
       await this.#connection.setRemoteDescription({ type: 'offer', sdp });
       this.#port.onHeard();
       return await this.#describe();

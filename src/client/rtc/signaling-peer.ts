@@ -399,6 +399,7 @@ export class RTCSignalingPeer {
         // The dialogue's own.
         return;
       default:
+        if ('sdp' in signal) this.#candidates.heard(signal);
         this.#negotiation.handle({ type: 'received', signal });
     }
   }
@@ -410,10 +411,12 @@ export class RTCSignalingPeer {
         for (const candidate of candidates) void this.#candidates.add(candidate);
       },
       onOffer: () => this.#beginWithData(),
+      onRestart: () => this.#candidates.restarts(),
       onHeard: () => this.#outgoing.release(),
       onError: (error) => this.#collect(peerError('negotiation', error)),
       onFailed: () => this.#end(new GatewayError('rejected', 'The two sides could not agree on a session.')),
       onChange: () => {
+        this.#candidates.look();
         this.#recovery.look();
         this.#prove();
         this.#waits.look();
@@ -431,8 +434,7 @@ export class RTCSignalingPeer {
 
   #send(signal: NegotiationSignal): void {
     this.#sent++;
-    this.#dialogue.send(signal);
-    if (signal.type === 'offer' || signal.type === 'answer') this.#candidates.follow(signal);
+    this.#dialogue.send('sdp' in signal ? this.#candidates.follow(signal) : signal);
     if (signal.type === 'offer' && this.#outgoing.areWaiting) this.#negotiation.handle({ type: 'needed' });
   }
 

@@ -13,14 +13,17 @@ window.seeded = (seed) => () => {
 /** Signals that `delayed` lost so far. */
 window.lostSignals = 0;
 
-/** A mechanism whose signals take a random time each way, in order; of those that are not sent surely it loses that share. */
-window.delayed = (mechanism, [min, max], random, loss = 0) => ({
+/**
+ * A mechanism whose signals take a random time each way, in order; of those that are not sent surely it loses that share. Candidates
+ * take that much longer, ms.
+ */
+window.delayed = (mechanism, [min, max], random, loss = 0, candidatesMs = 0) => ({
   connect(info, receiver) {
     const later = () => {
       const queue = [];
       let at = 0;
-      return (run) => {
-        at = Math.max(at, performance.now() + min + random() * (max - min));
+      return (run, more = 0) => {
+        at = Math.max(at, performance.now() + min + random() * (max - min) + more);
         queue.push(run);
         setTimeout(() => queue.shift()(), at - performance.now());
       };
@@ -39,7 +42,8 @@ window.delayed = (mechanism, [min, max], random, loss = 0) => ({
       hasSureWay: line.hasSureWay,
       ready: line.ready,
       send: (...signal) => {
-        if (signal[2] || random() >= loss) out(() => line.send(...signal));
+        const more = signal[0].type === 'candidate' ? candidatesMs : 0;
+        if (signal[2] || random() >= loss) out(() => line.send(...signal), more);
         else window.lostSignals++;
       },
       close: () => {

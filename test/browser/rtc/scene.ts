@@ -48,6 +48,8 @@ export interface Mechanism {
   loopback: Record<string, unknown> | null;
   /** Random delay of each signal, ms; only for the gateway, a loopback has its own. */
   delayMs?: [number, number];
+  /** How much longer candidates take, ms; with a delay. */
+  candidatesMs?: number;
   /** Share of the volatile signals that is lost, 0–1; only for the gateway. */
   loss?: number;
   codec?: 'msgpack' | 'json';
@@ -135,7 +137,7 @@ export class Stage {
         ? `'${id}'`
         : mechanism.delayMs === undefined
           ? 'gatewaySignaling'
-          : `delayed(gatewaySignaling, ${JSON.stringify(mechanism.delayMs)}, seeded(${String(seed + index)}), ${String(mechanism.loss ?? 0)})`;
+          : `delayed(gatewaySignaling, ${JSON.stringify(mechanism.delayMs)}, seeded(${String(seed + index)}), ${String(mechanism.loss ?? 0)}, ${String(mechanism.candidatesMs ?? 0)})`;
       const own = JSON.stringify({ name: id, ...options.peer });
       const { strategy } = options;
       const leads = String(index === 1);

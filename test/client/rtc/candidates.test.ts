@@ -11,8 +11,10 @@ function make() {
   const connection = {
     localDescription: { type: 'offer', sdp: SDP },
     remoteDescription: null as { sdp: string } | null,
+    currentRemoteDescription: null as { sdp: string } | null,
+    signalingState: 'stable',
     iceConnectionState: 'new',
-    addIceCandidate: (): Promise<void> => Promise.resolve(),
+    addIceCandidate: (_candidate: RTCIceCandidateInit): Promise<void> => Promise.resolve(),
   };
   const sent: string[][] = [];
   const candidates = new Candidates(connection as unknown as RTCPeerConnection, environment, {
@@ -21,16 +23,26 @@ function make() {
       throw error;
     },
   });
-  const gather = (...names: string[]): void => {
-    for (const candidate of names)
-      candidates.gathered({
-        candidate,
-        sdpMid: '0',
-        sdpMLineIndex: 0,
-        usernameFragment: 'mine',
-      } as RTCIceCandidate);
+  const gatherOf =
+    (usernameFragment: string) =>
+    (...names: string[]): void => {
+      for (const candidate of names)
+        candidates.gathered({
+          candidate,
+          sdpMid: '0',
+          sdpMLineIndex: 0,
+          usernameFragment,
+        } as RTCIceCandidate);
+    };
+  const gather = gatherOf('mine');
+  /** Connected, and again described: ICE is restarted. */
+  const restart = (): void => {
+    candidates.follow(connection.localDescription);
+    connection.iceConnectionState = 'connected';
+    connection.localDescription.sdp = connection.localDescription.sdp.replace('mine', 'next');
+    candidates.follow(connection.localDescription);
   };
-  return { candidates, connection, environment, gather, sent };
+  return { candidates, connection, environment, gather, gatherNext: gatherOf('next'), restart, sent };
 }
 
 test('candidates wait for their description, and then go together', () => {
@@ -88,18 +100,111 @@ test('candidates take a little longer where the other side can be reached alread
 });
 
 test('candidates of an ICE restart hurry, though the connection before it still holds', () => {
-  const { candidates, connection, environment, gather, sent } = make();
-  candidates.follow({ sdp: SDP });
-  connection.iceConnectionState = 'connected';
-  connection.localDescription.sdp = SDP.replace('mine', 'next');
-  candidates.follow({ sdp: connection.localDescription.sdp });
+  const { environment, gather, gatherNext, restart, sent } = make();
+  restart();
   gather('stale');
-  candidates.gathered({
-    candidate: 'fresh',
-    sdpMid: '0',
-    sdpMLineIndex: 0,
-    usernameFragment: 'next',
-  } as RTCIceCandidate);
+  gatherNext('fresh');
   environment.advance(1);
   expect(sent).toEqual([['fresh']]);
+});
+
+/** As Firefox writes it, and what Chromium has of it then. */
+const FIREFOX = 'v=0\r\no=mozilla...THIS_IS_SDPARTA-99.0 1 0 IN IP4 0.0.0.0\r\n';
+const theirs = (fragment: string) => ({ sdp: `v=0\r\na=mid:0\r\na=ice-ufrag:${fragment}\r\n` });
+const candidateOf = (usernameFragment: string): Candidate => ({
+  candidate: 'x',
+  sdpMid: '0',
+  sdpMLineIndex: 0,
+  usernameFragment,
+});
+
+test('candidates of an offer that restarts ICE wait for those of Firefox', () => {
+  const { candidates, connection, environment, gatherNext, restart, sent } = make();
+  candidates.heard({ sdp: FIREFOX });
+  connection.remoteDescription = theirs('before');
+  void candidates.add(candidateOf('before'));
+  restart();
+  connection.signalingState = 'have-local-offer';
+  gatherNext('one');
+  environment.advance(1_000);
+  connection.signalingState = 'stable';
+  connection.remoteDescription = theirs('after');
+  candidates.look();
+  environment.advance(1_000);
+  expect(sent).toEqual([]);
+  void candidates.add(candidateOf('after'));
+  environment.advance(10);
+  expect(sent).toEqual([['one']]);
+});
+
+test('candidates of an offer that restarts ICE leave when the answer of Firefox has its own', () => {
+  const { candidates, connection, environment, gatherNext, restart, sent } = make();
+  candidates.heard({ sdp: FIREFOX });
+  restart();
+  connection.signalingState = 'have-local-offer';
+  gatherNext('one');
+  environment.advance(1_000);
+  connection.signalingState = 'stable';
+  connection.remoteDescription = {
+    sdp: `${theirs('after').sdp}a=candidate:1 1 udp 5 10.0.0.1 9 typ host\r\n`,
+  };
+  candidates.look();
+  environment.advance(10);
+  expect(sent).toEqual([['one']]);
+});
+
+test('candidates that were there when a restart was described for Firefox wait as well', () => {
+  const { candidates, connection, environment, gatherNext, restart, sent } = make();
+  const own = 'candidate:1 1 udp 5 10.0.0.1 9 typ host';
+  const next = SDP.replace('mine', 'next');
+  candidates.heard({ sdp: FIREFOX });
+  restart();
+  candidates.follow({ sdp: SDP });
+  connection.signalingState = 'have-local-offer';
+  gatherNext(own);
+  const description = { type: 'offer', sdp: `${next}a=${own} generation 0\r\na=end-of-candidates\r\n` };
+  expect(candidates.follow(description)).toEqual({ type: 'offer', sdp: next });
+  connection.signalingState = 'stable';
+  connection.remoteDescription = theirs('after');
+  void candidates.add(candidateOf('after'));
+  environment.advance(10);
+  expect(sent).toEqual([[own]]);
+});
+
+test.each([
+  ['the other side is not Firefox', 'v=0\r\n', SDP, 'connected'],
+  ['both are Firefox', FIREFOX, SDP.replace('v=0\r\n', FIREFOX), 'connected'],
+  ['the connection is lost', FIREFOX, SDP, 'disconnected'],
+])('candidates of a restart do not wait where %s', (_when, remote, local, iceConnectionState) => {
+  const { candidates, connection, environment, gatherNext, restart, sent } = make();
+  connection.localDescription.sdp = local;
+  candidates.heard({ sdp: remote });
+  restart();
+  Object.assign(connection, { signalingState: 'have-local-offer', iceConnectionState });
+  gatherNext('one');
+  environment.advance(1);
+  expect(sent).toEqual([['one']]);
+});
+
+test.each([
+  ['Firefox restarts, or is restarted by another browser', FIREFOX, SDP, ['0', 'video']],
+  ['the other side is not Firefox', 'v=0\r\n', SDP, []],
+  ['both are Firefox', FIREFOX, SDP.replace('v=0\r\n', FIREFOX), []],
+])('the candidates of before are forgotten, or not, where %s', async (_when, remote, local, expected) => {
+  const { candidates, connection } = make();
+  const added: RTCIceCandidateInit[] = [];
+  connection.addIceCandidate = (candidate) => {
+    added.push(candidate);
+    // What a browser says that does not forget.
+    return Promise.reject(new Error('Unknown ufrag'));
+  };
+  connection.localDescription.sdp = local;
+  connection.currentRemoteDescription = { sdp: `${theirs('before').sdp}a=mid:video\r\n` };
+  candidates.heard({ sdp: remote });
+  candidates.restarts();
+  await Promise.resolve();
+  expect(added.map(({ sdpMid }) => sdpMid)).toEqual(expected);
+  // Of a gathering that is not known yet, and of an address that is never called.
+  for (const { candidate, usernameFragment } of added)
+    expect(candidate).toMatch(new RegExp(`tcptype active ufrag ${String(usernameFragment)}$`));
 });

@@ -92,6 +92,7 @@ describe('a connection that cannot set its own offer', () => {
       send: (signal) => sent.push(signal),
       onCandidates: () => {},
       onOffer: () => {},
+      onRestart: () => {},
       onHeard: () => {},
       onError: (error) => errors.push(error),
       onFailed: () => errors.push('failed'),

@@ -244,6 +244,8 @@ export class ModelEnd {
   readonly driver: NegotiationDriver;
   readonly errors: string[] = [];
   hasFailed = false;
+  /** How often it was told that a restart is set now. */
+  restarts = 0;
 
   constructor(
     readonly name: string,
@@ -259,6 +261,9 @@ export class ModelEnd {
       // As a peer does: see its `#beginWithData`.
       onOffer: () => {
         this.connection.hasChannel = true;
+      },
+      onRestart: () => {
+        this.restarts++;
       },
       onHeard: () => {},
       onError: (error) => this.errors.push(String(error)),

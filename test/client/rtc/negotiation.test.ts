@@ -195,6 +195,25 @@ describe('Negotiation', () => {
     );
   });
 
+  test('tells both sides of an ICE restart that is set, and of no other description', async () => {
+    const side = fc.constantFrom<0 | 1>(0, 1);
+    await fc.assert(
+      fc.asyncProperty(fc.scheduler(), side, kinds, async (scheduler, who, pair) => {
+        const strategy: Strategy = (isLeader) => new Negotiation(() => isLeader);
+        const agreed: Operation[] = [
+          { side: 0, what: 'channel', after: 0 },
+          { side: 1, what: 'media', after: 100 },
+        ];
+        const without = await play(scheduler, strategy, agreed, pair);
+        expect(without.ends.map(({ restarts }) => restarts)).toEqual([0, 0]);
+        const plan: Operation[] = [...agreed, { side: who, what: 'restart', after: 200 }];
+        const { ends } = await play(scheduler, strategy, plan, pair);
+        expect(ends.map(({ restarts }) => restarts)).toEqual([1, 1]);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
   test('asks for the turn when something was agreed on, offers with it, and gives it back with its round', () => {
     const follower = new Negotiation(() => false);
     follower.handle({ type: 'received', signal: { type: 'offer', round: 1, sdp: 'theirs' } });
