@@ -1,4 +1,5 @@
 // Two offers as each other's answers: what a negotiation is told of the other side's, where its own first one was left standing or crosses such a one.
+import { isFirefox, isInFirefox } from './ice-role.js';
 import type { NegotiationEvent, NegotiationMachine, Step } from './negotiation.js';
 import type { Standing } from './standing.js';
 
@@ -15,25 +16,58 @@ function answered(offer: string, role: 'active' | 'passive'): NegotiationEvent {
   return { type: 'received', signal: { type: 'answer', round: 1, sdp: asAnswer(offer, role) } };
 }
 
-/** Who calls: its first offer, if it is of data only, may be answered by the standing one of whom it calls, as the first thing that is heard. */
-export function callingMachine(own: NegotiationMachine): NegotiationMachine {
+/**
+ * Who calls: its first offer, if it is of data only, may be answered by the standing one of whom it calls, as the first thing that is heard.
+ *
+ * Firefox cannot leave an offer as the controlled end (`ice-role.ts`). Where both ends are Firefox the caller sets the standing offer as the offer that it is,
+ * which makes it the controlled one; its answer has the ICE credentials of its own offer, which the other side knows already. That one is only proposed:
+ * if it were set and taken back, its sockets would answer the other side's checks until they are closed, and be taken for the way.
+ * @param answers this end is Firefox
+ */
+export function callingMachine(own: NegotiationMachine, answers = isInFirefox()): NegotiationMachine {
   let isAsked = false;
+  /** The first offer was asked for as a proposal, which it is not in `own`. */
+  let isHeldBack = false;
+  let proposal: string | null = null;
+  let isAnswering = false;
+  const change = (step: Step, takesStanding: boolean): Step => {
+    if (answers && step.do === 'offer' && own.counts.rounds === 0 && !step.isProposal) {
+      isHeldBack = true;
+      return { do: 'offer', isProposal: true };
+    }
+    if (step.do === 'apply' && takesStanding && answers && isFirefox(step.sdp)) {
+      isAnswering = true;
+      return { do: 'accept', sdp: step.sdp };
+    }
+    if (step.do === 'apply' && own.counts.rounds === 0) return { ...step, own: step.own ?? proposal };
+    const asking = crossing(step);
+    isAsked ||= asking !== null;
+    return asking ?? step;
+  };
   return {
     counts: own.counts,
     get isSettled() {
       return own.isSettled;
     },
     handle: (event) => {
-      if (event.type !== 'received')
-        return own.handle(event).map((step) => {
-          const asking = crossing(step);
-          isAsked ||= asking !== null;
-          return asking ?? step;
-        });
-      const { signal } = event;
-      const isAnswer = isAsked && signal.type === 'offer' && signal.standing === true;
-      isAsked = false;
-      return own.handle(isAnswer ? answered(signal.sdp, 'active') : event);
+      let told = event;
+      let takesStanding = false;
+      if (event.type === 'offered') {
+        const isTooMuch = isHeldBack && MEDIA.test(event.sdp);
+        proposal = isHeldBack && !isTooMuch ? event.sdp : null;
+        isHeldBack = false;
+        // Media are offered by what is set: they may be others when the answer comes.
+        if (isTooMuch) return [{ do: 'offer', isProposal: false }];
+      } else if (event.type === 'received') {
+        const { signal } = event;
+        takesStanding = isAsked && signal.type === 'offer' && signal.standing === true;
+        if (takesStanding && signal.type === 'offer') told = answered(signal.sdp, 'active');
+        isAsked = false;
+      } else if (isAnswering) {
+        if (event.type === 'answered') told = { type: 'applied' };
+        isAnswering = event.type === 'needed';
+      }
+      return own.handle(told).map((step) => change(step, takesStanding));
     },
   };
 }

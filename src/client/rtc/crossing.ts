@@ -149,6 +149,11 @@ export class Crossing implements CrossingPort {
     }
     const line = [...this.#exchange.lines].find(({ local }) => local === to);
     if (line === undefined || !isFrom(from, line.info)) return false;
+    // What it took was lost on its way to it, and cannot be honoured: as if there had been none.
+    if (line.remote === null && signal.type === 'gone') {
+      line.receiver.onResync();
+      return true;
+    }
     // It hears in a moment that its standing offer was taken, and goes on with that.
     if (!isHeardFrom(line, sender)) return this.#tookFrom.get(line)?.session === from.session;
     this.#addressed.add(line);
@@ -213,13 +218,19 @@ export class Crossing implements CrossingPort {
     const { standing } = entry;
     // Browsers close some by themselves, as those of a page that is put aside.
     if (standing.connection.signalingState !== 'closed') this.#open(standing, sender, call.name ?? '', from);
-    const line = [...this.#exchange.lines].find(({ local }) => local === id);
-    if (line !== undefined) for (const [word, source] of words) this.#exchange.pass(line, word, source);
-    else {
-      standing.connection.close();
-      // Who took it has its answer and would wait for the connection.
-      this.#exchange.dismiss({ ...call, route: [sender, id, 0, 0] }, from);
+    const lines = [...this.#exchange.lines];
+    const line = lines.find(({ local }) => local === id);
+    if (line !== undefined) {
+      for (const [word, source] of words) this.#exchange.pass(line, word, source);
+      return;
     }
+    standing.connection.close();
+    // Who took it has its answer and would wait for the connection.
+    this.#exchange.dismiss({ ...call, route: [sender, id, 0, 0] }, from);
+    // And one that was made when it greeted would wait for its end, which is over then.
+    const greeted = lines.find(({ remote }) => remote === sender);
+    if (greeted !== undefined)
+      this.#exchange.pass(greeted, { type: 'gone', route: [sender, greeted.local, 0, 0] }, from);
   }
 
   /** The peer that there is goes on with it, if nothing was ever said to that alone; else somebody calls. */

@@ -6,6 +6,7 @@ import { addressOf } from './candidates.js';
 import type { Crossing } from './crossing.js';
 import { randomId } from './dialogue.js';
 import type { GatewayClient } from './gateway-signaling.js';
+import { asFullAgent, offerAsControlled } from './ice-role.js';
 import { CANDIDATES_LIMIT, type Signal, SIGNAL_EVENT } from './signal.js';
 import { fullConfiguration } from './spare-connection.js';
 import { SILENT_CHANNEL, type Standing } from './standing.js';
@@ -129,7 +130,7 @@ export class StandingOffer {
     try {
       // An offer with a data section is what every call begins with.
       connection.createDataChannel('', { negotiated: true, id: SILENT_CHANNEL });
-      await connection.setLocalDescription();
+      await offerAsControlled(connection);
       await this.#gathered(connection);
     } catch (error) {
       connection.close();
@@ -140,7 +141,7 @@ export class StandingOffer {
       connection.close();
       return;
     }
-    const sdp = fitting(connection.localDescription?.sdp ?? '');
+    const sdp = fitting(asFullAgent(connection.localDescription?.sdp ?? ''));
     const id = randomId();
     const first = { type: 'offer', round: 1, sdp, standing: true } as const;
     const foundLater = gathered.filter(({ candidate }) => !sdp.includes(addressOf(candidate)));

@@ -107,10 +107,20 @@ window.dial = async (name, to, options) => {
 window.talk = async (name) => echo(await clients[name].opened, 'hello from ' + name);
 /** Which description of each side was an offer: both, where two crossed. */
 window.ways = (peer) => [peer.peer.currentLocalDescription?.type, peer.peer.currentRemoteDescription?.type];
+/** Of an end's ICE: Chromium tells by its statistics, Firefox by the transport. */
+window.roleOf = async ({ peer }) => {
+  const transport = [...(await peer.getStats()).values()].find(({ type }) => type === 'transport');
+  return transport?.iceRole ?? peer.sctp.transport.iceTransport.role;
+};
 `;
 
 /** What `ways` tells where two offers crossed. */
 export const CROSSED = ['offer', 'answer'];
+
+/** The same of the caller: where both are Firefox, it has answered. */
+export function crossedAtCaller(names: readonly string[]): string[] {
+  return names.every((name) => name === 'Firefox') ? ['answer', 'offer'] : CROSSED;
+}
 
 export interface StandingPages {
   /** A page whose client takes calls; with a standing offer it is there when its offer is. */

@@ -18,6 +18,9 @@ class OfferedConnection extends TestConnection {
   constructor() {
     super([]);
   }
+  createOffer(): Promise<{ sdp: string }> {
+    return Promise.resolve({ sdp: '' });
+  }
   setLocalDescription(): Promise<void> {
     OfferedConnection.offered.push(this);
     this.localDescription = { type: 'offer', sdp: SDP };

@@ -19,6 +19,9 @@ class CountedConnection extends TestConnection {
     CountedConnection.made++;
     CountedConnection.open.add(this);
   }
+  createOffer(): Promise<{ sdp: string }> {
+    return Promise.resolve(this.localDescription);
+  }
   setLocalDescription(): Promise<void> {
     return CountedConnection.isBroken ? Promise.reject(new Error('no description')) : Promise.resolve();
   }

@@ -21,10 +21,17 @@ class OfferedConnection extends TestConnection {
     super([], configuration);
     OfferedConnection.made.push(this);
   }
-  setLocalDescription(): Promise<void> {
-    this.localDescription = {
-      sdp: `offer ${OfferedConnection.made.indexOf(this) + 1}${OfferedConnection.candidates}`,
-    };
+  /** As Firefox, which is no lite agent and numbers the sections of each offer anew. */
+  static refusesLite = false;
+  offers = 0;
+  createOffer(): Promise<{ sdp: string }> {
+    const number = OfferedConnection.made.indexOf(this) + 1;
+    return Promise.resolve({ sdp: `offer ${String(number)}${'!'.repeat(this.offers++)}\nm=application` });
+  }
+  setLocalDescription({ sdp }: { sdp: string }): Promise<void> {
+    if (OfferedConnection.refusesLite && sdp.includes('a=ice-lite'))
+      return Promise.reject(new DOMException('Running ICE in lite mode is unsupported'));
+    this.localDescription = { sdp: sdp + OfferedConnection.candidates };
     return Promise.resolve();
   }
   finds(candidate: string): void {
@@ -64,6 +71,7 @@ describe('a standing offer', () => {
     [left, states, sent, options, strangers] = [[], [], [], [], []];
     OfferedConnection.made.length = 0;
     OfferedConnection.candidates = '';
+    OfferedConnection.refusesLite = false;
     Reflect.set(globalThis, 'RTCPeerConnection', OfferedConnection);
     const handlers: ((data: unknown, from: typeof ALICE, info: { trace: string | null }) => unknown)[] = [];
     client = {
@@ -118,7 +126,7 @@ describe('a standing offer', () => {
     environment.advance(ms);
     await settle();
   };
-  const sdps = () => left.map(({ sdp }) => sdp);
+  const sdps = () => left.map(({ sdp }) => sdp.split('\n')[0] ?? '');
   const closed = () => OfferedConnection.made.map(({ isClosed }) => isClosed);
   const call = (seq = 1, to: string | null = null, body?: SignalBody): Signal => ({
     ...(body ?? { type: 'offer', round: 1, sdp: 'a call', cross: true }),
@@ -130,6 +138,18 @@ describe('a standing offer', () => {
     for (const tell of [...states]) tell(state);
     await settle();
   };
+
+  test('is set as the one of a lite agent, which makes its end the controlled one, and left as the one of a full agent', () => {
+    expect(OfferedConnection.made[0]?.localDescription?.sdp).toBe('offer 1\na=ice-lite\r\nm=application');
+    expect(left).toMatchObject([{ sdp: 'offer 1\nm=application' }]);
+  });
+
+  test('is set as it was made where the browser refuses lite ones', async () => {
+    OfferedConnection.refusesLite = true;
+    await become('connected');
+    expect(OfferedConnection.made.at(-1)?.localDescription?.sdp).toBe('offer 2\nm=application');
+    expect(sdps()).toEqual(['offer 1', 'offer 2']);
+  });
 
   test('is left when there is a connection, and anew with the next, after five minutes, and when it was taken', async () => {
     expect(sdps()).toEqual(['offer 1']);
@@ -359,6 +379,30 @@ describe('a standing offer', () => {
       // Another name is another call.
       hear({ ...call(), name: 'second', route: ['alice-2', null, 1, 0] });
       expect(strangers).toMatchObject([{ name: 'second' }]);
+    });
+
+    test('that cannot be honoured, and was lost on the way to its taker, is as none: the call is said again', () => {
+      const heard: string[] = [];
+      const receiver = { ...receiverOf(heard), onResync: () => heard.push('resync') };
+      const line = signaling.connect({ localId: 'bob', remoteId: 'alice', name: '' }, receiver);
+      line.send({ ...call(), route: ['bob-1', null, 1, 0] }, null, false);
+      hear({ type: 'gone', route: ['alice-s', 'bob-1', 0, 0] });
+      hear({ type: 'answer', round: 1, sdp: 'x', route: ['alice-2', 'bob-1', 1, 1] });
+      expect(heard).toEqual(['resync', 'answer of alice-2']);
+    });
+
+    test('whose connection is closed ends the peer that its taker has greeted, too', () => {
+      const heard: string[] = [];
+      signaling.onStranger(() =>
+        signaling.connect({ localId: 'bob', remoteId: 'alice', name: '' }, receiverOf(heard)),
+      );
+      hear({ type: 'hello', route: ['alice-1', null, 0, 0] });
+      const id = newest();
+      hear(id, 'alice-1');
+      Object.assign(OfferedConnection.made[0] ?? {}, { signalingState: 'closed' });
+      hear(call(1, id));
+      expect(sent).toEqual([{ type: 'gone', route: [id, 'alice-1', 0, 0] }]);
+      expect(heard).toEqual(['hello of alice-1', 'gone of alice-1']);
     });
 
     test('lets its holder call again whose farewell is still on its way', async () => {
