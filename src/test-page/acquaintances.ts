@@ -1,7 +1,8 @@
 // The other browsers that this page has met: what it knows of each, and when it forgets who left.
 import type { TestPair } from '../protocol/test-report.js';
 import { PeerRows } from './board.js';
-import type { About } from './neighbours.js';
+import { type About, shortName } from './neighbours.js';
+import type { Line } from './time-plot.js';
 
 /** How long the card of one who left and was tested stays, ms: long enough to be read. */
 const GONE_SHOWN_MS = 60_000;
@@ -43,6 +44,14 @@ export class Acquaintances {
   get pairs(): readonly TestPair[] {
     const now = [...this.#met.values()].flatMap(({ rows: { pair } }) => (pair === null ? [] : [pair]));
     return [...this.#past.values(), ...now];
+  }
+
+  /** Their pings over time. */
+  get lines(): Line[] {
+    return this.list.flatMap(([id, { rows }]) => [
+      { name: `${shortName(id)} direct`, points: rows.direct.history },
+      { name: `${shortName(id)} relayed`, points: rows.relay.history },
+    ]);
   }
 
   /** One who is here; what was learned of it before stays. */

@@ -46,6 +46,11 @@ export class Row {
     this.note = '';
   }
 
+  skip(note: string): void {
+    this.status = 'off';
+    this.note = note;
+  }
+
   /** @param tags of this page's public address and the other's */
   take(result: WayResult, tags: readonly [string, string], at = Date.now()): void {
     switch (result.status) {
@@ -63,6 +68,9 @@ export class Row {
         return;
       case 'gone':
         this.#keep('the other page was closed');
+        return;
+      case 'away':
+        this.#keep('the gateway went away');
         return;
       default:
         result satisfies never;
@@ -143,6 +151,17 @@ export class PeerRows {
     if (relay.status === 'ok') return { outcome: 'relay', sameNetwork };
     // Without a relay to try, `direct` alone decides.
     return relay.status === 'failed' || relay.status === 'off' ? { outcome: 'none', sameNetwork } : null;
+  }
+
+  /** @param media null where it was not tried, for what came of the channel */
+  takeVideo(channel: WayResult['status'], media: WayResult | null, tags: readonly [string, string]): void {
+    const row = this.media;
+    if (media !== null) row.take(media, tags);
+    else if (channel === 'ok') row.skip('this browser makes no test picture');
+    else if (channel === 'failed') {
+      row.status = 'waiting';
+      row.note = 'no way yet';
+    } else row.take({ status: channel }, tags);
   }
 
   /** The pair where its outcome is another than the gateway was told. */

@@ -23,6 +23,8 @@ export interface Neighbour {
 
 /** Pages that are kept in mind; a test page is no stadium. */
 const NEIGHBOURS_LIMIT = 100;
+/** The most that the gateway tells at once. */
+const MEMBERS_LIMIT = 1_000;
 const ABOUT_TIMEOUT_MS = 5_000;
 const ABOUT = 'connection-test-about';
 
@@ -31,6 +33,8 @@ export class Neighbours {
   readonly #room: Room;
   readonly #found = new Map<string, Neighbour>();
   readonly #onChange: () => void;
+  /** For each reading of the members that is under way: who came meanwhile. */
+  readonly #readings = new Set<Set<string>>();
 
   constructor(client: Client, room: string, about: () => About, onChange: () => void) {
     this.#client = client;
@@ -39,8 +43,15 @@ export class Neighbours {
     this.#room = client.room(room);
     this.#room.onPresence(({ joined, left }) => {
       for (const id of left) this.#found.delete(id);
-      for (const id of joined) this.#enter(id);
+      for (const id of joined) {
+        for (const came of this.#readings) came.add(id);
+        this.#enter(id);
+      }
       onChange();
+    });
+    // Nobody tells who left while this page was cut off; a gateway that was started anew never knew them.
+    client.on('state', (state) => {
+      if (state === 'connected') this.join().catch(() => undefined);
     });
   }
 
@@ -52,11 +63,10 @@ export class Neighbours {
     return this.#found.get(id);
   }
 
+  /** Also again: reads who is there. */
   async join(): Promise<void> {
     await this.#room.join();
-    const { members } = await this.#room.members({ limit: NEIGHBOURS_LIMIT });
-    for (const { client } of members) this.#enter(client);
-    this.#onChange();
+    await this.#read();
   }
 
   /** Whether the page answers now; presence takes some seconds to see that one is gone. */
@@ -69,6 +79,23 @@ export class Neighbours {
     await Promise.all(
       this.list.filter(({ about }) => about === null).map((neighbour) => this.#learn(neighbour)),
     );
+  }
+
+  async #read(): Promise<void> {
+    const before = [...this.#found.keys()];
+    const came = new Set<string>();
+    this.#readings.add(came);
+    try {
+      const { members, cursor } = await this.#room.members({ limit: MEMBERS_LIMIT });
+      const here = new Set<string>(members.map(({ client }) => client));
+      // Of more than a page of them, nobody knows who is missing.
+      const missing = cursor === null ? before.filter((id) => !here.has(id) && !came.has(id)) : [];
+      for (const id of missing) this.#found.delete(id);
+      for (const id of here) this.#enter(id);
+    } finally {
+      this.#readings.delete(came);
+    }
+    this.#onChange();
   }
 
   #enter(id: string): void {

@@ -1,29 +1,33 @@
 // The page at work: connects, finds the others, tests round after round, and tells the gateway what came out.
 import { Client } from '../client/index.js';
-import { MEASURES_LIMIT, PAIRS_LIMIT, type TestReport, type TestSummary } from '../protocol/test-report.js';
+import { MEASURES_LIMIT, PAIRS_LIMIT } from '../protocol/test-report.js';
 import { Acquaintances } from './acquaintances.js';
 import { type PeerRows, Row } from './board.js';
 import { missingFeatures } from './features.js';
 import { type Found, gather } from './gathering.js';
-import { Guest, type GuestInfo } from './guest.js';
+import { FIRST_PATIENCE_MS, GatewayReach } from './gateway-reach.js';
+import { Guest, GuestError, type GuestInfo } from './guest.js';
 import { Lock } from './lock.js';
 import { type About, Neighbours, shortName } from './neighbours.js';
 import { Patience } from './patience.js';
 import { PeerWays } from './peer-ways.js';
+import { tell } from './results.js';
 import { hasStun, hasTurn, testRelay, testTransport } from './server-ways.js';
-import type { Snapshot } from './share.js';
 import { browserOf, networkOf } from './this-browser.js';
 import type { Evidence, Reach } from './verdict.js';
 import type { SectionShown, Shown } from './view.js';
-import { pause, reasonText } from './waiting.js';
+import type { WayResult } from './way-result.js';
+import { pause, reasonText, within } from './waiting.js';
 
 /** Others that one round takes in, by chance: each costs seconds and megabytes. */
 const PEERS_PER_ROUND = 8;
 /** How often a page that is busy is asked in one round, and the first pause between, ms, which doubles; half of each is chance. */
 const BUSY_TRIES = 5;
 const BUSY_PAUSE_MS = 1_000;
-/** Without a connection by then, the gateway counts as not reached; the page goes on trying. */
-const CONNECT_PATIENCE_MS = 20_000;
+
+/** Until the page asks for a token anew, ms; by chance, so that many pages do not come at once. */
+const RETRY_MS = [5_000, 10_000] as const;
+const NO_ANSWER = 'the gateway does not answer';
 
 export class TestPage {
   readonly #onChange: () => void;
@@ -37,7 +41,13 @@ export class TestPage {
   readonly #missing = missingFeatures(globalThis);
   #neighbours: Neighbours | null = null;
   #peerWays: PeerWays | null = null;
-  #isConnected: boolean | null = null;
+  readonly #reach: GatewayReach;
+  /** Why the gateway wants no page from here, in its words; empty where it said nothing. */
+  #refusal = '';
+  #trouble = NO_ANSWER;
+  #opening: Promise<void> | null = null;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #isLeaving = false;
   #found: Found | null = null;
   #tag = '';
   #token = '';
@@ -46,14 +56,21 @@ export class TestPage {
   /** What it does now, or why it does nothing. */
   activity = 'connecting';
 
-  constructor(onChange: () => void) {
+  /** @param onReturn called where the gateway was away, and is back */
+  constructor(onChange: () => void, onReturn: () => void) {
     this.#onChange = onChange;
+    this.#reach = new GatewayReach((hasReturned) => {
+      if (hasReturned) onReturn();
+      onChange();
+    });
     this.#client = new Client(location.origin, {
       token: async () => this.#welcome(await this.#guest.fetch()),
     });
     this.#client.on('error', () => undefined);
     this.#client.on('state', (state) => {
-      if (state === 'connected') this.#isConnected = true;
+      this.#reach.connectionIs(state);
+      // By a code that says not to come back.
+      if (state === 'closed') this.#tryLater();
       onChange();
     });
   }
@@ -70,40 +87,65 @@ export class TestPage {
     return this.#isRunning;
   }
 
-  /** Resolves when the others can be seen. */
-  async open(): Promise<void> {
-    const patience = setTimeout(() => {
-      this.#isConnected ??= false;
-      this.#do('the gateway does not answer; trying on');
-    }, CONNECT_PATIENCE_MS);
+  /** Why there is no gateway, in a few words; empty where there is one, or it is not known yet. */
+  get trouble(): string {
+    return this.#reach.isReached === false ? this.#trouble : '';
+  }
+
+  /** Resolves when the others can be seen; where it fails, it is tried again by itself. */
+  #open(): Promise<void> {
+    this.#opening ??= this.#enter().catch((error: unknown) => {
+      this.#tryLater();
+      throw error;
+    });
+    return this.#opening;
+  }
+
+  #tryLater(): void {
+    this.#opening = null;
+    if (this.#isLeaving) return;
+    clearTimeout(this.#retry);
+    const ms = RETRY_MS[0] + Math.random() * (RETRY_MS[1] - RETRY_MS[0]);
+    this.#retry = setTimeout(() => void this.#open().catch(() => undefined), ms);
+  }
+
+  async #enter(): Promise<void> {
+    let room: string;
     try {
       // Asked first, so that a refusal is told: the client would try again and again.
-      const { room } = await this.#guest.fetch();
-      await this.#client.connect();
-      const neighbours = new Neighbours(
-        this.#client,
-        room,
-        () => this.#about(),
-        () => {
-          for (const { id, about } of neighbours.list) this.#remember(id, about);
-          this.#onChange();
-        },
-      );
-      const isThere = (id: string): Promise<boolean> => neighbours.isThere(id);
-      this.#neighbours = neighbours;
-      this.#peerWays = new PeerWays(this.#client, this.#lock, isThere);
-      await neighbours.join();
+      ({ room } = await this.#guest.fetch());
+      this.#refusal = '';
+      this.#trouble = NO_ANSWER;
     } catch (error) {
-      this.#isConnected = false;
-      this.#do(`no connection: ${reasonText(error)}`);
+      this.#trouble = reasonText(error);
+      this.#refusal = error instanceof GuestError ? error.refusal : '';
+      this.#reach.found(false);
       throw error;
-    } finally {
-      clearTimeout(patience);
     }
+    // A gateway that was started anew may have another key or version: this page's token and script are of before.
+    if (this.#client.state === 'closed' && this.#neighbours !== null) location.reload();
+    await this.#client.connect();
+    this.#neighbours ??= this.#meetIn(room);
+    await this.#neighbours.join();
+  }
+
+  #meetIn(room: string): Neighbours {
+    const neighbours = new Neighbours(
+      this.#client,
+      room,
+      () => this.#about(),
+      () => {
+        for (const { id, about } of neighbours.list) this.#remember(id, about);
+        this.#onChange();
+      },
+    );
+    this.#peerWays = new PeerWays(this.#client, this.#lock, (id) => neighbours.isThere(id));
+    return neighbours;
   }
 
   /** Leaves, so that others see at once that it is gone. */
   close(): void {
+    this.#isLeaving = true;
     void this.#client.close();
   }
 
@@ -124,6 +166,8 @@ export class TestPage {
     if (this.#isRunning) return;
     this.#isRunning = true;
     try {
+      // Where it takes longer, what the ways say comes first.
+      await within(this.#open(), FIRST_PATIENCE_MS).catch(() => undefined);
       if (!onlyNew) await this.#testServer();
       await this.#testPeers(onlyNew);
       if (!onlyNew) this.#rounds++;
@@ -132,12 +176,6 @@ export class TestPage {
       this.#isRunning = false;
       this.#do('waiting for the next round');
     }
-  }
-
-  async summary(): Promise<TestSummary | null> {
-    const response = await fetch('/test/results').catch(() => null);
-    // Of the server that served this very page.
-    return response?.ok === true ? ((await response.json()) as TestSummary) : null;
   }
 
   shown(): Shown {
@@ -153,6 +191,7 @@ export class TestPage {
     }));
     return {
       evidence: this.evidence,
+      refusal: this.#refusal,
       about: this.#about(),
       missing: this.#missing,
       sections: [server, ...peers],
@@ -161,35 +200,12 @@ export class TestPage {
     };
   }
 
-  snapshot(): Snapshot {
-    const { evidence, about, missing, sections } = this.shown();
-    const { browser, platform, network } = about;
-    return {
-      at: Date.now(),
-      about: { browser, platform, network },
-      missing: [...missing],
-      evidence,
-      sections: sections.map(({ peer, rows }) => ({
-        peer:
-          peer === null
-            ? null
-            : {
-                browser: peer.browser,
-                platform: peer.platform,
-                network: peer.network,
-                sameNetwork: peer.sameNetwork,
-              },
-        rows,
-      })),
-    };
-  }
-
   get evidence(): Evidence {
     const { iceServers } = this.#client;
     return {
       hasWebRTC: !this.#missing.includes('webrtc'),
       isSecure: !this.#missing.includes('secure'),
-      isConnected: this.#isConnected,
+      isConnected: this.#reach.isReached,
       websocket: reachOf(this.#server.websocket),
       sse: reachOf(this.#server.sse),
       found: this.#found,
@@ -228,6 +244,7 @@ export class TestPage {
       testTransport('websocket', this.#transportGuests.websocket),
     );
     await this.#alone('testing the event stream', sse, () => testTransport('sse', this.#transportGuests.sse));
+    await this.#concludeReach();
     if (!hasWebRTC) {
       this.#skip(turn, 'no WebRTC');
       return;
@@ -239,13 +256,19 @@ export class TestPage {
     else this.#skip(turn, 'the gateway has none');
   }
 
+  async #concludeReach(): Promise<void> {
+    const { websocket, sse } = this.#server;
+    if (websocket.status === 'ok' || sse.status === 'ok') this.#reach.found(true);
+    // Polls may be the only way: then plain requests are answered, and the page's own connection tells.
+    else await this.#guest.fetch().catch(() => this.#reach.found(false));
+  }
+
   #skip(row: Row, note: string): void {
-    row.status = 'off';
-    row.note = note;
+    row.skip(note);
     this.#onChange();
   }
 
-  async #alone(activity: string, row: Row, test: () => Promise<Parameters<Row['take']>[0]>): Promise<void> {
+  async #alone(activity: string, row: Row, test: () => Promise<WayResult>): Promise<void> {
     const release = await this.#lock.take();
     this.#do(activity);
     row.run();
@@ -271,7 +294,8 @@ export class TestPage {
   }
 
   #canTest(id: string): boolean {
-    return this.evidence.hasWebRTC && this.#neighbours?.get(id)?.about?.hasWebRTC === true;
+    const canCall = this.evidence.hasWebRTC && this.#neighbours?.get(id)?.about?.hasWebRTC === true;
+    return canCall && this.#client.state === 'connected';
   }
 
   async #testPeers(onlyNew: boolean): Promise<void> {
@@ -282,7 +306,7 @@ export class TestPage {
       .map(({ id }) => ({ id, order: Math.random() }))
       .sort((a, b) => a.order - b.order)
       .slice(0, PEERS_PER_ROUND);
-    for (const { id } of chosen) await this.#testPeer(id);
+    for (const { id } of chosen) if (this.#canTest(id)) await this.#testPeer(id);
   }
 
   #remember(id: string, about: About | null): void {
@@ -322,11 +346,13 @@ export class TestPage {
       try {
         const { channel, media } = await ways.test(id, kind, withVideo);
         rows[kind].take(channel, tags);
-        if (withVideo) this.#takeMedia(rows.media, channel.status, media, tags);
+        if (withVideo) rows.takeVideo(channel.status, media, tags);
         if (channel.status === 'ok' || channel.status === 'failed') {
           this.#patience.forget(id);
           return channel.status === 'ok';
         }
+        // Nobody was busy: it is asked again when the gateway is back.
+        if (channel.status === 'away') return null;
       } finally {
         release();
         this.#onChange();
@@ -337,56 +363,22 @@ export class TestPage {
     return null;
   }
 
-  #takeMedia(
-    row: Row,
-    channel: string,
-    media: Parameters<Row['take']>[0] | null,
-    tags: readonly [string, string],
-  ): void {
-    if (media !== null) row.take(media, tags);
-    else if (channel === 'ok') this.#skip(row, 'this browser makes no test picture');
-    else if (channel === 'failed') {
-      row.status = 'waiting';
-      row.note = 'no way yet';
-    } else row.take({ status: channel === 'gone' ? 'gone' : 'busy' }, tags);
-  }
-
   #lines(): Shown['lines'] {
     const names = { websocket: 'WebSocket', sse: 'Event stream', turn: 'Relay and back' };
     const server = Object.values(this.#server).map((row) => ({
       name: names[row.way as keyof typeof names],
       points: row.history,
     }));
-    const peers = this.#peers.list.flatMap(
-      ([
-        id,
-        {
-          rows: { direct, relay },
-        },
-      ]) => [
-        { name: `${shortName(id)} direct`, points: direct.history },
-        { name: `${shortName(id)} relayed`, points: relay.history },
-      ],
-    );
-    return [...server, ...peers];
+    return [...server, ...this.#peers.lines];
   }
 
   async #report(): Promise<void> {
     const { browser, platform, network } = this.#about();
     const peers = this.#peers.list.map(([, { rows }]) => rows);
     const rows = [...Object.values(this.#server), ...peers.flatMap((peer) => peer.rows)];
-    const report: TestReport = {
-      ...{ browser, platform, network },
-      measures: rows.flatMap((row) => row.takeUnreported()).slice(0, MEASURES_LIMIT),
-      pairs: peers.flatMap((peer) => peer.takeUnreported()).slice(0, PAIRS_LIMIT),
-    };
-    if (report.measures.length === 0 && report.pairs.length === 0) return;
-    // A report that does not arrive is missing from the sums, and nowhere else.
-    await fetch('/test/results', {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${this.#token}` },
-      body: JSON.stringify(report),
-    }).catch(() => undefined);
+    const measures = rows.flatMap((row) => row.takeUnreported()).slice(0, MEASURES_LIMIT);
+    const pairs = peers.flatMap((peer) => peer.takeUnreported()).slice(0, PAIRS_LIMIT);
+    await tell({ browser, platform, network, measures, pairs }, this.#token);
   }
 }
 

@@ -7,7 +7,7 @@ import { channelPipe, echo, measureBandwidth, measurePings } from './echo.js';
 import type { Lock } from './lock.js';
 import { mapOf, RELAY_BULK_BYTES, withoutTurn } from './server-ways.js';
 import { movingPicture, sentVideo } from './video.js';
-import { pause, reasonText } from './waiting.js';
+import { deadline, pause, reasonText, within } from './waiting.js';
 import { failed, type WayResult } from './way-result.js';
 
 export type PeerKind = 'direct' | 'relay';
@@ -22,10 +22,14 @@ const BEGIN = 'connection-test-begin';
 const BEGIN_TIMEOUT_MS = 8_000;
 /** ICE gives up after some 15 to 30 s where nothing is open; a call's caller would have gone before. */
 const SETUP_TIMEOUT_MS = 15_000;
+/** A test takes no longer, on the side that asked for it; what it has by then counts. */
+const TEST_LIMIT_MS = 55_000;
 /** A test of the other side takes no longer; then this page is free again. */
 const TESTEE_LIMIT_MS = 60_000;
 const DIRECT_BULK_BYTES = 4 * 1024 * 1024;
-const VIDEO_MS = 4_000;
+/** A report comes every second or so; those of the beginning, while both sides start to encode and decode, tell of that. */
+const VIDEO_MS = 6_000;
+const VIDEO_BEGINNING_MS = 2_000;
 const VIDEO_LOOK_MS = 500;
 
 export class PeerWays {
@@ -43,63 +47,68 @@ export class PeerWays {
   /** @param withVideo also measure video on the connection, where there is one */
   async test(id: string, kind: PeerKind, withVideo: boolean): Promise<PeerResult> {
     const name = `test-${crypto.getRandomValues(new Uint32Array(2)).join('-')}`;
-    const answer = await this.#client
-      .request(id, BEGIN, { kind, name }, { timeoutMs: BEGIN_TIMEOUT_MS })
-      .catch((error: unknown) => reasonText(error));
-    if (answer === 'busy') return { channel: { status: 'busy' }, media: null };
-    if (answer === 'no_webrtc') return { channel: failed('the other has no WebRTC'), media: null };
-    if (answer !== 'ready') return { channel: await this.#explain(id, String(answer)), media: null };
-    const peer = await this.#makePeer(id, kind, name);
+    const signal = deadline(TEST_LIMIT_MS);
+    let peer: RTCSignalingPeer;
     try {
-      return await this.#measure(id, peer, kind, withVideo);
+      const answer = await this.#client.request(
+        id,
+        BEGIN,
+        { kind, name },
+        { timeoutMs: BEGIN_TIMEOUT_MS, signal },
+      );
+      if (answer === 'busy') return { channel: { status: 'busy' }, media: null };
+      if (answer === 'no_webrtc') return { channel: failed('the other has no WebRTC'), media: null };
+      if (answer !== 'ready') return { channel: await this.#explain(id, String(answer)), media: null };
+      peer = await this.#makePeer(id, kind, name);
+    } catch (error) {
+      return { channel: await this.#explain(id, reasonText(error)), media: null };
+    }
+    try {
+      const channel = await this.#channel(peer, kind, signal);
+      return { channel, media: withVideo ? await this.#video(id, peer, signal) : null };
+    } catch (error) {
+      return { channel: await this.#explain(id, reasonText(error)), media: null };
     } finally {
       peer.close();
     }
   }
 
-  async #measure(
-    id: string,
-    peer: RTCSignalingPeer,
-    kind: PeerKind,
-    withVideo: boolean,
-  ): Promise<PeerResult> {
-    let channel: WayResult;
-    try {
-      const started = performance.now();
-      const opened = await peer.createDataChannel('echo', {}, { timeoutMs: SETUP_TIMEOUT_MS });
-      const setupMs = performance.now() - started;
-      const pipe = channelPipe(opened);
-      const pings = await measurePings(pipe);
-      const most = kind === 'relay' ? RELAY_BULK_BYTES : DIRECT_BULK_BYTES;
-      const kbps = await measureBandwidth(pipe, most, Math.min(...pings)).catch(() => null);
-      const pair = chosenPair(mapOf(await peer.peer.getStats()));
-      channel = { status: 'ok', setupMs, pings, kbps, pair };
-    } catch (error) {
-      return { channel: await this.#explain(id, reasonText(error)), media: null };
-    }
-    return { channel, media: withVideo ? await this.#video(id, peer) : null };
+  async #channel(peer: RTCSignalingPeer, kind: PeerKind, signal: AbortSignal): Promise<WayResult> {
+    const started = performance.now();
+    const channel = await peer.createDataChannel('echo', {}, { timeoutMs: SETUP_TIMEOUT_MS, signal });
+    const setupMs = performance.now() - started;
+    const pipe = channelPipe(channel);
+    const pings = await measurePings(pipe, { signal });
+    const most = kind === 'relay' ? RELAY_BULK_BYTES : DIRECT_BULK_BYTES;
+    const kbps = await measureBandwidth(pipe, most, Math.min(...pings), { signal }).catch(() => null);
+    const pair = chosenPair(mapOf(await peer.peer.getStats()));
+    return { status: 'ok', setupMs, pings, kbps, pair };
   }
 
-  async #video(id: string, peer: RTCSignalingPeer): Promise<WayResult | null> {
+  async #video(id: string, peer: RTCSignalingPeer, signal: AbortSignal): Promise<WayResult | null> {
     const picture = movingPicture();
     if (picture === null) return null;
     try {
       const started = performance.now();
-      await peer.addStream(picture.stream, { timeoutMs: SETUP_TIMEOUT_MS });
+      await peer.addStream(picture.stream, { timeoutMs: SETUP_TIMEOUT_MS, signal });
       const setupMs = performance.now() - started;
       const begun = performance.now();
       const before = sentVideo(mapOf(await peer.peer.getStats())).bytes;
       const pings: number[] = [];
-      while (performance.now() - begun < VIDEO_MS && peer.state === 'connected') {
+      let [report, spare]: [number, number | null] = [0, null];
+      while (performance.now() - begun < VIDEO_MS && peer.state === 'connected' && !signal.aborted) {
         await pause(VIDEO_LOOK_MS);
-        const { rttMs } = sentVideo(mapOf(await peer.peer.getStats()));
-        // Reports of the receiver come every second or so: one that is the same is no new one.
-        if (rttMs !== null && rttMs !== pings.at(-1)) pings.push(rttMs);
+        const sent = sentVideo(mapOf(await peer.peer.getStats()));
+        if (sent.rttMs === null || sent.report === report) continue;
+        report = sent.report;
+        spare = sent.rttMs;
+        if (performance.now() - begun > VIDEO_BEGINNING_MS) pings.push(sent.rttMs);
       }
       const stats = mapOf(await peer.peer.getStats());
       const kbps = ((sentVideo(stats).bytes - before) * 8) / (performance.now() - begun);
       const pair = chosenPair(stats);
-      if (pings.length === 0 && pair !== null && pair.rttMs !== null) pings.push(pair.rttMs);
+      const fallback = spare ?? pair?.rttMs ?? null;
+      if (pings.length === 0 && fallback !== null) pings.push(fallback);
       return { status: 'ok', setupMs, pings, kbps, pair };
     } catch (error) {
       return await this.#explain(id, reasonText(error));
@@ -108,9 +117,15 @@ export class PeerWays {
     }
   }
 
-  /** A page that was closed in the middle of a test says nothing about the network. */
+  /** A page that was closed in the middle of a test says nothing about the network, nor does a gateway that went away. */
   async #explain(id: string, reason: string): Promise<WayResult> {
-    return (await this.#isThere(id)) ? failed(reason) : { status: 'gone' };
+    if (this.#isAway()) return { status: 'away' };
+    if (await this.#isThere(id)) return failed(reason);
+    return { status: this.#isAway() ? 'away' : 'gone' };
+  }
+
+  #isAway(): boolean {
+    return this.#client.state !== 'connected';
   }
 
   async #answer(asked: unknown, from: string): Promise<'ready' | 'busy' | 'no_webrtc' | 'bad'> {
@@ -136,12 +151,24 @@ export class PeerWays {
     return 'ready';
   }
 
-  #makePeer(id: string, kind: PeerKind, name: string): Promise<RTCSignalingPeer> {
+  async #makePeer(id: string, kind: PeerKind, name: string): Promise<RTCSignalingPeer> {
     const servers = this.#client.iceServers;
     const configuration: RTCConfiguration =
       kind === 'direct'
         ? { iceServers: withoutTurn(servers) }
         : { iceServers: servers, iceTransportPolicy: 'relay' };
-    return this.#client.peer(id, configuration, { name, giveUpMs: SETUP_TIMEOUT_MS + 5_000 });
+    const made = this.#client.peer(id, configuration, { name, giveUpMs: SETUP_TIMEOUT_MS + 5_000 });
+    try {
+      // It waits for the gateway as long as that is away.
+      return await within(made, BEGIN_TIMEOUT_MS);
+    } catch (error) {
+      made.then(
+        (late) => {
+          late.close();
+        },
+        () => undefined,
+      );
+      throw error;
+    }
   }
 }

@@ -1,6 +1,8 @@
 // A logarithmic axis: a ping of 0.3 ms and one of 400 ms are both to be seen.
 
-const STEPS = [1, 2, 5];
+/** Marks of a decade, from the finest: the first that are not too many are taken. */
+const STEPS = [[1, 2, 5], [1, 3], [1]] as const;
+const MARKS_LIMIT = 6;
 /** Nothing that is measured lies outside; near the ends of floating point there are no marks to find. */
 const [LEAST, MOST] = [1e-6, 1e12];
 
@@ -28,7 +30,7 @@ export class LogScale {
     return Math.min(1, Math.max(0, share));
   }
 
-  /** 1, 2 and 5 of each decade in sight; only the 1 where there would be more than six. */
+  /** Marks in sight, six or fewer where each decade has more than one. */
   get ticks(): number[] {
     const inSight = (steps: readonly number[]): number[] => {
       const ticks: number[] = [];
@@ -40,7 +42,7 @@ export class LogScale {
         }
       return ticks;
     };
-    const all = inSight(STEPS);
-    return all.length > 6 ? inSight([1]) : all;
+    const [finest, ...coarser] = STEPS.map(inSight);
+    return coarser.reduce((ticks, fewer) => (ticks.length > MARKS_LIMIT ? fewer : ticks), finest ?? []);
   }
 }

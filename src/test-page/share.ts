@@ -45,6 +45,23 @@ const FIGURE_LIMIT = 1e12;
 const STATUSES: readonly RowStatus[] = ['waiting', 'running', 'ok', 'failed', 'off'];
 const REACHES: readonly Reach[] = ['ok', 'failed', 'unknown'];
 
+/** What is on the page now, without names of pages and what else is nobody's business. */
+export function takeSnapshot(
+  shown: Omit<Snapshot, 'at' | 'missing'> & { missing: readonly string[] },
+): Snapshot {
+  const viewOf = ({ browser, platform, network }: AboutView): AboutView => ({ browser, platform, network });
+  return {
+    at: Date.now(),
+    about: viewOf(shown.about),
+    missing: [...shown.missing],
+    evidence: shown.evidence,
+    sections: shown.sections.map(({ peer, rows }) => ({
+      peer: peer === null ? null : { ...viewOf(peer), sameNetwork: peer.sameNetwork },
+      rows,
+    })),
+  };
+}
+
 export function linkOf(snapshot: Snapshot, page: string): string {
   const short: Snapshot = {
     ...snapshot,

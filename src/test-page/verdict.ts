@@ -27,13 +27,14 @@ export interface Verdict {
   sentences: string[];
 }
 
-export function judge(evidence: Evidence): Verdict {
-  const verdict = core(evidence);
+/** @param refusal why the gateway wants no page from here, in its words; else empty */
+export function judge(evidence: Evidence, refusal = ''): Verdict {
+  const verdict = core(evidence, refusal);
   const notes = [...transportNotes(evidence), ...securityNotes(evidence)];
   return { ...verdict, sentences: [...verdict.sentences, ...notes] };
 }
 
-function core(evidence: Evidence): Verdict {
+function core(evidence: Evidence, refusal: string): Verdict {
   const { hasWebRTC, isConnected, pairs } = evidence;
   if (!hasWebRTC)
     return {
@@ -41,17 +42,27 @@ function core(evidence: Evidence): Verdict {
       headline: 'Calls cannot work in this browser',
       sentences: ['It has no WebRTC, or it is switched off. Messages through the gateway work all the same.'],
     };
-  if (isConnected === false)
-    return {
-      level: 'bad',
-      headline: 'The gateway cannot be reached',
-      sentences: ['Neither a WebSocket nor plain requests came through, so no call can be set up.'],
-    };
+  if (refusal !== '')
+    return { level: 'bad', headline: 'The gateway refuses this page', sentences: [refusal] };
+  if (isConnected === false) return ofSilence(evidence);
   if (isConnected === null) return { level: 'unknown', headline: 'Connecting to the gateway', sentences: [] };
   const far = pairs.filter(({ sameNetwork }) => !sameNetwork);
   if (far.length > 0) return ofPairs(far, evidence);
   if (pairs.length > 0) return ofNeighbours(pairs, evidence);
   return ofCandidates(evidence);
+}
+
+function ofSilence({ websocket, sse }: Evidence): Verdict {
+  const wasThere = websocket === 'ok' || sse === 'ok';
+  return {
+    level: 'bad',
+    headline: wasThere ? 'The gateway does not answer any more' : 'The gateway cannot be reached',
+    sentences: [
+      wasThere
+        ? 'It did before: either it is down, or this device has lost its network. No call can be set up until it is back. All figures are of before.'
+        : 'Neither a WebSocket nor plain requests came through, so no call can be set up.',
+    ],
+  };
 }
 
 /** Other networks are what calls have to cross. */

@@ -40,17 +40,23 @@ export interface Sent {
   bytes: number;
   /** By the receiver's reports; null before the first. */
   rttMs: number | null;
+  /** Another one with each report, whatever it says. */
+  report: number;
 }
 
 /** What statistics say of the video that is sent. */
 export function sentVideo(stats: ReadonlyMap<string, unknown>): Sent {
-  const sent: Sent = { bytes: 0, rttMs: null };
+  const sent: Sent = { bytes: 0, rttMs: null, report: 0 };
   for (const report of stats.values()) {
     if (typeof report !== 'object' || report === null) continue;
     const value = (name: string): unknown => Reflect.get(report, name);
     const [bytes, rtt] = [value('bytesSent'), value('roundTripTime')];
     if (value('type') === 'outbound-rtp' && typeof bytes === 'number') sent.bytes += bytes;
-    if (value('type') === 'remote-inbound-rtp' && typeof rtt === 'number') sent.rttMs = rtt * 1000;
+    if (value('type') === 'remote-inbound-rtp' && typeof rtt === 'number') {
+      sent.rttMs = rtt * 1000;
+      const count = value('roundTripTimeMeasurements') ?? value('timestamp');
+      sent.report = typeof count === 'number' ? count : 0;
+    }
   }
   return sent;
 }

@@ -2,6 +2,7 @@
 import {
   countOf,
   PAIR_OUTCOMES,
+  type Spread,
   type TestGroup,
   type TestPair,
   type TestSummary,
@@ -10,16 +11,16 @@ import {
 import type { RowView } from './board.js';
 import { find, make } from './element.js';
 import { FEATURES } from './features.js';
-import { axis, type Line, LINE_COLOURS, outcomeBar, strip, timePlot } from './plot.js';
+import { axis, outcomeBar, strip } from './plot.js';
 import { LogScale } from './scale.js';
 import type { AboutView } from './share.js';
+import { type Line, LINE_COLOURS, timePlot } from './time-plot.js';
 import { judge, type Evidence } from './verdict.js';
 import {
   bandwidthUnit,
   BROWSER_NAMES,
   CANDIDATE_NAMES,
   NETWORK_NAMES,
-  number,
   percent,
   PLATFORM_NAMES,
   spreadTexts,
@@ -34,6 +35,8 @@ export interface SectionShown {
 
 export interface Shown {
   evidence: Evidence;
+  /** Why the gateway wants no page from here, in its words; else empty. */
+  refusal: string;
   about: AboutView;
   missing: readonly string[];
   sections: SectionShown[];
@@ -42,8 +45,9 @@ export interface Shown {
   lines: Line[];
 }
 
-export function show({ evidence, about, missing, sections, past, lines }: Shown): void {
-  showVerdict(evidence);
+export function show({ evidence, refusal, about, missing, sections, past, lines }: Shown): void {
+  showVerdict(evidence, refusal);
+  document.body.classList.toggle('away', evidence.isConnected === false);
   find('about').textContent = describe(about);
   const scale = new LogScale(sections.flatMap(({ rows }) => rows.flatMap(({ pings }) => [...pings])));
   const [server, ...peers] = sections;
@@ -72,8 +76,8 @@ function pastText(past: readonly TestPair[]): string {
   return `${who}; reached before: ${ways.join(', ')}.`;
 }
 
-function showVerdict(evidence: Evidence): void {
-  const { level, headline, sentences } = judge(evidence);
+function showVerdict(evidence: Evidence, refusal: string): void {
+  const { level, headline, sentences } = judge(evidence, refusal);
   const box = find('verdict');
   box.className = `card verdict ${level}`;
   box.replaceChildren(make('h2', {}, headline), ...sentences.map((sentence) => make('p', {}, sentence)));
@@ -87,7 +91,7 @@ function card({ peer, rows }: SectionShown, scale: LogScale): HTMLElement {
   const title = peer === null ? '' : describe(peer);
   return make(
     'section',
-    { class: 'card peer' },
+    { class: peer?.isHere === false ? 'card peer gone' : 'card peer' },
     make('h3', {}, make('code', {}, peer?.name ?? ''), ` ${title}`, ...badges),
     table(rows, scale),
   );
@@ -116,22 +120,36 @@ function line(row: RowView, scale: LogScale): HTMLElement {
   const via = candidate === 'none' || status !== 'ok' ? '' : `by ${CANDIDATE_NAMES[candidate]}`;
   const state = status === 'ok' ? via : stateText(status, note);
   const speed = bandwidthUnit(bandwidth?.mean ?? 0);
-  const cell = (name: string, texts: { main: string; p95: string } | null): HTMLElement =>
+  const cell = (name: string, texts: { main: string; p95: string } | null, below?: string): HTMLElement =>
     make(
       'span',
       { class: 'figure', role: 'cell', 'data-name': name },
       make('span', {}, texts?.main ?? '–'),
-      make('small', {}, texts?.p95 ?? ''),
+      make('small', {}, below ?? texts?.p95 ?? ''),
     );
   return make(
     'div',
     { class: `way ${status}`, role: 'row', 'data-way': way },
     make('span', { class: 'name', role: 'cell' }, WAY_NAMES[way], make('small', {}, state)),
     cell('Set-up', setup === null ? null : spreadTexts(setup, 'ms')),
-    cell('Ping', ping === null ? null : spreadTexts(ping, 'ms')),
+    // Of a few values a percentile says nothing.
+    cell(
+      'Ping',
+      ping === null ? null : spreadTexts(ping, 'ms'),
+      way === 'media' ? reportsText(ping) : undefined,
+    ),
     cell('Bandwidth', bandwidth === null ? null : spreadTexts(bandwidth, speed.unit, speed.per)),
-    make('span', { class: 'plot', role: 'cell' }, ping === null ? '' : strip(pings, ping, scale)),
+    make(
+      'span',
+      { class: 'plot', role: 'cell' },
+      ...(ping === null ? [] : [strip(pings, ping, scale), make('span', { class: 'under' }, axis(scale))]),
+    ),
   );
+}
+
+function reportsText(ping: Spread | null): string {
+  if (ping === null) return '';
+  return ping.count === 1 ? 'one report' : `${String(ping.count)} reports`;
 }
 
 function stateText(status: RowView['status'], note: string): string {
@@ -144,8 +162,9 @@ function showTime(lines: readonly Line[]): void {
   find('time-card').hidden = shown.length === 0;
   if (shown.length === 0) return;
   const scale = new LogScale(shown.flatMap(({ points }) => points.map(({ pingMs }) => pingMs)));
-  find('time').replaceChildren(
-    timePlot(shown, scale),
+  const box = find('time');
+  box.replaceChildren(
+    timePlot(shown, scale, box.clientWidth),
     make(
       'ul',
       { class: 'legend' },
@@ -198,13 +217,17 @@ const GROUP_TITLES = {
 
 export function showSummary(summary: TestSummary | null): void {
   const box = find('summary');
-  const all = summary?.groups.find(({ by }) => by === 'all');
-  if (summary === null || all === undefined) {
+  // What was known stays, and is said to be old.
+  find('summary-old').hidden = summary !== null || box.dataset.shown === undefined;
+  if (summary === null) return;
+  const all = summary.groups.find(({ by }) => by === 'all');
+  if (all === undefined) {
     box.replaceChildren(
       make('p', {}, 'Nothing yet: a page tells what it found when its first round is over.'),
     );
     return;
   }
+  box.dataset.shown = '';
   const since = new Date(summary.sinceMs).toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' });
   const reports = summary.reports === 1 ? '1 report' : `${String(summary.reports)} reports`;
   box.replaceChildren(
@@ -238,13 +261,14 @@ function details(groups: readonly TestGroup[]): HTMLElement {
   );
 }
 
+const SUMMARY_HEAD = ['Way', 'Worked', 'Set-up', 'Ping', 'Bandwidth'] as const;
+
 function groupTable(groups: readonly TestGroup[]): HTMLElement {
-  const head = ['Way', 'Worked', 'Set-up', 'Ping', 'p95', 'Bandwidth'];
   const kinds = ['all', 'browser', 'network', 'candidate'] as const;
   return make(
     'table',
     {},
-    make('thead', {}, make('tr', {}, ...head.map((text) => make('th', { scope: 'col' }, text)))),
+    make('thead', {}, make('tr', {}, ...SUMMARY_HEAD.map((text) => make('th', { scope: 'col' }, text)))),
     ...kinds.flatMap((kind) =>
       groups
         .filter(({ by }) => by === kind)
@@ -261,21 +285,31 @@ function groupBody({ by, value, ways }: TestGroup, title: string): HTMLElement {
     {},
     by === 'all'
       ? null
-      : make('tr', { class: 'group' }, make('th', { scope: 'rowgroup', colspan: 6 }, capital(name), small)),
+      : make(
+          'tr',
+          { class: 'group' },
+          make('th', { scope: 'rowgroup', colspan: SUMMARY_HEAD.length }, capital(name), small),
+        ),
     ...ways.map(({ way, ok, failed, setupMs, pingMs, kbps }) => {
       const speed = bandwidthUnit(kbps?.mean ?? 0);
       const cells = [
-        `${String(ok)} of ${String(ok + failed)}`,
-        setupMs === null ? '–' : spreadTexts(setupMs, 'ms').main,
-        pingMs === null ? '–' : spreadTexts(pingMs, 'ms').main,
-        pingMs === null ? '–' : `${number(pingMs.p95)} ms`,
-        kbps === null ? '–' : spreadTexts(kbps, speed.unit, speed.per).main,
+        { main: `${String(ok)} of ${String(ok + failed)}`, p95: '' },
+        setupMs === null ? null : { ...spreadTexts(setupMs, 'ms'), p95: '' },
+        pingMs === null ? null : spreadTexts(pingMs, 'ms'),
+        kbps === null ? null : { ...spreadTexts(kbps, speed.unit, speed.per), p95: '' },
       ];
       return make(
         'tr',
         {},
         make('th', { scope: 'row' }, WAY_NAMES[way]),
-        ...cells.map((text) => make('td', {}, text)),
+        ...cells.map((texts, i) =>
+          make(
+            'td',
+            { 'data-name': SUMMARY_HEAD[i + 1] ?? '' },
+            texts?.main ?? '–',
+            texts === null || texts.p95 === '' ? null : make('small', {}, texts.p95),
+          ),
+        ),
       );
     }),
   );

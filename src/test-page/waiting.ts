@@ -61,11 +61,24 @@ function reasonOf(signal: AbortSignal | undefined): Error {
   return reason instanceof Error ? reason : new Error('given up');
 }
 
-/** Says how something failed in a few words; the code of the SDK's errors is the best of them. */
-export function reasonText(error: unknown): string {
-  if (error instanceof TimeoutError) return 'timeout';
-  const code: unknown = typeof error === 'object' && error !== null ? Reflect.get(error, 'code') : undefined;
+const LATE = 'no answer in time';
+/** Codes of the SDK's errors that a visitor may meet. */
+const WORDS: Readonly<Record<string, string>> = {
+  timeout: LATE,
   // The SDK's word for a signal of ours, which is a clock's.
-  if (typeof code === 'string') return code === 'aborted' ? 'timeout' : code;
+  aborted: LATE,
+  not_found: 'it is not there',
+  offline: 'no connection to the gateway',
+  closed: 'the connection was closed',
+  remote: 'the other side ended it',
+  unavailable: 'the gateway is not ready',
+  overloaded: 'the gateway has too much to do',
+};
+
+/** Says how something failed in a few words; a code of the SDK's that has none says more than its sentence. */
+export function reasonText(error: unknown): string {
+  if (error instanceof TimeoutError) return LATE;
+  const code: unknown = typeof error === 'object' && error !== null ? Reflect.get(error, 'code') : undefined;
+  if (typeof code === 'string') return WORDS[code] ?? code;
   return error instanceof Error ? error.message : String(error);
 }

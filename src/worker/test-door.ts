@@ -11,14 +11,14 @@ import { BucketMap, TokenBucket } from '../session/rate-limit.js';
 import { clientAddress } from '../transport/client-address.js';
 import { replyAndHangUp, replyBytes, replyEmpty, replyJson } from '../transport/http-reply.js';
 import { readBody } from '../transport/request-body.js';
-import { bearerOf } from '../transport/upgrade-check.js';
+import { bearerOf, isOriginAllowed } from '../transport/upgrade-check.js';
 import type { Admission } from './admission.js';
 import type { Routes } from './http-door.js';
 import type { TestGuests } from './test-guests.js';
 
 export interface TestDoorOptions {
   config: Config;
-  /** Of the page: `test-page.html`, `.css` and `.js`. */
+  /** Of the page: `test-page.html`, `.css` and `.js`, and `test-page-old.js` for browsers that cannot run it. */
   webDirectory: string;
   guests: TestGuests;
   authenticator: Pick<Authenticator, 'verify'>;
@@ -57,17 +57,18 @@ export class TestDoor {
   constructor(private readonly options: TestDoorOptions) {}
 
   get routes(): Routes {
-    const file = (name: keyof typeof TYPES): Routes[string] => {
-      const body = readFileSync(join(this.options.webDirectory, `test-page.${name}`));
+    const file = (name: string, type: keyof typeof TYPES): Routes[string] => {
+      const body = readFileSync(join(this.options.webDirectory, `${name}.${type}`));
       const serve = (request: IncomingMessage, response: ServerResponse): void => {
-        this.serve(request, response, TYPES[name], body);
+        this.serve(request, response, TYPES[type], body);
       };
       return { GET: serve, HEAD: serve };
     };
     return {
-      '/test': file('html'),
-      '/test/page.css': file('css'),
-      '/test/page.js': file('js'),
+      '/test': file('test-page', 'html'),
+      '/test/page.css': file('test-page', 'css'),
+      '/test/page.js': file('test-page', 'js'),
+      '/test/old.js': file('test-page-old', 'js'),
       '/test/token': { POST: (request, response) => void this.token(request, response) },
       '/test/results': {
         GET: (request, response) => {
@@ -133,7 +134,13 @@ export class TestDoor {
       return;
     }
     if (!this.isOwnPage(request)) {
-      this.refuse(response, 403, 'forbidden');
+      this.refuse(response, 403, 'forbidden', {}, FOREIGN);
+      return;
+    }
+    const { origin } = request.headers;
+    // Else the page would see a handshake fail, and take it for the network's fault.
+    if (!isOriginAllowed(origin, config.origins)) {
+      this.refuse(response, 403, 'origin', {}, notListed(String(origin)));
       return;
     }
     const body = await this.bodyOf(request, response);
@@ -205,10 +212,18 @@ export class TestDoor {
     status: number,
     code: string,
     headers: Record<string, string> = {},
+    text?: string,
   ): void {
     this.options.count(code);
-    replyJson(response, status, { code }, headers);
+    replyJson(response, status, text === undefined ? { code } : { code, text }, headers);
   }
+}
+
+const FOREIGN =
+  'The request does not name the address that this page has. Where the address is right, a proxy in front of the gateway changes the Host header: its operator has to let it through.';
+
+function notListed(origin: string): string {
+  return `Pages of ${origin} may not connect to this gateway. Its operator has to add that origin to ORIGINS.`;
 }
 
 const NOTHING = new Uint8Array(0);

@@ -10,31 +10,10 @@ import { freePort } from '../free-port.js';
 import { startTurnServer } from '../turn-server.js';
 import { launchChromium } from './chromium.js';
 import { launchFirefox } from './firefox.js';
+import { has, type RowSeen, rowsOf, textOf, urlOf } from './seen-on-test-page.js';
 import type { BrowserPage, TestBrowser } from './test-browser.js';
 
 const TURN_SECRET = 'a-secret-of-coturn-for-tests';
-/** Looks at the page's rows, wherever it runs. */
-const ROWS = `[...document.querySelectorAll('#server .way[data-way], #peers .way[data-way]')].map((row) =>
-  ({ way: row.dataset.way, state: [...row.classList].find((name) => name !== 'way'), text: row.innerText }))`;
-
-interface RowSeen {
-  way: string;
-  state: string;
-  text: string;
-}
-type Evaluating = Pick<BrowserPage, 'evaluate'>;
-
-const rowsOf = async (page: Evaluating) => (await page.evaluate(ROWS)) as RowSeen[];
-const textOf = async (page: Evaluating, selector = 'body') =>
-  String(await page.evaluate(`document.querySelector('${selector}').innerText`));
-/** Every row of the ways has the state. */
-const has = async (page: Evaluating, states: Record<string, string>): Promise<boolean> => {
-  const rows = await rowsOf(page);
-  return Object.entries(states).every(([way, state]) =>
-    rows.some((row) => row.way === way && row.state === state),
-  );
-};
-
 let chromium: Browser;
 const closers: (() => Promise<unknown>)[] = [];
 beforeAll(async () => {
@@ -83,8 +62,6 @@ async function inFirefox(url: string, preferences: Record<string, unknown> = {})
 type Told = TestSummary & { turnShare: number | null };
 /** Sums over all that was told; null before the first. */
 const allOf = ({ groups }: Told) => groups.find(({ by }) => by === 'all') ?? null;
-
-const urlOf = ({ port }: GatewayProcess): string => `http://127.0.0.1:${String(port)}/test`;
 
 async function summaryOf({ adminPort }: GatewayProcess): Promise<Told> {
   const answer = await fetch(`http://127.0.0.1:${String(adminPort)}/api/v1/connection-tests`, {
@@ -152,6 +129,12 @@ describe('Chromium and Firefox on the page', () => {
     // Nothing is wider than a phone.
     await page.setViewportSize({ width: 320, height: 700 });
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(320);
+    expect(await page.evaluate(`document.querySelector('#summary .scroll').scrollWidth`)).toBeLessThan(320);
+    expect(await page.locator('#summary td[data-name="Set-up"]').first().isVisible()).toBe(true);
+    // Each plot has its scale, and its texts are as large as they are meant.
+    const marks = page.locator('#server .plot .under text');
+    expect(await marks.count()).toBeGreaterThanOrEqual(9);
+    for (const mark of await marks.all()) expect((await mark.boundingBox())?.height).toBeGreaterThan(9);
 
     // A second round adds to the figures and begins the plot over time.
     await page.getByRole('button', { name: 'Test again now' }).click();

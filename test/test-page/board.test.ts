@@ -61,8 +61,8 @@ describe('a row', () => {
     ]);
   });
 
-  test('keeps what it knew when the other page is busy or was closed', () => {
-    for (const status of ['busy', 'gone'] as const) {
+  test('keeps what it knew when the other page is busy or was closed, or the gateway went away', () => {
+    for (const status of ['busy', 'gone', 'away'] as const) {
       const row = new Row('direct');
       row.take(ok(), TAGS);
       row.takeUnreported();
@@ -80,6 +80,17 @@ describe('a row', () => {
 });
 
 describe('a pair', () => {
+  test.each([
+    ['ok', 'off', 'this browser makes no test picture'],
+    ['failed', 'waiting', 'no way yet'],
+    ['busy', 'waiting', 'the other page is busy'],
+    ['away', 'waiting', 'the gateway went away'],
+  ] as const)('says of video that was not tried, where the channel was %s, why', (channel, status, note) => {
+    const rows = new PeerRows();
+    rows.takeVideo(channel, null, TAGS);
+    expect([rows.media.status, rows.media.note]).toEqual([status, note]);
+  });
+
   test('is direct, relayed or none as its rows came out, and unknown before', () => {
     const rows = new PeerRows();
     expect(rows.pair).toBeNull();

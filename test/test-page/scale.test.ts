@@ -20,6 +20,13 @@ test('a scale has all values inside, in their order, and two marks or more', () 
   );
 });
 
+test.each([[[1, 60]], [[1.5, 150]], [[0.3, 40]], [[2, 400]]])(
+  'a scale of %j has three marks or more',
+  (values) => {
+    expect(new LogScale(values).ticks.length).toBeGreaterThanOrEqual(3);
+  },
+);
+
 test('a scale puts what it was not made for at its edges', () => {
   const scale = new LogScale([10, 100]);
   expect([scale.place(0), scale.place(0.001), scale.place(1e9)]).toEqual([0, 0, 1]);

@@ -20,7 +20,18 @@ const withTurn = { servers: { stun: true, turn: true }, found: { host: true, srf
 describe('the verdict', () => {
   test.each<[string, Partial<Evidence>, string, string]>([
     ['there is no WebRTC', { hasWebRTC: false }, 'bad', 'Calls cannot work in this browser'],
-    ['the gateway is not reached', { isConnected: false }, 'bad', 'The gateway cannot be reached'],
+    [
+      'the gateway is not reached',
+      { isConnected: false, websocket: 'failed', sse: 'failed' },
+      'bad',
+      'The gateway cannot be reached',
+    ],
+    [
+      'the gateway is lost that was there',
+      { isConnected: false, websocket: 'ok' },
+      'bad',
+      'The gateway does not answer any more',
+    ],
     ['it is not connected yet', { isConnected: null }, 'unknown', 'Connecting to the gateway'],
     ['no candidates were looked for', { found: null }, 'unknown', 'Looking for ways'],
     ['nobody is here and the relay answers', withTurn, 'good', 'Calls will work'],

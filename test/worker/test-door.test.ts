@@ -27,6 +27,7 @@ let time: number;
 async function open(env: Record<string, string>): Promise<void> {
   directory = mkdtempSync(join(tmpdir(), 'test-door-'));
   for (const type of ['html', 'css', 'js']) writeFileSync(join(directory, `test-page.${type}`), type);
+  writeFileSync(join(directory, 'test-page-old.js'), 'old');
   config = parseConfig(env);
   taken = [];
   time = 0;
@@ -131,6 +132,19 @@ describe('in production', () => {
     expect([...permissions.join.exact]).toEqual(['~test']);
     for (const name of ['list', 'provide', 'call', 'streams'] as const)
       expect(permissions[name]).toMatchObject({ all: false, prefixes: [] });
+  });
+
+  test('serves the script for browsers that cannot run the page under the same policy', async () => {
+    const { status, headers, body } = await ask('GET', '/test/old.js');
+    expect([status, body, headers['content-type']]).toEqual([200, 'old', 'text/javascript; charset=utf-8']);
+  });
+
+  test('tells a page of its own whose origin may not connect that it is not in ORIGINS', async () => {
+    const { status, body } = await admit({ host: 'gw.example:8443', origin: 'https://gw.example:8443' });
+    expect([status, JSON.parse(body)]).toEqual([
+      403,
+      { code: 'origin', text: expect.stringContaining('Pages of https://gw.example:8443 may not connect') },
+    ]);
   });
 
   test('gives the same guest for the same key, and another one for another key', async () => {
