@@ -75,23 +75,29 @@ async function plays(page: Page, name: string): Promise<void> {
   );
 }
 
+type Ears = HTMLElement & { ears?: Map<MediaStreamTrack, AnalyserNode> };
+
 /** Waits until the tile plays a sound: a fake microphone beeps every second. */
 async function sounds(page: Page, name: string): Promise<void> {
-  await tile(page, name).evaluate(async (figure) => {
-    const video = figure.querySelector('video');
-    const context = new AudioContext();
-    await context.resume();
-    const analyser = context.createAnalyser();
-    const samples = new Float32Array(analyser.fftSize);
-    while (!samples.some((sample) => Math.abs(sample) > 0.01)) {
-      const stream = video?.srcObject as MediaStream | null | undefined;
-      const source = (stream?.getAudioTracks().length ?? 0) > 0 && !video?.muted && !video?.paused;
-      if (source) context.createMediaStreamSource(stream as MediaStream).connect(analyser);
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      analyser.getFloatTimeDomainData(samples);
-    }
-    await context.close();
-  });
+  await until(() =>
+    tile(page, name).evaluate((figure: Ears) => {
+      const video = figure.querySelector('video');
+      const [track] = (video?.srcObject as MediaStream | null | undefined)?.getAudioTracks() ?? [];
+      if (video === null || video.muted || video.paused || track === undefined) return false;
+      const ears = (figure.ears ??= new Map<MediaStreamTrack, AnalyserNode>());
+      let ear = ears.get(track);
+      if (ear === undefined) {
+        const context = new AudioContext();
+        ear = context.createAnalyser();
+        ear.fftSize = 32_768;
+        context.createMediaStreamSource(new MediaStream([track])).connect(ear);
+        ears.set(track, ear);
+      }
+      const samples = new Float32Array(ear.fftSize);
+      ear.getFloatTimeDomainData(samples);
+      return samples.some((sample) => Math.abs(sample) > 0.01);
+    }),
+  );
 }
 
 /** How many times smaller than the camera's the pictures are that this page sends. */
