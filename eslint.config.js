@@ -10,6 +10,9 @@ const browserGlobals = [
   'RTCPeerConnection',
   'WebSocket',
   'localStorage',
+  'sessionStorage',
+  'MediaStream',
+  'addEventListener',
 ];
 const readonly = (names) => Object.fromEntries(names.map((name) => [name, 'readonly']));
 

@@ -2,8 +2,8 @@
 import { spawnSync } from 'node:child_process';
 import { connect } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import jwt from 'jsonwebtoken';
 
-const CLI = fileURLToPath(new URL('../dist/cli.js', import.meta.url));
 const PORT = process.env.PORT ?? '8081';
 // Only for this machine and these examples: a real secret is made with `openssl rand -base64 48`.
 const SETTINGS = {
@@ -24,7 +24,7 @@ spawnSync(
 
 function answers() {
   return new Promise((resolve) => {
-    const socket = connect(Number(PORT), '127.0.0.1');
+    const socket = connect(Number(PORT), SETTINGS.HOST);
     socket.on('connect', () => resolve(true)).on('error', () => resolve(false));
     socket.on('connect', () => socket.destroy());
   });
@@ -33,22 +33,26 @@ function answers() {
 /** URL of a running gateway; the first example that is started brings one up, and ends it when it ends. */
 export async function gateway(settings = {}) {
   if (process.env.GATEWAY) return process.env.GATEWAY;
+  Object.assign(SETTINGS, settings);
   if (!(await answers())) {
     // Inside this program, so that it is gone with it, also where the program is killed.
     const { createGateway } = await import('../dist/index.js');
-    await createGateway({ ...SETTINGS, ...settings }).listen();
+    await createGateway(SETTINGS).listen();
   }
-  return `ws://127.0.0.1:${PORT}`;
+  return `${SETTINGS.TLS_CERT_FILE ? 'wss' : 'ws'}://${SETTINGS.HOST}:${PORT}`;
 }
 
 /** An access token as an application's backend would make it. */
-export function token(client, perm) {
+export function token(client, perm = '*') {
   if (process.env.TOKEN) return process.env.TOKEN;
-  const args = [CLI, 'token', '--sub', client, ...(perm ? ['--perm', JSON.stringify(perm)] : [])];
-  const { stdout, status, stderr } = spawnSync(process.execPath, args, {
-    env: { ...process.env, ...SETTINGS },
-    encoding: 'utf8',
-  });
-  if (status !== 0) throw new Error(stderr);
-  return stdout.trim();
+  return jwt.sign({ perm }, SETTINGS.JWT_SECRET, { subject: client, expiresIn: '1h' });
+}
+
+/** Whose token that is, though it may have run out; null where it is none of these. */
+export function clientOf(token) {
+  try {
+    return jwt.verify(token, SETTINGS.JWT_SECRET, { algorithms: ['HS256'], ignoreExpiration: true }).sub;
+  } catch {
+    return null;
+  }
 }

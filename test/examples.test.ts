@@ -1,47 +1,18 @@
-// Every example runs, as its first line says.
-import { type ChildProcess, spawn } from 'node:child_process';
+// Every example runs, as its first line says; call.mjs has a file of its own.
 import { createHash, randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test } from '@jest/globals';
 import { findPython } from '../scripts/test-tools.mjs';
-import type { Locator, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { launchChromium } from './browser/chromium.js';
-import { launchFirefox } from './browser/firefox.js';
+import { endExamples, run } from './example-process.js';
 import { startGateway, tokenOf, until } from './gateway-process.js';
 import { freePort } from './free-port.js';
 
-const root = fileURLToPath(new URL('..', import.meta.url));
-const children: ChildProcess[] = [];
-
-interface Example {
-  child: ChildProcess;
-  output(): string;
-  ended: Promise<number | null>;
-}
-
-/** Starts a program in the project's folder; everything it prints is collected. */
-function run(command: string, args: string[], env: Record<string, string> = {}): Example {
-  const child = spawn(command, args, { cwd: root, env: { ...process.env, ...env } });
-  children.push(child);
-  let output = '';
-  child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
-  return { child, output: () => output, ended: once(child, 'exit').then(([code]) => code as number | null) };
-}
-
-afterEach(async () => {
-  for (const child of children.splice(0)) {
-    if (child.exitCode !== null || child.signalCode !== null) continue;
-    const ended = once(child, 'exit');
-    child.kill('SIGTERM');
-    await ended;
-  }
-});
+afterEach(endExamples);
 
 test('request-reply.mjs answers between two processes', async () => {
   const example = run(process.execPath, ['examples/request-reply.mjs'], { PORT: String(await freePort()) });
@@ -227,102 +198,6 @@ test('page-files.mjs moves a file from page to page, which begins through the ga
     await chromium.close();
   }
 }, 60_000);
-
-test('call.mjs shows three people each other: muted, dark, sharing, gone and back', async () => {
-  const env = { PORT: String(await freePort()), PAGE_PORT: String(await freePort()) };
-  const example = run(process.execPath, ['examples/call.mjs'], env);
-  await until(() => example.output().includes('in two to six tabs'));
-  const chromium = await launchChromium([
-    '--use-fake-device-for-media-stream',
-    '--use-fake-ui-for-media-stream',
-    // Sharing begins with a dialogue, in which nobody clicks here.
-    '--auto-select-desktop-capture-source=Entire screen',
-  ]);
-  const firefox = await launchFirefox();
-  try {
-    const names = ['Ada', 'Grace'];
-    const pages = await Promise.all(
-      names.map(() => chromium.newPage({ viewport: { width: 1280, height: 800 } })),
-    );
-    const [ada, grace] = pages;
-    if (ada === undefined || grace === undefined) throw new Error('no pages');
-    const faults: string[] = [];
-    for (const [index, page] of pages.entries()) {
-      page.on('pageerror', (error) => faults.push(error.message));
-      await page.goto(`http://127.0.0.1:${env.PAGE_PORT}/`);
-      await page.getByLabel('Your name').fill(names[index] ?? '');
-      await page.getByRole('button', { name: 'Join' }).click();
-    }
-    const tile = (page: Page, name: string): Locator => page.locator('figure', { hasText: name });
-    const plays = (page: Page, name: string): Promise<unknown> =>
-      until(async () =>
-        tile(page, name).evaluate((figure) => {
-          const video = figure.querySelector('video');
-          return (
-            video !== null &&
-            video.videoWidth > 0 &&
-            video.currentTime > 0 &&
-            figure.dataset.state === 'connected'
-          );
-        }),
-      );
-    await Promise.all([plays(ada, 'Grace'), plays(grace, 'Ada')]);
-
-    const alan = await firefox.newPage();
-    await alan.goto(`http://127.0.0.1:${env.PAGE_PORT}/`);
-    await alan.evaluate(`(async () => {
-      while (document.getElementById('join').disabled) await new Promise((resolve) => setTimeout(resolve, 20));
-      document.getElementById('name').value = 'Alan';
-      document.getElementById('join').click();
-    })()`);
-    await Promise.all([plays(ada, 'Alan'), plays(grace, 'Alan')]);
-    await until(async () =>
-      Boolean(
-        await alan.evaluate(
-          `[...document.querySelectorAll('figure[data-state=connected] video')].filter(({ videoWidth, currentTime }) => videoWidth > 0 && currentTime > 0).length === 2`,
-        ),
-      ),
-    );
-    const picture = async (page: Page, name: string): Promise<void> => {
-      if (process.env.SCREENSHOTS !== undefined)
-        await page.screenshot({ path: `${process.env.SCREENSHOTS}/${name}.png` });
-    };
-    await picture(ada, 'call-wide');
-
-    await ada.getByRole('button', { name: 'Mute' }).click();
-    await tile(grace, 'Ada').getByLabel('muted').waitFor();
-    await ada.getByRole('button', { name: 'Camera off' }).click();
-    await grace.locator('figure.dark', { hasText: 'Ada' }).waitFor();
-    await ada.getByRole('button', { name: 'Camera off' }).click();
-    await grace.locator('figure:not(.dark)', { hasText: 'Ada' }).waitFor();
-    const camera = await tile(grace, 'Ada').evaluate(
-      (figure) => figure.querySelector('video')?.videoWidth ?? 0,
-    );
-    await ada.getByRole('button', { name: 'Share screen' }).click();
-    await grace.locator('figure.shares', { hasText: 'Ada' }).waitFor();
-    const width = (): Promise<number> =>
-      tile(grace, 'Ada').evaluate((figure) => figure.querySelector('video')?.videoWidth ?? 0);
-    await until(async () => (await width()) !== camera);
-    await picture(grace, 'call-sharing');
-    await ada.getByRole('button', { name: 'Share screen' }).click();
-    await grace.locator('figure:not(.shares)', { hasText: 'Ada' }).waitFor();
-
-    await grace.getByRole('button', { name: 'Leave' }).click();
-    await tile(ada, 'Grace').waitFor({ state: 'detached' });
-    await grace.setViewportSize({ width: 375, height: 740 });
-    await picture(grace, 'call-door');
-    await grace.getByRole('button', { name: 'Join' }).click();
-    await Promise.all([plays(ada, 'Grace'), plays(grace, 'Ada'), plays(grace, 'Alan')]);
-    // Who came back is told how the others are.
-    await tile(grace, 'Ada').getByLabel('muted').waitFor();
-    await picture(grace, 'call-narrow');
-    expect(faults).toEqual([]);
-  } finally {
-    await chromium.close();
-    await firefox.close();
-  }
-  // Three pages with cameras, beside three other test files.
-}, 120_000);
 
 test('the Python client passes the vectors of the protocol', async () => {
   const example = run(python(), ['examples/python/test_vectors.py', 'docs/protocol-vectors.json']);
