@@ -15,7 +15,8 @@ export interface TurnProcess {
 }
 
 /** For calls on this machine, whose peers are where a server on the Internet must never relay to. */
-export const LOCAL_CALLS = 'use-auth-secret\nrealm=signalbox.test\nno-cli\nno-tls\nno-dtls\nallow-loopback-peers\n';
+export const LOCAL_CALLS =
+  'use-auth-secret\nrealm=signalbox.test\nno-cli\nno-tls\nno-dtls\nallow-loopback-peers\n';
 
 export interface TurnPlace {
   /** Where it listens and relays. */
