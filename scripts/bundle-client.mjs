@@ -32,6 +32,7 @@ const LAZY = {
     'Ladder',
     'LoopbackSignaling',
     'RTCSignalingPeer',
+    'onSimplePeer',
     'openMesh',
     'peersOf',
     'simplePeerSignaling',

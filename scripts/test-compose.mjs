@@ -124,7 +124,7 @@ class Stack {
       WORKERS: '2',
       TURN_PORT: String(turnPort),
       TURN_RELAY_PORTS: TURN_RELAY_PORTS.join('-'),
-      TURN_URLS: `turn:127.0.0.1:${turnPort}`,
+      TURN_URLS: `turn:127.0.0.1:${turnPort}?transport=udp,turn:127.0.0.1:${turnPort}?transport=tcp`,
     };
   }
 
@@ -246,7 +246,10 @@ async function loadTurnClient() {
 /** What the gateway handed to a client is good at the TURN server, which relays to nobody in here. */
 async function relay(stack, client) {
   const server = client.iceServers.find(({ credential }) => credential !== undefined);
-  expect(server?.urls[0] === `turn:127.0.0.1:${stack.turnPort}`, 'the welcome has no TURN server');
+  expect(
+    server?.urls[0] === `turn:127.0.0.1:${stack.turnPort}?transport=udp`,
+    'the welcome has no TURN server',
+  );
   const TurnClient = await loadTurnClient();
   const turn = await TurnClient.connect(stack.turnPort, {
     username: server.username,

@@ -127,7 +127,7 @@ export const SETTINGS = {
   TURN_REGION: { default: null, unit: 'text', text: 'Region whose TURN servers come first; where it has a server that answers, the others are left out.' },
   TURN_SECRET: { default: null, unit: 'text', text: "The servers' `static-auth-secret`, at least 16 characters. It never leaves the gateway: clients get credentials that are made with it. To change it, give the servers the new one beside the old, then the gateways the new one, and take the old one from the servers after `TURN_TTL_S`.", secret: true },
   TURN_TTL_S: count(3600, 20, 86_400, 's', 'Life of TURN credentials. They are renewed after three quarters of it; a call that goes on needs none.'),
-  TURN_CHECK_MS: count(15_000, 0, 3_600_000, 'ms', 'How often each worker asks the TURN servers whether they live (a STUN request over UDP to each `turn:` host); one that was silent twice is not handed out while another answers. `0`: never.'),
+  TURN_CHECK_MS: count(15_000, 0, 3_600_000, 'ms', 'How often each worker asks the TURN servers whether they live (a STUN request to each URL, over UDP, TCP or TLS as it says); one of which no URL has answered twice is not handed out while another answers, and clients that have it are told. `0`: never.'),
 } as const satisfies Record<string, Setting>;
 
 export type SettingName = keyof typeof SETTINGS;

@@ -1,14 +1,18 @@
 // Which STUN and TURN servers clients get, and what their credentials are made with.
 import type { SettingReader } from './setting-reader.js';
 
+export interface TurnUrl {
+  readonly url: string;
+  readonly port: number;
+  /** Between a client and the server. */
+  readonly transport: 'udp' | 'tcp' | 'dtls' | 'tls';
+}
+
 export interface TurnServer {
   /** As the operator names it; null where none was named. */
   readonly region: string | null;
   readonly host: string;
-  readonly port: number;
-  /** Whether it can be asked over UDP if it lives. */
-  readonly isUdp: boolean;
-  readonly urls: readonly string[];
+  readonly urls: readonly TurnUrl[];
 }
 
 export interface TurnSettings {
@@ -25,7 +29,7 @@ export interface TurnSettings {
 const SECRET_MIN_CHARACTERS = 16;
 const HOST = '(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9._-]+)';
 const STUN = new RegExp(`^stuns?:${HOST}(:\\d{1,5})?$`);
-const TURN = new RegExp(`^(turns?):${HOST}(?::(\\d{1,5}))?(\\?transport=(?:udp|tcp))?$`);
+const TURN = new RegExp(`^(turns?):${HOST}(?::(\\d{1,5}))?(?:\\?transport=(udp|tcp))?$`);
 
 export function readTurn(read: SettingReader): TurnSettings {
   const stunUrls = read.list('STUN_URLS');
@@ -49,7 +53,7 @@ export function readTurn(read: SettingReader): TurnSettings {
 
 /** URLs of one host that stand next to each other are one server; a region holds until the next one. */
 function readServers(read: SettingReader): TurnServer[] {
-  const servers: (TurnServer & { urls: string[] })[] = [];
+  const servers: (TurnServer & { urls: TurnUrl[] })[] = [];
   let region: string | null = null;
   for (const entry of read.list('TURN_URLS')) {
     const [, named, url = ''] = /^(?:([A-Za-z0-9._-]{1,64})=)?(turns?:.*)$/.exec(entry) ?? [];
@@ -62,19 +66,20 @@ function readServers(read: SettingReader): TurnServer[] {
       continue;
     }
     region = named ?? region;
-    const isUdp = scheme === 'turn' && transport !== '?transport=tcp';
     const last = servers.at(-1);
-    if (last?.host === host && last.region === region) {
-      last.urls.push(url);
-      continue;
-    }
-    servers.push({
-      region,
-      host,
+    const one = last?.host === host && last.region === region ? last : { region, host, urls: [] };
+    if (one !== last) servers.push(one);
+    one.urls.push({
+      url,
       port: Number(port ?? (scheme === 'turn' ? 3478 : 5349)),
-      isUdp,
-      urls: [url],
+      transport: transportOf(scheme === 'turns', transport),
     });
   }
   return servers;
+}
+
+/** RFC 7065: what is not said is UDP for `turn:`, and TCP for `turns:`. */
+function transportOf(isTls: boolean, said: string | undefined): TurnUrl['transport'] {
+  if (isTls) return said === 'udp' ? 'dtls' : 'tls';
+  return said === 'tcp' ? 'tcp' : 'udp';
 }

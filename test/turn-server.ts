@@ -15,7 +15,8 @@ export interface TurnProcess {
 }
 
 /** For calls on this machine, whose peers are where a server on the Internet must never relay to. */
-const LOCAL_CALLS = 'use-auth-secret\nrealm=signalbox.test\nno-cli\nno-tls\nno-dtls\nallow-loopback-peers\n';
+export const LOCAL_CALLS =
+  'use-auth-secret\nrealm=signalbox.test\nno-cli\nno-tls\nno-dtls\nallow-loopback-peers\n';
 
 export interface TurnPlace {
   /** Where it listens and relays. */
@@ -56,9 +57,11 @@ export async function startTurnServer(
   const exited = once(child, 'exit');
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  // Where both are opened TCP is first.
+  const last = configuration.includes('no-udp\n') ? 'TCP listener opened' : 'UDP listener opened';
   await until(() => {
     if (child.exitCode !== null) throw new Error(`coturn ended:\n${output}`);
-    return output.includes('UDP listener opened');
+    return output.includes(last);
   });
   return {
     port,

@@ -10,6 +10,7 @@ import type { Connection, WireFrame } from './connection.js';
 import type { PreparedFrame } from './prepared-frame.js';
 import type { RecentCalls } from './recent-calls.js';
 import type { SessionRef } from './store/store.js';
+import type { TurnServer } from '../turn-settings.js';
 import type { Usages } from './throttle.js';
 import type { Deadline } from './wheel.js';
 
@@ -65,8 +66,9 @@ export class Session {
   /** Deadlines that end with the connection. */
   expiryDeadline: Deadline | null = null;
   pingDeadline: Deadline | null = null;
-  /** Null where it has no TURN credentials to renew. */
   turnDeadline: Deadline | null = null;
+  /** Those that it has credentials of; null where its token permits none. See `TurnRenewal`. */
+  turnServers: readonly TurnServer[] | null = null;
   private roomWork: Promise<void> | null = null;
   private tokenWork: Promise<void> | null = null;
   private ownLog: Logger | null = null;

@@ -51,12 +51,12 @@ export class TurnBroker {
     const credential = createHmac('sha1', secret).update(username).digest('base64');
     return [
       ...this.#everybody,
-      ...this.#servers().map(({ urls }) => ({ urls: [...urls], username, credential })),
+      ...this.servers.map(({ urls }) => ({ urls: urls.map(({ url }) => url), username, credential })),
     ];
   }
 
   /** Those of this region that live; else those of all regions that live; else all, for a check may err. */
-  #servers(): readonly TurnServer[] {
+  get servers(): readonly TurnServer[] {
     const { servers, region } = this.#settings;
     const alive = servers.filter((server) => this.#health.isAlive(server));
     const near = alive.filter((server) => server.region === region);

@@ -33,6 +33,7 @@ import { HttpConnections } from './http-connections.js';
 import { HttpDoor } from './http-door.js';
 import { TcpDoor } from './tcp-door.js';
 import { Tickets } from './tickets.js';
+import { TurnRenewal } from './turn-renewal.js';
 import { Verbs } from './verbs.js';
 import { WebSocketDoor } from './websocket-door.js';
 import type { Base } from './base.js';
@@ -104,9 +105,13 @@ export function createService(base: Base, authenticator: Authenticator): Service
     metrics.storeErrors.inc({ kind: 'detach' });
   });
   const turn = new TurnBroker(config.iceServers, config.turn, base.turnCheck);
+  const turnRenewal = new TurnRenewal({ turn, wheel, registry });
+  base.turnCheck.onChange(() => {
+    turnRenewal.serversChanged();
+  });
   const verbs: Verbs = new Verbs({
     ...base,
-    turn,
+    turnRenewal,
     router,
     requests,
     letters,

@@ -1,64 +1,85 @@
-// Asks the TURN servers over UDP whether they live: a STUN binding request (RFC 8489), which every TURN server answers.
-import { randomBytes } from 'node:crypto';
-import { createSocket, type Socket } from 'node:dgram';
-import { isIPv6 } from 'node:net';
+// Which TURN servers live: each is asked every so often, by all of its URLs.
 import type { TurnHealth } from '../session/turn-broker.js';
 import type { TurnServer } from '../turn-settings.js';
+import { createProbe, type StunProbe } from './stun-probe.js';
 
-/** Requests without an answer after which a server counts as dead. */
+/** Requests without an answer after which a URL counts as dead. */
 const SILENCE_LIMIT = 2;
-const BINDING_REQUEST = 0x0001;
-const BINDING_RESPONSE = 0x0101;
-const MAGIC_COOKIE = 0x2112a442;
+
+interface Watched {
+  probe: StunProbe;
+  /** Requests since the last answer. */
+  silent: number;
+}
 
 export class TurnCheck implements TurnHealth {
-  readonly #servers: readonly TurnServer[];
-  /** Requests since the last answer. */
-  readonly #silent = new Map<TurnServer, number>();
-  readonly #sockets: Socket[] = [];
+  /** What cannot be asked is in none of them. */
+  readonly #watched = new Map<TurnServer, Watched[]>();
+  readonly #dead = new Set<TurnServer>();
   #timer: NodeJS.Timeout | null = null;
+  #onChange = (): void => {};
 
   /** @param everyMs 0 for never */
   constructor(servers: readonly TurnServer[], everyMs: number) {
-    this.#servers = servers.filter(({ isUdp }) => isUdp);
-    if (everyMs === 0 || this.#servers.length === 0) return;
-    const ask = this.#servers.map((server) => this.#asker(server));
-    const askAll = (): void => {
-      for (const run of ask) run();
-    };
-    this.#timer = setInterval(askAll, everyMs);
+    if (everyMs === 0) return;
+    for (const server of servers) {
+      const watched = this.#watch(server);
+      if (watched.length > 0) this.#watched.set(server, watched);
+    }
+    if (this.#watched.size === 0) return;
+    this.#timer = setInterval(() => {
+      this.#askAll();
+    }, everyMs);
     this.#timer.unref();
-    askAll();
+    this.#askAll();
   }
 
+  /** Where one URL answers: browsers try all, and take what works. */
   isAlive(server: TurnServer): boolean {
-    return (this.#silent.get(server) ?? 0) <= SILENCE_LIMIT;
+    return !this.#dead.has(server);
+  }
+
+  /** Calls `listener` when servers have died or returned. */
+  onChange(listener: () => void): void {
+    this.#onChange = listener;
   }
 
   close(): void {
     if (this.#timer !== null) clearInterval(this.#timer);
-    for (const socket of this.#sockets.splice(0)) socket.close();
+    for (const watched of this.#watched.values()) for (const { probe } of watched) probe.close();
+    this.#watched.clear();
   }
 
-  #asker(server: TurnServer): () => void {
-    const host = server.host.replace(/^\[|\]$/g, '');
-    const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4');
-    this.#sockets.push(socket);
-    socket.unref();
-    let transaction = Buffer.alloc(0);
-    // A host that is unknown or unreachable does not answer: that is all there is to know.
-    socket.on('error', () => {});
-    socket.on('message', (bytes) => {
-      const isAnswer = bytes.length >= 20 && bytes.readUInt16BE(0) === BINDING_RESPONSE;
-      if (isAnswer && bytes.subarray(8, 20).equals(transaction)) this.#silent.set(server, 0);
+  #watch(server: TurnServer): Watched[] {
+    return server.urls.flatMap((url) => {
+      const probe = createProbe(server.host, url, () => {
+        own.silent = 0;
+        this.#look();
+      });
+      if (probe === null) return [];
+      const own: Watched = { probe, silent: 0 };
+      return own;
     });
-    return () => {
-      this.#silent.set(server, (this.#silent.get(server) ?? 0) + 1);
-      transaction = randomBytes(12);
-      const head = Buffer.alloc(8);
-      head.writeUInt16BE(BINDING_REQUEST, 0);
-      head.writeUInt32BE(MAGIC_COOKIE, 4);
-      socket.send(Buffer.concat([head, transaction]), server.port, host, () => {});
-    };
+  }
+
+  #askAll(): void {
+    for (const watched of this.#watched.values())
+      for (const each of watched) {
+        each.silent++;
+        each.probe.ask();
+      }
+    this.#look();
+  }
+
+  #look(): void {
+    let hasChanged = false;
+    for (const [server, watched] of this.#watched) {
+      const isDead = watched.every(({ silent }) => silent > SILENCE_LIMIT);
+      if (isDead === this.#dead.has(server)) continue;
+      hasChanged = true;
+      if (isDead) this.#dead.add(server);
+      else this.#dead.delete(server);
+    }
+    if (hasChanged) this.#onChange();
   }
 }

@@ -26,9 +26,9 @@ import type { Refusals } from '../session/refusals.js';
 import type { SessionRegistry } from '../session/registry.js';
 import type { Session } from '../session/session.js';
 import type { Position, Store } from '../session/store/store.js';
-import type { TurnBroker } from '../session/turn-broker.js';
 import type { TimerWheel } from '../session/wheel.js';
 import type { Heartbeat } from './heartbeat.js';
+import type { TurnRenewal } from './turn-renewal.js';
 
 /** How long a connection stays open after `bye` for the store to end the session, ms: longer than SDKs wait for its close. */
 const FAREWELL_LIMIT_MS = 2_000;
@@ -48,7 +48,7 @@ export interface VerbsOptions {
   feeds: Feeds;
   wheel: TimerWheel;
   authenticator: Authenticator;
-  turn: TurnBroker;
+  turnRenewal: TurnRenewal;
   refusals: Refusals;
   leavings: Leavings;
   endings: Pick<Endings, 'tell'>;
@@ -231,20 +231,7 @@ export class Verbs {
   watchOver(session: Session): void {
     this.options.heartbeat.watch(session);
     this.armExpiry(session);
-    this.armTurn(session);
-  }
-
-  /** Credentials that were handed out a moment ago are renewed in time, as long as the token permits it. */
-  private armTurn(session: Session): void {
-    const { turn, wheel } = this.options;
-    session.turnDeadline?.cancel();
-    session.turnDeadline = null;
-    const ms = turn.renewalMs(session.identity);
-    if (ms === null) return;
-    session.turnDeadline = wheel.in(ms, () => {
-      session.send({ type: 'iceServers', servers: turn.iceServers(session.identity) });
-      this.armTurn(session);
-    });
+    this.options.turnRenewal.watch(session);
   }
 
   private armExpiry(session: Session): void {
@@ -274,15 +261,9 @@ export class Verbs {
       }
       // The connection may have ended while the keys were fetched: then there is nothing to watch over.
       if (this.options.registry.get(session.ref.session) !== session) return;
-      const { turn } = this.options;
-      const had = turn.renewalMs(session.identity) !== null;
       session.identity = identity;
       this.armExpiry(session);
-      if (had !== (turn.renewalMs(identity) !== null)) {
-        // The new token gives or takes the permission.
-        session.send({ type: 'iceServers', servers: turn.iceServers(identity) });
-        this.armTurn(session);
-      }
+      this.options.turnRenewal.recheck(session);
       for (const room of session.watched ?? []) {
         if (!mayPresence(identity.permissions, room)) session.watched?.delete(room);
       }

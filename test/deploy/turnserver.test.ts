@@ -96,11 +96,28 @@ describe('deploy/turnserver.conf', () => {
 
   test('gives one client no more allocations than its quota', async () => {
     const codes: number[] = [];
-    for (let count = 0; count < 9; count++) codes.push(await (await connect()).allocate());
+    for (let count = 0; count < 33; count++) codes.push(await (await connect()).allocate());
     // 486 Allocation Quota Reached; one was taken by the test before, or none.
-    expect(codes.filter((code) => code === 0).length).toBeLessThanOrEqual(8);
+    expect(codes.filter((code) => code === 0).length).toBeLessThanOrEqual(32);
     expect(codes.at(-1)).toBe(486);
   });
+
+  test('gives all clients no more allocations than it has ports', async () => {
+    const lines = `${readFileSync(CONFIGURATION, 'utf8')}\nmin-port=61010\nmax-port=61013\n`;
+    const small = await startTurnServer([SECRET], lines);
+    try {
+      const codes: number[] = [];
+      for (let count = 0; count < 5; count++) {
+        const client = await TurnClient.connect(small.port, SECRET);
+        clients.push(client);
+        codes.push(await client.allocate());
+      }
+      // 508 Insufficient Capacity
+      expect(codes).toEqual([0, 0, 0, 0, 508]);
+    } finally {
+      await small.stop();
+    }
+  }, 60_000);
 
   test('refuses a credential of another secret', async () => {
     const stranger = await TurnClient.connect(server.port, 'a-secret-that-nobody-knows');

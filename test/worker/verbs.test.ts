@@ -90,7 +90,7 @@ beforeEach(() => {
         return new Promise<void>((resolve) => (storeAnswers = resolve));
       },
     },
-    turn: { renewalMs: () => null, iceServers: () => [] },
+    turnRenewal: { watch: ignore, recheck: ignore },
     streams: { recheck: ignore },
     plugins: null,
     topics: { follow: ignore },

@@ -14,4 +14,4 @@ export type { LineInfo, LineReceiver, SignalingLine, SignalingMechanism } from '
 export type { PeerError } from './peer-errors.js';
 export { type PeerEvents, type PeerOptions, RTCSignalingPeer } from './signaling-peer.js';
 export type { WaitOptions } from './flow.js';
-export { simplePeerSignaling, type SimplePeer, type SimplePeerOptions } from './simple-peer.js';
+export { onSimplePeer, simplePeerSignaling, type SimplePeer, type SimplePeerOptions } from './simple-peer.js';

@@ -1,7 +1,7 @@
 // Two pages that may only use a TURN server connect through a real coturn, with credentials that the gateway made.
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { tokenOf, until } from '../../gateway-process.js';
-import { startTurnServer, type TurnProcess } from '../../turn-server.js';
+import { LOCAL_CALLS, startTurnServer, type TurnProcess } from '../../turn-server.js';
 import { Stage } from './scene.js';
 
 const SECRET = 'a-secret-of-coturn-for-tests';
@@ -28,8 +28,20 @@ const ANSWER = `client.onPeer((peer) => {
   peer.on('datachannel', (channel) => channel.addEventListener('message', ({ data }) => channel.send(data)));
 }, { iceTransportPolicy: 'relay' }).then(() => true)`;
 
+/** How a page reaches the relay that its call goes by. */
+const WAY_TO_RELAY = `(async () => {
+  const stats = await peer.peer.getStats();
+  const used = [...stats.values()].filter(({ type, nominated }) => type === 'candidate-pair' && nominated);
+  return [...new Set(used.map(({ localCandidateId }) => stats.get(localCandidateId).relayProtocol))];
+})()`;
+
+const urlsOf = ({ port }: TurnProcess): [udp: string, tcp: string] => {
+  const url = `turn:127.0.0.1:${String(port)}?transport=`;
+  return [`${url}udp`, `${url}tcp`];
+};
+
 async function openStage(turn: TurnProcess, env: Record<string, string>): Promise<Stage> {
-  const TURN_URLS = `turn:127.0.0.1:${String(turn.port)}`;
+  const [TURN_URLS] = urlsOf(turn);
   const stage = await Stage.open(['Chromium', 'Chromium'], { TURN_URLS, TURN_SECRET: SECRET, ...env });
   closers.push(() => stage.close());
   return stage;
@@ -50,6 +62,19 @@ describe('a call that may only use relays', () => {
     // The server knows both by their client ids.
     expect(turn.output()).toMatch(/user <\d+:alice>/);
     expect(turn.output()).toMatch(/user <\d+:bob>/);
+  }, 90_000);
+
+  test('connects over TCP where the network takes no UDP to the server', async () => {
+    const turn = await startTurnServer([SECRET], `${LOCAL_CALLS}no-udp\n`);
+    closers.push(() => turn.stop());
+    const stage = await openStage(turn, { TURN_URLS: urlsOf(turn).join() });
+    const [alice, bob] = stage.pages;
+    await bob.evaluate(ANSWER);
+    expect(await alice.evaluate(CALL)).toEqual(['through the relay', ['relay']]);
+    expect([await alice.evaluate(WAY_TO_RELAY), await bob.evaluate(WAY_TO_RELAY)]).toEqual([
+      ['tcp'],
+      ['tcp'],
+    ]);
   }, 90_000);
 
   test('connects with either secret, and a call goes on, while the secret is changed', async () => {
@@ -94,6 +119,39 @@ describe('a call that may only use relays', () => {
     expect(await alice.evaluate(`echo(channel, 'still')`)).toBe('still');
   }, 150_000);
 });
+
+test.each(['Chromium', 'Firefox'])(
+  'each end of a call in %s takes an allocation for each URL of a server, whatever way it will go',
+  async (browser) => {
+    const turn = await startTurnServer([SECRET]);
+    closers.push(() => turn.stop());
+    const stage = await Stage.open([browser, browser], {
+      TURN_URLS: urlsOf(turn).join(),
+      TURN_SECRET: SECRET,
+    });
+    closers.push(() => stage.close());
+    const taken = (): number => turn.output().match(/ALLOCATE processed, success/g)?.length ?? 0;
+    const gather = (urls: string): string => `(async () => {
+      const iceServers = client.iceServers.map((server) => ({ ...server, urls: ${urls} }));
+      const connection = new RTCPeerConnection({ iceServers });
+      connection.createDataChannel('c');
+      await connection.setLocalDescription();
+      await until(() => connection.iceGatheringState === 'complete');
+      connection.close();
+    })()`;
+    await stage.pages[0].evaluate(gather('server.urls.slice(0, 1)'));
+    const byUdp = taken();
+    await stage.pages[0].evaluate(gather('server.urls'));
+    const byBoth = taken() - byUdp;
+    process.stdout.write(
+      `${browser}: allocations of a connection, by UDP ${String(byUdp)}, by UDP and TCP ${String(byBoth)}\n`,
+    );
+    // More than one where the machine has several addresses.
+    expect(byUdp).toBeGreaterThan(0);
+    expect(byBoth).toBe(2 * byUdp);
+  },
+  90_000,
+);
 
 test('a client without the permission gets no TURN server', async () => {
   const { stage } = await open({ STUN_URLS: 'stun:127.0.0.1:9' });

@@ -1,0 +1,141 @@
+// Whether real TURN servers live, asked by what their URLs say, and what clients hear of it.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeAll, afterAll, describe, expect, test } from '@jest/globals';
+import { Client } from '../../src/client/index.js';
+import { parseConfig } from '../../src/config.js';
+import { TurnCheck } from '../../src/worker/turn-check.js';
+import { freePort } from '../free-port.js';
+import { startGateway, tokenOf, until } from '../gateway-process.js';
+import { LOCAL_CALLS, startTurnServer, type TurnProcess } from '../turn-server.js';
+
+const SECRET = 'a-secret-of-coturn-for-tests';
+const EVERY_MS = 200;
+const closers: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'signalbox-turn-check-'));
+  execFileSync(
+    'openssl',
+    [
+      ...[
+        'req',
+        '-x509',
+        '-newkey',
+        'ec',
+        '-pkeyopt',
+        'ec_paramgen_curve:prime256v1',
+        '-nodes',
+        '-days',
+        '2',
+      ],
+      ...['-subj', '/CN=turn.example', '-keyout', join(folder, 'key.pem'), '-out', join(folder, 'cert.pem')],
+    ],
+    { stdio: 'ignore' },
+  );
+});
+afterAll(() => {
+  rmSync(folder, { recursive: true });
+});
+
+async function start(configuration: string, port?: number): Promise<TurnProcess> {
+  const turn = await startTurnServer([SECRET], configuration, port === undefined ? {} : { port });
+  closers.push(() => turn.stop());
+  return turn;
+}
+
+/** Of one server with these URLs; `heard` is what was told, in its order. */
+function check(urls: string): { isAlive: () => boolean; heard: boolean[] } {
+  const { turn } = parseConfig({
+    JWT_SECRET: 'k3rVt0Qm9pLw2sXy7uBn4dFg6hJz8cAe1iRo5TqW',
+    TURN_URLS: urls,
+    TURN_SECRET: SECRET,
+  });
+  const [server, ...others] = turn.servers;
+  if (server === undefined || others.length > 0) throw new Error(urls);
+  const turnCheck = new TurnCheck([server], EVERY_MS);
+  closers.push(() => {
+    turnCheck.close();
+  });
+  const heard: boolean[] = [];
+  turnCheck.onChange(() => heard.push(turnCheck.isAlive(server)));
+  return { isAlive: () => turnCheck.isAlive(server), heard };
+}
+
+/** As docs/operations.md says: the configuration that ships, without `no-tls`, with a certificate and its port. */
+const withTls = (port: number): string =>
+  [
+    readFileSync(new URL('../../deploy/turnserver.conf', import.meta.url), 'utf8').replace(/^no-tls$/m, ''),
+    `tls-listening-port=${String(port)}`,
+    `cert=${join(folder, 'cert.pem')}`,
+    `pkey=${join(folder, 'key.pem')}`,
+  ].join('\n');
+
+describe('a server is dead while it is stopped, and lives when it is there again', () => {
+  const ways: [
+    name: string,
+    configuration: (tlsPort: number) => string,
+    url: (port: number, tlsPort: number) => string,
+  ][] = [
+    ['UDP', () => `${LOCAL_CALLS}no-tcp\n`, (port) => `turn:127.0.0.1:${String(port)}`],
+    ['TCP', () => `${LOCAL_CALLS}no-udp\n`, (port) => `turn:127.0.0.1:${String(port)}?transport=tcp`],
+    ['TLS', withTls, (_, tlsPort) => `turns:127.0.0.1:${String(tlsPort)}`],
+  ];
+  test.each(ways)(
+    'asked over %s alone',
+    async (_, configuration, url) => {
+      const tlsPort = await freePort();
+      const turn = await start(configuration(tlsPort));
+      const { heard, isAlive } = check(url(turn.port, tlsPort));
+      await turn.stop();
+      await until(() => heard.length === 1);
+      expect(isAlive()).toBe(false);
+      await start(configuration(tlsPort), turn.port);
+      await until(() => heard.length === 2);
+      expect(heard).toEqual([false, true]);
+    },
+    60_000,
+  );
+});
+
+test('a server lives as long as one of its URLs is answered', async () => {
+  const turn = await start(`${LOCAL_CALLS}no-udp\n`);
+  const url = `turn:127.0.0.1:${String(turn.port)}`;
+  // Asked before the other, each time.
+  const both = check(`${url},${url}?transport=tcp`);
+  const udp = check(url);
+  await until(() => udp.heard.length > 0);
+  expect([udp.isAlive(), both.isAlive(), both.heard]).toEqual([false, true, []]);
+  await turn.stop();
+  await until(() => both.heard.length > 0);
+  expect(both.isAlive()).toBe(false);
+}, 60_000);
+
+test('clients that are connected are told which servers live when one dies', async () => {
+  const [first, second] = [await start(LOCAL_CALLS), await start(LOCAL_CALLS)];
+  // Servers are told apart by their hosts.
+  const urls = [`turn:127.0.0.1:${String(first.port)}`, `turn:localhost:${String(second.port)}`];
+  const gateway = await startGateway({
+    TURN_URLS: urls.join(),
+    TURN_SECRET: SECRET,
+    TURN_CHECK_MS: String(EVERY_MS),
+  });
+  closers.push(() => gateway.stop());
+  const clients = [tokenOf('alice'), tokenOf('bob'), tokenOf('carol', { send: ['*'] })].map(
+    (token) => new Client(gateway.url, { token }),
+  );
+  for (const client of clients) {
+    await client.connect();
+    closers.push(() => client.close());
+  }
+  const serversOf = (client: Client): unknown[] => client.iceServers.flatMap(({ urls }) => urls);
+  expect(clients.map(serversOf)).toEqual([urls, urls, []]);
+  await first.stop();
+  await until(() => clients.every((client) => !serversOf(client).includes(urls[0])));
+  expect(clients.map(serversOf)).toEqual([[urls[1]], [urls[1]], []]);
+}, 90_000);
