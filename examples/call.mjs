@@ -23,7 +23,7 @@ const url = await gateway({
 const read = (name) => readFileSync(new URL(name, import.meta.url), 'utf8');
 const files = {
   '/': ['text/html', read('./call.html').replaceAll('%GATEWAY%', url.replace(/^ws/, 'http'))],
-  '/call-page.mjs': ['text/javascript', read('./call-page.mjs')],
+  '/call-page.js': ['text/javascript', read('./call-page.js')],
 };
 
 function answer(request, response) {

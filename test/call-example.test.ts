@@ -196,7 +196,7 @@ test('who has no camera is heard, also while they share their screen', async () 
   const url = await startCall();
   const chromium = await launchChromium(FAKE_DEVICES);
   try {
-    const [host, grace] = await Promise.all([open(chromium, `${url}call-page.mjs`), open(chromium, url)]);
+    const [host, grace] = await Promise.all([open(chromium, `${url}call-page.js`), open(chromium, url)]);
     // The page that it is in keeps the camera from it, but not the screen.
     await host.evaluate(`document.body.innerHTML = '<iframe src="/" allow="camera \\'none\\'">'`);
     const ada = await (await host.waitForSelector('iframe')).contentFrame();
