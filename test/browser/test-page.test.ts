@@ -132,9 +132,11 @@ describe('Chromium and Firefox on the page', () => {
     expect(await page.evaluate(`document.querySelector('#summary .scroll').scrollWidth`)).toBeLessThan(320);
     expect(await page.locator('#summary td[data-name="Set-up"]').first().isVisible()).toBe(true);
     // Each plot has its scale, and its texts are as large as they are meant.
-    const marks = page.locator('#server .plot .under text');
-    expect(await marks.count()).toBeGreaterThanOrEqual(9);
-    for (const mark of await marks.all()) expect((await mark.boundingBox())?.height).toBeGreaterThan(9);
+    const heights = (await page.evaluate(
+      `[...document.querySelectorAll('#server .plot .under text')].map((text) => text.getBoundingClientRect().height)`,
+    )) as number[];
+    expect(heights.length).toBeGreaterThanOrEqual(9);
+    expect(Math.min(...heights)).toBeGreaterThan(9);
 
     // A second round adds to the figures and begins the plot over time.
     await page.getByRole('button', { name: 'Test again now' }).click();
