@@ -7,11 +7,11 @@ export const OPEN_AND_ECHO = `
   return [channel.readyState, await echo(channel, 'hello')];`;
 
 /** Without a relay there is no way for it. */
-const WAYLESS: EndOptions = { configuration: { iceTransportPolicy: 'relay' } };
+export const WAYLESS: EndOptions = { configuration: { iceTransportPolicy: 'relay' } };
 /** For the next ICE restart there are all ways. */
 const OPEN_WAYS = `peer.peer.setConfiguration({ ...peer.peer.getConfiguration(), iceTransportPolicy: 'all' })`;
 /** Both sides have agreed on a connection that cannot come about. */
-const CONNECT_IN_VAIN = `keep.connected = peer.connect({ timeoutMs: 1e9 }); keep.connected.catch(() => {});
+export const CONNECT_IN_VAIN = `keep.connected = peer.connect({ timeoutMs: 1e9 }); keep.connected.catch(() => {});
   await until(() => peer.state === 'connecting');`;
 /** How often the events restart ICE; that happens before `dispatchEvent` returns. */
 const COUNT_RESTARTS = `
@@ -117,7 +117,8 @@ export const CONNECTION_SPECIFICATIONS: readonly Specification[] = [
   },
   {
     name: 'another network restarts ICE of a peer that is connected, and channels stay open',
-    play: async ({ alice }) => {
+    play: async ({ alice, bob }) => {
+      await Promise.all([alice('await peer.connect()'), bob('await peer.connect()')]);
       const code = `const channel = await peer.createDataChannel('c'); await peer.agreed(); ${UFRAG}
         const before = ufrag(); navigator.connection.dispatchEvent(new Event('change'));
         await until(() => ufrag() !== before); await peer.agreed();
@@ -128,6 +129,15 @@ export const CONNECTION_SPECIFICATIONS: readonly Specification[] = [
   },
   isBack('online', 'window'),
   isBack('visibilitychange', 'document'),
+  {
+    name: 'close() tells the other side before anything is connected',
+    options: WAYLESS,
+    play: async ({ alice, bob }) => {
+      await Promise.all([alice(CONNECT_IN_VAIN), bob(CONNECT_IN_VAIN)]);
+      await alice(`peer.close()`);
+      expect(await bob(`await until(() => peer.state === 'closed'); return end.closes`)).toEqual(['remote']);
+    },
+  },
   {
     name: 'a connection that does not come about is failed, and is restarted until it does',
     options: { ...WAYLESS, haste: 10, peer: { giveUpMs: 1e9 } },

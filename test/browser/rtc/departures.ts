@@ -1,12 +1,14 @@
 // How the other side of a call goes away, and what this side is told.
 import { expect } from '@jest/globals';
-import { OPEN_AND_ECHO } from './connection-specifications.js';
+import { CONNECT_IN_VAIN, OPEN_AND_ECHO, WAYLESS } from './connection-specifications.js';
 import type { EndOptions, Stage } from './scene.js';
 
 export interface Departure {
   name: string;
   /** Whether it can happen to bob, by the browsers of alice and bob. */
   isPossible(pair: readonly [string, string]): boolean;
+  /** There was no connection yet. */
+  isVain?: true;
   /** Bob is not there any more. */
   leave(stage: Stage): Promise<void>;
   /** All that alice's end is told from then on. */
@@ -26,8 +28,16 @@ export const DEPARTURES: readonly Departure[] = [
     told: SAID,
   },
   {
-    name: 'a page that goes elsewhere says so',
+    name: 'a page that is closed before it was connected says so',
     isPossible: () => true,
+    isVain: true,
+    leave: ({ pages }) => pages[1].close(),
+    told: SAID,
+  },
+  {
+    name: 'a page that goes elsewhere says so',
+    // Firefox closes its way to the gateway before it tells the page.
+    isPossible: ([, bob]) => bob !== 'Firefox',
     leave: ({ pages }) => pages[1].goto('about:blank'),
     told: SAID,
   },
@@ -47,16 +57,18 @@ export const DEPARTURES: readonly Departure[] = [
 ];
 
 /** Bob is another one afterwards. */
-export async function playDeparture(stage: Stage, { leave, told }: Departure): Promise<void> {
-  const { alice } = await stage.scene({ name: 'gateway', loopback: null }, OPTIONS);
-  await alice(OPEN_AND_ECHO);
-  await alice(`await until(() => peer.state === 'connected'); end.states.length = 0`);
+export async function playDeparture(stage: Stage, { leave, told, isVain }: Departure): Promise<void> {
+  const options = isVain === true ? { ...OPTIONS, ...WAYLESS } : OPTIONS;
+  const { alice, bob } = await stage.scene({ name: 'gateway', loopback: null }, options);
+  if (isVain === true) await Promise.all([alice(CONNECT_IN_VAIN), bob(CONNECT_IN_VAIN)]);
+  else await alice(OPEN_AND_ECHO);
+  await alice('end.states.length = 0');
   await leave(stage);
   try {
     const heard = `await until(() => end.closes.length > 0, 60_000); return { states: end.states, closes: end.closes }`;
     expect(await alice(heard)).toEqual(told);
   } finally {
     await alice('peer.close()');
-    await stage.renewBob();
+    await stage.renew('bob');
   }
 }

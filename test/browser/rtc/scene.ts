@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
 import { freePort } from '../../free-port.js';
 import { type GatewayProcess, startGateway, tokenOf } from '../../gateway-process.js';
-import { Site } from '../site.js';
+import type { Site } from '../site.js';
 import { BROWSERS, type BrowserPage, type TestBrowser } from '../test-browser.js';
 
 const PAGE = readFileSync(new URL('./page.js', import.meta.url), 'utf8');
@@ -86,8 +86,8 @@ export interface StageOptions {
   client?: ClientChoice;
   /** Where a client connects, if not straight to the gateway. */
   urlOf?: (gateway: GatewayProcess, client: 'alice' | 'bob') => string | Promise<string>;
-  /** In place of those that the gateway has for pages, by name. */
-  scripts?: Record<string, string>;
+  /** Where pages have their scripts from, if not from the gateway. */
+  site?: Site;
 }
 
 /** A gateway with a page of each browser, connected as `alice` and `bob`. */
@@ -106,17 +106,12 @@ export class Stage {
   static async open(
     names: [string, string],
     env: Record<string, string> = {},
-    { client = {}, urlOf = ({ url }) => url, scripts }: StageOptions = {},
+    { client = {}, urlOf = ({ url }) => url, site }: StageOptions = {},
   ): Promise<Stage> {
     const closers: (() => Promise<unknown>)[] = [];
     try {
       const port = await freePort();
-      let origin = `http://127.0.0.1:${String(port)}`;
-      if (scripts !== undefined) {
-        const site = await Site.open({ scripts });
-        closers.push(() => site.close());
-        ({ origin } = site);
-      }
+      const origin = site?.origin ?? `http://127.0.0.1:${String(port)}`;
       const gateway = await startGateway({ PORT: String(port), ORIGINS: origin, ...env });
       closers.push(() => gateway.stop());
       const browsers = new Map<string, TestBrowser>();
@@ -149,8 +144,12 @@ export class Stage {
     }
   }
 
-  /** A page, and a browser, in place of those of bob that are gone. */
-  async renewBob(): Promise<void> {
+  /** Pages in place of those before; bob's may be gone, and his browser. */
+  async renew(which: 'both' | 'bob'): Promise<void> {
+    if (which === 'both') {
+      for (const page of this.pages) await page.close();
+      this.pages[0] = await this.openPage(0);
+    }
     this.pages[1] = await this.openPage(1);
   }
 

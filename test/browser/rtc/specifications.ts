@@ -180,9 +180,11 @@ export const SPECIFICATIONS: readonly Specification[] = [
   {
     name: 'replaceTrack() changes what is sent without a negotiation',
     play: async ({ alice, bob }) => {
-      const code = `const stream = video(); await peer.addStream(stream); await peer.agreed();
+      const code = `const channel = await peer.createDataChannel('c');
+        const stream = video(); await peer.addStream(stream); await peer.agreed();
         const before = peer.counts.rounds; const [next] = video().getTracks();
         await peer.replaceTrack(stream.getTracks()[0], next);
+        await echo(channel, 'what is needed is known by now'); await peer.agreed();
         return [peer.counts.rounds - before, peer.peer.getSenders().some(({ track }) => track === next)];`;
       expect(await alice(code)).toEqual([0, true]);
       expect(await bob(`return receiving(peer)`)).toEqual(['video']);
@@ -311,8 +313,11 @@ export const SPECIFICATIONS: readonly Specification[] = [
     name: 'agreed() resolves when both sides agree on all that was asked for',
     play: async ({ alice, bob }) => {
       const code = `void peer.addStream(video()).catch(() => {}); void peer.createDataChannel('c').catch(() => {});
-        await until(() => peer.counts.rounds > 0); await peer.agreed(); return peer.peer.signalingState;`;
-      expect(await Promise.all([alice(code), bob(code)])).toEqual(['stable', 'stable']);
+        await until(() => peer.counts.rounds > 0); await peer.agreed();
+        const own = peer.peer.getTransceivers().filter(({ sender }) => sender.track !== null);
+        return [peer.peer.signalingState, own.map(({ currentDirection }) => /send/.test(currentDirection))];`;
+      expect(await alice(code)).toEqual(['stable', [true]]);
+      expect(await bob(`await peer.agreed(); return peer.peer.signalingState`)).toBe('stable');
     },
   },
   ...CONNECTION_SPECIFICATIONS,
