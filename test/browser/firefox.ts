@@ -50,6 +50,10 @@ export async function launchFirefox(preferences: Record<string, unknown> = {}): 
       close: () => page.close(),
     };
   };
+  const kill = (): void => {
+    const pid = browser.process()?.pid;
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+  };
   return {
     name: 'Firefox',
     newPage,
@@ -58,12 +62,14 @@ export async function launchFirefox(preferences: Record<string, unknown> = {}): 
       for (let at = 0; at < count; at++) tabs.push(await newPage());
       return tabs;
     },
+    kill: async () => {
+      const gone = new Promise((resolve) => browser.once('disconnected', resolve));
+      kill();
+      await gone;
+    },
     close: async () => {
       // One that is stuck does not answer; its group ends nevertheless.
-      const stuck = setTimeout(() => {
-        const pid = browser.process()?.pid;
-        if (pid !== undefined) process.kill(-pid, 'SIGKILL');
-      }, CLOSE_LIMIT_MS);
+      const stuck = setTimeout(kill, CLOSE_LIMIT_MS);
       await browser.close();
       clearTimeout(stuck);
     },

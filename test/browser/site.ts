@@ -27,7 +27,7 @@ export class Site {
 
   private constructor(
     private readonly server: Server,
-    private readonly scripts: ReadonlyMap<string, string | Buffer>,
+    private readonly scripts: Map<string, string | Buffer>,
     private readonly headersOf: (name: string) => OutgoingHttpHeaders,
   ) {
     server.on('request', ({ url = '' }: { url?: string }, response) => {
@@ -48,6 +48,11 @@ export class Site {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
     return new Site(server, new Map([...builtScripts(), ...Object.entries(scripts)]), headersOf);
+  }
+
+  /** Beside those that there are, or in their place. */
+  add(scripts: Record<string, string>): void {
+    for (const [name, text] of Object.entries(scripts)) this.scripts.set(name, text);
   }
 
   get origin(): string {

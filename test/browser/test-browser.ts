@@ -17,6 +17,8 @@ export interface TestBrowser {
   newPage(): Promise<BrowserPage>;
   /** Pages of one person: they share what an origin shares. */
   newTabs(count: number): Promise<BrowserPage[]>;
+  /** Ends all its processes without a word. */
+  kill(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -50,6 +52,12 @@ export const BROWSERS: Record<string, () => Promise<TestBrowser>> = {
         const tabs: BrowserPage[] = [];
         for (let at = 0; at < count; at++) tabs.push(pageOf(await context.newPage()));
         return tabs;
+      },
+      kill: async () => {
+        const gone = new Promise((resolve) => browser.once('disconnected', resolve));
+        const session = await browser.newBrowserCDPSession();
+        void session.send('Browser.crash').catch(() => {});
+        await gone;
       },
       close: () => browser.close(),
     };

@@ -358,7 +358,9 @@ export class RTCSignalingPeer {
     const connectionState = (): RTCPeerConnectionState => {
       const state = this.peer.connectionState;
       // Nobody has answered yet: that is waiting, not failing.
-      return this.counts.rounds === 0 && state !== 'connected' ? 'new' : state;
+      if (this.counts.rounds === 0 && state !== 'connected') return 'new';
+      // Chromium says so as long as there are no candidates to check.
+      return state === 'new' ? 'connecting' : state;
     };
     const isIceUp = (): boolean => ['connected', 'completed'].includes(this.peer.iceConnectionState);
     const rounds = (): number => this.counts.rounds;

@@ -54,10 +54,10 @@ window.delayed = (mechanism, [min, max], random, loss = 0, candidatesMs = 0) => 
   },
 });
 
-window.connectClient = async (url, token, codec) => {
+window.connectClient = async (url, token, options) => {
   const { Client } = await import('/client.js');
   const { GatewaySignaling } = await import('/rtc.js');
-  window.client = new Client(url, { token, codec });
+  window.client = new Client(url, { token, ...options });
   window.clientErrors = [];
   client.on('error', (error) => clientErrors.push(String(error.code ?? error)));
   await client.connect();
@@ -75,6 +75,20 @@ window.makeLoopback = async (key, options, seed) => {
   window.loopbacks ??= new Map();
   loopbacks.set(key, new LoopbackSignaling(options, { now: Date.now, random, after }));
 };
+
+/** A clock and timers that run so many times as fast. */
+window.hasty = (times) => ({
+  now: () => performance.now() * times,
+  random: Math.random,
+  after: (ms, run) => {
+    const timer = setTimeout(run, ms / times);
+    return () => clearTimeout(timer);
+  },
+});
+
+/** What tells a page of another network in Chromium and on phones; Firefox on a desktop has none. */
+if (navigator.connection === undefined)
+  Object.defineProperty(navigator, 'connection', { value: new EventTarget() });
 
 /** An end with everything that it heard of. */
 window.makeEnd = async (key, localId, remoteId, mechanism, options = {}, configuration = {}) => {

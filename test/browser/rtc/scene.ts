@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { buildSync } from 'esbuild';
 import { freePort } from '../../free-port.js';
 import { type GatewayProcess, startGateway, tokenOf } from '../../gateway-process.js';
+import type { Site } from '../site.js';
 import { BROWSERS, type BrowserPage, type TestBrowser } from '../test-browser.js';
 
 const PAGE = readFileSync(new URL('./page.js', import.meta.url), 'utf8');
@@ -31,9 +32,17 @@ export interface Scene {
   close(): Promise<void>;
 }
 
+export interface Specification {
+  name: string;
+  options?: EndOptions;
+  play(scene: Scene): Promise<void>;
+}
+
 export interface EndOptions {
   /** Of `RTCSignalingPeer`, as JSON. */
   peer?: Record<string, unknown>;
+  /** Its clock runs so many times as fast as the browser's. */
+  haste?: number;
   configuration?: RTCConfiguration;
   /** What decides who offers; the product's way unless a comparison asks for another. */
   strategy?: Strategy;
@@ -52,7 +61,13 @@ export interface Mechanism {
   candidatesMs?: number;
   /** Share of the volatile signals that is lost, 0–1; only for the gateway. */
   loss?: number;
+  client?: ClientChoice;
+}
+
+/** How the clients of a stage talk to the gateway; by default MessagePack over a WebSocket. */
+export interface ClientChoice {
   codec?: 'msgpack' | 'json';
+  transports?: ('websocket' | 'sse' | 'poll')[];
 }
 
 export const MECHANISMS: readonly Mechanism[] = [
@@ -63,14 +78,18 @@ export const MECHANISMS: readonly Mechanism[] = [
     loopback: { delayMs: [0, 60], loss: 0.15, duplication: 0.2, reorder: true },
   },
   { name: 'gateway, MessagePack', loopback: null },
-  { name: 'gateway, JSON', loopback: null, codec: 'json' },
   { name: 'gateway that loses every fourth volatile signal', loopback: null, delayMs: [0, 20], loss: 0.25 },
+  { name: 'gateway, JSON', loopback: null, client: { codec: 'json' } },
+  { name: 'gateway over an event stream', loopback: null, client: { transports: ['sse'] } },
+  { name: 'gateway over polls', loopback: null, client: { transports: ['poll'] } },
 ];
 
 export interface StageOptions {
-  codec?: 'msgpack' | 'json';
+  client?: ClientChoice;
   /** Where a client connects, if not straight to the gateway. */
   urlOf?: (gateway: GatewayProcess, client: 'alice' | 'bob') => string | Promise<string>;
+  /** Where pages have their scripts from, if not from the gateway. */
+  site?: Site;
 }
 
 /** A gateway with a page of each browser, connected as `alice` and `bob`. */
@@ -80,45 +99,66 @@ export class Stage {
   private constructor(
     readonly gateway: GatewayProcess,
     readonly pages: [BrowserPage, BrowserPage],
+    private readonly names: [string, string],
+    private readonly browsers: Map<string, TestBrowser>,
+    private readonly openPage: (index: 0 | 1) => Promise<BrowserPage>,
     private readonly closers: (() => Promise<unknown>)[],
   ) {}
 
   static async open(
     names: [string, string],
     env: Record<string, string> = {},
-    { codec = 'msgpack', urlOf = ({ url }) => url }: StageOptions = {},
+    { client = {}, urlOf = ({ url }) => url, site }: StageOptions = {},
   ): Promise<Stage> {
-    const port = await freePort();
-    const origin = `http://127.0.0.1:${String(port)}`;
-    const gateway = await startGateway({ PORT: String(port), ORIGINS: origin, ...env });
-    const closers: (() => Promise<unknown>)[] = [() => gateway.stop()];
+    const closers: (() => Promise<unknown>)[] = [];
     try {
+      const port = await freePort();
+      const origin = site?.origin ?? `http://127.0.0.1:${String(port)}`;
+      const gateway = await startGateway({ PORT: String(port), ORIGINS: origin, ...env });
+      closers.push(() => gateway.stop());
       const browsers = new Map<string, TestBrowser>();
-      for (const name of new Set(names)) {
+      closers.push(() => Promise.all([...browsers.values()].map((browser) => browser.close())));
+      const browserOf = async (name: string): Promise<TestBrowser> => {
+        const known = browsers.get(name);
+        if (known !== undefined) return known;
         const launch = BROWSERS[name];
         if (launch === undefined) throw new Error(`no browser ${name}`);
         const browser = await launch();
         browsers.set(name, browser);
-        closers.push(() => browser.close());
-      }
-      const open = async (index: 0 | 1): Promise<BrowserPage> => {
-        const page = await browsers.get(names[index])?.newPage();
-        if (page === undefined) throw new Error('no page');
+        return browser;
+      };
+      const openPage = async (index: 0 | 1): Promise<BrowserPage> => {
+        const page = await (await browserOf(names[index])).newPage();
         await page.goto(`${origin}/healthz`);
         await page.evaluate(`(() => { ${PAGE} })()`);
         await page.evaluate(`(() => { ${STRATEGIES}; Object.assign(window, strategies); })()`);
-        const client = index === 0 ? 'alice' : 'bob';
+        const id = index === 0 ? 'alice' : 'bob';
         await page.evaluate(
-          `connectClient('${await urlOf(gateway, client)}', '${tokenOf(client)}', '${codec}')`,
+          `connectClient('${await urlOf(gateway, id)}', '${tokenOf(id)}', ${JSON.stringify(client)})`,
         );
         return page;
       };
-      const pages: [BrowserPage, BrowserPage] = [await open(0), await open(1)];
-      return new Stage(gateway, pages, closers);
+      const pages: [BrowserPage, BrowserPage] = [await openPage(0), await openPage(1)];
+      return new Stage(gateway, pages, names, browsers, openPage, closers);
     } catch (error) {
       for (const close of closers.reverse()) await close();
       throw error;
     }
+  }
+
+  /** Pages in place of those before; bob's may be gone, and his browser. */
+  async renew(which: 'both' | 'bob'): Promise<void> {
+    if (which === 'both') {
+      for (const page of this.pages) await page.close();
+      this.pages[0] = await this.openPage(0);
+    }
+    this.pages[1] = await this.openPage(1);
+  }
+
+  /** Bob's browser, which must not be alice's too, ends without a word. */
+  async killBob(): Promise<void> {
+    await this.browsers.get(this.names[1])?.kill();
+    this.browsers.delete(this.names[1]);
   }
 
   /** With a loopback both ends are in alice's page. */
@@ -148,7 +188,11 @@ export class Stage {
         turn: `new LockedNegotiation(${leads}, 'turn')`,
       };
       const machine = strategy === undefined ? '' : machines[strategy];
-      const peerOptions = strategy === undefined ? own : `{ ...${own}, negotiation: () => ${machine} }`;
+      const extras = [
+        ...(strategy === undefined ? [] : [`negotiation: () => ${machine}`]),
+        ...(options.haste === undefined ? [] : [`environment: hasty(${String(options.haste)})`]),
+      ];
+      const peerOptions = `{ ...${own}, ${extras.join()} }`;
       return `makeEnd('${keys[index]}', '${local}', '${remote}', ${line}, ${peerOptions}, ${JSON.stringify(options.configuration ?? {})})`;
     };
     await pages[0].evaluate(make(0));

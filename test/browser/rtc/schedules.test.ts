@@ -1,6 +1,6 @@
 // Schedules of overlapping operations over the gateway with random delay; a few here, hundreds by npm run test:browser.
 import { describe, expect, test } from '@jest/globals';
-import { Stage, type Strategy } from './scene.js';
+import { type ClientChoice, Stage, type Strategy } from './scene.js';
 import { playSchedule } from './schedules.js';
 
 const isFull = process.env.TEST_BROWSER === 'full';
@@ -23,15 +23,18 @@ const DELAYS: [number, number][] = [
   [50, 80],
 ];
 
-describe.each(PAIRS)('%s and %s', (...pair) => {
+/** Other ways to the gateway have a share of them. */
+const OVER_EVENT_STREAM = isFull ? Math.min(COUNT, 30) : 0;
+
+const playBatch = (pair: [string, string], count: number, client: ClientChoice = {}): void =>
   test(
-    `${String(COUNT)} schedules end with both sides agreeing, none hangs, no step fails`,
+    `${String(count)} schedules end with both sides agreeing, none hangs, no step fails`,
     async () => {
-      const stage = await Stage.open(pair);
+      const stage = await Stage.open(pair, {}, { client });
       const sum = { operations: 0, rounds: 0, collisions: 0, ms: 0 };
       const faults: string[] = [];
       try {
-        for (let seed = FIRST_SEED; seed < FIRST_SEED + COUNT; seed++) {
+        for (let seed = FIRST_SEED; seed < FIRST_SEED + count; seed++) {
           const delayMs = DELAYS[seed % DELAYS.length] ?? [0, 0];
           const outcome = await playSchedule(
             stage,
@@ -47,13 +50,18 @@ describe.each(PAIRS)('%s and %s', (...pair) => {
         await stage.close();
       }
       process.stdout.write(
-        `${pair.join('–')}: ${String(COUNT)} schedules, ${String(sum.operations)} operations, ${String(sum.rounds)} rounds, ` +
-          `${String(sum.collisions)} collisions, ${(sum.ms / COUNT).toFixed(0)} ms each, ${String(faults.length)} faults\n`,
+        `${[...pair, ...(client.transports ?? [])].join('–')}: ${String(count)} schedules, ${String(sum.operations)} operations, ${String(sum.rounds)} rounds, ` +
+          `${String(sum.collisions)} collisions, ${(sum.ms / count).toFixed(0)} ms each, ${String(faults.length)} faults\n`,
       );
       expect(faults).toEqual([]);
       // Schedules without a crossing would prove little.
       expect(sum.collisions).toBeGreaterThan(0);
     },
-    COUNT * 65_000 + 120_000,
+    count * 65_000 + 120_000,
   );
-});
+
+describe.each(PAIRS)('%s and %s', (...pair) => playBatch(pair, COUNT));
+
+if (OVER_EVENT_STREAM > 0)
+  describe('over an event stream', () =>
+    playBatch(['Chromium', 'Chromium'], OVER_EVENT_STREAM, { transports: ['sse'] }));

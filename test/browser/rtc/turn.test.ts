@@ -158,6 +158,6 @@ test('a client without the permission gets no TURN server', async () => {
   const [page] = stage.pages;
   const token = tokenOf('carol', { send: ['*'] });
   await page.evaluate(`client.close()`);
-  await page.evaluate(`connectClient('${stage.gateway.url}', '${token}', 'msgpack')`);
+  await page.evaluate(`connectClient('${stage.gateway.url}', '${token}')`);
   expect(await page.evaluate('client.iceServers')).toEqual([{ urls: ['stun:127.0.0.1:9'] }]);
 }, 60_000);
