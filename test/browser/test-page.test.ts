@@ -132,9 +132,9 @@ describe('Chromium and Firefox on the page', () => {
     expect(await page.evaluate(`document.querySelector('#summary .scroll').scrollWidth`)).toBeLessThan(320);
     expect(await page.locator('#summary td[data-name="Set-up"]').first().isVisible()).toBe(true);
     // Each plot has its scale, and its texts are as large as they are meant.
-    const heights = (await page.evaluate(
+    const heights = await page.evaluate<number[]>(
       `[...document.querySelectorAll('#server .plot .under text')].map((text) => text.getBoundingClientRect().height)`,
-    )) as number[];
+    );
     expect(heights.length).toBeGreaterThanOrEqual(9);
     expect(Math.min(...heights)).toBeGreaterThan(9);
 

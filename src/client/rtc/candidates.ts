@@ -5,10 +5,12 @@ import { areRenewed, fragmentsOf } from './ice-fragments.js';
 import { type Candidate, CANDIDATES_LIMIT } from './signal.js';
 
 /**
- * How long candidates are collected before they are sent together, ms. Those of the host come at once, within a millisecond of each
- * other, and one of them usually does: the description has gone before them, as the other side can be at work on it meanwhile.
+ * How long candidates are collected before they are sent together, ms. Those of the host come at once, right behind each other, and
+ * one of them usually does: the description has gone before them, as the other side can be at work on it meanwhile.
  */
-const FIRST_CANDIDATES_MS = 1;
+const FIRST_CANDIDATES_MS = 0;
+/** How long the answer to a proposal waits for its first candidates, ms: who proposed has told none, and cannot begin without. */
+const ANSWER_WAIT_MS = 5;
 /** The same where the other side's are known: checks are on their way to it, and tell it the same. Near each other, both are connected by then. */
 const FIRST_WITH_THEIRS_MS = 10;
 const CANDIDATES_MS = 40;
@@ -34,6 +36,8 @@ export class Candidates {
   /** None has followed it yet. */
   #areFirst = true;
   #descriptions = 0;
+  /** An answer waits for the first. */
+  #onFirst: (() => void) | null = null;
   /** Of the description of the other side whose candidates have come. */
   #theirFragments: string | null = null;
   /** What was sent last restarts ICE. */
@@ -50,6 +54,7 @@ export class Candidates {
     if (candidate === null || candidate.candidate === '') return;
     const { sdpMid, sdpMLineIndex, usernameFragment } = candidate;
     this.#gathered.push({ candidate: candidate.candidate, sdpMid, sdpMLineIndex, usernameFragment });
+    this.#onFirst?.();
     this.#schedule();
   }
 
@@ -63,6 +68,8 @@ export class Candidates {
     this.#areFirst = true;
     this.#descriptions++;
     this.#schedule();
+    // A proposal is set with its answer only: its candidates are looked for meanwhile.
+    if (this.#connection.localDescription === null) this.#environment.after(0, () => this.gatherAhead());
     return { ...description, sdp };
   }
 
@@ -79,6 +86,33 @@ export class Candidates {
   /** The negotiation went on: what waited for that may go. */
   look(): void {
     this.#schedule();
+  }
+
+  /** The browser opens its ports, and asks its servers, before a description is set. */
+  gatherAhead(): void {
+    try {
+      this.#connection.setConfiguration({ ...this.#connection.getConfiguration(), iceCandidatePoolSize: 1 });
+    } catch {
+      // Older Firefox cannot, and a connection that is over or has a description need not.
+    }
+  }
+
+  /** Resolves when the first candidates of an answer that was set just now are there, or have kept it waiting long enough. */
+  first(): Promise<void> {
+    return new Promise((resolve) => {
+      const end = (): void => {
+        cancel();
+        this.#onFirst = null;
+        resolve();
+      };
+      let cancel = this.#environment.after(ANSWER_WAIT_MS, end);
+      this.#onFirst = () => {
+        cancel();
+        // The others of the host are right behind.
+        cancel = this.#environment.after(FIRST_CANDIDATES_MS, end);
+      };
+      if (this.#gathered.length > 0) this.#onFirst();
+    });
   }
 
   async add(candidate: Candidate): Promise<void> {

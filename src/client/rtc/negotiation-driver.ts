@@ -27,6 +27,10 @@ export interface DriverPort {
   onOffer(): void;
   /** A description of either side that restarts ICE is set now. */
   onRestart(): void;
+  /** The first offer is the other side's and is answered now. */
+  onFirstOffer(): void;
+  /** That answer is set: resolves when it may be sent. */
+  firstAnswer(): Promise<void>;
   /** The other side's first description is set: what is added from now on is never in an offer that is forgotten. */
   onHeard(): void;
   /** A step threw; it may be tried again. */
@@ -146,11 +150,15 @@ export class NegotiationDriver {
   async #accept(offer: string): Promise<string> {
     try {
       const sdp = withRoleKept(offer, this.#connection);
-      const { currentRemoteDescription: last } = this.#connection;
+      const { currentRemoteDescription: last, localDescription } = this.#connection;
+      if (localDescription === null) this.#port.onFirstOffer();
       if (last !== null && areRenewed(fragmentsOf(last), fragmentsOf({ sdp }))) this.#port.onRestart();
       await this.#connection.setRemoteDescription({ type: 'offer', sdp });
       this.#port.onHeard();
-      return await this.#describe();
+      const answer = await this.#describe();
+      if (localDescription !== null) return answer;
+      await this.#port.firstAnswer();
+      return this.#connection.localDescription?.sdp ?? answer;
     } catch (error) {
       // Half of an acceptance would leave the connection waiting for ever.
       await this.#takeBack();

@@ -49,7 +49,8 @@ export class Peers {
   readonly #peers = new Set<RTCSignalingPeer>();
   /** For peers of one name each. */
   readonly #named = new Map<string, (from: Sender) => void>();
-  #acceptor: Acceptor | null = null;
+  /** By the name of the calls that they take; `''`: all others. */
+  readonly #acceptors = new Map<string, Acceptor>();
   readonly #spare = new SpareConnection();
   #isSpareDue = false;
   #standing: StandingOffer | null = null;
@@ -68,7 +69,7 @@ export class Peers {
       if (state === 'connected') {
         for (const peer of this.#peers) peer.networkChanged(false);
         // What could not be loaded may be now.
-        if (this.#acceptor !== null && this.#standing === null) this.#stand(this.#acceptor);
+        if (this.#standing === null) this.#stand();
       }
       if (state === 'closed') this.#spare.close();
     });
@@ -93,21 +94,29 @@ export class Peers {
     return this.make(remoteId, configuration, options);
   }
 
-  /** See `Client.onPeer`. */
+  /**
+   * See `Client.onPeer`.
+   * @throws TypeError where there is a handler for that name, where `standing` is wanted for one, or where the name is the SDK's own
+   */
   onPeer(
     handler: PeerHandler,
     configuration: RTCConfiguration = {},
     options: PeerCallOptions = {},
   ): () => void {
-    if (this.#acceptor !== null) throw new TypeError('There is a handler for peers already.');
+    const { name = '', standing = false } = options;
+    if (standing && name !== '') throw new TypeError('Standing offers are for calls without a name.');
+    if (name.startsWith('~')) throw new TypeError('Names that begin with ~ are the SDK’s own.');
+    if (this.#acceptors.has(name))
+      throw new TypeError(`There is a handler for ${name === '' ? 'peers' : `peers named ${name}`} already.`);
     const acceptor = { handler, configuration, options };
-    this.#acceptor = acceptor;
+    this.#acceptors.set(name, acceptor);
     this.#prepareIn(0);
-    this.#stand(acceptor);
+    this.#stand();
     return () => {
-      if (this.#acceptor !== acceptor) return;
-      this.#acceptor = null;
+      if (this.#acceptors.get(name) !== acceptor) return;
+      this.#acceptors.delete(name);
       this.#spare.close();
+      if (name !== '') return;
       this.#standing?.close();
       this.#standing = null;
     };
@@ -134,7 +143,7 @@ export class Peers {
     const client = this.#client;
     const isOwn = configuration.iceServers !== undefined;
     const servers = this.#withServers(configuration);
-    const { reports = true, standing = this.#acceptor?.options.standing, ...own } = options;
+    const { reports = true, standing = this.#acceptors.get('')?.options.standing, ...own } = options;
     const isSpare = own.RTCPeerConnection === undefined && end === null;
     // Names that begin with `~` are the SDK's own, and nobody leaves an offer for them.
     const asks = standing === true && own.name?.startsWith('~') !== true;
@@ -155,20 +164,23 @@ export class Peers {
 
   /** Somebody calls, with that end of a standing offer. */
   #accept(from: Sender, name: string, end: TakenEnd | null): void {
-    if (this.#acceptor === null) return;
-    const { handler, configuration, options } = this.#acceptor;
+    const acceptor = this.#acceptors.get(name) ?? this.#acceptors.get('');
+    if (acceptor === undefined) return;
+    const { handler, configuration, options } = acceptor;
     handler(this.#make(from.client, configuration, { ...options, name }, end), from);
   }
 
   /** Where its code cannot be had, calls are ordinary until the next connection. */
-  #stand(acceptor: Acceptor): void {
+  #stand(): void {
+    const acceptor = this.#acceptors.get('');
+    if (acceptor === undefined) return;
     const { configuration, options } = acceptor;
     const { environment = REAL_ENVIRONMENT, standing = false, RTCPeerConnection } = options;
     const calls = this.#port;
     if (!standing || calls === undefined || RTCPeerConnection !== undefined) return;
     this.#standingCode.use(
       (code) => {
-        if (this.#acceptor !== acceptor || this.#standing !== null) return;
+        if (this.#acceptors.get('') !== acceptor || this.#standing !== null) return;
         this.#standing = code.holdOffers({
           client: this.#client,
           signaling: this.#signaling,
@@ -190,13 +202,15 @@ export class Peers {
 
   /** Who takes calls has a connection ready for the next one. */
   #prepareIn(ms: number): void {
-    if (this.#acceptor === null || this.#isSpareDue) return;
+    const [acceptor] = this.#acceptors.values();
+    if (acceptor === undefined || this.#isSpareDue) return;
     this.#isSpareDue = true;
-    const { environment = REAL_ENVIRONMENT } = this.#acceptor.options;
+    const { environment = REAL_ENVIRONMENT } = acceptor.options;
     environment.after(ms, () => {
       this.#isSpareDue = false;
-      if (this.#acceptor === null || this.#client.state === 'closed') return;
-      const { configuration, options } = this.#acceptor;
+      const [next] = this.#acceptors.values();
+      if (next === undefined || this.#client.state === 'closed') return;
+      const { configuration, options } = next;
       if (options.RTCPeerConnection === undefined) this.#spare.prepare(this.#withServers(configuration));
     });
   }

@@ -414,6 +414,9 @@ export class RTCSignalingPeer {
       },
       onOffer: () => this.#beginWithData(),
       onRestart: () => this.#candidates.restarts(),
+      // Where the follower is the first to offer, that is a proposal.
+      onFirstOffer: () => this.#isLeader() && this.#candidates.gatherAhead(),
+      firstAnswer: () => (this.#isLeader() ? this.#candidates.first() : Promise.resolve()),
       onHeard: () => this.#outgoing.release(),
       onError: (error) => this.#collect(peerError('negotiation', error)),
       onFailed: () => this.#end(new GatewayError('rejected', 'The two sides could not agree on a session.')),

@@ -262,6 +262,8 @@ export class ModelEnd {
       onOffer: () => {
         this.connection.hasChannel = true;
       },
+      onFirstOffer: () => {},
+      firstAnswer: () => Promise.resolve(),
       onRestart: () => {
         this.restarts++;
       },
