@@ -208,3 +208,52 @@ test.each([
   for (const { candidate, usernameFragment } of added)
     expect(candidate).toMatch(new RegExp(`tcptype active ufrag ${String(usernameFragment)}$`));
 });
+
+test('what is proposed has its candidates looked for while it travels', () => {
+  const { candidates, connection, environment } = make();
+  const wanted: RTCConfiguration[] = [];
+  Object.assign(connection, {
+    getConfiguration: () => ({ bundlePolicy: 'max-bundle' }),
+    setConfiguration: (configuration: RTCConfiguration) => wanted.push(configuration),
+  });
+  candidates.follow(connection.localDescription);
+  environment.advance(1);
+  // They are being looked for already.
+  expect(wanted).toEqual([]);
+  Reflect.set(connection, 'localDescription', null);
+  candidates.follow({ sdp: SDP });
+  // The proposal goes first.
+  expect(wanted).toEqual([]);
+  environment.advance(1);
+  expect(wanted).toEqual([{ bundlePolicy: 'max-bundle', iceCandidatePoolSize: 1 }]);
+});
+
+test('an answer waits for the first candidates, and not for long', async () => {
+  const { candidates, environment, gather } = make();
+  const waits = async (): Promise<() => boolean> => {
+    let isOver = false;
+    void candidates.first().then(() => (isOver = true));
+    await Promise.resolve();
+    return () => isOver;
+  };
+  const advance = async (ms: number): Promise<void> => {
+    environment.advance(ms);
+    await Promise.resolve();
+  };
+  const without = await waits();
+  await advance(4);
+  expect(without()).toBe(false);
+  await advance(1);
+  expect(without()).toBe(true);
+  const until = await waits();
+  await advance(2);
+  gather('one');
+  expect(until()).toBe(false);
+  // Those that come along have come by then.
+  await advance(0);
+  expect(until()).toBe(true);
+  // They came before it was asked.
+  const after = await waits();
+  await advance(0);
+  expect(after()).toBe(true);
+});
