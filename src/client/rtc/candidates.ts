@@ -69,7 +69,7 @@ export class Candidates {
     this.#descriptions++;
     this.#schedule();
     // A proposal is set with its answer only: its candidates are looked for meanwhile.
-    if (this.#connection.localDescription === null) this.#environment.after(0, () => this.gatherAhead());
+    if (this.#connection.localDescription === null) this.#environment.after(0, () => this.#gatherAhead());
     return { ...description, sdp };
   }
 
@@ -89,7 +89,7 @@ export class Candidates {
   }
 
   /** The browser opens its ports, and asks its servers, before a description is set. */
-  gatherAhead(): void {
+  #gatherAhead(): void {
     try {
       this.#connection.setConfiguration({ ...this.#connection.getConfiguration(), iceCandidatePoolSize: 1 });
     } catch {

@@ -27,9 +27,7 @@ export interface DriverPort {
   onOffer(): void;
   /** A description of either side that restarts ICE is set now. */
   onRestart(): void;
-  /** The first offer is the other side's and is answered now. */
-  onFirstOffer(): void;
-  /** That answer is set: resolves when it may be sent. */
+  /** The first offer was the other side's, and its answer is set: resolves when that may be sent. */
   firstAnswer(): Promise<void>;
   /** The other side's first description is set: what is added from now on is never in an offer that is forgotten. */
   onHeard(): void;
@@ -151,7 +149,6 @@ export class NegotiationDriver {
     try {
       const sdp = withRoleKept(offer, this.#connection);
       const { currentRemoteDescription: last, localDescription } = this.#connection;
-      if (localDescription === null) this.#port.onFirstOffer();
       if (last !== null && areRenewed(fragmentsOf(last), fragmentsOf({ sdp }))) this.#port.onRestart();
       await this.#connection.setRemoteDescription({ type: 'offer', sdp });
       this.#port.onHeard();

@@ -414,8 +414,7 @@ export class RTCSignalingPeer {
       },
       onOffer: () => this.#beginWithData(),
       onRestart: () => this.#candidates.restarts(),
-      // Where the follower is the first to offer, that is a proposal.
-      onFirstOffer: () => this.#isLeader() && this.#candidates.gatherAhead(),
+      // What the follower offers first is a proposal.
       firstAnswer: () => (this.#isLeader() ? this.#candidates.first() : Promise.resolve()),
       onHeard: () => this.#outgoing.release(),
       onError: (error) => this.#collect(peerError('negotiation', error)),

@@ -93,7 +93,6 @@ describe('a connection that cannot set its own offer', () => {
       onCandidates: () => {},
       onOffer: () => {},
       onRestart: () => {},
-      onFirstOffer: () => {},
       firstAnswer: () => Promise.resolve(),
       onHeard: () => {},
       onError: (error) => errors.push(error),

@@ -262,7 +262,6 @@ export class ModelEnd {
       onOffer: () => {
         this.connection.hasChannel = true;
       },
-      onFirstOffer: () => {},
       firstAnswer: () => Promise.resolve(),
       onRestart: () => {
         this.restarts++;
