@@ -68,8 +68,6 @@ export class Candidates {
     this.#areFirst = true;
     this.#descriptions++;
     this.#schedule();
-    // A proposal is set with its answer only: its candidates are looked for meanwhile.
-    if (this.#connection.localDescription === null) this.#environment.after(0, () => this.#gatherAhead());
     return { ...description, sdp };
   }
 
@@ -86,15 +84,6 @@ export class Candidates {
   /** The negotiation went on: what waited for that may go. */
   look(): void {
     this.#schedule();
-  }
-
-  /** The browser opens its ports, and asks its servers, before a description is set. */
-  #gatherAhead(): void {
-    try {
-      this.#connection.setConfiguration({ ...this.#connection.getConfiguration(), iceCandidatePoolSize: 1 });
-    } catch {
-      // Older Firefox cannot, and a connection that is over or has a description need not.
-    }
   }
 
   /** Resolves when the first candidates of an answer that was set just now are there, or have kept it waiting long enough. */

@@ -209,25 +209,6 @@ test.each([
     expect(candidate).toMatch(new RegExp(`tcptype active ufrag ${String(usernameFragment)}$`));
 });
 
-test('what is proposed has its candidates looked for while it travels', () => {
-  const { candidates, connection, environment } = make();
-  const wanted: RTCConfiguration[] = [];
-  Object.assign(connection, {
-    getConfiguration: () => ({ bundlePolicy: 'max-bundle' }),
-    setConfiguration: (configuration: RTCConfiguration) => wanted.push(configuration),
-  });
-  candidates.follow(connection.localDescription);
-  environment.advance(1);
-  // They are being looked for already.
-  expect(wanted).toEqual([]);
-  Reflect.set(connection, 'localDescription', null);
-  candidates.follow({ sdp: SDP });
-  // The proposal goes first.
-  expect(wanted).toEqual([]);
-  environment.advance(1);
-  expect(wanted).toEqual([{ bundlePolicy: 'max-bundle', iceCandidatePoolSize: 1 }]);
-});
-
 test('an answer waits for the first candidates, and not for long', async () => {
   const { candidates, environment, gather } = make();
   const waits = async (): Promise<() => boolean> => {
