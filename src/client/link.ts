@@ -305,11 +305,10 @@ export class Link {
   #lost(closeSeen: number): void {
     const wasOpen = this.open;
     const { close, code } = this.#reason(closeSeen);
-    if (!comesBack(close) || (code === 'token_expired' && !this.#tokens.renewable)) {
-      this.#stop(new GatewayError(code), { code, close, retryInMs: null });
-      return;
-    }
-    if (code === 'token_expired') this.#tokens.forget();
+    const isOver = !comesBack(close);
+    // Neither a token that is used up nor one that was refused is offered again.
+    if ((isOver || code === 'token_expired') && (!this.#tokens.forget() || isOver))
+      return this.#stop(new GatewayError(code), { code, close, retryInMs: null });
     if (wasOpen && this.#environment.now() - this.#connectedAt >= STABLE_MS) this.#failures = 0;
     const retryInMs = this.#nextDelay();
     this.#goaway = null;

@@ -7,7 +7,7 @@ const TOKEN = /^[\w.~-]+$/;
 const MARGIN_MS = 5_000;
 
 export class TokenSource {
-  #kept: string | null = null;
+  #kept = '';
   #goodUntil = 0;
 
   constructor(
@@ -15,16 +15,10 @@ export class TokenSource {
     private readonly now: () => number,
   ) {}
 
-  /** Whether a new token can be had when the last one is used up. */
-  get renewable(): boolean {
-    return typeof this.source === 'function';
-  }
-
   /** A token that is good as far as is known. Rejects with `unavailable` where the function fails, `invalid_token` for no token. */
   async get(): Promise<string> {
     if (typeof this.source === 'string') return checked(this.source);
-    if (this.#kept === null || this.now() >= this.#goodUntil) return this.renew();
-    return this.#kept;
+    return this.now() < this.#goodUntil ? this.#kept : this.renew();
   }
 
   async renew(): Promise<string> {
@@ -47,9 +41,10 @@ export class TokenSource {
     this.#goodUntil = this.now() + expiresInMs - MARGIN_MS;
   }
 
-  /** The last token is used up. */
-  forget(): void {
-    this.#kept = null;
+  /** The last token is used up, or was refused. Returns whether another one can be had. */
+  forget(): boolean {
+    this.#goodUntil = 0;
+    return typeof this.source !== 'string';
   }
 }
 

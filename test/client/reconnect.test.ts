@@ -303,6 +303,21 @@ describe('tokens', () => {
     expect(errors).toMatchObject([{ code: 'token_expired' }, { code: 'token_expired' }]);
   });
 
+  test('are not offered again when they were refused, however long they were good for', async () => {
+    let calls = 0;
+    const { gateway: opened, client: made, peer } = await pair({ token: () => `a.b.${++calls}` });
+    const closed = new Promise((resolve) =>
+      made.on('state', (state) => state === 'closed' && resolve(state)),
+    );
+    peer.close(4501);
+    await closed;
+    const connected = made.connect();
+    const next = await opened.accept();
+    await next.welcome();
+    await connected;
+    expect(next.offered).toContain('bearer.a.b.2');
+  });
+
   test('end the client with invalid_token when they cannot be a token', async () => {
     const opened = await gateway();
     const made = client(opened.url, { token: () => 'two words' });
