@@ -80,10 +80,13 @@ async function openEvents({ http }: { http: number }, token?: string): Promise<R
   const id = await stream.id();
   let over: (close: number) => void = () => undefined;
   const refused = new Promise<number>((resolve) => (over = resolve));
+  const ended = Promise.race([stream.close(), refused]);
+  // Who waits for the end is told that it never came; a play that destroys its stream does not wait.
+  ended.catch(() => undefined);
   return {
     frames: () => stream.frames,
     say: poster(http, id, over),
-    ended: Promise.race([stream.close(), refused]),
+    ended,
     destroy: () => stream.destroy(),
   };
 }
@@ -108,7 +111,8 @@ async function openPolls({ http }: { http: number }, token?: string): Promise<Ra
       if (close !== undefined || answer.status !== 200) return;
     }
   };
-  void poll();
+  // A gateway that is gone ends it.
+  poll().catch(() => undefined);
   return { frames: () => frames, say: poster(http, id, over), ended, destroy: () => void (isOver = true) };
 }
 
