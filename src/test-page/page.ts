@@ -123,7 +123,10 @@ export class TestPage {
       throw error;
     }
     // A gateway that was started anew may have another key or version: this page's token and script are of before.
-    if (this.#client.state === 'closed' && this.#neighbours !== null) location.reload();
+    if (this.#client.state === 'closed' && this.#neighbours !== null) {
+      location.reload();
+      throw new Error('the page is loaded anew');
+    }
     await this.#client.connect();
     this.#neighbours ??= this.#meetIn(room);
     await this.#neighbours.join();
@@ -206,6 +209,7 @@ export class TestPage {
       hasWebRTC: !this.#missing.includes('webrtc'),
       isSecure: !this.#missing.includes('secure'),
       isConnected: this.#reach.isReached,
+      isRefused: this.#refusal !== '',
       websocket: reachOf(this.#server.websocket),
       sse: reachOf(this.#server.sse),
       found: this.#found,

@@ -129,6 +129,8 @@ function evidenceOf(value: unknown): Evidence {
     hasWebRTC: flag(value, 'hasWebRTC'),
     isSecure: flag(value, 'isSecure'),
     isConnected: typeof isConnected === 'boolean' ? isConnected : null,
+    // Links of before have it not.
+    isRefused: field(value, 'isRefused') === true,
     websocket: choice(value, 'websocket', REACHES),
     sse: choice(value, 'sse', REACHES),
     found:

@@ -7,6 +7,8 @@ export interface Evidence {
   isSecure: boolean;
   /** Null as long as it is not known. */
   isConnected: boolean | null;
+  /** It answers, but wants no page from here. */
+  isRefused: boolean;
   websocket: Reach;
   sse: Reach;
   /** Kinds of candidates that this browser found; null before. */
@@ -27,7 +29,11 @@ export interface Verdict {
   sentences: string[];
 }
 
-/** @param refusal why the gateway wants no page from here, in its words; else empty */
+/** Of a shared result, whose link has no texts. */
+const REFUSED =
+  'It was opened under an origin whose pages may not connect to this gateway. Its operator has to add that origin to ORIGINS.';
+
+/** @param refusal why the gateway wants no page from here, in its words, where they are known */
 export function judge(evidence: Evidence, refusal = ''): Verdict {
   const verdict = core(evidence, refusal);
   const notes = [...transportNotes(evidence), ...securityNotes(evidence)];
@@ -35,15 +41,15 @@ export function judge(evidence: Evidence, refusal = ''): Verdict {
 }
 
 function core(evidence: Evidence, refusal: string): Verdict {
-  const { hasWebRTC, isConnected, pairs } = evidence;
+  const { hasWebRTC, isConnected, isRefused, pairs } = evidence;
   if (!hasWebRTC)
     return {
       level: 'bad',
       headline: 'Calls cannot work in this browser',
       sentences: ['It has no WebRTC, or it is switched off. Messages through the gateway work all the same.'],
     };
-  if (refusal !== '')
-    return { level: 'bad', headline: 'The gateway refuses this page', sentences: [refusal] };
+  if (isRefused)
+    return { level: 'bad', headline: 'The gateway refuses this page', sentences: [refusal || REFUSED] };
   if (isConnected === false) return ofSilence(evidence);
   if (isConnected === null) return { level: 'unknown', headline: 'Connecting to the gateway', sentences: [] };
   const far = pairs.filter(({ sameNetwork }) => !sameNetwork);

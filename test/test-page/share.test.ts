@@ -11,7 +11,8 @@ const SNAPSHOT: Snapshot = {
   evidence: {
     hasWebRTC: true,
     isSecure: true,
-    isConnected: true,
+    isConnected: false,
+    isRefused: true,
     websocket: 'ok',
     sse: 'failed',
     found: { host: true, srflx: false, relay: true },
@@ -66,6 +67,12 @@ describe('a link', () => {
         })),
       })),
     });
+  });
+
+  test('of before refusals were told opens', () => {
+    const evidence: Partial<Snapshot['evidence']> = { ...SNAPSHOT.evidence };
+    delete evidence.isRefused;
+    expect(snapshotOf(encoded({ ...SNAPSHOT, evidence }))?.evidence.isRefused).toBe(false);
   });
 
   test('opens also where the page met more others than go along', () => {
