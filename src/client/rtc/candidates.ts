@@ -38,9 +38,10 @@ export class Candidates {
   #descriptions = 0;
   /** An answer waits for the first. */
   #onFirst: (() => void) | null = null;
+  #cancelFirst: (() => void) | null = null;
   /** Of the description of the other side whose candidates have come. */
   #theirFragments: string | null = null;
-  /** What was sent last restarts ICE. */
+  /** ICE was restarted by what was sent, and the other side's candidates have not been seen to have come since. */
   #isRestart = false;
   #isTheirsFirefox = false;
 
@@ -61,7 +62,9 @@ export class Candidates {
   /** That description is sent, as it is given back: its candidates may go, but for those that it has itself. */
   follow<T extends { sdp: string }>(description: T): T {
     const fragments = fragmentsOf(description);
-    this.#isRestart = this.#sentFragments !== null && areRenewed(this.#sentFragments, fragments);
+    const isRenewed = this.#sentFragments !== null && areRenewed(this.#sentFragments, fragments);
+    // An offer of something else may follow a restart at once.
+    this.#isRestart = isRenewed || (this.#isRestart && !this.#areTheirsKnown);
     this.#sentFragments = fragments;
     const sdp = this.#areEarly ? description.sdp.replace(OWN_LINES, '') : description.sdp;
     this.#gathered = this.#gathered.filter(({ candidate }) => !sdp.includes(addressOf(candidate)));
@@ -89,17 +92,16 @@ export class Candidates {
   /** Resolves when the first candidates of an answer that was set just now are there, or have kept it waiting long enough. */
   first(): Promise<void> {
     return new Promise((resolve) => {
-      const end = (): void => {
-        cancel();
-        this.#onFirst = null;
-        resolve();
+      const endIn = (ms: number): void => {
+        this.#cancelFirst?.();
+        this.#cancelFirst = this.#environment.after(ms, () => {
+          this.#onFirst = null;
+          resolve();
+        });
       };
-      let cancel = this.#environment.after(ANSWER_WAIT_MS, end);
-      this.#onFirst = () => {
-        cancel();
-        // The others of the host are right behind.
-        cancel = this.#environment.after(FIRST_CANDIDATES_MS, end);
-      };
+      endIn(ANSWER_WAIT_MS);
+      // The others of the host are right behind.
+      this.#onFirst = () => endIn(FIRST_CANDIDATES_MS);
       if (this.#gathered.length > 0) this.#onFirst();
     });
   }
@@ -124,6 +126,7 @@ export class Candidates {
 
   close(): void {
     this.#cancel?.();
+    this.#cancelFirst?.();
   }
 
   #schedule(): void {

@@ -171,6 +171,33 @@ test('candidates that were there when a restart was described for Firefox wait a
   expect(sent).toEqual([[own]]);
 });
 
+test('candidates of a restart wait for those of Firefox also where the next offer follows at once', () => {
+  const { candidates, connection, environment, gatherNext, restart, sent } = make();
+  const own = 'candidate:1 1 udp 5 10.0.0.1 9 typ host';
+  const next = SDP.replace('mine', 'next');
+  candidates.heard({ sdp: FIREFOX });
+  restart();
+  gatherNext(own);
+  connection.remoteDescription = theirs('after');
+  environment.advance(1_000);
+  connection.signalingState = 'have-local-offer';
+  expect(candidates.follow({ sdp: `${next}a=${own} generation 0\r\n` })).toEqual({ sdp: next });
+  environment.advance(1_000);
+  connection.signalingState = 'stable';
+  candidates.look();
+  environment.advance(1_000);
+  expect(sent).toEqual([]);
+  void candidates.add(candidateOf('after'));
+  environment.advance(10);
+  expect(sent).toEqual([[own]]);
+  // Over: later ones have nothing to wait for.
+  connection.signalingState = 'have-local-offer';
+  candidates.follow({ sdp: next });
+  gatherNext('two');
+  environment.advance(40);
+  expect(sent.slice(1)).toEqual([['two']]);
+});
+
 test.each([
   ['the other side is not Firefox', 'v=0\r\n', SDP, 'connected'],
   ['both are Firefox', FIREFOX, SDP.replace('v=0\r\n', FIREFOX), 'connected'],
