@@ -1,5 +1,6 @@
 // Two offers as each other's answers: what a negotiation is told of the other side's, where its own first one was left standing or crosses such a one.
-import { isFirefox, isInFirefox } from './ice-role.js';
+import { isFirefox } from './firefox-restart.js';
+import { isInFirefox } from './ice-role.js';
 import type { NegotiationEvent, NegotiationMachine, Step } from './negotiation.js';
 import type { Standing } from './standing.js';
 
@@ -35,7 +36,7 @@ export function callingMachine(own: NegotiationMachine, answers = isInFirefox())
       isHeldBack = true;
       return { do: 'offer', isProposal: true };
     }
-    if (step.do === 'apply' && takesStanding && answers && isFirefox(step.sdp)) {
+    if (step.do === 'apply' && takesStanding && answers && isFirefox(step)) {
       isAnswering = true;
       return { do: 'accept', sdp: step.sdp };
     }

@@ -19,7 +19,7 @@ const OVERTAKEN_MS = 2_000;
 export interface CrossingPeers {
   readonly all: ReadonlySet<RTCSignalingPeer>;
   /** Somebody takes calls: it is told of a peer with that end. */
-  accept(from: Sender, name: string, end: TakenEnd): void;
+  accept(from: Sender, end: TakenEnd): void;
 }
 
 interface Entry {
@@ -216,8 +216,9 @@ export class Crossing implements CrossingPort {
     this.#waiting.delete(sender);
     this.#entries.delete(id);
     const { standing } = entry;
-    // Browsers close some by themselves, as those of a page that is put aside.
-    if (standing.connection.signalingState !== 'closed') this.#open(standing, sender, call.name ?? '', from);
+    // Browsers close some by themselves, as those of a page that is put aside. Who takes calls under a name has a configuration of its own.
+    if (standing.connection.signalingState !== 'closed' && (call.name ?? '') === '')
+      this.#open(standing, sender, from);
     const lines = [...this.#exchange.lines];
     const line = lines.find(({ local }) => local === id);
     if (line !== undefined) {
@@ -234,12 +235,12 @@ export class Crossing implements CrossingPort {
   }
 
   /** The peer that there is goes on with it, if nothing was ever said to that alone; else somebody calls. */
-  #open(standing: Standing, taker: string, name: string, from: Sender): void {
+  #open(standing: Standing, taker: string, from: Sender): void {
     const end = this.#endOf(standing, taker, from);
     const { lines } = this.#exchange;
     for (const peer of this.#peers?.all ?? []) {
       const line = [...lines].find(({ receiver }) => receiver === peer.receiver);
-      if (line === undefined || line.info.name !== name || !isFrom(from, line.info)) continue;
+      if (line === undefined || line.info.name !== '' || !isFrom(from, line.info)) continue;
       if (this.#addressed.has(line) || !isHeardFrom(line, taker)) continue;
       // Nobody is told that its end is over.
       lines.delete(line);
@@ -248,8 +249,7 @@ export class Crossing implements CrossingPort {
       peer.moveTo(end);
       return end.begin();
     }
-    // Names that begin with `~` are the SDK's own.
-    if (!name.startsWith('~')) this.#peers?.accept(from, name, end);
+    this.#peers?.accept(from, end);
   }
 
   #endOf(standing: Standing, taker: string, from: Sender): TakenEnd {

@@ -25,12 +25,7 @@ export function asFullAgent(sdp: string): string {
   return sdp.replace(LITE, '');
 }
 
-/** Whether a description is Firefox's. */
-export function isFirefox(sdp: string): boolean {
-  return /^o=mozilla/m.test(sdp);
-}
-
-/** The same of this page, before it has made one. */
+/** Whether descriptions of this page will be Firefox's. */
 export function isInFirefox(): boolean {
   return typeof navigator !== 'undefined' && navigator.userAgent.includes('Firefox/');
 }

@@ -116,6 +116,7 @@ export class Peers {
       if (this.#acceptors.get(name) !== acceptor) return;
       this.#acceptors.delete(name);
       this.#spare.close();
+      this.#prepareIn(0);
       if (name !== '') return;
       this.#standing?.close();
       this.#standing = null;
@@ -145,8 +146,8 @@ export class Peers {
     const servers = this.#withServers(configuration);
     const { reports = true, standing = this.#acceptors.get('')?.options.standing, ...own } = options;
     const isSpare = own.RTCPeerConnection === undefined && end === null;
-    // Names that begin with `~` are the SDK's own, and nobody leaves an offer for them.
-    const asks = standing === true && own.name?.startsWith('~') !== true;
+    // Nobody leaves an offer for calls under a name: who takes those has a configuration of its own.
+    const asks = standing === true && (own.name ?? '') === '';
     const peer = new RTCSignalingPeer(client.id ?? '', remoteId, servers, {
       ...own,
       connection: isSpare ? this.#spare.take(servers) : null,
@@ -184,7 +185,7 @@ export class Peers {
         this.#standing = code.holdOffers({
           client: this.#client,
           signaling: this.#signaling,
-          peers: { all: this.#peers, accept: (from, name, end) => this.#accept(from, name, end) },
+          peers: { all: this.#peers, accept: (from, end) => this.#accept(from, '', end) },
           calls,
           environment,
           configuration: () => this.#withServers(configuration),

@@ -414,7 +414,7 @@ export class RTCSignalingPeer {
       },
       onOffer: () => this.#beginWithData(),
       onRestart: () => this.#candidates.restarts(),
-      // What the follower offers first is a proposal.
+      // What the follower offers first is a proposal. (So it is of a Firefox that asks for a standing offer, which then waits for them a moment longer.)
       firstAnswer: () => (this.#isLeader() ? this.#candidates.first() : Promise.resolve()),
       onHeard: () => this.#outgoing.release(),
       onError: (error) => this.#collect(peerError('negotiation', error)),

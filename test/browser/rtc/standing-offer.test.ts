@@ -92,6 +92,39 @@ describe.each(isFull ? PAIRS : PAIRS.slice(0, 1))('what is left standing, %s and
     expect(await callee.evaluate(`clients['${bob}'].called.length`)).toBe(2);
   }, 60_000);
 
+  test('is not for a call under a name, whose handler has a configuration of its own', async () => {
+    const { alice, bob, caller, callee } = await pair(0);
+    await callee.evaluate(
+      `clients['${bob}'].client.onPeer((peer) => { window.named = peer; }, { iceTransportPolicy: 'relay' }, { name: 'chat' }).then(() => null)`,
+    );
+    await caller.evaluate(
+      `clients['${alice}'].client.peer('${bob}', {}, { name: 'chat', standing: true }).then((peer) => { peer.connect().catch(() => {}); })`,
+    );
+    await callee.evaluate('until(() => window.named)');
+    expect(await callee.evaluate('named.peer.getConfiguration().iceTransportPolicy')).toBe('relay');
+    // It stands yet, for a call without one.
+    await caller.evaluate(`dial('${alice}', '${bob}')`);
+    expect(await caller.evaluate(`talk('${alice}')`)).toBe(`hello from ${alice}`);
+    expect(await callee.evaluate(`ways(clients['${bob}'].called[0])`)).toEqual(CROSSED);
+  }, 60_000);
+
+  test.each([
+    ['with it', 'leader', true],
+    ['with it', 'follower', true],
+    ['without one', 'leader', false],
+  ])(
+    'does not disturb a stream that is added as soon as it was called: %s, the %s calls',
+    async (_how, who, isStanding) => {
+      const [alice, bob] = namesOf(who === 'leader' ? 0 : 1);
+      const [caller, callee] = [await open(0, alice), await open(1, bob, isStanding)];
+      await caller.evaluate(`dial('${alice}', '${bob}')`);
+      await caller.evaluate(`clients['${alice}'].peer.addStream(video()).then(() => null)`);
+      await callee.evaluate(`until(() => receiving(clients['${bob}'].called[0]).join() === 'video')`);
+      expect(await caller.evaluate(`talk('${alice}')`)).toBe(`hello from ${alice}`);
+    },
+    60_000,
+  );
+
   test('goes from and to clients that speak MessagePack', async () => {
     const [alice, bob] = namesOf(0);
     const [caller, callee] = [await open(0, alice, true, 'msgpack'), await open(1, bob, true, 'msgpack')];

@@ -59,8 +59,8 @@ describe('a standing offer', () => {
   let sent: Signal[];
   let options: (object | undefined)[];
   /** Who called, with the end of the standing offer that it took and what that found later. */
-  let strangers: { name: string; id: string | null; found: string[] }[];
-  let accept: (name: string, end: TakenEnd) => void;
+  let strangers: { name?: string; id: string | null; found: string[] }[];
+  let accept: (end: TakenEnd) => void;
   let crossing: Crossing;
   let signaling: GatewaySignaling;
   let offer: StandingOffer;
@@ -99,14 +99,14 @@ describe('a standing offer', () => {
     };
     signaling = new GatewaySignaling(client);
     signaling.onStranger((_from, name) => void strangers.push({ name, id: null, found: [] }));
-    accept = (name, { connection, signaling: { id = null }, begin }) => {
+    accept = ({ connection, signaling: { id = null }, begin }) => {
       const found: string[] = [];
       connection.addEventListener('icecandidate', ({ candidate }) => found.push(candidate?.candidate ?? ''));
       begin();
-      strangers.push({ name, id, found });
+      strangers.push({ id, found });
     };
     crossing = Crossing.of(signaling.exchange, environment);
-    crossing.hold({ all: new Set(), accept: (_from, name, end) => accept(name, end) });
+    crossing.hold({ all: new Set(), accept: (_from, end) => accept(end) });
     const verbs = {
       stand: (id: string | null, _event: string, signal: (Signal & { sdp: string }) | null) => {
         left.push({ id: id ?? 'none', sdp: signal?.sdp ?? '' });
@@ -298,8 +298,8 @@ describe('a standing offer', () => {
     hear(call(2, null, { type: 'candidate', candidate: [] }));
     hear({ ...call(), route: ['carol-1', null, 1, 0] }, null, { client: 'carol', session: 'C'.repeat(22) });
     expect(strangers).toEqual([{ name: '', id: null, found: [] }]);
-    hear({ ...call(), name: 'second' });
-    expect(strangers[1]).toMatchObject({ name: 'second', id });
+    hear(call());
+    expect(strangers[1]).toMatchObject({ id });
     // Nobody made a peer of it, and who took it is told.
     expect(closed()).toEqual([true]);
     expect(sent).toEqual([{ type: 'gone', route: [id, 'alice-1', 0, 0] }]);
@@ -309,6 +309,14 @@ describe('a standing offer', () => {
     expect(strangers[2]).toMatchObject({ name: '', id: null });
   });
 
+  test('is not for a call under a name: who takes those has a configuration of its own', () => {
+    const id = newest();
+    hear(id, 'alice-1');
+    hear({ ...call(), name: 'second' });
+    expect([strangers, closed()]).toEqual([[], [true]]);
+    expect(sent).toEqual([{ type: 'gone', route: [id, 'alice-1', 0, 0] }]);
+  });
+
   test('is honoured where its taker is heard and the gateway was not', () => {
     const id = newest();
     // Not dismissed: its offer is said again.
@@ -316,8 +324,8 @@ describe('a standing offer', () => {
     expect([sent, strangers]).toEqual([[], []]);
     const heard: string[] = [];
     const receiver = { onSignal: ({ type }: Signal) => heard.push(type) } as unknown as LineReceiver;
-    accept = (name, { signaling: mechanism, begin }) => {
-      mechanism.connect({ localId: 'bob', remoteId: 'alice', name }, receiver);
+    accept = ({ signaling: mechanism, begin }) => {
+      mechanism.connect({ localId: 'bob', remoteId: 'alice', name: '' }, receiver);
       begin();
     };
     hear(call(1, id));
