@@ -191,6 +191,23 @@ export const SPECIFICATIONS: readonly Specification[] = [
     },
   },
   {
+    name: 'addStream() again after replaceTrack() sends only what the stream has more by now',
+    play: async ({ alice, bob }) => {
+      const code = `const stream = video(); await peer.addStream(stream); await peer.agreed();
+        const [camera] = stream.getTracks(); const [screen] = video().getTracks();
+        await peer.replaceTrack(camera, screen);
+        stream.addTrack((await audio()).getTracks()[0]); await peer.addStream(stream); await peer.agreed();
+        const sent = () => peer.peer.getSenders().map(({ track }) => track);
+        const kinds = sent().map(({ kind }) => kind).sort(); const isScreen = sent().includes(screen);
+        await peer.replaceTrack(screen, camera);
+        return [kinds, isScreen, sent().includes(camera)];`;
+      expect(await alice(code)).toEqual([['audio', 'video'], true, true]);
+      const heard = `await until(() => receiving(peer).length >= 2); const [stream] = end.streams.values();
+        return [end.streams.size, receiving(peer), stream.getTracks().map(({ kind }) => kind).sort()];`;
+      expect(await bob(heard)).toEqual([1, ['audio', 'video'], ['audio', 'video']]);
+    },
+  },
+  {
     name: 'replaceTrack() rejects with bad_parameter when the track is not sent',
     play: async ({ alice }) => {
       const code = `const [a] = video().getTracks(); return await peer.replaceTrack(a, a).catch((error) => error.code)`;
