@@ -151,6 +151,25 @@ export const MUTANTS: readonly Mutant[] = [
     caughtBy: ['replaceTrack() changes what is sent without a negotiation'],
   },
   {
+    name: 'what replaces a track shows nothing',
+    file: 'outgoing.ts',
+    from: 'if (sender !== undefined) await sender.replaceTrack(next);',
+    to: 'if (sender !== undefined) { if (next) next.enabled = false; await sender.replaceTrack(next); }',
+    caughtBy: ['replaceTrack() changes what is sent without a negotiation'],
+  },
+  {
+    name: 'nothing is sent of a track',
+    file: 'outgoing.ts',
+    from: 'senders.set(original, this.#connection.addTrack(track, stream));',
+    to: '{ const sender = this.#connection.addTrack(track, stream); senders.set(original, sender); void sender.replaceTrack(null); }',
+    caughtBy: [
+      'addStream() of both sides at the same moment makes media flow both ways',
+      'addStream() and createDataChannel() of both sides overlap',
+      'addStream() during a call adds tracks later, from either side',
+      'a stream that was removed can be added again',
+    ],
+  },
+  {
     name: 'a track that was replaced is forgotten',
     file: 'outgoing.ts',
     from: '[...tracks].flat().includes(track)',

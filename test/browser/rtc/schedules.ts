@@ -110,13 +110,14 @@ export async function playSchedule(
     if (results.some(({ counts }) => counts.rounds > 0)) await playLast(ends);
   }
 
-  /** What was agreed on is connected and carries texts, either of which can be lost without a word; also after ICE was restarted there. */
+  /** What was agreed on is connected and carries texts and media, any of which can be lost without a word; also after ICE was restarted there. */
   async function playLast(ends: readonly [End, End]): Promise<void> {
     const limit = `{ timeoutMs: ${String(LAST_ECHO_MS)} }`;
     const look = `await until(() => peer.state === 'connected', ${String(LAST_ECHO_MS)});
       keep.last ??= await peer.createDataChannel('last', {}, ${limit});
       let heard; echo(keep.last, 'last').then((text) => (heard = text));
-      await until(() => heard === 'last', ${String(LAST_ECHO_MS)})`;
+      await until(() => heard === 'last', ${String(LAST_ECHO_MS)});
+      await received(peer, ...remoteKinds(peer))`;
     const restart = `const ufrag = () => /ice-ufrag:(\\S+)/.exec(peer.peer.localDescription.sdp)[1];
       const before = ufrag(); peer.restartIce(); await until(() => ufrag() !== before); await peer.agreed(${limit})`;
     await Promise.all(ends.map((end) => end(look)));
