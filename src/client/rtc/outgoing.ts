@@ -1,10 +1,10 @@
 // The streams that a peer sends, and those that it will send as soon as it may add tracks.
 
-/** One stream from `addStream` to `removeStream`. */
+/** One stream from `addStream` to `removeStream`, by the tracks that it had when they were added. */
 export interface Outgoing {
-  /** What is to be sent; `replaceTrack` changes it. */
-  tracks: MediaStreamTrack[];
-  senders: RTCRtpSender[];
+  /** What is sent in their places; `replaceTrack` changes it. */
+  readonly tracks: Map<MediaStreamTrack, MediaStreamTrack | null>;
+  readonly senders: Map<MediaStreamTrack, RTCRtpSender>;
 }
 
 export class OutgoingStreams {
@@ -31,38 +31,42 @@ export class OutgoingStreams {
     return this.#streams.get(stream);
   }
 
-  /** The same again has the tracks that the stream has more by now. */
+  /** The same again has the tracks that the stream has more by now; those that were replaced are known. */
   add(stream: MediaStream): Outgoing {
-    const known = this.#streams.get(stream);
-    const outgoing = known ?? { tracks: [], senders: [] };
-    outgoing.tracks.push(...stream.getTracks().filter((track) => !outgoing.tracks.includes(track)));
+    const outgoing = this.#streams.get(stream) ?? { tracks: new Map(), senders: new Map() };
+    const { tracks } = outgoing;
+    for (const track of stream.getTracks()) if (![...tracks].flat().includes(track)) tracks.set(track, track);
     this.#streams.set(stream, outgoing);
     if (!this.#isHeld) this.#attach(stream, outgoing);
     return outgoing;
   }
 
   remove(stream: MediaStream): readonly RTCRtpSender[] {
-    const { senders } = this.#streams.get(stream) ?? { senders: [] };
+    const senders = [...(this.#streams.get(stream)?.senders.values() ?? [])];
     this.#streams.delete(stream);
     for (const sender of senders) this.#connection.removeTrack(sender);
     return senders;
   }
 
-  /** False where `previous` is not sent. */
+  /** False where `previous` is not sent; a place that null was put in is known by the track that it had first. */
   async replace(previous: MediaStreamTrack, next: MediaStreamTrack | null): Promise<boolean> {
-    const outgoing = [...this.#streams.values()].find(({ tracks }) => tracks.includes(previous));
-    if (outgoing === undefined) return false;
-    const sender = outgoing.senders.find(({ track }) => track === previous);
-    await sender?.replaceTrack(next);
-    outgoing.tracks = outgoing.tracks.flatMap((track) => (track !== previous ? [track] : next ? [next] : []));
-    return true;
+    for (const [stream, outgoing] of this.#streams)
+      for (const [original, track] of outgoing.tracks) {
+        if ((track ?? original) !== previous) continue;
+        const sender = outgoing.senders.get(original);
+        if (sender !== undefined) await sender.replaceTrack(next);
+        outgoing.tracks.set(original, next);
+        if (!this.#isHeld) this.#attach(stream, outgoing);
+        return true;
+      }
+    return false;
   }
 
   /** To another connection, as if nothing had been added to the first. */
   move(connection: RTCPeerConnection): void {
     this.#connection = connection;
     this.#isHeld = true;
-    for (const { senders } of this.#streams.values()) senders.length = 0;
+    for (const { senders } of this.#streams.values()) senders.clear();
   }
 
   release(): void {
@@ -72,8 +76,8 @@ export class OutgoingStreams {
   }
 
   #attach(stream: MediaStream, { tracks, senders }: Outgoing): void {
-    for (const track of tracks)
-      if (!senders.some((sender) => sender.track === track))
-        senders.push(this.#connection.addTrack(track, stream));
+    for (const [original, track] of tracks)
+      if (track !== null && !senders.has(original))
+        senders.set(original, this.#connection.addTrack(track, stream));
   }
 }

@@ -8,7 +8,7 @@ import { isSent, type WaitOptions, Waits } from './flow.js';
 import { fragmentsOf } from './ice-fragments.js';
 import { Negotiation, type NegotiationCounts, type NegotiationMachine } from './negotiation.js';
 import { NegotiationDriver } from './negotiation-driver.js';
-import { OutgoingStreams } from './outgoing.js';
+import { type Outgoing, OutgoingStreams } from './outgoing.js';
 import { type PeerState, Recovery } from './recovery.js';
 import { iceError, keepError, type PeerError, peerError } from './peer-errors.js';
 import type { NegotiationSignal, SignalBody } from './signal.js';
@@ -206,16 +206,15 @@ export class RTCSignalingPeer {
     if (stream.getTracks().length === 0) throw new GatewayError('bad_parameter', 'The stream has no tracks.');
     const outgoing = this.#outgoing.add(stream);
     if (this.#outgoing.areWaiting) this.#beginWithData();
-    const { senders } = outgoing;
     await this.#until(() => {
       if (this.#outgoing.get(stream) !== outgoing)
         throw new GatewayError('aborted', 'The stream was removed.');
       return (
-        senders.length >= outgoing.tracks.length &&
-        senders.every((sender) => this.#direction(sender).includes('send'))
+        !this.#outgoing.areWaiting &&
+        [...outgoing.senders.values()].every((sender) => this.#direction(sender).includes('send'))
       );
     }, options);
-    await this.#flows(senders, options);
+    await this.#flows(outgoing, options);
     return stream;
   }
 
@@ -227,7 +226,10 @@ export class RTCSignalingPeer {
     await this.#until(() => senders.every((sender) => !this.#direction(sender).includes('send')), options);
   }
 
-  /** Sends `next` where `previous` was sent, without a negotiation: camera to screen and back. Rejects with `bad_parameter` where `previous` is not sent. */
+  /**
+   * Sends `next` where `previous` was sent, without a negotiation: camera to screen and back; null sends nothing, until the track that
+   * was added first is replaced again. Rejects with `bad_parameter` where `previous` is not sent.
+   */
   async replaceTrack(previous: MediaStreamTrack, next: MediaStreamTrack | null): Promise<void> {
     this.#assertOpen();
     if (!(await this.#outgoing.replace(previous, next)))
@@ -452,7 +454,7 @@ export class RTCSignalingPeer {
     return transceiver?.currentDirection ?? '';
   }
 
-  async #flows(senders: readonly RTCRtpSender[], options: WaitOptions): Promise<void> {
+  async #flows({ senders }: Outgoing, options: WaitOptions): Promise<void> {
     let flows = false;
     const done = this.#until(() => flows, options);
     let isOver = false;
@@ -461,7 +463,7 @@ export class RTCSignalingPeer {
     };
     done.then(stop, stop);
     const look = async (): Promise<void> => {
-      flows = await isSent(senders);
+      flows = await isSent([...senders.values()]);
       this.#waits.look();
       if (!flows && !isOver) this.#environment.after(FLOW_LOOK_MS, () => void look());
     };

@@ -89,7 +89,7 @@ describe.each(PAIRS)('a standing offer, %s and %s', (...names) => {
       await decided(caller, alice, holder, bob);
       await caller.evaluate('letGo()');
       expect(await caller.evaluate(`talk('${alice}')`)).toBe(`hello from ${alice}`);
-      await caller.evaluate(`until(() => receiving(clients['${alice}'].peer).join() === 'video')`);
+      await caller.evaluate(`received(clients['${alice}'].peer, 'video')`);
     },
     60_000,
   );
@@ -160,8 +160,7 @@ describe.each(PAIRS)('a standing offer, %s and %s', (...names) => {
         if (isGiven) await holder.evaluate(`until(() => stood > 1)`);
         await caller.evaluate('letGo()');
         expect(await caller.evaluate(`talk('${alice}')`)).toBe(`hello from ${alice}`);
-        if (says === 'media')
-          await caller.evaluate(`until(() => receiving(clients['${alice}'].peer).join() === 'video')`);
+        if (says === 'media') await caller.evaluate(`received(clients['${alice}'].peer, 'video')`);
         for (const [page, name] of [
           [caller, alice],
           [holder, bob],

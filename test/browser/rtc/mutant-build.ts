@@ -19,6 +19,14 @@ export interface Edit {
   to: string;
 }
 
+export interface Mutant extends Edit {
+  name: string;
+  /** Names of specifications, and of ways to go away; others may fail as well. */
+  caughtBy: readonly string[];
+  /** The mechanism that the specifications are played over; default the plain loopback, on which offers need not cross. */
+  over?: string;
+}
+
 export function sourceOf(file: string): string {
   return readFileSync(join(SOURCES, 'rtc', file), 'utf8');
 }

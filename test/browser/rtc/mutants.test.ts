@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Site } from '../site.js';
 import { DEPARTURES, playDeparture } from './departures.js';
-import { buildSdk, sourceOf } from './mutant-build.js';
-import { type Mutant, MUTANTS } from './mutants.js';
+import { buildSdk, type Mutant, sourceOf } from './mutant-build.js';
+import { MUTANTS } from './mutants.js';
 import { MECHANISMS, Stage } from './scene.js';
 import { SPECIFICATIONS } from './specifications.js';
 

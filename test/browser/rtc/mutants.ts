@@ -1,13 +1,6 @@
 // Small edits that break the SDK in one place, and the specifications that fail by each: what is specified is seen to matter.
-import type { Edit } from './mutant-build.js';
-
-export interface Mutant extends Edit {
-  name: string;
-  /** Names of specifications, and of ways to go away; others may fail as well. */
-  caughtBy: readonly string[];
-  /** The mechanism that the specifications are played over; default the plain loopback, on which offers need not cross. */
-  over?: string;
-}
+import { CONNECTION_MUTANTS } from './connection-mutants.js';
+import type { Mutant } from './mutant-build.js';
 
 export const MUTANTS: readonly Mutant[] = [
   {
@@ -111,8 +104,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a stream that is known has no more tracks',
     file: 'outgoing.ts',
-    from: 'outgoing.tracks.push(',
-    to: 'if (known === undefined) outgoing.tracks.push(',
+    from: 'if (![...tracks].flat().includes(track))',
+    to: 'if (outgoing.senders.size === 0)',
     caughtBy: ['addStream() again sends the tracks that the stream has more by now'],
   },
   {
@@ -139,29 +132,55 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'no track is attached twice',
     file: 'outgoing.ts',
-    from: 'if (!senders.some((sender) => sender.track === track))',
+    from: 'if (track !== null && !senders.has(original))',
     to: 'if (!(globalThis.given ??= new Set()).has(track) && globalThis.given.add(track))',
     caughtBy: ['a stream that was removed can be added again'],
   },
   {
     name: 'a track is replaced by a negotiation',
     file: 'outgoing.ts',
-    from: 'await sender?.replaceTrack(next);',
-    to: 'if (sender) { this.#connection.removeTrack(sender); const stream = new MediaStream([next]); outgoing.senders = [this.#connection.addTrack(next, stream)]; }',
+    from: 'if (sender !== undefined) await sender.replaceTrack(next);',
+    to: 'if (sender) { this.#connection.removeTrack(sender); outgoing.senders.set(original, this.#connection.addTrack(next, stream)); }',
     caughtBy: ['replaceTrack() changes what is sent without a negotiation'],
   },
   {
     name: 'a track is not replaced',
     file: 'outgoing.ts',
-    from: 'await sender?.replaceTrack(next);',
+    from: 'if (sender !== undefined) await sender.replaceTrack(next);',
     to: '',
     caughtBy: ['replaceTrack() changes what is sent without a negotiation'],
   },
   {
+    name: 'what replaces a track shows nothing',
+    file: 'outgoing.ts',
+    from: 'if (sender !== undefined) await sender.replaceTrack(next);',
+    to: 'if (sender !== undefined) { if (next) next.enabled = false; await sender.replaceTrack(next); }',
+    caughtBy: ['replaceTrack() changes what is sent without a negotiation'],
+  },
+  {
+    name: 'nothing is sent of a track',
+    file: 'outgoing.ts',
+    from: 'senders.set(original, this.#connection.addTrack(track, stream));',
+    to: '{ const sender = this.#connection.addTrack(track, stream); senders.set(original, sender); void sender.replaceTrack(null); }',
+    caughtBy: [
+      'addStream() of both sides at the same moment makes media flow both ways',
+      'addStream() and createDataChannel() of both sides overlap',
+      'addStream() during a call adds tracks later, from either side',
+      'a stream that was removed can be added again',
+    ],
+  },
+  {
+    name: 'a track that was replaced is forgotten',
+    file: 'outgoing.ts',
+    from: '[...tracks].flat().includes(track)',
+    to: '[...tracks.values()].includes(track)',
+    caughtBy: ['addStream() again after replaceTrack() sends only what the stream has more by now'],
+  },
+  {
     name: 'a track that is not sent can be replaced',
     file: 'outgoing.ts',
-    from: 'if (outgoing === undefined) return false;',
-    to: 'if (outgoing === undefined) return true;',
+    from: 'return false;',
+    to: 'return true;',
     caughtBy: ['replaceTrack() rejects with bad_parameter when the track is not sent'],
   },
   {
@@ -273,128 +292,5 @@ export const MUTANTS: readonly Mutant[] = [
     caughtBy: ['agreed() resolves when both sides agree on all that was asked for'],
     over: 'loopback with random delay',
   },
-  {
-    name: 'connect() offers nothing',
-    file: 'signaling-peer.ts',
-    from: `this.#beginWithData();
-    await this.#until(() => this.state === 'connected', options);`,
-    to: "await this.#until(() => this.state === 'connected', options);",
-    caughtBy: [
-      'connect() resolves with a peer that is connected, and the other side is not asked for anything',
-    ],
-  },
-  {
-    name: 'nothing is heard of the surroundings',
-    file: 'surroundings.ts',
-    from: '  const stop = watchNetwork({',
-    to: `  if (signal) return;
-  const stop = watchNetwork({`,
-    caughtBy: [
-      'another network restarts ICE of a peer that is connected, and channels stay open',
-      'online of the window restarts ICE of what is not connected, and of nothing else',
-      'visibilitychange of the document restarts ICE of what is not connected, and of nothing else',
-      'a page that is closed says so',
-      'a page that goes elsewhere says so',
-    ],
-    over: 'gateway, MessagePack',
-  },
-  {
-    name: 'another network is like the one before',
-    file: 'recovery.ts',
-    from: "if (isOtherNetwork || this.#state !== 'connected') this.#restart();",
-    to: "if (this.#state !== 'connected') this.#restart();",
-    caughtBy: ['another network restarts ICE of a peer that is connected, and channels stay open'],
-  },
-  {
-    name: 'what is connected is restarted, too',
-    file: 'recovery.ts',
-    from: "if (isOtherNetwork || this.#state !== 'connected') this.#restart();",
-    to: 'this.#restart();',
-    caughtBy: [
-      'online of the window restarts ICE of what is not connected, and of nothing else',
-      'visibilitychange of the document restarts ICE of what is not connected, and of nothing else',
-    ],
-  },
-  {
-    name: 'online is not heard',
-    file: 'surroundings.ts',
-    from: 'online: () => port.networkChanged(false),',
-    to: 'online: () => {},',
-    caughtBy: ['online of the window restarts ICE of what is not connected, and of nothing else'],
-  },
-  {
-    name: 'visible is not heard',
-    file: 'surroundings.ts',
-    from: 'visible: () => port.networkChanged(false),',
-    to: 'visible: () => {},',
-    caughtBy: ['visibilitychange of the document restarts ICE of what is not connected, and of nothing else'],
-  },
-  {
-    name: 'a page that goes away says nothing',
-    file: 'surroundings.ts',
-    from: 'persisted || port.goneAway()',
-    to: 'persisted',
-    caughtBy: [
-      'a page that is closed before it was connected says so',
-      'a page that is closed says so',
-      'a page that goes elsewhere says so',
-    ],
-    over: 'gateway, MessagePack',
-  },
-  {
-    name: 'only the browser says that a connection failed',
-    file: 'recovery.ts',
-    from: "const isFailed = connectionState === 'failed' || downMs >= limitMs;",
-    to: "const isFailed = connectionState === 'failed';",
-    caughtBy: ['a connection that does not come about is failed, and is restarted until it does'],
-  },
-  {
-    name: 'what failed is not restarted',
-    file: 'recovery.ts',
-    from: `if (isFailed) this.#plan(now);
-    else if`,
-    to: 'if',
-    caughtBy: ['a connection that does not come about is failed, and is restarted until it does'],
-  },
-  {
-    name: 'a connection without candidates is not looked at',
-    file: 'signaling-peer.ts',
-    from: "return state === 'new' ? 'connecting' : state;",
-    to: 'return state;',
-    caughtBy: [
-      'a connection that does not come about is closed with timeout after giveUpMs',
-      'a connection that does not come about is failed, and is restarted until it does',
-    ],
-  },
-  {
-    name: 'a peer is never given up',
-    file: 'recovery.ts',
-    from: "connectionState === 'closed' || downMs >= this.#giveUpMs",
-    to: "connectionState === 'closed'",
-    caughtBy: [
-      'a connection that does not come about is closed with timeout after giveUpMs',
-      'a page whose process crashes is disconnected, then failed, then closed with timeout',
-    ],
-    over: 'gateway, MessagePack',
-  },
-  {
-    name: 'disconnected is not told',
-    file: 'recovery.ts',
-    from: "else if (connectionState === 'disconnected') this.#move('disconnected');",
-    to: '',
-    caughtBy: ['a page whose process crashes is disconnected, then failed, then closed with timeout'],
-    over: 'gateway, MessagePack',
-  },
-  {
-    name: 'failed is not told',
-    file: 'recovery.ts',
-    from: `if (isFailed || this.#state === 'failed') this.#move('failed');
-    else if`,
-    to: 'if',
-    caughtBy: [
-      'a page whose process crashes is disconnected, then failed, then closed with timeout',
-      'a connection that does not come about is failed, and is restarted until it does',
-    ],
-    over: 'gateway, MessagePack',
-  },
+  ...CONNECTION_MUTANTS,
 ];

@@ -1,5 +1,5 @@
 // Runs in the pages of the specifications: ends of peers by name, media without a camera, and one side of a random schedule.
-/* global window, document, navigator, MediaStream, client, clientErrors, seeded, loopbacks, audio, video, echo, receiving, schedules */
+/* global window, document, navigator, MediaStream, client, clientErrors, seeded, loopbacks, audio, video, echo, until, remoteKinds, schedules */
 const ends = (window.ends = new Map());
 
 /** Numbers from a seed, the same in every browser. */
@@ -139,21 +139,36 @@ window.echo = (channel, text) =>
     channel.send(text);
   });
 
-let canvasTrack;
-/** A moving picture, drawn here. */
-window.video = () => {
-  if (canvasTrack === undefined) {
+const pictures = new Map();
+/** A picture that is drawn here all the time: moving, or of one colour. */
+window.video = (colour = null) => {
+  if (!pictures.has(colour)) {
     const canvas = document.createElement('canvas');
     canvas.width = canvas.height = 32;
     const context = canvas.getContext('2d');
     let frame = 0;
     setInterval(() => {
-      context.fillStyle = `hsl(${(frame += 40)} 90% 50%)`;
+      context.fillStyle = colour ?? `hsl(${(frame += 40)} 90% 50%)`;
       context.fillRect(0, 0, 32, 32);
     }, 100);
-    canvasTrack = canvas.captureStream(10).getVideoTracks()[0];
+    pictures.set(colour, canvas.captureStream(10).getVideoTracks()[0]);
   }
-  return new MediaStream([canvasTrack.clone()]);
+  return new MediaStream([pictures.get(colour).clone()]);
+};
+
+/** Waits until a stream's picture has most of this part: 0 red, 1 green, 2 blue. */
+window.shows = async (stream, part) => {
+  const element = document.createElement('video');
+  element.muted = true;
+  element.srcObject = stream;
+  await element.play();
+  const context = document.createElement('canvas').getContext('2d');
+  await until(() => {
+    context.drawImage(element, 0, 0, 1, 1);
+    const parts = context.getImageData(0, 0, 1, 1).data.slice(0, 3);
+    return parts.every((light, index) => (index === part ? light > 150 : light < 100));
+  });
+  element.srcObject = null;
 };
 
 let micTrack;
@@ -165,16 +180,37 @@ window.audio = async () => {
   return new MediaStream([(await micTrack).clone()]);
 };
 
-/** Remote tracks that deliver now. */
-window.receiving = (peer) =>
+/** Of the remote tracks that were agreed on. */
+window.remoteKinds = (peer) =>
+  liveReceivers(peer)
+    .map(({ track }) => track.kind)
+    .sort();
+
+const liveReceivers = (peer) =>
   peer.peer
     .getTransceivers()
     .filter(
       ({ currentDirection, receiver }) =>
         /recv/.test(currentDirection ?? '') && receiver.track.readyState === 'live',
     )
-    .map(({ receiver }) => receiver.track.kind)
-    .sort();
+    .map(({ receiver }) => receiver);
+
+/** Waits until these are the remote tracks that were agreed on, and more packets of each come. Returns them. */
+window.received = async (peer, ...kinds) => {
+  const before = new Map();
+  const comesMore = async (receiver) => {
+    let packets = 0;
+    for (const report of (await receiver.getStats()).values())
+      if (report.type === 'inbound-rtp') packets += report.packetsReceived;
+    if (!before.has(receiver)) before.set(receiver, packets);
+    return packets > before.get(receiver);
+  };
+  await until(async () => {
+    if (remoteKinds(peer).join() !== kinds.sort().join()) return false;
+    return (await Promise.all(liveReceivers(peer).map(comesMore))).every(Boolean);
+  });
+  return remoteKinds(peer);
+};
 
 /** One side's part of a schedule: operations that overlap each other and the other side's. */
 window.playSide = async (key, seed, count, spreadMs) => {
@@ -254,7 +290,7 @@ window.playSide = async (key, seed, count, spreadMs) => {
 window.sideResult = async (key) => {
   const { peer, channels, errors } = ends.get(key);
   await peer.agreed();
-  const kinds = receiving(peer);
+  const kinds = remoteKinds(peer);
   return {
     heard: [...channels.keys()].sort(),
     received: {

@@ -1,6 +1,6 @@
 // Seeded random schedules: both sides open channels, add, remove and replace streams and restart ICE, all overlapping.
 import type { NegotiationCounts } from '../../../src/client/rtc/rtc.js';
-import type { EndOptions, Mechanism, Stage } from './scene.js';
+import type { End, EndOptions, Mechanism, Stage } from './scene.js';
 
 interface Played {
   opened: string[];
@@ -29,6 +29,8 @@ export interface Outcome {
 
 /** Longest time that a schedule may take, ms: beyond it is a hang. */
 const HANG_MS = 60_000;
+/** Longest time for a text there and back over the connection that a schedule left, ms: beyond it that is deaf. */
+const LAST_ECHO_MS = 15_000;
 
 /** @param seed the same plays the same operations at the same times, as far as browsers keep time */
 export async function playSchedule(
@@ -105,5 +107,21 @@ export async function playSchedule(
     const [first] = results;
     outcome.rounds = first?.counts.rounds ?? 0;
     outcome.collisions = Math.max(...results.map(({ counts }) => counts.collisions));
+    if (results.some(({ counts }) => counts.rounds > 0)) await playLast(ends);
+  }
+
+  /** What was agreed on is connected and carries texts and media, any of which can be lost without a word; also after ICE was restarted there. */
+  async function playLast(ends: readonly [End, End]): Promise<void> {
+    const limit = `{ timeoutMs: ${String(LAST_ECHO_MS)} }`;
+    const look = `await until(() => peer.state === 'connected', ${String(LAST_ECHO_MS)});
+      keep.last ??= await peer.createDataChannel('last', {}, ${limit});
+      let heard; echo(keep.last, 'last').then((text) => (heard = text));
+      await until(() => heard === 'last', ${String(LAST_ECHO_MS)});
+      await received(peer, ...remoteKinds(peer))`;
+    const restart = `const ufrag = () => /ice-ufrag:(\\S+)/.exec(peer.peer.localDescription.sdp)[1];
+      const before = ufrag(); peer.restartIce(); await until(() => ufrag() !== before); await peer.agreed(${limit})`;
+    await Promise.all(ends.map((end) => end(look)));
+    await Promise.all(ends.filter((_end, index) => seed % 3 !== index).map((end) => end(restart)));
+    await Promise.all(ends.map((end) => end(look)));
   }
 }

@@ -42,8 +42,8 @@ describe.each(PAIRS)('a standing offer, %s and %s', (...names) => {
         callee.evaluate(`audio().then((stream) => ${all.bob}.addStream(stream)).then(() => null)`),
         callee.evaluate(`${all.bob}.createDataChannel('back').then(() => null)`),
       ]);
-      await caller.evaluate(`until(() => receiving(${all.alice}).join() === 'audio')`);
-      await callee.evaluate(`until(() => receiving(${all.bob}).join() === 'video')`);
+      await caller.evaluate(`received(${all.alice}, 'audio')`);
+      await callee.evaluate(`received(${all.bob}, 'video')`);
       const fragment = `/ice-ufrag:(.*)/.exec(${all.bob}.peer.currentLocalDescription.sdp)[1]`;
       const old = String(await callee.evaluate(fragment));
       await callee.evaluate(`${all.bob}.restartIce()`);

@@ -114,7 +114,7 @@ const WORK = `const patience = { timeoutMs: 80_000 };
     peer.addStream(await audio(), patience),
     peer.createDataChannel('d', {}, patience).then((channel) => echo(channel, 'hello')),
   ]);
-  await until(() => receiving(peer).length === 1);
+  await received(peer, 'audio');
   await peer.agreed(patience);`;
 const FOUND = `return {
     session: client.sessionId,
@@ -123,7 +123,7 @@ const FOUND = `return {
     failures: peer.counts.failures,
     errors: end.errors.filter((text) => !text.startsWith('ice')),
     channels: [...end.channels.keys()].sort(),
-    receiving: receiving(peer),
+    receiving: remoteKinds(peer),
     state: peer.state,
   };`;
 
