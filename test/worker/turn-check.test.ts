@@ -1,18 +1,22 @@
 // Whether real TURN servers live, asked by what their URLs say, and what clients hear of it.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { isIP } from 'node:net';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, afterAll, describe, expect, test } from '@jest/globals';
 import { Client } from '../../src/client/index.js';
 import { parseConfig } from '../../src/config.js';
 import { TurnCheck } from '../../src/worker/turn-check.js';
+import { createProbe } from '../../src/worker/stun-probe.js';
 import { freePort } from '../free-port.js';
 import { startGateway, tokenOf, until } from '../gateway-process.js';
 import { LOCAL_CALLS, startTurnServer, type TurnProcess } from '../turn-server.js';
 
 const SECRET = 'a-secret-of-coturn-for-tests';
 const EVERY_MS = 200;
+const hasV6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'));
+if (!hasV6) process.stdout.write('No server is asked over IPv6: this machine has no ::1.\n');
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
@@ -102,6 +106,46 @@ describe('a server is dead while it is stopped, and lives when it is there again
     60_000,
   );
 });
+
+test.each(['udp', 'tcp'])(
+  'a server that refuses to answer lives, asked over %s',
+  async (transport) => {
+    // 401 to every request that is not signed.
+    const turn = await start(`${LOCAL_CALLS}secure-stun\n`);
+    const refused = check(`turn:127.0.0.1:${String(turn.port)}?transport=${transport}`);
+    // Asked as often: what would have died has.
+    const silent = check(`turn:127.0.0.1:9?transport=${transport}`);
+    await until(() => silent.heard.length > 0);
+    expect([refused.isAlive(), refused.heard]).toEqual([true, []]);
+    await turn.stop();
+    await until(() => refused.heard.length > 0);
+    expect(refused.isAlive()).toBe(false);
+  },
+  60_000,
+);
+
+(hasV6 ? test : test.skip)(
+  'a server lives whose name has an address of IPv6 alone',
+  async () => {
+    const turn = await startTurnServer([SECRET], LOCAL_CALLS, { address: '::1' });
+    closers.push(() => turn.stop());
+    // Asked for the address that a socket is bound to, too.
+    const lookup: Parameters<typeof createProbe>[3] = (name, family: unknown, tell) => {
+      if (isIP(name) !== 0) tell(null, name, isIP(name));
+      else if (family === 6) tell(null, '::1', 6);
+      else tell(new Error('ENOTFOUND'), '', 4);
+    };
+    let answers = 0;
+    const url = { url: '', port: turn.port, transport: 'udp' } as const;
+    const probe = createProbe('turn.example', url, () => answers++, lookup);
+    closers.push(() => probe?.close());
+    for (const count of [1, 2]) {
+      probe?.ask();
+      await until(() => answers === count);
+    }
+  },
+  60_000,
+);
 
 test('a server lives as long as one of its URLs is answered', async () => {
   const turn = await start(`${LOCAL_CALLS}no-udp\n`);
