@@ -160,7 +160,7 @@ test('a server lives as long as one of its URLs is answered', async () => {
   expect(both.isAlive()).toBe(false);
 }, 60_000);
 
-test('clients that are connected are told which servers live when one dies', async () => {
+test('clients that are connected, the log and the metrics are told which servers live when one dies', async () => {
   const [first, second] = [await start(LOCAL_CALLS), await start(LOCAL_CALLS)];
   // Servers are told apart by their hosts.
   const urls = [`turn:127.0.0.1:${String(first.port)}`, `turn:localhost:${String(second.port)}`];
@@ -182,4 +182,21 @@ test('clients that are connected are told which servers live when one dies', asy
   await first.stop();
   await until(() => clients.every((client) => !serversOf(client).includes(urls[0])));
   expect(clients.map(serversOf)).toEqual([[urls[1]], [urls[1]], []]);
+  const up = (): Promise<number[]> =>
+    Promise.all(
+      urls.map((url) => gateway.metric('turn_server_up', { server: `${url.slice('turn:'.length)}/udp` })),
+    );
+  await until(async () => String(await up()) === '0,1');
+  // Each of the two workers says so.
+  const said = (level: number, text: string): number => {
+    const lines = gateway.output().split('\n');
+    return lines.filter((line) =>
+      [`"level":${String(level)}`, text, '"host":"127.0.0.1"'].every((part) => line.includes(part)),
+    ).length;
+  };
+  expect(said(40, 'a TURN server does not answer')).toBe(2);
+  await start(LOCAL_CALLS, first.port);
+  await until(async () => String(await up()) === '1,1');
+  await until(() => said(30, 'a TURN server answers again') === 2);
+  expect(said(40, 'a TURN server does not answer')).toBe(2);
 }, 90_000);
