@@ -242,7 +242,6 @@ export class RTCSignalingPeer {
   /** Looks for a new way through the network; by itself it does so when the connection fails or the network changes. Nothing before both sides first agreed. */
   restartIce(): void {
     if (this.#isClosed || this.counts.rounds === 0) return;
-    this.#renewServers();
     this.#negotiation.restartIce();
   }
 
@@ -413,7 +412,11 @@ export class RTCSignalingPeer {
         for (const candidate of candidates) void this.#candidates.add(candidate);
       },
       onOffer: () => this.#beginWithData(),
-      onRestart: () => this.#candidates.restarts(),
+      onRestart: () => {
+        // Also of the other side: who answers gathers as well.
+        this.#renewServers();
+        this.#candidates.restarts();
+      },
       // What the follower offers first is a proposal.
       firstAnswer: () => (this.#isLeader() ? this.#candidates.first() : Promise.resolve()),
       onHeard: () => this.#outgoing.release(),
