@@ -188,6 +188,20 @@ export class Metrics {
     });
   }
 
+  /** @param urls each that is asked, and whether it answers now */
+  watchTurnServers(urls: () => Iterable<[server: string, isUp: boolean]>): void {
+    new Gauge({
+      name: 'signalbox_turn_server_up',
+      help: 'Whether a URL of a TURN server answers: 0 where it does not answer some worker.',
+      labelNames: ['server'],
+      aggregator: 'min',
+      registers: [this.registry],
+      collect() {
+        for (const [server, isUp] of urls()) this.set({ server }, isUp ? 1 : 0);
+      },
+    });
+  }
+
   private tally<Key extends string>(name: string, help: string, labelNames: string[]): Tally<Key> {
     return new Tally(this.registry, name, help, labelNames);
   }

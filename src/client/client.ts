@@ -52,6 +52,8 @@ export type ClientEvents = {
   gap: [gap: { room: string | null; reason: 'trimmed' | 'lost'; missing: number | null }];
   /** Nobody got a message of `send` with `ttlMs` in time. With `delivered: true` its promise tells instead. */
   expired: [message: { to: string; event: string; id: string | null }];
+  /** `iceServers` are others, while connected: credentials were renewed, or a TURN server has died or returned. Peers of this client see to it. */
+  iceServers: [];
   /** `bufferedBytes` is low again after it was above half of `offlineQueueLimitBytes`, or after a call was refused with `queue_full`. */
   drain: [];
   /** The gateway no longer had the session: this is a new one, its rooms are joined again, requests in flight were rejected. */
@@ -464,11 +466,10 @@ export class Client<Events extends object = DefaultEvents> {
       case 'gap':
       case 'position':
         return this.#intake.notice(frame);
-      case 'iceServers': {
-        const { welcome } = this.#link;
-        if (welcome !== null) welcome.iceServers = frame.servers;
+      case 'iceServers':
+        if (this.#link.welcome) this.#link.welcome.iceServers = frame.servers;
+        this.#listeners.emit('iceServers');
         return;
-      }
       case 'requested':
         return this.#handlers.take(frame.handle, (responder) =>
           this.#intake.decode(

@@ -79,10 +79,19 @@ export async function layBase(settings: WorkerSettings, incoming: Incoming, tell
   });
   const [wheel, registry] = [new TimerWheel(), new SessionRegistry()];
   const memory = guardMemory(config, metrics, log, tell);
-  const turnCheck = new TurnCheck(config.turn.servers, config.turn.checkMs);
+  const turnCheck = checkTurn(config, metrics, log);
   const common = { config, worker, log, metrics, wheel, registry };
   const plugins = await makePlugins(common);
   return { ...common, version, relay, store, memory, turnCheck, plugins };
+}
+
+function checkTurn({ turn }: Config, metrics: Metrics, log: Logger): TurnCheck {
+  const turnCheck = new TurnCheck(turn.servers, turn.checkMs, ({ host }, isAlive) => {
+    if (isAlive) log.info({ host }, 'a TURN server answers again');
+    else log.warn({ host }, 'a TURN server does not answer: it is left out where another one does');
+  });
+  metrics.watchTurnServers(() => turnCheck.urls());
+  return turnCheck;
 }
 
 function guardMemory({ server }: Config, metrics: Metrics, log: Logger, tell: Tell): MemoryGuard {

@@ -105,7 +105,7 @@ export function createService(base: Base, authenticator: Authenticator): Service
     metrics.storeErrors.inc({ kind: 'detach' });
   });
   const turn = new TurnBroker(config.iceServers, config.turn, base.turnCheck);
-  const turnRenewal = new TurnRenewal({ turn, wheel, registry });
+  const turnRenewal = new TurnRenewal({ turn, health: base.turnCheck, wheel, registry });
   base.turnCheck.onChange(() => {
     turnRenewal.serversChanged();
   });

@@ -1,12 +1,13 @@
-// Asks one URL of a TURN server whether it lives: a STUN binding request (RFC 8489), which every TURN server answers, over UDP, TCP or TLS.
+// Asks one URL of a TURN server whether it lives: a STUN binding request (RFC 8489), which TURN servers answer unless told not to, over UDP, TCP or TLS.
 import { randomBytes } from 'node:crypto';
-import { createSocket } from 'node:dgram';
-import { connect, isIP, isIPv6, type Socket } from 'node:net';
+import { createSocket, type SocketOptions } from 'node:dgram';
+import { connect, isIP, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { TurnUrl } from '../turn-settings.js';
 
 const BINDING_REQUEST = 0x0001;
-const BINDING_RESPONSE = 0x0101;
+/** Of a message's type: it answers a request, well or with an error. */
+const RESPONSE_BIT = 0x0100;
 const MAGIC_COOKIE = 0x2112a442;
 /** Of an answer that must be read; attributes follow. */
 const HEAD_BYTES = 20;
@@ -17,16 +18,20 @@ export interface StunProbe {
   close(): void;
 }
 
-/** Null for DTLS, which Node.js does not speak. */
+/**
+ * Null for DTLS, which Node.js does not speak.
+ * @param lookup of host names, over UDP; tests bring their own
+ */
 export function createProbe(
   host: string,
   { port, transport }: TurnUrl,
   onAnswer: () => void,
+  lookup?: SocketOptions['lookup'],
 ): StunProbe | null {
   const bare = host.replace(/^\[|\]$/g, '');
   switch (transport) {
     case 'udp':
-      return createUdpProbe(bare, port, onAnswer);
+      return createUdpProbe(bare, port, onAnswer, lookup);
     case 'tcp':
       return createStreamProbe(() => connect({ host: bare, port }), onAnswer);
     case 'tls':
@@ -46,21 +51,33 @@ export function createProbe(
   }
 }
 
-function createUdpProbe(host: string, port: number, onAnswer: () => void): StunProbe {
-  const socket = createSocket(isIPv6(host) ? 'udp6' : 'udp4');
-  socket.unref();
+/** A socket has one family, and a name may have addresses of either: it is asked by both. Those of streams try all addresses by themselves. */
+function createUdpProbe(
+  host: string,
+  port: number,
+  onAnswer: () => void,
+  lookup: SocketOptions['lookup'],
+): StunProbe {
   let transaction = Buffer.alloc(0);
-  // A host that is unknown or unreachable does not answer: that is all there is to know.
-  socket.on('error', () => {});
-  socket.on('message', (bytes) => {
-    if (isAnswer(bytes, transaction)) onAnswer();
+  const types = { 0: ['udp4', 'udp6'], 4: ['udp4'], 6: ['udp6'] } as const;
+  const sockets = types[isIP(host) as keyof typeof types].map((type) => {
+    const socket = createSocket({ type, lookup });
+    socket.unref();
+    // A host that is unknown or unreachable does not answer: that is all there is to know.
+    socket.on('error', () => {});
+    socket.on('message', (bytes) => {
+      if (isAnswer(bytes, transaction)) onAnswer();
+    });
+    return socket;
   });
   return {
     ask: () => {
       transaction = randomBytes(12);
-      socket.send(requestOf(transaction), port, host, () => {});
+      for (const socket of sockets) socket.send(requestOf(transaction), port, host, () => {});
     },
-    close: () => socket.close(),
+    close: () => {
+      for (const socket of sockets) socket.close();
+    },
   };
 }
 
@@ -92,10 +109,11 @@ function requestOf(transaction: Buffer): Buffer {
   return Buffer.concat([head, transaction]);
 }
 
+/** A refusal is one, too: coturn with `secure-stun` says 401. */
 function isAnswer(bytes: Buffer, transaction: Buffer): boolean {
   return (
     bytes.length >= HEAD_BYTES &&
-    bytes.readUInt16BE(0) === BINDING_RESPONSE &&
+    (bytes.readUInt16BE(0) & RESPONSE_BIT) !== 0 &&
     bytes.subarray(8, HEAD_BYTES).equals(transaction)
   );
 }

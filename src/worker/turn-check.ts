@@ -7,6 +7,8 @@ import { createProbe, type StunProbe } from './stun-probe.js';
 const SILENCE_LIMIT = 2;
 
 interface Watched {
+  /** `host:port/transport`. */
+  name: string;
   probe: StunProbe;
   /** Requests since the last answer. */
   silent: number;
@@ -19,8 +21,15 @@ export class TurnCheck implements TurnHealth {
   #timer: NodeJS.Timeout | null = null;
   #onChange = (): void => {};
 
-  /** @param everyMs 0 for never */
-  constructor(servers: readonly TurnServer[], everyMs: number) {
+  /**
+   * @param everyMs 0 for never
+   * @param tell of each server that has died or returned
+   */
+  constructor(
+    servers: readonly TurnServer[],
+    everyMs: number,
+    private readonly tell: (server: TurnServer, isAlive: boolean) => void = () => {},
+  ) {
     if (everyMs === 0) return;
     for (const server of servers) {
       const watched = this.#watch(server);
@@ -37,6 +46,12 @@ export class TurnCheck implements TurnHealth {
   /** Where one URL answers: browsers try all, and take what works. */
   isAlive(server: TurnServer): boolean {
     return !this.#dead.has(server);
+  }
+
+  /** Each URL that is asked, as `host:port/transport`, and whether it answers. */
+  *urls(): Generator<[name: string, isUp: boolean]> {
+    for (const watched of this.#watched.values())
+      for (const each of watched) yield [each.name, !isSilent(each)];
   }
 
   /** Calls `listener` when servers have died or returned. */
@@ -57,7 +72,8 @@ export class TurnCheck implements TurnHealth {
         this.#look();
       });
       if (probe === null) return [];
-      const own: Watched = { probe, silent: 0 };
+      const name = `${server.host}:${String(url.port)}/${url.transport}`;
+      const own: Watched = { name, probe, silent: 0 };
       return own;
     });
   }
@@ -74,12 +90,17 @@ export class TurnCheck implements TurnHealth {
   #look(): void {
     let hasChanged = false;
     for (const [server, watched] of this.#watched) {
-      const isDead = watched.every(({ silent }) => silent > SILENCE_LIMIT);
+      const isDead = watched.every(isSilent);
       if (isDead === this.#dead.has(server)) continue;
       hasChanged = true;
       if (isDead) this.#dead.add(server);
       else this.#dead.delete(server);
+      this.tell(server, !isDead);
     }
     if (hasChanged) this.#onChange();
   }
+}
+
+function isSilent({ silent }: Watched): boolean {
+  return silent > SILENCE_LIMIT;
 }

@@ -1,7 +1,7 @@
 // Keeps the TURN servers of sessions good: new credentials before the old ones run out, and other servers when one dies or returns.
 import type { SessionRegistry } from '../session/registry.js';
 import type { Session } from '../session/session.js';
-import type { TurnBroker } from '../session/turn-broker.js';
+import type { TurnBroker, TurnHealth } from '../session/turn-broker.js';
 import type { TimerWheel } from '../session/wheel.js';
 import type { TurnServer } from '../turn-settings.js';
 
@@ -9,11 +9,15 @@ import type { TurnServer } from '../turn-settings.js';
 const SETTLE_MS = 1_000;
 /** The clients of a worker are told of a change within so long, ms: of 15,000 it is 3,000 a second. */
 const SPREAD_MS = 5_000;
-/** So long after a change nobody is told of the next one, ms: a server that comes and goes costs each client a frame a minute. */
+/**
+ * So long after a change the next one is told only to whom no server is left, ms: a server that comes and goes costs each client a
+ * frame a minute, and two where it is the only one of a region.
+ */
 const QUIET_MS = 60_000;
 
 export interface TurnRenewalOptions {
   turn: Pick<TurnBroker, 'iceServers' | 'renewalMs' | 'servers'>;
+  health: TurnHealth;
   wheel: Pick<TimerWheel, 'in'>;
   registry: Pick<SessionRegistry, 'all'>;
   /** 0 to 1. */
@@ -24,8 +28,8 @@ export class TurnRenewal {
   readonly #random: () => number;
   /** What whoever came last got: sessions share it. */
   #servers: readonly TurnServer[] = [];
-  /** A look is due, or the quiet time after one. */
-  #isWaiting = false;
+  #isLookDue = false;
+  #isQuiet = false;
 
   constructor(private readonly options: TurnRenewalOptions) {
     this.#random = options.random ?? Math.random;
@@ -47,29 +51,31 @@ export class TurnRenewal {
 
   /** Some server has died or returned. */
   serversChanged(): void {
-    this.#lookIn(SETTLE_MS);
-  }
-
-  #lookIn(ms: number): void {
-    if (this.#isWaiting) return;
-    this.#isWaiting = true;
-    this.options.wheel.in(ms, () => {
-      this.#isWaiting = false;
+    if (this.#isLookDue) return;
+    this.#isLookDue = true;
+    this.options.wheel.in(SETTLE_MS, () => {
+      this.#isLookDue = false;
       this.#look();
     });
   }
 
   /** Who has other servers than it would get now is told. */
   #look(): void {
+    const { health, registry, wheel } = this.options;
     const servers = this.#current();
     let isNews = false;
-    for (const session of this.options.registry.all()) {
+    for (const session of registry.all()) {
       if (session.turnServers === null || isSame(session.turnServers, servers)) continue;
+      if (this.#isQuiet && session.turnServers.some((server) => health.isAlive(server))) continue;
       isNews = true;
       this.#tellIn(session, this.#random() * SPREAD_MS);
     }
-    // What changes meanwhile is seen at its end.
-    if (isNews) this.#lookIn(QUIET_MS);
+    if (!isNews || this.#isQuiet) return;
+    this.#isQuiet = true;
+    wheel.in(QUIET_MS, () => {
+      this.#isQuiet = false;
+      this.#look();
+    });
   }
 
   #tell(session: Session): void {

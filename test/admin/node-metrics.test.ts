@@ -25,6 +25,29 @@ describe('the metrics of a node', () => {
     expect(await lines(node, 'connections')).toEqual(['signalbox_connections 30']);
   });
 
+  test('have a TURN server up where it answers all workers', async () => {
+    const node = new NodeMetrics();
+    const answers = (a: boolean, b: boolean): [string, boolean][] => [
+      ['a.example:3478/udp', a],
+      ['b.example:443/tls', b],
+    ];
+    for (const [id, urls] of [answers(true, true), answers(false, true), answers(true, true)].entries()) {
+      const { metrics, values } = await worker();
+      metrics.watchTurnServers(() => urls);
+      node.tell(id, await values());
+    }
+    expect(await lines(node, 'turn_server_up')).toEqual([
+      'signalbox_turn_server_up{server="a.example:3478/udp"} 0',
+      'signalbox_turn_server_up{server="b.example:443/tls"} 1',
+    ]);
+    // Who found it dead is gone.
+    node.end(1);
+    expect(await lines(node, 'turn_server_up')).toEqual([
+      'signalbox_turn_server_up{server="a.example:3478/udp"} 1',
+      'signalbox_turn_server_up{server="b.example:443/tls"} 1',
+    ]);
+  });
+
   test('keep the counters and histograms of workers that ended, and none of their gauges', async () => {
     const node = new NodeMetrics();
     for (const id of [1, 2, 3]) {

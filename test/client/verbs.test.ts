@@ -1,6 +1,6 @@
 // Each verb of the SDK as the frame that it writes and the answer that it takes.
 import { describe, expect, test } from '@jest/globals';
-import { codeOf, TOKEN, useScriptedGateways } from './fixture.js';
+import { codeOf, TOKEN, until, useScriptedGateways } from './fixture.js';
 import { BOB, OTHER_SESSION, SESSION, textOf } from './scripted-gateway.js';
 
 const { gateway, client, pair } = useScriptedGateways();
@@ -29,6 +29,16 @@ describe('connect()', () => {
     expect(opened.paths).toEqual(['/v1/connect']);
     expect(made).toMatchObject({ id: 'alice', sessionId: SESSION, state: 'connected' });
     expect(made.iceServers).toEqual([{ urls: 'stun:127.0.0.1' }]);
+  });
+
+  test('has the ICE servers that the gateway tells of later, and says so', async () => {
+    const { client: made, peer } = await pair();
+    const heard: unknown[] = [];
+    made.on('iceServers', () => heard.push(made.iceServers));
+    const servers = [{ urls: ['turn:127.0.0.1'], username: 'alice', credential: 'renewed' }];
+    peer.send({ type: 'iceServers', servers });
+    await until(() => heard.length > 0);
+    expect(heard).toEqual([servers]);
   });
 
   test('resolves for every caller with one connection when called twice', async () => {

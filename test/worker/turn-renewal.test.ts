@@ -7,6 +7,7 @@ import type { Session } from '../../src/session/session.js';
 import { TurnBroker } from '../../src/session/turn-broker.js';
 import { TimerWheel } from '../../src/session/wheel.js';
 import { parseConfig } from '../../src/config.js';
+import type { TurnServer, TurnSettings } from '../../src/turn-settings.js';
 import { TurnRenewal } from '../../src/worker/turn-renewal.js';
 
 const TTL_S = 3600;
@@ -32,15 +33,17 @@ beforeEach(() => {
   dead = new Set();
   sessions = [];
   told = new Map();
-  renewal = new TurnRenewal({
-    turn: new TurnBroker([], settings, { isAlive: ({ host }) => !dead.has(host[0] ?? '') }),
-    wheel,
-    registry: { all: () => sessions.values() },
-  });
+  renewal = renew(settings);
 });
 afterEach(() => {
   wheel.close();
 });
+
+function renew(of: TurnSettings): TurnRenewal {
+  const health = { isAlive: ({ host }: TurnServer) => !dead.has(host[0] ?? '') };
+  const turn = new TurnBroker([], of, health);
+  return new TurnRenewal({ turn, health, wheel, registry: { all: () => sessions.values() } });
+}
 
 function permitting(perm: unknown): Identity {
   return { client: 'alice', permissions: parsePermissions(perm) } as unknown as Identity;
@@ -149,6 +152,40 @@ test('a server that comes and goes costs a client one frame a minute, and what h
   }
   pass(200_000);
   expect(Math.max(...clients.map((client) => hostsTold(client).length))).toBeLessThanOrEqual(13);
+});
+
+describe('who has no server left', () => {
+  test('is told within 6 s, whenever that was told last', () => {
+    // Of its region there is one.
+    renewal = renew({ ...settings, region: 'eu' });
+    const session = welcome();
+    change('c');
+    pass(8_000);
+    change();
+    // The minute and a round of telling, and hardly more.
+    pass(59_000);
+    expect(hostsTold(session)).toEqual(['ab', 'c']);
+    change('c');
+    pass(6_500);
+    expect(hostsTold(session)).toEqual(['ab', 'c', 'ab']);
+  });
+
+  test('is told while another one is back, though that waits, as when servers are restarted in turn', () => {
+    const session = welcome();
+    change('b', 'c');
+    pass(8_000);
+    change('c');
+    pass(4_000);
+    change('a', 'c');
+    pass(6_500);
+    expect(hostsTold(session)).toEqual(['a', 'b']);
+    // All are back, and nobody is in need: that waits for the end of the minute.
+    change();
+    pass(20_000);
+    expect(hostsTold(session)).toEqual(['a', 'b']);
+    pass(40_000);
+    expect(hostsTold(session)).toEqual(['a', 'b', 'abc']);
+  });
 });
 
 test('a token that gives or takes the permission is told at once', () => {

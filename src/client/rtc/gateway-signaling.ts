@@ -37,7 +37,7 @@ export interface GatewayClient {
   /** See `Client.on`. */
   on(event: 'state', listener: (state: string, info: { code: string | null }) => unknown): () => void;
   /** See `Client.on`. */
-  on(event: 'stateLost', listener: () => unknown): () => void;
+  on(event: 'stateLost' | 'iceServers', listener: () => unknown): () => void;
   /** See `Client.on`. */
   on(event: 'gap', listener: (gap: { room: string | null }) => unknown): () => void;
 }

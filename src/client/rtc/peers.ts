@@ -158,6 +158,12 @@ export class Peers {
     this.#peers.add(peer);
     if (reports && this.#port !== undefined) new PeerReporter(peer, this.#port, own.environment);
     peer.on('close', () => this.#peers.delete(peer));
+    // The relay that it went by may be dead: what is not connected need not wait for its next try.
+    if (!isOwn)
+      peer.on(
+        'close',
+        client.on('iceServers', () => peer.networkChanged(false)),
+      );
     this.#prepareIn(SPARE_AFTER_MS);
     end?.begin();
     return peer;

@@ -244,7 +244,6 @@ export class RTCSignalingPeer {
   /** Looks for a new way through the network; by itself it does so when the connection fails or the network changes. Nothing before both sides first agreed. */
   restartIce(): void {
     if (this.#isClosed || this.counts.rounds === 0) return;
-    this.#renewServers();
     this.#negotiation.restartIce();
   }
 
@@ -415,7 +414,11 @@ export class RTCSignalingPeer {
         for (const candidate of candidates) void this.#candidates.add(candidate);
       },
       onOffer: () => this.#beginWithData(),
-      onRestart: () => this.#candidates.restarts(),
+      onRestart: () => {
+        // Also of the other side: who answers gathers as well.
+        this.#renewServers();
+        this.#candidates.restarts();
+      },
       // What the follower offers first is a proposal. (So it is of a Firefox that asks for a standing offer, which then waits for them a moment longer.)
       firstAnswer: () => (this.#isLeader() ? this.#candidates.first() : Promise.resolve()),
       onHeard: () => this.#outgoing.release(),

@@ -101,6 +101,28 @@ describe('a call that may only use relays', () => {
     expect(await alice.evaluate(call)).toEqual(['timeout', true]);
   }, 90_000);
 
+  test('goes on over another server when its own dies, the only one of its region', async () => {
+    const [near, far] = [await startTurnServer([SECRET]), await startTurnServer([SECRET])];
+    closers.push(
+      () => near.stop(),
+      () => far.stop(),
+    );
+    // Servers are told apart by their hosts.
+    const farUrl = urlsOf(far)[0].replace('127.0.0.1', 'localhost');
+    const stage = await openStage(near, {
+      TURN_URLS: `eu=${urlsOf(near)[0]},us=${farUrl}`,
+      TURN_REGION: 'eu',
+      TURN_CHECK_MS: '200',
+    });
+    const [alice, bob] = stage.pages;
+    await bob.evaluate(ANSWER);
+    expect(await alice.evaluate(CALL)).toEqual(['through the relay', ['relay']]);
+    expect(far.output()).not.toContain('ALLOCATE processed, success');
+    await near.stop();
+    expect(await alice.evaluate(`echo(channel, 'still')`)).toBe('still');
+    expect(far.output()).toContain('ALLOCATE processed, success');
+  }, 150_000);
+
   test('restarts with credentials that were renewed in band', async () => {
     const { turn, stage } = await open({ TURN_TTL_S: '20' });
     const [alice, bob] = stage.pages;
