@@ -16,7 +16,14 @@ import { clientOf, gateway, token } from './gateway.mjs';
 
 const { HOST, PAGE_PORT = '8082', JWT_SECRET, TLS_CERT_FILE, TLS_KEY_FILE } = process.env;
 const host = HOST ?? '127.0.0.1';
-const origin = `${TLS_CERT_FILE ? 'https' : 'http'}://${host}:${PAGE_PORT}`;
+if (['0.0.0.0', '::'].includes(host)) {
+  console.error(
+    `HOST=${host} is every address of this machine, and none that a browser can open: give the one that phones know it by, such as 192.168.1.5.`,
+  );
+  process.exit(1);
+}
+// As browsers write it: without the scheme's own port.
+const { origin } = new URL(`${TLS_CERT_FILE ? 'https' : 'http'}://${host}:${PAGE_PORT}`);
 const url = await gateway({
   ORIGINS: origin,
   HOST: host,
