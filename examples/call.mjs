@@ -35,6 +35,7 @@ const read = (name) => readFileSync(new URL(name, import.meta.url), 'utf8');
 const files = {
   '/': ['text/html', read('./call.html').replaceAll('%GATEWAY%', url.replace(/^ws/, 'http'))],
   '/call-page.js': ['text/javascript', read('./call-page.js')],
+  '/call-tiles.js': ['text/javascript', read('./call-tiles.js')],
 };
 
 function answer(request, response) {
