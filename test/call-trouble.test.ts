@@ -185,6 +185,8 @@ test('another page that says nonsense of itself does no harm', async () => {
   const url = await startCall();
   const chromium = await chromiumWithDevices();
   const [ada, grace] = await Promise.all([open(chromium, url, {}, WATCHING), open(chromium, url)]);
+  const warnings: string[] = [];
+  ada.on('console', (message) => warnings.push(message.text()));
   await join(ada, 'Ada');
   await tile(ada, 'Ada (you)').waitFor();
   await grace.evaluate(`(async () => {
@@ -193,13 +195,16 @@ test('another page that says nonsense of itself does no harm', async () => {
     const client = new Client(document.documentElement.dataset.gateway, { token });
     await client.connect();
     const room = client.room('call');
-    await room.mesh();
+    const mesh = await room.mesh();
+    // Until there is a tile for it.
+    while (mesh.members[0]?.peer.state !== 'connected') await new Promise((resolve) => setTimeout(resolve, 20));
     for (const said of [null, 5, [], { name: { toString: 1, valueOf: 1 }, muted: 'yes' }])
       await room.publish('about', said, { self: false });
     await room.publish('about', { name: 'At last' });
   })()`);
   await tile(ada, 'At last').waitFor();
   await ada.locator('figure:not(.muted)', { hasText: 'At last' }).waitFor();
+  expect(warnings).toEqual([]);
   expect(await faultsOf([ada, grace])).toEqual([]);
 }, 120_000);
 
@@ -247,7 +252,10 @@ test('with a certificate it is there for others, at an address and a secret of i
   await join(grace, 'Grace');
   await plays(grace, 'Ada');
   // Nobody makes tokens for it with the secret that all examples have.
-  const token = jwt.sign({ perm: '*' }, 'q7Zt2mXo9LrB4wNc8VhK1sPdY6fGj3Ea5uTi0RxQ', { subject: 'mallory' });
+  const token = jwt.sign({ perm: '*' }, 'q7Zt2mXo9LrB4wNc8VhK1sPdY6fGj3Ea5uTi0RxQ', {
+    subject: 'mallory',
+    expiresIn: '1h',
+  });
   const refusal = `(async () => {
     const { Client } = await import('signalbox/client');
     const client = new Client(document.documentElement.dataset.gateway, { token: '${token}' });
