@@ -1,5 +1,6 @@
 // The page of call.mjs: own camera and microphone, a tile for everybody, the call. With a bundler `signalbox/client` is the package; here call.html maps it.
 import { Client } from 'signalbox/client';
+import { clearTiles, describe, dropTile, nameOf, tileOf } from './call-tiles.js';
 
 const { gateway } = document.documentElement.dataset;
 const MEMBERS = 6;
@@ -13,22 +14,73 @@ const PASSING_MS = 8_000;
 const FULL = `The call is full: ${MEMBERS} people are in it.`;
 
 const $ = (id) => document.getElementById(id);
-let passing;
-/** One sentence to the user, at the door or in the call. */
-function say(text, ms = 0) {
-  clearTimeout(passing);
-  if (ms > 0) passing = setTimeout(say, ms, '');
-  for (const line of document.querySelectorAll('.status')) line.textContent = text;
+let atDoor = '';
+let passing = '';
+let timer;
+/** One sentence at the door, until there is another. */
+function say(text) {
+  atDoor = text;
+  sayForNow('');
+}
+/** Beside what is said already, for a while. */
+function sayForNow(text) {
+  passing = text;
+  clearTimeout(timer);
+  if (text !== '') timer = setTimeout(sayForNow, PASSING_MS, '');
+  showNews();
+}
+function showNews() {
+  const text = [passing, call === null ? atDoor : situation()].filter(Boolean).join(' ');
+  // Said again it would be read out again.
+  for (const line of document.querySelectorAll('.status'))
+    if (line.textContent !== text) line.textContent = text;
+}
+/** What stays to be said in the call, first what the user can do something about. */
+function situation() {
+  const { client, mesh } = call;
+  if (isRefused) return 'Tap to see and hear the others.';
+  if (client.state !== 'connected')
+    return 'The gateway is away. The call goes on; nobody can join until it is back.';
+  const unreached = [...ways]
+    .filter(([, way]) => way === 'none')
+    .map(([member]) => nameOf(member) || 'somebody');
+  if (unreached.length > 0) {
+    const hasRelay = client.iceServers.some(({ urls }) => /turns?:/.test(String(urls)));
+    const help = hasRelay
+      ? 'The TURN server did not help either.'
+      : 'A TURN server would help: call.mjs says in its first lines how.';
+    return `No way to ${unreached.join(' and ')} was found: a firewall or router between you lets no call through. ${help}`;
+  }
+  return mesh.members.length > 0 ? '' : 'You are alone here. Open this page in another tab for the next one.';
 }
 
 // ── this end ───────────────────────────────────────────────────────────────
 
 const own = new MediaStream();
 const trackOf = (kind) => own.getTracks().find((track) => track.kind === kind);
-/** While it is shared: its stream, and the camera's track that it stands in for. */
+/** The stream of the screen, while it is shared. */
 let screen = null;
-/** While there is one: its client, room and mesh, and who this page is in it. */
+/** While there is one: its client, room and mesh, who this page is in it, the stream that it sends, and by kind the track that is now sent. */
 let call = null;
+
+/** Of each kind what the others shall get. */
+const toSend = () => [trackOf('audio'), screen?.getVideoTracks()[0] ?? trackOf('video')].filter(Boolean);
+
+/**
+ * Sends it. The first track of a kind is added; each one after it, a screen or a camera that was plugged in again, takes its place, which
+ * nobody has to negotiate. So a place stays where its device has gone, and those who come later get what is in it then.
+ */
+function send() {
+  const { mesh, stream, sent } = call;
+  for (const track of toSend()) {
+    const before = sent.get(track.kind);
+    sent.set(track.kind, track);
+    if (before === undefined) {
+      stream.addTrack(track);
+      mesh.addStream(stream);
+    } else if (before !== track) mesh.replaceTrack(before, track);
+  }
+}
 
 const DEVICES = {
   video: {
@@ -62,7 +114,6 @@ async function openDevices() {
   }
   const isMissing = missing().length > 0;
   tellMedia(isMissing ? `${whyNot(fault, names())} You can also take part without.` : '', isMissing);
-  if (own.getTracks().length > 0) call?.mesh.addStream(own);
   tell();
 }
 
@@ -87,7 +138,7 @@ function whyNot({ name, message }, devices) {
 function tellMedia(text, canRetry = false) {
   $('notice').textContent = text;
   $('retry').hidden = !canRetry;
-  if (call !== null) say(text);
+  if (call !== null) sayForNow(text);
 }
 
 /** What the others shall know of this end beside its media. */
@@ -104,12 +155,15 @@ function tell() {
   label('mute', microphone ? (microphone.enabled ? 'Mute' : 'Unmute') : 'No microphone', microphone?.enabled);
   label('camera', camera ? (camera.enabled ? 'Camera off' : 'Camera on') : 'No camera', camera?.enabled);
   label('share', screen ? 'Stop sharing' : 'Share screen', screen === null);
-  $('preview').srcObject = own;
+  // With a stream of nothing the page would not count as loaded.
+  $('preview').srcObject = camera ? own : null;
   $('preview').parentElement.classList.toggle('dark', camera === undefined);
   if (call === null) return;
+  send();
   describe(call.id, about());
-  play(call.id, [screen?.stream ?? own]);
+  show(call.id, screen ?? own);
   fit();
+  showNews();
   // While the gateway is away it waits, and everything is told again when it is back.
   call.room.publish('about', about(), { self: false }).catch(() => {});
 }
@@ -136,79 +190,35 @@ function fit() {
   }
 }
 
-// ── tiles ──────────────────────────────────────────────────────────────────
+// ── what the others send ───────────────────────────────────────────────────
 
-const tiles = new Map();
-/** What the others said of themselves, perhaps before they had a tile. */
-const abouts = new Map();
-
-function tileOf(member) {
-  let tile = tiles.get(member);
-  if (tile !== undefined) return tile;
-  tile = $('tile').content.cloneNode(true).firstElementChild;
-  tile.dataset.member = member;
-  tile.style.setProperty('--hue', parseInt(member.slice(-4), 16) % 360 || 0);
-  const video = tile.querySelector('video');
-  const enlarge = () => {
-    if (document.fullscreenElement !== null) void document.exitFullscreen();
-    // On an iPhone only the video itself can fill the screen.
-    else if (tile.requestFullscreen) void tile.requestFullscreen();
-    else video.webkitEnterFullscreen?.();
-  };
-  tile.addEventListener('dblclick', enlarge);
-  tile.querySelector('button').addEventListener('click', enlarge);
-  tiles.set(member, tile);
-  $('tiles').append(tile);
-  describe(member, abouts.get(member));
-  return tile;
-}
-
-function dropTile(member) {
-  tiles.get(member)?.remove();
-  tiles.delete(member);
-  arrange();
-}
-
-/** A shared screen gets most of the place; else as many columns as make the tiles largest. */
-function arrange() {
-  const shared = [...tiles].find(([member, tile]) => member !== call?.id && tile.matches('.shares'))?.[1];
-  for (const tile of tiles.values()) tile.classList.toggle('large', tile === shared);
-  $('tiles').classList.toggle('stage', shared !== undefined);
-  const { clientWidth, clientHeight } = $('tiles');
-  const rows = (columns) => Math.ceil(tiles.size / columns);
-  const size = (columns) => Math.min(clientWidth / columns / 16, clientHeight / rows(columns) / 11);
-  let best = 1;
-  for (let columns = 2; columns <= tiles.size; columns++) if (size(columns) > size(best)) best = columns;
-  $('tiles').style.setProperty('--columns', best);
-  $('tiles').style.setProperty('--rows', rows(best));
-  $('tiles').style.setProperty('--others', tiles.size - 1);
-}
-addEventListener('resize', arrange);
-
-/** What another page says of itself: taken for what it is, whatever was sent. */
-function describe(member, said) {
-  const { name = '', muted, dark, shares } = said ?? { dark: true };
-  const tile = tileOf(member);
-  const text = String(name).slice(0, 40);
-  tile.querySelector('b').textContent = member === call?.id ? `${text} (you)` : text;
-  tile.querySelector('.face span').textContent = [...text][0]?.toUpperCase() ?? '…';
-  for (const [state, is] of Object.entries({ muted, dark, shares }))
-    tile.classList.toggle(state, is === true);
-  arrange();
-}
-
-/** The tracks of all streams of a member in one stream of its tile: who shares a screen beside a microphone sends two. */
-function play(member, streams) {
+function show(member, stream) {
   const video = tileOf(member).querySelector('video');
-  const stream = (video.srcObject ??= new MediaStream());
-  const tracks = [...streams].flatMap((one) => one.getTracks());
-  // Of two pictures the later one: the screen.
-  const picture = tracks.findLast(({ kind }) => kind === 'video');
-  const wanted = tracks.filter((track) => track.kind === 'audio' || track === picture);
-  for (const track of stream.getTracks()) if (!wanted.includes(track)) stream.removeTrack(track);
-  for (const track of wanted) stream.addTrack(track);
-  video.play().catch(() => {});
+  if (video.srcObject === stream) return;
+  video.srcObject = stream;
+  play(video);
 }
+
+/** Whether a way to a member was ever `found`, or `none`. */
+const ways = new Map();
+
+/** Whether the browser wants a gesture before it plays what others send: an iPhone of somebody who only watches. */
+let isRefused = false;
+function play(video) {
+  video.play().catch(({ name }) => {
+    if (name !== 'NotAllowedError') return;
+    isRefused = true;
+    showNews();
+  });
+}
+// The end of a touch counts as a gesture, its beginning does not.
+for (const gesture of ['pointerup', 'keydown'])
+  addEventListener(gesture, () => {
+    if (!isRefused) return;
+    isRefused = false;
+    for (const video of document.querySelectorAll('#tiles video')) play(video);
+    showNews();
+  });
 
 // ── the call ───────────────────────────────────────────────────────────────
 
@@ -226,37 +236,40 @@ async function join(client) {
   client.on('error', (error) => console.warn(error));
   client.on('state', (state, { code, retryInMs }) => stateChanged(client, state, code, retryInMs));
   room.onMessage('about', (said, from) => {
-    abouts.set(from.client, said);
-    if (tiles.has(from.client)) describe(from.client, said);
+    describe(from.client, said);
+    if (call !== null) showNews();
+  });
+  room.onPresence(({ left }) => {
+    for (const member of left) ways.delete(member);
+    if (call !== null) showNews();
   });
   await client.connect({ signal });
-  const sent = own.getTracks();
-  const mesh = await room.mesh({ limitMembers: MEMBERS, streams: sent.length > 0 ? [own] : [], signal });
-  call = { client, room, mesh, id: client.id };
+  const stream = new MediaStream(toSend());
+  const sent = new Map(stream.getTracks().map((track) => [track.kind, track]));
+  const mesh = await room.mesh({ limitMembers: MEMBERS, streams: sent.size > 0 ? [stream] : [], signal });
+  call = { client, room, mesh, id: client.id, stream, sent };
   mesh.on('join', (member) => {
-    describe(member.id, abouts.get(member.id));
+    tileOf(member.id);
     const { peer } = member.peer;
     peer.addEventListener('signalingstatechange', () => peer.signalingState === 'stable' && call && fit());
     tell();
-    say('');
   });
-  mesh.on('stream', (stream, member) => {
-    const look = () => play(member.id, member.streams);
-    for (const change of ['addtrack', 'removetrack']) stream.addEventListener(change, look);
-    look();
-  });
-  mesh.on('streamEnded', (_stream, member) => play(member.id, member.streams));
+  mesh.on('stream', (stream, { id }) => show(id, stream));
   mesh.on('state', (state, { id }) => {
     tileOf(id).dataset.state = state;
-    const isLost = state === 'disconnected' || state === 'failed';
-    const trouble = state === 'connected' ? '' : isLost ? 'reconnecting…' : 'connecting…';
-    tileOf(id).querySelector('.trouble').textContent = trouble;
+    if (state === 'connected') ways.set(id, 'found');
+    else if (state === 'failed' && !ways.has(id)) ways.set(id, 'none');
+    const trouble = { none: 'no way found', found: 'reconnecting…' }[ways.get(id)] ?? 'connecting…';
+    tileOf(id).querySelector('.trouble').textContent = state === 'connected' ? '' : trouble;
+    if (call !== null) showNews();
   });
   mesh.on('leave', ({ id }) => {
     dropTile(id);
-    if (call !== null) fit();
+    if (call === null) return;
+    fit();
+    showNews();
   });
-  mesh.on('limit', () => say(`Somebody else wants to join. ${FULL}`, PASSING_MS));
+  mesh.on('limit', () => sayForNow(`Somebody else wants to join. ${FULL}`));
   mesh.on('error', (error, member) => console.warn(member ?? 'call', error));
   mesh.on('close', ({ code }) => {
     if (code === 'limit') end('You were away for long, and others took your place: the call is full.');
@@ -265,23 +278,18 @@ async function join(client) {
   });
   $('door').hidden = true;
   $('call').hidden = false;
-  const video = tileOf(call.id).querySelector('video');
-  video.muted = true;
-  video.classList.add('mirrored');
-  // Permitted meanwhile.
-  if (own.getTracks().length > sent.length) mesh.addStream(own);
-  say(mesh.members.length > 0 ? '' : 'You are the first. Open this page in another tab for the next one.');
+  const tile = tileOf(call.id);
+  tile.classList.add('own');
+  tile.querySelector('video').muted = true;
   tell();
 }
 
 function stateChanged(client, state, code, retryInMs) {
   if (call?.client !== client) {
     if (retryInMs !== null) say('The gateway does not answer. Trying again…');
-  } else if (state === 'connected') {
-    say('');
-    tell();
-  } else if (state === 'closed') end(`The gateway has ended the call (${code}).`);
-  else say('The gateway is away. The call goes on; nobody can join until it is back.');
+  } else if (state === 'connected') tell();
+  else if (state === 'closed') end(`The gateway has ended the call (${code}).`);
+  else showNews();
 }
 
 /** Back to the door. */
@@ -290,8 +298,9 @@ function end(sentence) {
   const { client, mesh } = call;
   call = null;
   stopSharing();
-  for (const member of [...tiles.keys()]) dropTile(member);
-  abouts.clear();
+  clearTiles();
+  ways.clear();
+  isRefused = false;
   $('call').hidden = true;
   $('door').hidden = false;
   say(sentence);
@@ -337,25 +346,19 @@ $('share').addEventListener('click', async () => {
   try {
     stream = await navigator.mediaDevices.getDisplayMedia({ video: true });
   } catch (error) {
-    return say(error.name === 'NotAllowedError' ? 'The screen is not shared.' : error.message, PASSING_MS);
+    return sayForNow(error.name === 'NotAllowedError' ? 'The screen is not shared.' : error.message);
   }
   const [track] = stream.getVideoTracks();
   if (call === null) return track.stop();
   track.contentHint = 'detail';
   track.addEventListener('ended', stopSharing);
-  // In the camera's place nothing is negotiated; who has none sends one stream more.
-  screen = { stream, track, camera: trackOf('video') };
-  if (screen.camera) call.mesh.replaceTrack(screen.camera, track);
-  else call.mesh.addStream(stream);
+  screen = stream;
   tell();
 });
 function stopSharing() {
   if (screen === null) return;
-  const { stream, track, camera } = screen;
+  screen.getTracks().forEach((track) => track.stop());
   screen = null;
-  track.stop();
-  if (camera) call?.mesh.replaceTrack(track, camera);
-  else call?.mesh.removeStream(stream);
   tell();
 }
 

@@ -5,6 +5,17 @@ import { fileURLToPath } from 'node:url';
 import jwt from 'jsonwebtoken';
 
 const PORT = process.env.PORT ?? '8081';
+// What calls find their way with.
+const ICE = [
+  'ICE_SERVERS',
+  'STUN_URLS',
+  'TURN_URLS',
+  'TURN_SECRET',
+  'TURN_SECRET_FILE',
+  'TURN_REGION',
+  'TURN_TTL_S',
+  'TURN_CHECK_MS',
+];
 // Only for this machine and these examples: a real secret is made with `openssl rand -base64 48`.
 const SETTINGS = {
   PORT,
@@ -12,6 +23,7 @@ const SETTINGS = {
   ADMIN_PORT: 'off',
   LOG_LEVEL: 'warn',
   JWT_SECRET: process.env.JWT_SECRET ?? 'q7Zt2mXo9LrB4wNc8VhK1sPdY6fGj3Ea5uTi0RxQ',
+  ...Object.fromEntries(ICE.map((name) => [name, process.env[name]])),
 };
 
 spawnSync(
