@@ -1,5 +1,7 @@
 // ICE restarts of a call between Firefox and another browser: what keeps that one from staying with addresses where Firefox only answers.
 
+import type { Environment } from '../environment.js';
+
 /** By the origin of a description as its browser made it; Chromium keeps no such line of the other side's. */
 export function isFirefox(description: { sdp: string } | null): boolean {
   return /^o=mozilla/m.test(description?.sdp ?? '');
@@ -9,6 +11,37 @@ export function isFirefox(description: { sdp: string } | null): boolean {
 interface ForgettingConnection {
   readonly currentRemoteDescription: { readonly sdp: string } | null;
   addIceCandidate(candidate: RTCIceCandidateInit): Promise<void>;
+}
+
+/** How often Firefox is asked whether it has found a way, and how long that may take: as long as recovery gives a restart, ms. */
+const LOOK_MS = 50;
+const RESTART_LIMIT_MS = 6_000;
+
+/**
+ * Resolves when Firefox, here, is done with the restart before. Where it drops one that is under way for another one, it may take that for
+ * the failure of ICE, and tells DTLS so, which never works again though ICE does. Without a connection there is nothing to lose.
+ */
+export function restartOver(
+  connection: RTCPeerConnection,
+  environment: Environment,
+): Promise<void> | undefined {
+  return isFirefox(connection.localDescription) ? wayFound(connection, environment) : undefined;
+}
+
+async function wayFound(connection: RTCPeerConnection, environment: Environment): Promise<void> {
+  const until = environment.now() + RESTART_LIMIT_MS;
+  while (connection.connectionState === 'connected' && environment.now() < until) {
+    // `iceConnectionState` has the pair of before, which still works.
+    // Of one that is closed meanwhile there may be none.
+    const reports = await connection.getStats().catch(() => new Map<string, unknown>());
+    const transports = [...reports.values()].filter(isTransport);
+    if (!transports.some(({ iceState }) => iceState === 'new' || iceState === 'checking')) return;
+    await new Promise<void>((resolve) => environment.after(LOOK_MS, resolve));
+  }
+}
+
+function isTransport(report: unknown): report is { iceState?: string } {
+  return typeof report === 'object' && report !== null && 'type' in report && report.type === 'transport';
 }
 
 /** Of the user fragment that comes next, whichever that is. It is one that nobody sends a packet to (RFC 6544, section 4.5: port 9, active). */

@@ -25,6 +25,8 @@ export interface DriverPort {
   onCandidates(candidates: Candidate[]): void;
   /** An offer is made now: what it shall have must be there. */
   onOffer(): void;
+  /** Resolves when a restart of ICE that is under way is over, where the browser cannot bear another one before; undefined: there is nothing to wait for. */
+  restartOver?(): Promise<void> | undefined;
   /** A description of either side that restarts ICE is set now. */
   onRestart(): void;
   /** The first offer was the other side's, and its answer is set: resolves when that may be sent. */
@@ -75,7 +77,7 @@ export class NegotiationDriver {
   restartIce(): void {
     if (this.#isClosed || this.counts.rounds === 0) return;
     this.#worn = fragmentsOf(this.#connection.localDescription);
-    this.#connection.restartIce();
+    this.#restart();
   }
 
   close(): void {
@@ -149,7 +151,10 @@ export class NegotiationDriver {
     try {
       const sdp = withRoleKept(offer, this.#connection);
       const { currentRemoteDescription: last, localDescription } = this.#connection;
-      if (last !== null && areRenewed(fragmentsOf(last), fragmentsOf({ sdp }))) this.#port.onRestart();
+      if (last !== null && areRenewed(fragmentsOf(last), fragmentsOf({ sdp }))) {
+        await this.#port.restartOver?.();
+        this.#port.onRestart();
+      }
       await this.#connection.setRemoteDescription({ type: 'offer', sdp });
       this.#port.onHeard();
       const answer = await this.#describe();
@@ -178,7 +183,16 @@ export class NegotiationDriver {
   /** A restart that was asked for may have been taken back with the offer that carried it. */
   #afterRound(): void {
     if (this.#worn === null) return;
-    if (this.#worn === fragmentsOf(this.#connection.localDescription)) this.#connection.restartIce();
+    if (this.#worn === fragmentsOf(this.#connection.localDescription)) this.#restart();
     else this.#worn = null;
+  }
+
+  #restart(): void {
+    const over = this.#port.restartOver?.();
+    if (over === undefined) return this.#connection.restartIce();
+    void over.then(() => {
+      // One of the other side may have come meanwhile, which is as good.
+      if (!this.#isClosed && this.#worn !== null) this.#connection.restartIce();
+    });
   }
 }

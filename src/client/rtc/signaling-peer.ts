@@ -5,6 +5,7 @@ import { Listeners } from '../listeners.js';
 import { Candidates } from './candidates.js';
 import { Dialogue } from './dialogue.js';
 import { isSent, type WaitOptions, Waits } from './flow.js';
+import { restartOver } from './firefox-restart.js';
 import { fragmentsOf } from './ice-fragments.js';
 import { Negotiation, type NegotiationCounts, type NegotiationMachine } from './negotiation.js';
 import { NegotiationDriver } from './negotiation-driver.js';
@@ -414,6 +415,7 @@ export class RTCSignalingPeer {
         for (const candidate of candidates) void this.#candidates.add(candidate);
       },
       onOffer: () => this.#beginWithData(),
+      restartOver: () => restartOver(this.peer, this.#environment),
       onRestart: () => {
         // Also of the other side: who answers gathers as well.
         this.#renewServers();

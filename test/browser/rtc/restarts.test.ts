@@ -85,6 +85,29 @@ const ICE_STATE = `async () => {
     180_000,
   );
 
+  test('goes on after Firefox restarts ICE while it is being checked after a restart by Chromium', async () => {
+    for (let seed = 1; seed <= 4; seed++) {
+      const scene = await call({ delayMs: [50, 80] }, seed);
+      const rounds = (count: number): string => `await until(() => peer.counts.rounds === ${String(count)})`;
+      try {
+        await Promise.all([
+          scene.alice(
+            `peer.restartIce(); ${rounds(2)}; await until(() => peer.peer.remoteDescription.sdp.includes('a=candidate')); keep.channel.send('now'); ${rounds(3)}`,
+          ),
+          scene.bob(
+            `const [channel] = [...end.channels.values()]; await new Promise((resolve) => channel.addEventListener('message', ({ data }) => data === 'now' && resolve())); peer.restartIce(); ${rounds(3)}`,
+          ),
+        ]);
+        const again = `Promise.race([echo(keep.channel, 'again'), new Promise((resolve) => setTimeout(resolve, 15_000, 'nothing'))])`;
+        expect(await scene.alice(`return await ${again}`)).toBe('again');
+        // It never comes back from a failure.
+        expect(await scene.bob('return peer.peer.sctp.transport.state')).toBe('connected');
+      } finally {
+        await scene.close();
+      }
+    }
+  }, 180_000);
+
   (CALLS > 0 ? test : test.skip).each(ROWS)(
     'restarted by %s, measured',
     async (browser, side) => {
