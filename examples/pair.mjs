@@ -15,6 +15,7 @@ const connect = async (name, other) => {
 
 if (process.argv[2] === 'consumer') {
   const client = await connect('consumer', 'producer');
+  let over;
   await client.onPair((from, meta) => {
     console.log(`consumer (${process.pid}): ${from.client} asks for a pair, for ${meta}`);
     return (pair) => {
@@ -29,12 +30,17 @@ if (process.argv[2] === 'consumer') {
         }
         return lines;
       });
-      pair.closed.then(({ code }) => console.log(`consumer: the pair is over, ${code}`));
+      over = pair.closed.then(({ code }) => console.log(`consumer: the pair is over, ${code}`));
     };
   });
   process.on('disconnect', () => process.exit(0));
   process.send('ready');
-  process.on('message', () => client.close().then(() => process.exit(0)));
+  process.on('message', async () => {
+    // The producer may know it sooner.
+    await over;
+    await client.close();
+    process.exit(0);
+  });
 } else {
   const child = fork(new URL(import.meta.url), ['consumer']);
   await once(child, 'message');
