@@ -25,7 +25,10 @@ export function restartOver(
   connection: RTCPeerConnection,
   environment: Environment,
 ): Promise<void> | undefined {
-  return isFirefox(connection.localDescription) ? wayFound(connection, environment) : undefined;
+  const { connectionState, localDescription } = connection;
+  return connectionState === 'connected' && isFirefox(localDescription)
+    ? wayFound(connection, environment)
+    : undefined;
 }
 
 async function wayFound(connection: RTCPeerConnection, environment: Environment): Promise<void> {

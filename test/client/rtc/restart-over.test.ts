@@ -10,11 +10,11 @@ const FIREFOX = 'v=0\r\no=mozilla...THIS_IS_SDPARTA-99.0 1 0 IN IP4 0.0.0.0\r\n'
 /** Until nothing is left to do but what waits. */
 const settle = (): Promise<unknown> => new Promise((resolve) => setTimeout(resolve, 0));
 
-function transportOf(sdp: string) {
+function transportOf(sdp: string, connectionState = 'connected') {
   const environment = new ManualEnvironment();
   const connection = {
     localDescription: { type: 'answer', sdp },
-    connectionState: 'connected',
+    connectionState,
     iceState: 'checking',
     getStats: () =>
       Promise.resolve(
@@ -38,8 +38,9 @@ function transportOf(sdp: string) {
   return { connection, over, pass };
 }
 
-test('there is nothing to wait for but in Firefox', () => {
+test('there is nothing to wait for but in Firefox, and where there is no connection', () => {
   expect(transportOf('v=0\r\n').over).toBeUndefined();
+  expect(transportOf(FIREFOX, 'failed').over).toBeUndefined();
 });
 
 test('a restart is over when its ICE has found a way', async () => {
