@@ -1,9 +1,7 @@
 // examples/call.mjs in real browsers: what is said when something is missing or away, and how a call ends.
 import { execFileSync } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { afterEach, expect, test } from '@jest/globals';
 import jwt from 'jsonwebtoken';
@@ -25,7 +23,7 @@ import {
   WATCHING,
 } from './call-page.js';
 import { run } from './example-process.js';
-import { freePort } from './free-port.js';
+import { freePort, isFree } from './free-port.js';
 import { SECRET, startGateway, until } from './gateway-process.js';
 import { startTurnServer } from './turn-server.js';
 
@@ -239,7 +237,7 @@ test('with a certificate it is there for others, at an address and a secret of i
   });
   // Another address of the loopback interface, whose port of https is free. Only some may listen there.
   const HOST = '127.0.0.2';
-  const isAllowed = await mayListen(443, HOST);
+  const isAllowed = await isFree(443, HOST);
   const url = await startCall({ HOST, TLS_KEY_FILE, TLS_CERT_FILE, ...(isAllowed && { PAGE_PORT: '443' }) });
   if (isAllowed) expect(url).toBe('https://127.0.0.2/');
   const chromium = await chromiumWithDevices('--ignore-certificate-errors');
@@ -273,18 +271,6 @@ test.each(['0.0.0.0', '::'])(
     expect(example.output()).toContain('give the one that phones know it by');
   },
 );
-
-async function mayListen(port: number, host: string): Promise<boolean> {
-  const server = createServer().listen(port, host);
-  try {
-    await once(server, 'listening');
-  } catch {
-    return false;
-  }
-  server.close();
-  await once(server, 'close');
-  return true;
-}
 
 /** Whose token that is. */
 function subjectOf(token: string): unknown {

@@ -19,8 +19,9 @@ export async function freePort(): Promise<number> {
   throw new Error(`no port from ${String(FIRST)} to ${String(END)} is free`);
 }
 
-async function isFree(port: number): Promise<boolean> {
-  const server = createServer().listen(port, '127.0.0.1');
+/** Whether a server can listen there now. */
+export async function isFree(port: number, host = '127.0.0.1'): Promise<boolean> {
+  const server = createServer().listen(port, host);
   try {
     await once(server, 'listening');
   } catch {

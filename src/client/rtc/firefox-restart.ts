@@ -1,4 +1,4 @@
-// ICE restarts of a call between Firefox and another browser: what keeps that one from staying with addresses where Firefox only answers.
+// ICE restarts of calls with Firefox: what keeps another browser from staying with addresses where Firefox only answers, and Firefox from ending the call.
 
 import type { Environment } from '../environment.js';
 

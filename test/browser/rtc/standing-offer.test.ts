@@ -119,7 +119,9 @@ describe.each(isFull ? PAIRS : PAIRS.slice(0, 1))('what is left standing, %s and
       const [caller, callee] = [await open(0, alice), await open(1, bob, isStanding)];
       await caller.evaluate(`dial('${alice}', '${bob}')`);
       await caller.evaluate(`clients['${alice}'].peer.addStream(video()).then(() => null)`);
-      await callee.evaluate(`until(() => clients['${bob}'].called[0]).then((peer) => received(peer, 'video'))`);
+      await callee.evaluate(
+        `until(() => clients['${bob}'].called[0]).then((peer) => received(peer, 'video'))`,
+      );
       expect(await caller.evaluate(`talk('${alice}')`)).toBe(`hello from ${alice}`);
     },
     60_000,
