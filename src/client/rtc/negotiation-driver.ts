@@ -183,16 +183,20 @@ export class NegotiationDriver {
   /** A restart that was asked for may have been taken back with the offer that carried it. */
   #afterRound(): void {
     if (this.#worn === null) return;
-    if (this.#worn === fragmentsOf(this.#connection.localDescription)) this.#restart();
+    if (this.#isWorn()) this.#restart();
     else this.#worn = null;
+  }
+
+  #isWorn(): boolean {
+    return this.#worn === fragmentsOf(this.#connection.localDescription);
   }
 
   #restart(): void {
     const over = this.#port.restartOver?.();
     if (over === undefined) return this.#connection.restartIce();
     void over.then(() => {
-      // One of the other side may have come meanwhile, which is as good.
-      if (!this.#isClosed && this.#worn !== null) this.#connection.restartIce();
+      // One of the other side may have come meanwhile, or the own one that a later call or the end of a round asked for: which is as good.
+      if (!this.#isClosed && this.#isWorn()) this.#connection.restartIce();
     });
   }
 }

@@ -62,6 +62,7 @@ test('a restart is over when it has had time enough, or when there is nothing to
 function negotiating() {
   const done: string[] = [];
   let number = 1;
+  let isRestarting = false;
   const describe = () => ({ type: 'answer', sdp: `v=0\r\na=ice-ufrag:mine${String(number)}\r\n` });
   const theirs = (fragment: string): string => `v=0\r\na=ice-ufrag:${fragment}\r\n`;
   const connection = {
@@ -71,6 +72,8 @@ function negotiating() {
     currentRemoteDescription: null as { type: string; sdp: string } | null,
     createOffer: () => Promise.resolve({}),
     setLocalDescription: () => {
+      if (isRestarting) number++;
+      isRestarting = false;
       connection.localDescription = describe();
       return Promise.resolve();
     },
@@ -81,7 +84,10 @@ function negotiating() {
       connection.currentRemoteDescription = { type: 'offer', sdp };
       return Promise.resolve();
     },
-    restartIce: () => done.push('restart'),
+    restartIce: () => {
+      isRestarting = true;
+      done.push('restart');
+    },
   };
   const releases: (() => void)[] = [];
   const nothing = (): void => {};
@@ -118,6 +124,20 @@ test('an own restart waits for the one before', async () => {
   expect(done).toEqual([]);
   await over();
   expect(done).toEqual(['restart']);
+});
+
+test('a restart that waited is not done where one that was asked for later is offered by then', async () => {
+  const { done, driver, offered, over } = negotiating();
+  await offered(1, 'a');
+  driver.restartIce();
+  driver.restartIce();
+  done.length = 0;
+  await over();
+  driver.handle({ type: 'needed' });
+  await settle();
+  expect(done).toEqual(['restart', 'tells', 'offer']);
+  await over();
+  expect(done).toHaveLength(3);
 });
 
 test('an answer to a restart waits, another one does not; and that restart is the one that was wanted here', async () => {
