@@ -1,12 +1,16 @@
 // The compressor of browsers: pako, streaming, with a hard stop at the limit.
-import { Inflate, deflate } from 'pako';
+import { Deflate, Inflate } from 'pako';
 import type { Compressor } from '../protocol/compression.js';
 import { ProtocolError } from '../protocol/errors.js';
 
 /** Small, so that a bomb is found out after little work. */
 const CHUNK_BYTES = 16 * 1024;
-/** Set, which makes pako take zlib streams only; left out, it would take gzip too. */
+/** RFC 1950. Set, which makes pako take zlib streams only; left out, it would take gzip too. */
 const WINDOW_BITS = 15;
+const SMALLEST_WINDOW_BITS = 9;
+/** What zlib wants of a window besides the bytes that are looked back at. */
+const LOOK_AHEAD_BYTES = 262;
+const LARGEST_CHUNK_BYTES = 64 * 1024;
 
 class BoundedInflate extends Inflate {
   readonly parts: Uint8Array[] = [];
@@ -52,8 +56,20 @@ class BoundedInflate extends Inflate {
 }
 
 export const pakoCompressor: Compressor = {
+  // Tables as large as these bytes need: for a description, a third of a megabyte less to clear.
   deflate(data, dictionary) {
-    return deflate(data, dictionary === undefined ? {} : { dictionary });
+    const bytes = data.length + (dictionary?.length ?? 0) + LOOK_AHEAD_BYTES;
+    const windowBits = Math.min(Math.max(SMALLEST_WINDOW_BITS, Math.ceil(Math.log2(bytes))), WINDOW_BITS);
+    const deflater = new Deflate({
+      windowBits,
+      memLevel: windowBits - 7,
+      chunkSize: Math.min(data.length + 1, LARGEST_CHUNK_BYTES),
+      ...(dictionary === undefined ? {} : { dictionary }),
+    });
+    deflater.push(data, true);
+    const { result } = deflater;
+    if (!(result instanceof Uint8Array)) throw new TypeError('pako gave no bytes');
+    return result;
   },
 
   inflate(data, dictionary, limitBytes) {

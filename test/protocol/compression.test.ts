@@ -64,6 +64,20 @@ describe.each(compressors)('the %s compressor', (_, compressor, other) => {
     expect(faultOf(zlibCompressor.deflate(new Uint8Array(8 * 1024 * 1024)))).toBe('too_big');
   });
 
+  test.each([120, 127, 250, 400, 900, 1_900, 2_000, 7_000, 30_000])(
+    'sees that %i bytes are there twice',
+    (length) => {
+      const once = Uint8Array.from(
+        { length },
+        (_byte, at) => createHash('sha1').update(String(at)).digest()[0] ?? 0,
+      );
+      const deflated = compressor.deflate(joined(once, once));
+      expect(deflated.length).toBeLessThan(length * 1.05 + 40);
+      const known = compressor.deflate(joined(SDP_DICTIONARY.slice(0, 500), once), SDP_DICTIONARY);
+      expect(known.length).toBeLessThan(length * 1.05 + 40);
+    },
+  );
+
   test('inflates no data to no data', () => {
     expect(compressor.inflate(other.deflate(new Uint8Array()), undefined, LIMIT)).toEqual(new Uint8Array());
   });
