@@ -237,6 +237,12 @@ export class Verbs implements MembershipCalls {
     return this.call({ type: 'token', ref: 0, token }, options);
   }
 
+  /** Has what compresses ready before the first payload needs it. Rejects with `unavailable` where its code cannot be had now. */
+  async warmUp(): Promise<void> {
+    const { compression, settings } = this.#port;
+    if (settings.compressAboveBytes < Infinity) (await compression.load()).warmUp();
+  }
+
   /** @throws GatewayError `bad_payload`, ProtocolError `bad_parameter` where there is no such serializer */
   #encode(data: unknown, event: string, choice: Choice): EncodedPayload {
     const { compression, settings } = this.#port;

@@ -198,3 +198,18 @@ test('a page whose compression.js cannot be had sends as it is, and compresses w
   await send();
   expect((await peer.next('send')).payload.encoding & 0x10).toBe(0x10);
 });
+
+test('a page that takes calls has compression.js before the first one comes, or goes on without a word', async () => {
+  site.gone.add('compression.js');
+  await connected();
+  await within((scene) => scene.client.onPeer(() => null).then(() => null));
+  await until(() => site.asked.includes('compression.js'));
+  expect(await within((scene) => [scene.client.state, scene.errors])).toEqual(['connected', []]);
+});
+
+test('a page that compresses nothing does not load compression.js for calls', async () => {
+  await connected({ compressAboveBytes: Infinity });
+  await within((scene) => scene.client.onPeer(() => null, {}, { standing: true }).then(() => null));
+  await until(() => site.asked.includes('standing-calls.js'));
+  expect(site.asked).not.toContain('compression.js');
+});

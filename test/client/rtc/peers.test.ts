@@ -1,7 +1,7 @@
 // What the peers of a client hear of it.
 import { expect, jest, test } from '@jest/globals';
 import type { GatewayClient } from '../../../src/client/rtc/gateway-signaling.js';
-import { Peers } from '../../../src/client/rtc/peers.js';
+import { Peers, type PeersPort } from '../../../src/client/rtc/peers.js';
 import { ManualEnvironment } from '../fixture.js';
 import { useTestConnections } from './test-connection.js';
 
@@ -32,4 +32,16 @@ test('peers look for another way when the gateway has other servers for them', a
   bob.close();
   carol.close();
   expect(listeners.size).toBe(0);
+});
+
+test('what compresses is made ready once, with the first use of peers', () => {
+  const client = { on: () => () => undefined, onMessage: () => () => undefined };
+  const peers = new Peers(client as unknown as GatewayClient);
+  const verbs = { warmUp: jest.fn(() => Promise.reject(new Error('it cannot be had'))) };
+  const port = {
+    tryWrite: () => true,
+    call: (_options: unknown, make: (those: unknown) => unknown) => make(verbs),
+  };
+  for (let use = 0; use < 3; use++) peers.reportTo(port as unknown as PeersPort);
+  expect(verbs.warmUp).toHaveBeenCalledTimes(1);
 });
