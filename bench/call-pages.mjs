@@ -63,18 +63,17 @@ export class CallPages {
   /**
    * Two pages that are connected to their server.
    * @param optionsOf what a client's page needs to connect
-   * @param prepare a script that runs before all others in each
+   * @param ids of the two clients
    */
-  async pair(page, optionsOf, prepare = '') {
+  async pair(page, optionsOf, ids = ['bench-a', 'bench-b']) {
     const open = async (id) => {
       const opened = await (await this.#browser.newContext()).newPage();
-      if (prepare !== '') await opened.addInitScript(prepare);
       await opened.goto(`${this.origin}/${page}`);
       await opened.waitForFunction('window.connect');
       await opened.evaluate(`connect(${JSON.stringify(optionsOf(id))})`);
       return { id, page: opened };
     };
-    return [await open('bench-a'), await open('bench-b')];
+    return [await open(ids[0]), await open(ids[1])];
   }
 
   async close() {
@@ -88,6 +87,10 @@ export function call(from, to) {
   return from.page.evaluate(
     `Promise.race([call('${to.id}'), new Promise((_, reject) => setTimeout(() => reject(new Error('no channel')), ${CALL_LIMIT_MS}))])`,
   );
+}
+
+export async function closePair(pair) {
+  for (const { page } of pair) await page.context().close();
 }
 
 export async function hangUp(pair) {

@@ -1,5 +1,5 @@
 // Scenario call: how long from "call bob" to an open data channel, in a real browser, and what does the signaling of it cost?
-import { call, CallPages, hangUp, missingChromium } from '../call-pages.mjs';
+import { call, CallPages, closePair, hangUp, missingChromium } from '../call-pages.mjs';
 import { bareWsJson } from '../peers/bare-ws.mjs';
 import { peerServer } from '../peers/peer-server.mjs';
 import { sdkOptions, signalbox } from '../peers/signalbox.mjs';
@@ -13,6 +13,10 @@ import { fixed, times } from '../table.mjs';
 const DELAY_MS = 100;
 /** Calls before those that count. */
 const WARM_CALLS = 2;
+/** Most pairs of fresh pages that call once. */
+const FIRST_CALLS = 10;
+/** After a page has connected, until somebody calls, ms. */
+const READY_MS = 1_000;
 /** After a call, for what is on its way still; with the delay twice on top. */
 const SETTLE_MS = 250;
 
@@ -54,6 +58,8 @@ const systems = (origin) => [
 ];
 const NAMES = ['simple-peer', 'peerjs', 'signalbox', STANDING];
 const delayed = (name) => `${name}, ${DELAY_MS} ms`;
+/** Of two pages in which nothing of it has run before. */
+const first = (name) => `${name}, first call`;
 
 /** One call: its time, and what went over the wire for it until both sides were quiet. */
 async function measureCall({ pair, proxy, delayMs, restMs = 0 }, turn) {
@@ -66,6 +72,34 @@ async function measureCall({ pair, proxy, delayMs, restMs = 0 }, turn) {
   await hangUp(pair);
   await wait(SETTLE_MS + 2 * delayMs);
   return { millis, messages: after.messages - before.messages, bytes: after.bytes - before.bytes };
+}
+
+async function measureFirstCall(pages, { page, optionsOf }) {
+  const pair = await pages.pair(page, optionsOf, ['bench-c', 'bench-d']);
+  try {
+    await wait(READY_MS);
+    return await call(...pair);
+  } finally {
+    await closePair(pair);
+  }
+}
+
+function summed({ measured, faults }) {
+  const of = (key) => measured.map((result) => result[key]);
+  const sorted = of('millis').sort((a, b) => a - b);
+  return {
+    medianMs: median(sorted),
+    p90Ms: sorted[Math.floor(sorted.length * 0.9)] ?? Number.NaN,
+    messagesPerCall: median(of('messages')),
+    bytesPerCall: median(of('bytes')),
+    faults,
+  };
+}
+
+/** Of the first of a page only the time counts: its signaling is that of any call. */
+function summedFirst({ first: { measured, faults } }) {
+  const { medianMs, p90Ms } = summed({ measured, faults });
+  return { medianMs, p90Ms, faults };
 }
 
 /** All systems with and without delay, one call of each in turn. */
@@ -81,36 +115,42 @@ async function measureCalls({ load: { calls } }) {
         closers.push(() => server.stop());
         const proxy = await SignalingProxy.start(server.ports[0], delayMs);
         closers.push(() => proxy.close());
+        const optionsOf = connect(proxy.port);
         ways.push({
-          pair: await pages.pair(page, connect(proxy.port)),
+          page,
+          optionsOf,
+          pair: await pages.pair(page, optionsOf),
           proxy,
           delayMs,
           restMs,
           measured: [],
           faults: [],
+          first: { measured: [], faults: [] },
         });
       }
-    for (let turn = -WARM_CALLS; turn < calls; turn++)
-      for (const way of ways) {
-        try {
-          const result = await measureCall(way, turn);
-          if (turn >= 0) way.measured.push(result);
-        } catch (error) {
-          way.faults.push(`call ${turn}: ${error.message.split('\n')[0]}`);
-          await hangUp(way.pair);
-        }
+    const attempt = async ({ measured, faults }, turn, run) => {
+      try {
+        const result = await run();
+        if (turn >= 0) measured.push(result);
+      } catch (error) {
+        faults.push(`call ${turn}: ${error.message.split('\n')[0]}`);
       }
-    return ways.map(({ measured, faults }) => {
-      const of = (key) => measured.map((result) => result[key]);
-      const sorted = of('millis').sort((a, b) => a - b);
-      return {
-        medianMs: median(sorted),
-        p90Ms: sorted[Math.floor(sorted.length * 0.9)] ?? Number.NaN,
-        messagesPerCall: median(of('messages')),
-        bytesPerCall: median(of('bytes')),
-        faults,
-      };
-    });
+    };
+    for (let turn = -WARM_CALLS; turn < calls; turn++)
+      for (const way of ways)
+        await attempt(way, turn, async () => {
+          try {
+            return await measureCall(way, turn);
+          } catch (error) {
+            await hangUp(way.pair);
+            throw error;
+          }
+        });
+    const direct = ways.filter(({ delayMs }) => delayMs === 0);
+    for (let turn = 0; turn < Math.min(FIRST_CALLS, calls); turn++)
+      for (const way of direct)
+        await attempt(way.first, turn, async () => ({ millis: await measureFirstCall(pages, way) }));
+    return [...ways.map(summed), ...direct.map(summedFirst)];
   } finally {
     for (const close of closers.reverse()) await close();
   }
@@ -141,13 +181,16 @@ export const calls = {
       label: 'calls',
       system: { name: 'calls', missing: missingChromium },
       load,
-      parts: [...NAMES, ...NAMES.map(delayed)],
+      parts: [...NAMES, ...NAMES.map(delayed), ...NAMES.map(first)],
       rounds: 1,
     },
   ],
   run: measureCalls,
   describe: (r) =>
-    `${r.medianMs.toFixed(0)} ms, ${r.messagesPerCall.toFixed(0)} messages and ${r.bytesPerCall.toFixed(0)} bytes a call`,
+    `${r.medianMs.toFixed(0)} ms` +
+    ('bytesPerCall' in r
+      ? `, ${r.messagesPerCall.toFixed(0)} messages and ${r.bytesPerCall.toFixed(0)} bytes a call`
+      : ''),
   columns: [
     { head: 'ms to an open channel', text: fixed('medianMs', 0) },
     { head: 'p90', text: fixed('p90Ms', 0) },
@@ -174,11 +217,12 @@ export const calls = {
   plot: (rows) =>
     groupedBars({
       title: 'Time from a call to an open data channel',
-      subtitle: `Chromium, median; on loopback, and with ${DELAY_MS} ms of signaling delay each way`,
+      subtitle: `Chromium, median; on loopback, with ${DELAY_MS} ms of signaling delay each way, and the first of a page`,
       unit: 'ms',
       groups: [
         { name: 'loopback', labels: NAMES },
         { name: `${DELAY_MS} ms`, labels: NAMES.map(delayed) },
+        { name: 'first call', labels: NAMES.map(first) },
       ].map(({ name, labels }) => ({
         name,
         rows: rows
