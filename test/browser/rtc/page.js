@@ -195,13 +195,18 @@ const liveReceivers = (peer) =>
     )
     .map(({ receiver }) => receiver);
 
+const packetsOf = async (receiver) => {
+  let packets = 0;
+  for (const report of (await receiver.getStats()).values())
+    if (report.type === 'inbound-rtp') packets += report.packetsReceived;
+  return packets;
+};
+
 /** Waits until these are the remote tracks that were agreed on, and more packets of each come. Returns them. */
 window.received = async (peer, ...kinds) => {
   const before = new Map();
   const comesMore = async (receiver) => {
-    let packets = 0;
-    for (const report of (await receiver.getStats()).values())
-      if (report.type === 'inbound-rtp') packets += report.packetsReceived;
+    const packets = await packetsOf(receiver);
     if (!before.has(receiver)) before.set(receiver, packets);
     return packets > before.get(receiver);
   };
@@ -210,6 +215,27 @@ window.received = async (peer, ...kinds) => {
     return (await Promise.all(liveReceivers(peer).map(comesMore))).every(Boolean);
   });
   return remoteKinds(peer);
+};
+
+/** Most packets that an earlier video has had where Firefox took those of another one for its own. */
+const STRAY_PACKETS = 4;
+
+/** Whether nothing is missing but what Firefox loses by itself: see firefox-early-video.test.ts. */
+window.losesEarlyVideo = async (peer) => {
+  if (!navigator.userAgent.includes('Firefox')) return false;
+  const live = liveReceivers(peer);
+  let hasQuietVideo = false;
+  let loses = false;
+  for (const { receiver } of peer.peer.getTransceivers().sort((a, b) => a.mid - b.mid)) {
+    const packets = await packetsOf(receiver);
+    const isVideo = receiver.track.kind === 'video';
+    if (live.includes(receiver) && packets === 0) {
+      if (!isVideo || !hasQuietVideo) return false;
+      loses = true;
+    }
+    hasQuietVideo ||= isVideo && packets <= STRAY_PACKETS;
+  }
+  return loses;
 };
 
 /** One side's part of a schedule: operations that overlap each other and the other side's. */

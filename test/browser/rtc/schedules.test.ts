@@ -32,6 +32,7 @@ const playBatch = (pair: [string, string], count: number, client: ClientChoice =
     async () => {
       const stage = await Stage.open(pair, {}, { client });
       const sum = { operations: 0, rounds: 0, collisions: 0, ms: 0 };
+      const lossy: number[] = [];
       const faults: string[] = [];
       try {
         for (let seed = FIRST_SEED; seed < FIRST_SEED + count; seed++) {
@@ -43,6 +44,7 @@ const playBatch = (pair: [string, string], count: number, client: ClientChoice =
             STRATEGY,
           );
           faults.push(...outcome.faults.map((fault) => `seed ${String(seed)}: ${fault}`));
+          if (outcome.losesEarlyVideo) lossy.push(seed);
           for (const name of ['operations', 'rounds', 'collisions', 'ms'] as const)
             sum[name] += outcome[name];
         }
@@ -51,7 +53,8 @@ const playBatch = (pair: [string, string], count: number, client: ClientChoice =
       }
       process.stdout.write(
         `${[...pair, ...(client.transports ?? [])].join('–')}: ${String(count)} schedules, ${String(sum.operations)} operations, ${String(sum.rounds)} rounds, ` +
-          `${String(sum.collisions)} collisions, ${(sum.ms / count).toFixed(0)} ms each, ${String(faults.length)} faults\n`,
+          `${String(sum.collisions)} collisions, ${(sum.ms / count).toFixed(0)} ms each, ${String(faults.length)} faults` +
+          (lossy.length > 0 ? `, and Firefox lost early video in seed ${lossy.join()}\n` : '\n'),
       );
       expect(faults).toEqual([]);
       // Schedules without a crossing would prove little.
