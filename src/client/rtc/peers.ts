@@ -78,7 +78,7 @@ export class Peers {
   /** Peers that are made from now on say there how they do. */
   reportTo(port: PeersPort): void {
     // The first description would wait for the code that compresses it; where it cannot be had now, it still does.
-    if (this.#port === undefined) port.call({}, (verbs) => verbs.warmUp()).catch(() => {});
+    if (this.#port === undefined) port.call({}, async (verbs) => verbs.warmUp()).catch(() => {});
     this.#port = port;
   }
 

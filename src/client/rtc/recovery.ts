@@ -1,5 +1,6 @@
 // What a connection's health is, and when to restart ICE: a state machine over what browsers tell, and over what they do not.
 import type { Environment } from '../environment.js';
+import type { Condition } from './condition.js';
 import { areRenewed } from './ice-fragments.js';
 
 /** `failed` may still recover, until `closed`. */
@@ -24,15 +25,7 @@ const STALE_MS = 10_000;
 const LOOK_MS = 1_000;
 
 export interface RecoveryPort {
-  readonly isLeader: boolean;
-  /** The connection's own word. */
-  readonly connectionState: RTCPeerConnectionState;
-  /** ICE has found a way, whatever the state. */
-  readonly isIceUp: boolean;
-  /** Offers of either side that were answered. */
-  readonly rounds: number;
-  /** This side's, as they were last agreed on: see `fragmentsOf`. */
-  readonly fragments: string;
+  isLeader(): boolean;
   restartIce(): void;
   onState(state: PeerState): void;
   /** It was not connected for `giveUpMs`. */
@@ -40,6 +33,7 @@ export interface RecoveryPort {
 }
 
 export class Recovery {
+  readonly #condition: Condition;
   readonly #port: RecoveryPort;
   readonly #environment: Environment;
   readonly #giveUpMs: number;
@@ -56,7 +50,8 @@ export class Recovery {
   #fragments = '';
   #cancelLook: (() => void) | null = null;
 
-  constructor(port: RecoveryPort, environment: Environment, giveUpMs: number) {
+  constructor(condition: Condition, port: RecoveryPort, environment: Environment, giveUpMs: number) {
+    this.#condition = condition;
     this.#port = port;
     this.#environment = environment;
     this.#giveUpMs = giveUpMs;
@@ -76,7 +71,7 @@ export class Recovery {
   look(): void {
     if (this.#state === 'closed') return;
     const now = this.#environment.now();
-    const { connectionState } = this.#port;
+    const { connectionState } = this.#condition;
     this.#noteRounds(now);
     if (connectionState === 'connected') {
       this.#downSince = this.#restartAt = this.#askedAt = null;
@@ -98,11 +93,11 @@ export class Recovery {
   #watch(connectionState: RTCPeerConnectionState, now: number): void {
     const downMs = now - (this.#downSince ?? now);
     if (connectionState === 'closed' || downMs >= this.#giveUpMs) return this.#port.onGiveUp();
-    const limitMs = this.#port.isIceUp ? HANDSHAKE_LIMIT_MS : CHECKING_LIMIT_MS;
+    const limitMs = this.#condition.isIceUp ? HANDSHAKE_LIMIT_MS : CHECKING_LIMIT_MS;
     const isFailed = connectionState === 'failed' || downMs >= limitMs;
     if (isFailed) this.#plan(now);
     else if (connectionState === 'disconnected')
-      this.#plan(now + (this.#restarts === 0 ? (this.#port.isLeader ? 1 : 2) * HEAL_MS : 0));
+      this.#plan(now + (this.#restarts === 0 ? (this.#port.isLeader() ? 1 : 2) * HEAL_MS : 0));
     if (isFailed || this.#state === 'failed') this.#move('failed');
     else if (connectionState === 'disconnected') this.#move('disconnected');
     else if (this.#state === 'new') this.#move('connecting');
@@ -117,10 +112,10 @@ export class Recovery {
 
   /** Offers of the other side count as well: its restarts are as good. Those that are about something else change nothing here. */
   #noteRounds(now: number): void {
-    const { rounds } = this.#port;
+    const { rounds } = this.#condition;
     if (rounds === this.#rounds) return;
     this.#rounds = rounds;
-    const { fragments } = this.#port;
+    const { fragments } = this.#condition;
     const isRestart = areRenewed(this.#fragments, fragments);
     this.#fragments = fragments;
     if (!isRestart) return;

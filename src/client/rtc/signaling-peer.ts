@@ -3,10 +3,10 @@ import { GatewayError } from '../../protocol/errors.js';
 import { type Environment, REAL_ENVIRONMENT } from '../environment.js';
 import { Listeners } from '../listeners.js';
 import { Candidates } from './candidates.js';
+import { PeerCondition } from './condition.js';
 import { Dialogue } from './dialogue.js';
 import { isSent, type WaitOptions, Waits } from './flow.js';
 import { restartOver } from './firefox-restart.js';
-import { fragmentsOf } from './ice-fragments.js';
 import { Negotiation, type NegotiationCounts, type NegotiationMachine } from './negotiation.js';
 import { NegotiationDriver } from './negotiation-driver.js';
 import { type Outgoing, OutgoingStreams } from './outgoing.js';
@@ -115,7 +115,7 @@ export class RTCSignalingPeer {
     this.#hasChannel = Boolean(this.peer.localDescription);
     this.#negotiation = this.#drive(crossing?.(own) ?? own);
     this.#candidates = this.#gather();
-    this.#recovery = new Recovery(this.#recoveryPort(this.#isLeader), environment, giveUpMs);
+    this.#recovery = this.#recover(giveUpMs);
     this.#outgoing = new OutgoingStreams(this.peer, negotiation === undefined && !this.#isLeader());
     this.#listen();
     this.#dialogue = this.#talk(options.signaling);
@@ -293,6 +293,24 @@ export class RTCSignalingPeer {
     this.#end('closed');
   }
 
+  #recover(giveUpMs: number): Recovery {
+    return new Recovery(
+      new PeerCondition(this),
+      {
+        isLeader: this.#isLeader,
+        restartIce: () => this.restartIce(),
+        onState: (state) => {
+          this.#prove();
+          this.#listeners.emit('state', state);
+        },
+        onGiveUp: () =>
+          this.#end(new GatewayError('timeout', 'The connection was lost and could not be restored.')),
+      },
+      this.#environment,
+      giveUpMs,
+    );
+  }
+
   #gather(): Candidates {
     return new Candidates(this.peer, this.#environment, {
       send: (candidate) => this.#send({ type: 'candidate', candidate }),
@@ -354,43 +372,6 @@ export class RTCSignalingPeer {
     // Asked in the constructor already, where there is no dialogue yet.
     const dialogue = (): Dialogue | undefined => this.#dialogue;
     return () => (dialogue()?.id ?? '') > (dialogue()?.remote ?? '\uffff');
-  }
-
-  #recoveryPort(isLeader: () => boolean): ConstructorParameters<typeof Recovery>[0] {
-    const connectionState = (): RTCPeerConnectionState => {
-      const state = this.peer.connectionState;
-      // Nobody has answered yet: that is waiting, not failing.
-      if (this.counts.rounds === 0 && state !== 'connected') return 'new';
-      // Chromium says so as long as there are no candidates to check.
-      return state === 'new' ? 'connecting' : state;
-    };
-    const isIceUp = (): boolean => ['connected', 'completed'].includes(this.peer.iceConnectionState);
-    const rounds = (): number => this.counts.rounds;
-    const fragments = (): string => fragmentsOf(this.peer.currentLocalDescription);
-    return {
-      get isLeader() {
-        return isLeader();
-      },
-      get connectionState() {
-        return connectionState();
-      },
-      get isIceUp() {
-        return isIceUp();
-      },
-      get rounds() {
-        return rounds();
-      },
-      get fragments() {
-        return fragments();
-      },
-      restartIce: () => this.restartIce(),
-      onState: (state) => {
-        this.#prove();
-        this.#listeners.emit('state', state);
-      },
-      onGiveUp: () =>
-        this.#end(new GatewayError('timeout', 'The connection was lost and could not be restored.')),
-    };
   }
 
   #receive(signal: SignalBody): void {

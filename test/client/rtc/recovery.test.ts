@@ -1,6 +1,7 @@
 // When ICE is restarted, and when not: a recovery on a clock that is turned by hand.
 import { describe, expect, test } from '@jest/globals';
-import { type PeerState, Recovery, type RecoveryPort } from '../../../src/client/rtc/recovery.js';
+import type { Condition } from '../../../src/client/rtc/condition.js';
+import { type PeerState, Recovery } from '../../../src/client/rtc/recovery.js';
 import { ManualEnvironment } from '../fixture.js';
 
 /** A connection by hand; `restarts` are the times, in s since it began. */
@@ -8,43 +9,44 @@ class Scene {
   readonly environment = new ManualEnvironment();
   readonly states: PeerState[] = [];
   readonly restarts: number[] = [];
-  readonly port: { -readonly [Key in keyof RecoveryPort]: RecoveryPort[Key] };
+  readonly condition: { -readonly [Key in keyof Condition]: Condition[Key] } = {
+    connectionState: 'new',
+    isIceUp: false,
+    rounds: 0,
+    fragments: '',
+  };
   readonly recovery: Recovery;
   hasGivenUp = false;
   readonly #begunAt = this.environment.now();
 
   constructor(isLeader = true) {
-    this.port = {
-      isLeader,
-      connectionState: 'new',
-      isIceUp: false,
-      rounds: 0,
-      fragments: '',
+    const port = {
+      isLeader: () => isLeader,
       restartIce: () => this.restarts.push(this.#now),
-      onState: (state) => this.states.push(state),
+      onState: (state: PeerState) => this.states.push(state),
       onGiveUp: () => {
         this.hasGivenUp = true;
         this.recovery.close();
       },
     };
-    this.recovery = new Recovery(this.port, this.environment, 60_000);
+    this.recovery = new Recovery(this.condition, port, this.environment, 60_000);
   }
 
   /** From now on it is so. */
   become(connectionState: RTCPeerConnectionState, isIceUp = false): void {
-    Object.assign(this.port, { connectionState, isIceUp });
+    Object.assign(this.condition, { connectionState, isIceUp });
     this.recovery.look();
   }
 
   /** A first offer, or one that restarts ICE, was answered. */
   agree(): void {
-    this.port.fragments = `f${this.port.rounds + 1}`;
+    this.condition.fragments = `f${this.condition.rounds + 1}`;
     this.renegotiate();
   }
 
   /** Any offer was answered. */
   renegotiate(): void {
-    this.port.rounds++;
+    this.condition.rounds++;
     this.recovery.look();
   }
 
@@ -116,8 +118,8 @@ describe('recovery', () => {
     for (let i = 0; i < 9; i++) {
       scene.wait(5);
       // A stream that comes and goes, with a transport of its own.
-      if (i % 2 === 0) scene.port.fragments += ' more';
-      else scene.port.fragments = scene.port.fragments.replace(' more', '');
+      if (i % 2 === 0) scene.condition.fragments += ' more';
+      else scene.condition.fragments = scene.condition.fragments.replace(' more', '');
       scene.renegotiate();
     }
     expect(scene.restarts).toEqual([0, 15, 30, 45]);
