@@ -45,8 +45,12 @@ export class NegotiationDriver {
   readonly #connection: NegotiatedConnection;
   readonly #machine: NegotiationMachine;
   readonly #port: DriverPort;
-  /** An ICE restart is wanted until the fragments are others than these. */
+  /** An ICE restart is wanted as long as one of these fragments is in use; null: none is. */
   #worn: string | null = null;
+  /** The connection was told to restart, and its next offer does, unless that is behind it. */
+  #isTold = false;
+  /** A restart waits until the connection can bear it. */
+  #isWaiting = false;
   #isClosed = false;
 
   constructor(connection: NegotiatedConnection, machine: NegotiationMachine, port: DriverPort) {
@@ -76,7 +80,7 @@ export class NegotiationDriver {
   /** Nothing before both sides first agreed: there is nothing to restart then, and Chromium cannot make an offer of it. */
   restartIce(): void {
     if (this.#isClosed || this.counts.rounds === 0) return;
-    this.#worn = fragmentsOf(this.#connection.localDescription);
+    this.#worn = this.#fragments();
     this.#restart();
   }
 
@@ -133,7 +137,7 @@ export class NegotiationDriver {
 
   async #offer(isProposal: boolean): Promise<string> {
     this.#port.onOffer();
-    if (this.#worn !== null) this.#port.onRestart();
+    if (this.#isTold) this.#port.onRestart();
     if (isProposal) return (await this.#connection.createOffer()).sdp ?? '';
     return await this.#describe().catch((error: unknown) => this.#describeAgain(error));
   }
@@ -183,20 +187,52 @@ export class NegotiationDriver {
   /** A restart that was asked for may have been taken back with the offer that carried it. */
   #afterRound(): void {
     if (this.#worn === null) return;
-    if (this.#isWorn()) this.#restart();
-    else this.#worn = null;
+    if (this.#isWorn()) return this.#restart();
+    this.#worn = null;
+    this.#isTold = false;
   }
 
+  /** Of what is agreed on and of an own offer that is not answered yet, which may be taken back. */
+  #fragments(): string {
+    const { currentLocalDescription, localDescription } = this.#connection;
+    return [currentLocalDescription, localDescription].map(fragmentsOf).join(' ');
+  }
+
+  /** A restart gives every section another fragment; sections come and go without one. */
   #isWorn(): boolean {
-    return this.#worn === fragmentsOf(this.#connection.localDescription);
+    return this.#worn !== null && !areRenewed(this.#worn, fragmentsOf(this.#connection.localDescription));
   }
 
   #restart(): void {
+    if (this.#isWaiting) return;
     const over = this.#port.restartOver?.();
-    if (over === undefined) return this.#connection.restartIce();
-    void over.then(() => {
-      // One of the other side may have come meanwhile, or the own one that a later call or the end of a round asked for: which is as good.
-      if (!this.#isClosed && this.#isWorn()) this.#connection.restartIce();
+    if (over === undefined) return this.#restartNow();
+    this.#isWaiting = true;
+    void this.#waitedFor(over).then((isWanted) => {
+      this.#isWaiting = false;
+      if (isWanted) this.#restartNow();
     });
+  }
+
+  /** Whether the restart is wanted when nothing is under way that it would break. */
+  async #waitedFor(over: Promise<void>): Promise<boolean> {
+    const connection = this.#connection;
+    const inUse = (): string => fragmentsOf(connection.currentLocalDescription);
+    for (let next: Promise<void> | undefined = over; next !== undefined;) {
+      const before = inUse();
+      await next;
+      // One of the other side may have come meanwhile, or an own one be offered by now: which is as good.
+      if (this.#isClosed || !this.#isWorn()) return false;
+      // One that was offered before this was asked for: the end of its round asks again.
+      if (areRenewed(inUse(), fragmentsOf(connection.localDescription))) return false;
+      // Another one began while that was waited for.
+      next = areRenewed(before, inUse()) ? this.#port.restartOver?.() : undefined;
+    }
+    return true;
+  }
+
+  #restartNow(): void {
+    this.#isTold = true;
+    this.#connection.restartIce();
   }
 }

@@ -59,29 +59,55 @@ test('a restart is over when it has had time enough, or when there is nothing to
   expect(await lost.pass(50)).toBe(true);
 });
 
+/** A driver of the leader on a connection whose sections all have one fragment, `mine1` until ICE is restarted. */
 function negotiating() {
   const done: string[] = [];
   let number = 1;
   let isRestarting = false;
-  const describe = () => ({ type: 'answer', sdp: `v=0\r\na=ice-ufrag:mine${String(number)}\r\n` });
-  const theirs = (fragment: string): string => `v=0\r\na=ice-ufrag:${fragment}\r\n`;
+  const sdpOf = (fragment: string, sections: number): string =>
+    `v=0\r\n${`a=ice-ufrag:${fragment}\r\n`.repeat(sections)}`;
+  type Description = { type: string; sdp: string } | null;
   const connection = {
     signalingState: 'stable',
-    localDescription: null as { type: string; sdp: string } | null,
-    currentLocalDescription: null,
-    currentRemoteDescription: null as { type: string; sdp: string } | null,
+    sections: 1,
+    pending: null as Description,
+    currentLocalDescription: null as Description,
+    currentRemoteDescription: null as Description,
+    get localDescription(): Description {
+      return connection.pending ?? connection.currentLocalDescription;
+    },
     createOffer: () => Promise.resolve({}),
-    setLocalDescription: () => {
+    setLocalDescription: (description?: { type: string }) => {
+      if (description?.type === 'rollback') {
+        number--;
+        connection.pending = null;
+        connection.signalingState = 'stable';
+        return Promise.resolve();
+      }
       if (isRestarting) number++;
       isRestarting = false;
-      connection.localDescription = describe();
+      const isAnswer = connection.signalingState === 'have-remote-offer';
+      const made = {
+        type: isAnswer ? 'answer' : 'offer',
+        sdp: sdpOf(`mine${String(number)}`, connection.sections),
+      };
+      if (isAnswer) connection.currentLocalDescription = made;
+      else connection.pending = made;
+      connection.signalingState = isAnswer ? 'stable' : 'have-local-offer';
       return Promise.resolve();
     },
-    setRemoteDescription: ({ sdp = '' }) => {
-      done.push('set');
+    setRemoteDescription: ({ type, sdp = '' }: { type: string; sdp?: string }) => {
+      done.push(`set ${type}`);
       const { currentRemoteDescription: last } = connection;
-      if (last !== null && last.sdp !== sdp) number++;
-      connection.currentRemoteDescription = { type: 'offer', sdp };
+      if (type === 'offer') {
+        if (last !== null && last.sdp !== sdp) number++;
+        connection.signalingState = 'have-remote-offer';
+      } else {
+        connection.currentLocalDescription = connection.pending;
+        connection.pending = null;
+        connection.signalingState = 'stable';
+      }
+      connection.currentRemoteDescription = { type, sdp };
       return Promise.resolve();
     },
     restartIce: () => {
@@ -89,10 +115,15 @@ function negotiating() {
       done.push('restart');
     },
   };
+  /** Of the newest offer. */
+  let round = 0;
   const releases: (() => void)[] = [];
   const nothing = (): void => {};
   const driver = new NegotiationDriver(connection, new Negotiation(() => true), {
-    send: ({ type }) => done.push(type),
+    send: (signal) => {
+      if ('round' in signal) ({ round } = signal);
+      done.push(signal.type);
+    },
     restartOver: () => new Promise((resolve) => releases.push(resolve)),
     firstAnswer: () => Promise.resolve(),
     onCandidates: nothing,
@@ -103,8 +134,17 @@ function negotiating() {
     onFailed: nothing,
     onChange: nothing,
   });
-  const offered = async (round: number, fragment: string): Promise<void> => {
-    driver.handle({ type: 'received', signal: { type: 'offer', round, sdp: theirs(fragment) } });
+  const offered = async (fragment: string): Promise<void> => {
+    driver.handle({ type: 'received', signal: { type: 'offer', round: ++round, sdp: sdpOf(fragment, 1) } });
+    await settle();
+  };
+  const offers = async (): Promise<void> => {
+    driver.handle({ type: 'needed' });
+    await settle();
+  };
+  const reply = async (type: 'answer' | 'refuse'): Promise<void> => {
+    const signal = type === 'answer' ? { type, round, sdp: sdpOf('a', 1) } : { type, round };
+    driver.handle({ type: 'received', signal });
     await settle();
   };
   /** What began to wait last goes on first. */
@@ -112,13 +152,18 @@ function negotiating() {
     releases.pop()?.();
     await settle();
   };
-  return { done, driver, offered, over };
+  return { connection, done, driver, offered, offers, reply, over, releases };
+}
+
+async function agreed() {
+  const scene = negotiating();
+  await scene.offered('a');
+  scene.done.length = 0;
+  return scene;
 }
 
 test('an own restart waits for the one before', async () => {
-  const { done, driver, offered, over } = negotiating();
-  await offered(1, 'a');
-  done.length = 0;
+  const { done, driver, over } = await agreed();
   driver.restartIce();
   await settle();
   expect(done).toEqual([]);
@@ -126,31 +171,104 @@ test('an own restart waits for the one before', async () => {
   expect(done).toEqual(['restart']);
 });
 
-test('a restart that waited is not done where one that was asked for later is offered by then', async () => {
-  const { done, driver, offered, over } = negotiating();
-  await offered(1, 'a');
+test('restarts that wait are one', async () => {
+  const { done, driver, offers, over, releases } = await agreed();
   driver.restartIce();
+  driver.restartIce();
+  expect(releases).toHaveLength(1);
+  await over();
+  await offers();
+  expect(done).toEqual(['restart', 'tells', 'offer']);
+});
+
+test('a restart that waits is not done where the browser was told of one that its next offer has', async () => {
+  const { connection, done, driver, over, releases } = await agreed();
+  driver.restartIce();
+  // By the application, past the peer.
+  connection.restartIce();
+  driver.handle({ type: 'needed' });
+  await settle();
+  await over();
+  expect(done).toEqual(['restart', 'offer']);
+  expect(releases).toHaveLength(0);
+});
+
+test('a restart waits on where another one began while it waited, and is done after it', async () => {
+  const { connection, done, driver, offers, over, reply } = await agreed();
+  driver.restartIce();
+  await over();
+  await offers();
+  driver.restartIce();
+  await reply('answer');
+  expect(connection.localDescription?.sdp).toContain('mine2');
+  done.length = 0;
+  await over();
+  expect(done).toEqual([]);
+  await over();
+  expect(done).toEqual(['restart']);
+});
+
+test('a restart that was asked for while one is offered waits for the end of its round, and for its way', async () => {
+  const { done, driver, offers, over, reply } = await agreed();
+  driver.restartIce();
+  await over();
+  await offers();
   driver.restartIce();
   done.length = 0;
   await over();
-  driver.handle({ type: 'needed' });
-  await settle();
-  expect(done).toEqual(['restart', 'tells', 'offer']);
+  expect(done).toEqual([]);
+  await reply('answer');
+  expect(done).toEqual(['set answer']);
   await over();
-  expect(done).toHaveLength(3);
+  expect(done).toEqual(['set answer', 'restart']);
+});
+
+test('a restart that waits outlives an offer of a section more', async () => {
+  const { connection, done, driver, offers, over, reply } = await agreed();
+  driver.restartIce();
+  connection.sections = 2;
+  await offers();
+  expect(done).toEqual(['offer']);
+  await over();
+  expect(done).toEqual(['offer', 'restart']);
+  await reply('answer');
+  await offers();
+  expect(done.slice(-2)).toEqual(['tells', 'offer']);
+});
+
+test('a restart that waits outlives a round about a section more', async () => {
+  const { connection, done, driver, offers, over, reply } = await agreed();
+  driver.restartIce();
+  connection.sections = 2;
+  await offers();
+  await reply('answer');
+  await over();
+  expect(done).toEqual(['offer', 'set answer', 'restart']);
+});
+
+test('a restart that was asked for outlives the one before, which the other side refuses', async () => {
+  const { connection, done, driver, offers, over, reply } = await agreed();
+  driver.restartIce();
+  await over();
+  await offers();
+  driver.restartIce();
+  await reply('refuse');
+  expect(connection.localDescription?.sdp).toContain('mine1');
+  done.length = 0;
+  await over();
+  expect(done).toContain('restart');
 });
 
 test('an answer to a restart waits, another one does not; and that restart is the one that was wanted here', async () => {
-  const { done, driver, offered, over } = negotiating();
-  await offered(1, 'a');
-  await offered(2, 'a');
-  expect(done).toEqual(['set', 'answer', 'set', 'answer']);
+  const { done, driver, offered, over } = await agreed();
+  await offered('a');
+  expect(done).toEqual(['set offer', 'answer']);
   done.length = 0;
   driver.restartIce();
-  await offered(3, 'b');
+  await offered('b');
   expect(done).toEqual([]);
   await over();
-  expect(done).toEqual(['tells', 'set', 'answer']);
+  expect(done).toEqual(['tells', 'set offer', 'answer']);
   await over();
   expect(done).toHaveLength(3);
 });
