@@ -1,5 +1,5 @@
 // Firefox without the SDK: a video that is lost for good because its first packets come before the answer that tells of it. Schedules may
-// meet it, and say so. Played by npm run test:browser only. When this test fails, Firefox has mended it: take `losesEarlyVideo` out of page.js and schedules.ts.
+// meet it, and say so. Played by npm run test:browser only. When this test fails, Firefox has mended it: take `receivedButLost` and `losesEarlyVideo` out of page.js and schedules.ts.
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { launchFirefox } from '../firefox.js';

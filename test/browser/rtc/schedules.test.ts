@@ -23,6 +23,8 @@ const DELAYS: [number, number][] = [
   [50, 80],
 ];
 
+/** Share of the schedules that may meet what Firefox does wrong without us; of three hundred one does. */
+const MOST_LOSSY = 0.01;
 /** Other ways to the gateway have a share of them. */
 const OVER_EVENT_STREAM = isFull ? Math.min(COUNT, 30) : 0;
 
@@ -57,6 +59,7 @@ const playBatch = (pair: [string, string], count: number, client: ClientChoice =
           (lossy.length > 0 ? `, and Firefox lost early video in seed ${lossy.join()}\n` : '\n'),
       );
       expect(faults).toEqual([]);
+      expect(lossy.length).toBeLessThanOrEqual(Math.max(1, count * MOST_LOSSY));
       // Schedules without a crossing would prove little.
       expect(sum.collisions).toBeGreaterThan(0);
     },

@@ -126,15 +126,23 @@ export async function playSchedule(
       keep.last ??= await peer.createDataChannel('last', {}, ${limit});
       let heard; echo(keep.last, 'last').then((text) => (heard = text));
       await until(() => heard === 'last', ${String(LAST_ECHO_MS)});
-      return await received(peer, ...remoteKinds(peer)).then(() => false, async (error) => {
-        if (await losesEarlyVideo(peer)) return true;
-        throw error;
-      })`;
+      return [await receivedButLost(peer), remoteKinds(peer).filter((kind) => kind === 'video').length]`;
+    /** Who lost a video has at least been sent it. */
+    const lookAtBoth = async (): Promise<boolean> => {
+      const seen = (await Promise.all(ends.map((end) => end(look)))) as [number, number][];
+      const isLossy = seen.some(([lost]) => lost > 0);
+      if (isLossy)
+        for (const [index, [, videos]] of seen.entries())
+          if ((await ends[1 - index]?.('return await sentVideos(peer)')) !== videos)
+            outcome.faults.push(
+              `${index === 0 ? 'bob' : 'alice'} does not send every video that was agreed on`,
+            );
+      return isLossy;
+    };
     const restart = `const ufrag = () => /ice-ufrag:(\\S+)/.exec(peer.peer.localDescription.sdp)[1];
       const before = ufrag(); peer.restartIce(); await until(() => ufrag() !== before); await peer.agreed(${limit})`;
-    const losses = await Promise.all(ends.map((end) => end(look)));
+    const wasLossy = await lookAtBoth();
     await Promise.all(ends.filter((_end, index) => seed % 3 !== index).map((end) => end(restart)));
-    losses.push(...(await Promise.all(ends.map((end) => end(look)))));
-    outcome.losesEarlyVideo = losses.includes(true);
+    outcome.losesEarlyVideo = (await lookAtBoth()) || wasLossy;
   }
 }
