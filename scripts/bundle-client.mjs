@@ -79,7 +79,7 @@ const BEHIND_DOORS = ['client/client.ts', 'protocol/errors.ts'];
 const PUBLIC = ['Client', 'ProtocolError', 'GatewayError'];
 
 /**
- * What the first call of a page runs. Chromium, from version 136 on, compiles these files whole when they are loaded; else it would compile
+ * What the first WebRTC call of a page runs. Chromium, from version 136 on, compiles these files whole when they are loaded; else it would compile
  * each function when that first runs, in the middle of the call.
  */
 const COMPILED_WHOLE = ['compression.js', 'late.js', 'rtc.js', 'standing-calls.js'];
@@ -332,7 +332,10 @@ export async function bundleClient() {
   files.set('client.js', withQueries(files.get('client.js'), LAZY));
   files.set('rtc.js', withQueries(files.get('rtc.js'), OF_RTC));
   files.set('ways.js', withQueries(files.get('ways.js'), WHOLE));
-  for (const name of COMPILED_WHOLE) files.set(name, COMPILE_HINT + files.get(name));
+  for (const name of COMPILED_WHOLE) {
+    if (!files.has(name)) throw new Error(`To be compiled whole, but not there: ${name}`);
+    files.set(name, COMPILE_HINT + files.get(name));
+  }
   return {
     files,
     inputs: [...new Set(results.flatMap(([, { metafile }]) => Object.keys(metafile.inputs)))],

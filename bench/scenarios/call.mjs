@@ -58,7 +58,7 @@ const systems = (origin) => [
 ];
 const NAMES = ['simple-peer', 'peerjs', 'signalbox', STANDING];
 const delayed = (name) => `${name}, ${DELAY_MS} ms`;
-/** Of two pages in which nothing of it has run before. */
+/** Of two pages that take calls and have connected a second ago: neither has called, or was called, before. */
 const first = (name) => `${name}, first call`;
 
 /** One call: its time, and what went over the wire for it until both sides were quiet. */
@@ -74,8 +74,8 @@ async function measureCall({ pair, proxy, delayMs, restMs = 0 }, turn) {
   return { millis, messages: after.messages - before.messages, bytes: after.bytes - before.bytes };
 }
 
-async function measureFirstCall(pages, { page, optionsOf }) {
-  const pair = await pages.pair(page, optionsOf, ['bench-c', 'bench-d']);
+async function measureFirstCall(pages, { page, optionsOf }, turn) {
+  const pair = await pages.pair(page, optionsOf, [`bench-c${turn}`, `bench-d${turn}`]);
   try {
     await wait(READY_MS);
     return await call(...pair);
@@ -96,10 +96,9 @@ function summed({ measured, faults }) {
   };
 }
 
-/** Of the first of a page only the time counts: its signaling is that of any call. */
+/** Of the first of a page only the time counts, and of few no more than the median: its signaling is that of any call. */
 function summedFirst({ first: { measured, faults } }) {
-  const { medianMs, p90Ms } = summed({ measured, faults });
-  return { medianMs, p90Ms, faults };
+  return { medianMs: summed({ measured, faults }).medianMs, faults };
 }
 
 /** All systems with and without delay, one call of each in turn. */
@@ -149,7 +148,7 @@ async function measureCalls({ load: { calls } }) {
     const direct = ways.filter(({ delayMs }) => delayMs === 0);
     for (let turn = 0; turn < Math.min(FIRST_CALLS, calls); turn++)
       for (const way of direct)
-        await attempt(way.first, turn, async () => ({ millis: await measureFirstCall(pages, way) }));
+        await attempt(way.first, turn, async () => ({ millis: await measureFirstCall(pages, way, turn) }));
     return [...ways.map(summed), ...direct.map(summedFirst)];
   } finally {
     for (const close of closers.reverse()) await close();

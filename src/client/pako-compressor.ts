@@ -11,6 +11,8 @@ const SMALLEST_WINDOW_BITS = 9;
 /** What zlib wants of a window besides the bytes that are looked back at. */
 const LOOK_AHEAD_BYTES = 262;
 const LARGEST_CHUNK_BYTES = 64 * 1024;
+/** zlib's default. */
+const MOST_MEMORY_LEVEL = 8;
 
 class BoundedInflate extends Inflate {
   readonly parts: Uint8Array[] = [];
@@ -62,13 +64,13 @@ export const pakoCompressor: Compressor = {
     const windowBits = Math.min(Math.max(SMALLEST_WINDOW_BITS, Math.ceil(Math.log2(bytes))), WINDOW_BITS);
     const deflater = new Deflate({
       windowBits,
-      memLevel: windowBits - 7,
+      memLevel: Math.min(windowBits - 6, MOST_MEMORY_LEVEL),
       chunkSize: Math.min(data.length + 1, LARGEST_CHUNK_BYTES),
       ...(dictionary === undefined ? {} : { dictionary }),
     });
     deflater.push(data, true);
-    const { result } = deflater;
-    if (!(result instanceof Uint8Array)) throw new TypeError('pako gave no bytes');
+    const { result, msg } = deflater;
+    if (!(result instanceof Uint8Array)) throw new TypeError(`pako gave no bytes: ${msg}`);
     return result;
   },
 

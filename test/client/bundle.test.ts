@@ -18,7 +18,7 @@ import { BOB, ScriptedGateway } from './scripted-gateway.js';
 /** Gzip, bytes. What a page must load before it can connect. */
 const ENTRY_LIMIT_BYTES = 10_816;
 /** Of all late files together; who adds one raises it by what it weighs. */
-const LATE_LIMIT_BYTES = 63_000;
+const LATE_LIMIT_BYTES = 63_100;
 /**
  * Of the doors that nothing loads but an application that wants them: Socket.IO's code, serializers, work in other threads with its
  * worker, shared tabs, and calls in one trip.
@@ -28,7 +28,7 @@ const DOOR_LIMITS_BYTES: Record<string, number> = {
   'offload.js': 4_800,
   'offload-worker.js': 900,
   // The frames' codec and pako; loaded by clients with `offload: true`, in place of compression.js.
-  'offload-socket-worker.js': 26_920,
+  'offload-socket-worker.js': 26_940,
   'serializers.js': 3_300,
   // Loaded by rtc.js, where `onPeer` or `peer` is called with `standing: true`.
   'standing-calls.js': 4_110,
@@ -99,7 +99,7 @@ describe('the browser bundle', () => {
     expect(found.filter((url) => !files.has(/^"\.\/(.+)"$/.exec(url)?.[1] ?? ''))).toEqual([]);
   });
 
-  test('lets Chromium compile as a whole what the first call runs, and nothing that every page loads', () => {
+  test('lets Chromium compile as a whole what the first call runs, and not what connects', () => {
     const hinted = [...files].filter(([, text]) => text.startsWith('//# allFunctionsCalledOnLoad\n'));
     expect(hinted.map(([name]) => name).sort()).toEqual([
       'compression.js',

@@ -1,9 +1,10 @@
 // One contract for every compressor, and the sender's choice of when and how to deflate.
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { deflateRawSync, gzipSync } from 'node:zlib';
-import { describe, expect, test } from '@jest/globals';
+import { deflateRawSync, deflateSync, gzipSync } from 'node:zlib';
+import { describe, expect, jest, test } from '@jest/globals';
 import fc from 'fast-check';
+import { warmUp } from '../../src/client/compression.js';
 import { pakoCompressor } from '../../src/client/pako-compressor.js';
 import { deflatePayload, inflateWith, type Compressor } from '../../src/protocol/compression.js';
 import { PAYLOAD_CODECS, unpackEncoding } from '../../src/protocol/encoding.js';
@@ -77,6 +78,20 @@ describe.each(compressors)('the %s compressor', (_, compressor, other) => {
       expect(known.length).toBeLessThan(length * 1.05 + 40);
     },
   );
+
+  test.each([65_535, 65_536, 65_537, 1_048_576])('gives back %i bytes that cannot be smaller', (length) => {
+    const data = Uint8Array.from({ length }, (_byte, at) => Math.imul(at * at + 7, 2_654_435_761) >>> 24);
+    expect(compressor.inflate(other.deflate(data), undefined, length)).toEqual(data);
+    expect(other.inflate(compressor.deflate(data, SDP_DICTIONARY), SDP_DICTIONARY, length)).toEqual(data);
+  });
+
+  test.each([700, 1_500, 1_786, 6_000])('takes a block of its own for nothing of %i letters', (length) => {
+    const letters = Uint8Array.from(
+      { length },
+      (_byte, at) => 40 + ((Math.imul(at * at + 7, 2_654_435_761) >>> 24) & 63),
+    );
+    expect(compressor.deflate(letters).length).toBeLessThanOrEqual(deflateSync(letters).length + 2);
+  });
 
   test('inflates no data to no data', () => {
     expect(compressor.inflate(other.deflate(new Uint8Array()), undefined, LIMIT)).toEqual(new Uint8Array());
@@ -194,4 +209,11 @@ describe('dictionary 1', () => {
       expect.objectContaining({ code: 'bad_payload' }),
     );
   });
+});
+
+test('warming up runs both ways once', () => {
+  const runs = (['deflate', 'inflate'] as const).map((way) => jest.spyOn(pakoCompressor, way));
+  warmUp();
+  expect(runs.map(({ mock }) => mock.calls.length)).toEqual([1, 1]);
+  jest.restoreAllMocks();
 });

@@ -53,6 +53,7 @@ export class Peers {
   readonly #acceptors = new Map<string, Acceptor>();
   readonly #spare = new SpareConnection();
   #isSpareDue = false;
+  #isWarm = false;
   #standing: StandingOffer | null = null;
   readonly #standingCode = new Lazy(() => import('./standing-calls.js'));
 
@@ -70,6 +71,7 @@ export class Peers {
         for (const peer of this.#peers) peer.networkChanged(false);
         // What could not be loaded may be now.
         if (this.#standing === null) this.#stand();
+        this.#warmUp();
       }
       if (state === 'closed') this.#spare.close();
     });
@@ -77,8 +79,6 @@ export class Peers {
 
   /** Peers that are made from now on say there how they do. */
   reportTo(port: PeersPort): void {
-    // The first description would wait for the code that compresses it; where it cannot be had now, it still does.
-    if (this.#port === undefined) port.call({}, async (verbs) => verbs.warmUp()).catch(() => {});
     this.#port = port;
   }
 
@@ -114,6 +114,7 @@ export class Peers {
     this.#acceptors.set(name, acceptor);
     this.#prepareIn(0);
     this.#stand();
+    this.#warmUp();
     return () => {
       if (this.#acceptors.get(name) !== acceptor) return;
       this.#acceptors.delete(name);
@@ -201,6 +202,17 @@ export class Peers {
       },
       () => {},
     );
+  }
+
+  /** The first description would wait for the code that compresses it. Where it cannot be had now, the next connection asks again. */
+  #warmUp(): void {
+    if (this.#isWarm || this.#acceptors.size === 0 || this.#client.state !== 'connected') return;
+    this.#isWarm = true;
+    this.#port
+      ?.call({ whenOffline: 'fail' }, async (verbs) => verbs.warmUp())
+      .catch(() => {
+        this.#isWarm = false;
+      });
   }
 
   #withServers(configuration: RTCConfiguration): RTCConfiguration {

@@ -34,14 +34,36 @@ test('peers look for another way when the gateway has other servers for them', a
   expect(listeners.size).toBe(0);
 });
 
-test('what compresses is made ready once, with the first use of peers', () => {
-  const client = { on: () => () => undefined, onMessage: () => () => undefined };
-  const peers = new Peers(client as unknown as GatewayClient);
-  const verbs = { warmUp: jest.fn(() => Promise.reject(new Error('it cannot be had'))) };
-  const port = {
-    tryWrite: () => true,
-    call: (_options: unknown, make: (those: unknown) => unknown) => make(verbs),
+test('what compresses is made ready once, for who takes calls and is connected, and again where that failed', async () => {
+  let tell: (state: string) => void = () => undefined;
+  const client = {
+    state: 'connecting',
+    iceServers: [],
+    on(_event: string, listener: typeof tell) {
+      tell = listener;
+      return () => undefined;
+    },
+    onMessage: () => () => undefined,
   };
-  for (let use = 0; use < 3; use++) peers.reportTo(port as unknown as PeersPort);
-  expect(verbs.warmUp).toHaveBeenCalledTimes(1);
+  const connect = async (): Promise<void> => {
+    client.state = 'connected';
+    tell('connected');
+    await Promise.resolve().then(() => null);
+  };
+  const peers = new Peers(client as unknown as GatewayClient);
+  const warmUp = jest.fn<() => Promise<void>>(() => Promise.resolve());
+  const call = (_options: unknown, make: (those: unknown) => unknown): unknown => make({ warmUp });
+  peers.reportTo({ tryWrite: () => true, call } as unknown as PeersPort);
+  await connect();
+  expect(warmUp).not.toHaveBeenCalled();
+  client.state = 'connecting';
+  const stop = peers.onPeer(() => null);
+  expect(warmUp).not.toHaveBeenCalled();
+  warmUp.mockRejectedValueOnce(new Error('it cannot be had'));
+  await connect();
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  expect(warmUp).toHaveBeenCalledTimes(1);
+  for (let time = 0; time < 3; time++) await connect();
+  expect(warmUp).toHaveBeenCalledTimes(2);
+  stop();
 });
