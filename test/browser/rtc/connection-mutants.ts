@@ -87,7 +87,7 @@ export const CONNECTION_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a connection without candidates is not looked at',
-    file: 'signaling-peer.ts',
+    file: 'condition.ts',
     from: "return state === 'new' ? 'connecting' : state;",
     to: 'return state;',
     caughtBy: [
