@@ -162,6 +162,16 @@ async function agreed() {
   return scene;
 }
 
+/** An own restart is offered, and another one was asked for since. */
+async function askedForAgain() {
+  const scene = await agreed();
+  scene.driver.restartIce();
+  await scene.over();
+  await scene.offers();
+  scene.driver.restartIce();
+  return scene;
+}
+
 test('an own restart waits for the one before', async () => {
   const { done, driver, over } = await agreed();
   driver.restartIce();
@@ -194,11 +204,7 @@ test('a restart that waits is not done where the browser was told of one that it
 });
 
 test('a restart waits on where another one began while it waited, and is done after it', async () => {
-  const { connection, done, driver, offers, over, reply } = await agreed();
-  driver.restartIce();
-  await over();
-  await offers();
-  driver.restartIce();
+  const { connection, done, over, reply } = await askedForAgain();
   await reply('answer');
   expect(connection.localDescription?.sdp).toContain('mine2');
   done.length = 0;
@@ -209,11 +215,7 @@ test('a restart waits on where another one began while it waited, and is done af
 });
 
 test('a restart that was asked for while one is offered waits for the end of its round, and for its way', async () => {
-  const { done, driver, offers, over, reply } = await agreed();
-  driver.restartIce();
-  await over();
-  await offers();
-  driver.restartIce();
+  const { done, over, reply } = await askedForAgain();
   done.length = 0;
   await over();
   expect(done).toEqual([]);
@@ -247,11 +249,7 @@ test('a restart that waits outlives a round about a section more', async () => {
 });
 
 test('a restart that was asked for outlives the one before, which the other side refuses', async () => {
-  const { connection, done, driver, offers, over, reply } = await agreed();
-  driver.restartIce();
-  await over();
-  await offers();
-  driver.restartIce();
+  const { connection, done, over, reply } = await askedForAgain();
   await reply('refuse');
   expect(connection.localDescription?.sdp).toContain('mine1');
   done.length = 0;
