@@ -25,8 +25,19 @@ const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 /** The callee has left a standing offer with the gateway: an option of it. */
 const STANDING = 'signalbox with standing offers';
 
+/** As many processes as PeerServer has. With two workers each signal goes through both: connections are dealt in turn. */
+const ONE_WORKER = 'signalbox with one worker';
+
 /** Until the callee has left its next one, which is counted with the call that took the last one. */
 const NEXT_OFFER_MS = 1_800;
+
+const ofGateway = (name, origin, { workers = 2, page = {}, restMs } = {}) => ({
+  name,
+  page: 'signalbox',
+  system: signalbox(workers, name, { settings: { ORIGINS: origin } }),
+  connect: (port) => (id) => ({ url: `ws://127.0.0.1:${port}`, ...sdkOptions(id), ...page }),
+  restMs,
+});
 
 /** In the order of the rows. */
 const systems = (origin) => [
@@ -42,21 +53,12 @@ const systems = (origin) => [
     system: peerServer,
     connect: (port) => (id) => ({ port, id }),
   },
-  {
-    name: 'signalbox',
-    page: 'signalbox',
-    system: signalbox(2, 'signalbox', { settings: { ORIGINS: origin } }),
-    connect: (port) => (id) => ({ url: `ws://127.0.0.1:${port}`, ...sdkOptions(id) }),
-  },
-  {
-    name: STANDING,
-    page: 'signalbox',
-    system: signalbox(2, STANDING, { settings: { ORIGINS: origin } }),
-    connect: (port) => (id) => ({ url: `ws://127.0.0.1:${port}`, ...sdkOptions(id), standing: true }),
-    restMs: NEXT_OFFER_MS,
-  },
+  ofGateway('signalbox', origin),
+  ofGateway(STANDING, origin, { page: { standing: true }, restMs: NEXT_OFFER_MS }),
 ];
+const oneWorker = (origin) => ofGateway(ONE_WORKER, origin, { workers: 1 });
 const NAMES = ['simple-peer', 'peerjs', 'signalbox', STANDING];
+const ON_LOOPBACK = [...NAMES, ONE_WORKER];
 const delayed = (name) => `${name}, ${DELAY_MS} ms`;
 /** Of two pages that take calls and have connected a second ago: neither has called, or was called, before. */
 const first = (name) => `${name}, first call`;
@@ -108,14 +110,19 @@ async function measureCalls({ load: { calls } }) {
     const pages = await CallPages.open();
     closers.push(() => pages.close());
     const ways = [];
-    for (const delayMs of [0, DELAY_MS])
-      for (const { page, system, connect, restMs } of systems(pages.origin)) {
+    const { origin } = pages;
+    for (const [delayMs, measured] of [
+      [0, [...systems(origin), oneWorker(origin)]],
+      [DELAY_MS, systems(origin)],
+    ])
+      for (const { name, page, system, connect, restMs } of measured) {
         const server = await ServerProcess.start(system);
         closers.push(() => server.stop());
         const proxy = await SignalingProxy.start(server.ports[0], delayMs);
         closers.push(() => proxy.close());
         const optionsOf = connect(proxy.port);
         ways.push({
+          name,
           page,
           optionsOf,
           pair: await pages.pair(page, optionsOf),
@@ -145,7 +152,7 @@ async function measureCalls({ load: { calls } }) {
             throw error;
           }
         });
-    const direct = ways.filter(({ delayMs }) => delayMs === 0);
+    const direct = ways.filter(({ name, delayMs }) => delayMs === 0 && name !== ONE_WORKER);
     for (let turn = 0; turn < Math.min(FIRST_CALLS, calls); turn++)
       for (const way of direct)
         await attempt(way.first, turn, async () => ({ millis: await measureFirstCall(pages, way, turn) }));
@@ -180,7 +187,7 @@ export const calls = {
       label: 'calls',
       system: { name: 'calls', missing: missingChromium },
       load,
-      parts: [...NAMES, ...NAMES.map(delayed), ...NAMES.map(first)],
+      parts: [...ON_LOOPBACK, ...NAMES.map(delayed), ...NAMES.map(first)],
       rounds: 1,
     },
   ],
@@ -200,6 +207,7 @@ export const calls = {
   ],
   goals: [
     fasterThanOthers('call, loopback', same, 1),
+    fasterThanOthers('the same with one worker', same, 1, ONE_WORKER),
     fasterThanOthers(`call, ${DELAY_MS} ms of signaling delay each way`, delayed, 0.8),
     fasterThanOthers(`the same to who leaves a standing offer (an option of its)`, delayed, 0.8, STANDING),
     {
@@ -219,7 +227,7 @@ export const calls = {
       subtitle: `Chromium, median; on loopback, with ${DELAY_MS} ms of signaling delay each way, and the first of a page`,
       unit: 'ms',
       groups: [
-        { name: 'loopback', labels: NAMES },
+        { name: 'loopback', labels: ON_LOOPBACK },
         { name: `${DELAY_MS} ms`, labels: NAMES.map(delayed) },
         { name: 'first call', labels: NAMES.map(first) },
       ].map(({ name, labels }) => ({
