@@ -55,7 +55,7 @@ export class Dialogues {
     this.streams = new Streams(
       port,
       serializers,
-      (stream, configuration) => void paths.climb(stream, configuration),
+      (stream) => void paths.climb(stream),
     );
     const paths = new PathFinder(client, this.streams, clock, rtc);
     const decode: ServicesPort['decode'] = (...frame) => intake.decode(...frame);

@@ -101,6 +101,12 @@ export class Dialogue implements LineReceiver {
     this.#push(body);
   }
 
+  /** Where nobody has answered: what was said may have come to nobody, and somebody may be there by now. */
+  callAgain(): void {
+    const spokeAt = this.#spokeAt ?? Infinity;
+    if (this.#remote === null && this.#environment.now() - spokeAt > RESEND_SURELY_MS) this.#again();
+  }
+
   /**
    * The two ends are connected by what they agreed on first: each description has come, and candidates that have not are not needed. Over
    * a line with a sure way nothing of that is acknowledged alone or said again by the clock, nor are the candidates that still follow; the

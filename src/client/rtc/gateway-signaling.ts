@@ -18,8 +18,8 @@ export interface GatewayClient {
   readonly isShared?: boolean;
   /** With credentials that are good now. */
   readonly iceServers: RTCIceServer[];
-  /** Resolves when connected. */
-  connect(): Promise<void>;
+  /** Resolves when connected; rejects with `aborted` by the signal. */
+  connect(options?: { signal?: AbortSignal }): Promise<void>;
   /** See `Client.send`. */
   send(
     to: string,
@@ -56,9 +56,10 @@ export class GatewaySignaling implements SignalingMechanism {
     return this.exchange.connect(info, receiver);
   }
 
-  /** Somebody begins to talk to this client and no peer waits for it: who makes one at once takes the call. */
-  onStranger(listener: (from: Sender, name: string) => void): void {
-    this.exchange.strangers.push(listener);
+  /** Somebody begins to talk to this client and no peer waits for it: who makes one at once takes the call. Returns a function that removes the listener. */
+  onStranger(listener: (from: Sender, name: string) => void): () => void {
+    this.exchange.strangers.add(listener);
+    return () => this.exchange.strangers.delete(listener);
   }
 }
 
@@ -77,7 +78,7 @@ export interface CrossingPort {
 /** All lines of one client. */
 export class Exchange {
   static readonly #all = new WeakMap<GatewayClient, Exchange>();
-  readonly strangers: ((from: Sender, name: string) => void)[] = [];
+  readonly strangers = new Set<(from: Sender, name: string) => void>();
   crossing: CrossingPort | null = null;
   readonly lines = new Set<Line>();
   readonly #client: GatewayClient;

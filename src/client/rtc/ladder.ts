@@ -33,8 +33,8 @@ export interface LadderClient extends GatewayClient {
 /** The streams of the client, as far as the ladder looks at them. @internal */
 export interface LadderStreams {
   find(id: string): StreamEnd | undefined;
-  /** Whether a stream with that session may leave the gateway. */
-  hasLeaving(peer: { client: string; session: string }): boolean;
+  /** Of a connection with that session, by which a stream may leave the gateway; null where there is no such stream. */
+  wayOut(peer: { client: string; session: string }): RTCConfiguration | null;
 }
 
 interface Rung {
@@ -62,14 +62,15 @@ export class Ladder {
     this.#peers = peersOf(client);
     this.#peers.accept(PEER_NAME, (from) => {
       // Only with whom this client has a stream.
-      if (streams.hasLeaving(from)) this.#make(from, {});
+      const configuration = streams.wayOut(from);
+      if (configuration !== null) this.#make(from, configuration);
     });
   }
 
   /** For the opener of a stream: finds it a path, and another one where that breaks, until the stream is over. */
-  async climb(stream: StreamEnd, configuration: RTCConfiguration): Promise<void> {
+  async climb(stream: StreamEnd): Promise<void> {
     for (let failures = 0; !stream.isOver;) {
-      const outcome = await this.#tryToOpen(stream, configuration);
+      const outcome = await this.#tryToOpen(stream);
       if (outcome === 'hopeless') return;
       failures = outcome === 'lasted' ? 0 : failures + 1;
       const most = outcome === 'failed' ? RETRY_MS.most : RETRY_MS.mostAfterPath;
@@ -79,12 +80,9 @@ export class Ladder {
   }
 
   /** Resolves when the path that was found is gone, or there was none. */
-  async #tryToOpen(
-    stream: StreamEnd,
-    configuration: RTCConfiguration,
-  ): Promise<'lasted' | 'broke' | 'failed' | 'hopeless'> {
+  async #tryToOpen(stream: StreamEnd): Promise<'lasted' | 'broke' | 'failed' | 'hopeless'> {
     try {
-      const rung = await this.#reach(stream, configuration);
+      const rung = await this.#reach(stream);
       const options = { timeoutMs: OPEN_TIMEOUT_MS };
       const channel = await rung.peer
         .createDataChannel(LABEL + stream.id, {}, options)
@@ -103,13 +101,13 @@ export class Ladder {
   }
 
   /** The peer that there is, or a new one with the other side's consent. */
-  async #reach({ id, peer: other }: StreamEnd, configuration: RTCConfiguration): Promise<Rung> {
+  async #reach({ id, peer: other, rtcConfiguration }: StreamEnd): Promise<Rung> {
     if (other === null) throw new GatewayError('not_found');
     const address = `${other.client}#${other.session}`;
     const known = this.#rungs.get(address);
     if (known !== undefined) return known;
     await this.#client.request(address, PATH_EVENT, { stream: id }, { timeoutMs: ASK_TIMEOUT_MS });
-    return this.#rungs.get(address) ?? this.#make(other, configuration);
+    return this.#rungs.get(address) ?? this.#make(other, rtcConfiguration ?? {});
   }
 
   #make(other: { client: string; session: string }, configuration: RTCConfiguration): Rung {
@@ -138,7 +136,7 @@ export class Ladder {
       ? this.#streams.find(channel.label.slice(LABEL.length))
       : undefined;
     const isOurs = stream?.peer?.session === rung.with.session && stream.peer.client === rung.with.client;
-    if (stream === undefined || !isOurs || !stream.mayLeave) return channel.close();
+    if (stream === undefined || !isOurs || stream.rtcConfiguration === null) return channel.close();
     const use = (): void => {
       if (this.#pathsOf(stream).size >= PATHS_LIMIT) channel.close();
       else this.#use(rung, channel, stream);
@@ -182,7 +180,7 @@ export class Ladder {
   #look(): void {
     this.#cancelLook = null;
     for (const rung of [...this.#rungs.values()]) {
-      if (!this.#streams.hasLeaving(rung.with)) rung.peer.close();
+      if (this.#streams.wayOut(rung.with) === null) rung.peer.close();
       else if (rung.paths.size > 0) void this.#seeKind(rung);
     }
     if (this.#rungs.size > 0) this.#cancelLook = this.#environment.after(LOOK_MS, () => this.#look());

@@ -20,7 +20,7 @@ const RETRY_MS = 3_000;
 const OUTSIDERS_LIMIT = 64;
 
 /** How a mesh is made; also what each of its peers gets. */
-export interface MeshOptions extends Omit<PeerCallOptions, 'name'> {
+export interface MeshOptions extends Omit<PeerCallOptions, 'name' | 'standing' | 'signal'> {
   /** Most members of the room, this client among them; 2 to 32, default 8. */
   limitMembers?: number;
   /** Sent to everybody from the first offer on. */
@@ -310,9 +310,8 @@ export class Mesh {
 
   /** @param greets its first words were not heard */
   #make(client: string, greets = false): RTCSignalingPeer {
-    const { configuration = {}, giveUpMs, environment, reports = true } = this.#options;
-    const given = { ...(giveUpMs && { giveUpMs }), ...(environment && { environment }) };
-    const options = { name: this.#name, greets, reports, ...given };
+    const { configuration = {} } = this.#options;
+    const options = { ...this.#options, name: this.#name, greets };
     const peer = this.#peers.make(client, configuration, options);
     const entry: Entry = { id: client, peer, streams: new Set(), isMet: false };
     this.#departed.delete(client);

@@ -30,6 +30,7 @@ export class PeerReporter {
   #agreedAt: number | null = null;
   #pairedAt: number | null = null;
   #connectedAt: number | null = null;
+  #hasFailed = false;
   #isTold = false;
   #measured: Measured = {};
   #cancelSample: () => void = () => {};
@@ -42,6 +43,7 @@ export class PeerReporter {
     this.#watch(peer.peer);
     peer.on('connection', (connection) => this.#watch(connection));
     peer.on('state', (state) => {
+      this.#hasFailed ||= state === 'failed';
       if (state !== 'connected' || this.#connectedAt !== null) return;
       this.#connectedAt = environment.now();
       this.#sampleIn(FIRST_SAMPLE_MS);
@@ -93,7 +95,16 @@ export class PeerReporter {
     this.#cancelSample();
     this.#connected();
     const { rttMs, lossPermille } = this.#measured;
-    this.#tell({ moment: 'ended', reason, wasConnected: this.#connectedAt !== null, rttMs, lossPermille });
+    const wasConnected = this.#connectedAt !== null;
+    // Whoever hangs up then does so because of that.
+    const isGivenUp = this.#hasFailed && !wasConnected && (reason === 'closed' || reason === 'remote');
+    this.#tell({
+      moment: 'ended',
+      reason: isGivenUp ? 'timeout' : reason,
+      wasConnected,
+      rttMs,
+      lossPermille,
+    });
   }
 
   #tell(report: PeerReport): void {

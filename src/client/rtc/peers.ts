@@ -19,6 +19,9 @@ export interface PeerCallOptions extends Omit<PeerOptions, 'signaling' | 'connec
 
   /** Tell the gateway, for its metrics, how long the set-up took, over what kind of candidates, round trip and loss, and why it ended. Default true. */
   reports?: boolean;
+
+  /** Of `peer`: gives up waiting for the gateway, with `aborted`. */
+  signal?: AbortSignal;
 }
 
 interface Sender {
@@ -35,6 +38,9 @@ interface Acceptor {
   options: PeerCallOptions;
 }
 
+/** Most calls of one client that this page takes before either side has agreed to anything: each is a connection. The oldest is closed. */
+const UNAGREED_LIMIT_CALLS = 16;
+
 /** After a call began; by then it has usually connected, ms. */
 const SPARE_AFTER_MS = 1_000;
 
@@ -47,6 +53,8 @@ export class Peers {
   readonly #signaling: GatewaySignaling;
   #port: PeersPort | undefined;
   readonly #peers = new Set<RTCSignalingPeer>();
+  /** Those that others made. */
+  readonly #called = new WeakSet<RTCSignalingPeer>();
   /** For peers of one name each. */
   readonly #named = new Map<string, (from: Sender) => void>();
   /** By the name of the calls that they take; `''`: all others. */
@@ -88,11 +96,16 @@ export class Peers {
     configuration: RTCConfiguration = {},
     options: PeerCallOptions = {},
   ): Promise<RTCSignalingPeer> {
-    await this.#client.connect();
-    const { name = '' } = options;
+    const { name = '', signal } = options;
+    assertNotOurs(name);
+    await this.#client.connect(signal && { signal });
     // Where its code cannot be had, the call is an ordinary one.
     if (options.standing === true) await this.#standingCode.load().catch(() => {});
-    for (const peer of this.#peers) if (peer.remoteId === remoteId && peer.name === name) return peer;
+    for (const peer of this.#peers) {
+      if (peer.remoteId !== remoteId || peer.name !== name) continue;
+      peer.callAgain();
+      return peer;
+    }
     return this.make(remoteId, configuration, options);
   }
 
@@ -107,7 +120,7 @@ export class Peers {
   ): () => void {
     const { name = '', standing = false } = options;
     if (standing && name !== '') throw new TypeError('Standing offers are for calls without a name.');
-    if (name.startsWith('~')) throw new TypeError('Names that begin with ~ are the SDK’s own.');
+    assertNotOurs(name);
     if (this.#acceptors.has(name))
       throw new TypeError(`There is a handler for ${name === '' ? 'peers' : `peers named ${name}`} already.`);
     const acceptor = { handler, configuration, options };
@@ -145,8 +158,8 @@ export class Peers {
     end: TakenEnd | null,
   ): RTCSignalingPeer {
     const client = this.#client;
-    const isOwn = configuration.iceServers !== undefined;
-    const servers = this.#withServers(configuration);
+    const iceServers = this.#iceServersOf(configuration, options);
+    const servers = this.#withServers(configuration, options);
     const { reports = true, standing = this.#acceptors.get('')?.options.standing, ...own } = options;
     const isSpare = own.RTCPeerConnection === undefined && end === null;
     // Nobody leaves an offer for calls under a name: who takes those has a configuration of its own.
@@ -155,14 +168,14 @@ export class Peers {
       ...own,
       connection: isSpare ? this.#spare.take(servers) : null,
       signaling: this.#signaling,
-      ...(isOwn ? {} : { iceServers: () => client.iceServers }),
+      ...(iceServers && { iceServers }),
       ...(end ?? (asks && this.#standingCode.loaded?.asking(this.#signaling, own.environment))),
     });
     this.#peers.add(peer);
     if (reports && this.#port !== undefined) new PeerReporter(peer, this.#port, own.environment);
     peer.on('close', () => this.#peers.delete(peer));
     // The relay that it went by may be dead: what is not connected need not wait for its next try.
-    if (!isOwn)
+    if (configuration.iceServers === undefined && options.iceServers === undefined)
       peer.on(
         'close',
         client.on('iceServers', () => peer.networkChanged(false)),
@@ -177,7 +190,18 @@ export class Peers {
     const acceptor = this.#acceptors.get(name) ?? this.#acceptors.get('');
     if (acceptor === undefined) return;
     const { handler, configuration, options } = acceptor;
-    handler(this.#make(from.client, configuration, { ...options, name }, end), from);
+    this.#endOldest(from.client);
+    const peer = this.#make(from.client, configuration, { ...options, name }, end);
+    this.#called.add(peer);
+    handler(peer, from);
+  }
+
+  /** Where that client has called so often that one call more is too many. */
+  #endOldest(client: string): void {
+    const isUnagreed = (peer: RTCSignalingPeer): boolean =>
+      peer.remoteId === client && peer.state === 'new' && this.#called.has(peer);
+    const [oldest, ...others] = [...this.#peers].filter(isUnagreed);
+    if (others.length + 1 >= UNAGREED_LIMIT_CALLS) oldest?.close();
   }
 
   /** Where its code cannot be had, calls are ordinary until the next connection. */
@@ -197,7 +221,7 @@ export class Peers {
           peers: { all: this.#peers, accept: (from, end) => this.#accept(from, '', end) },
           calls,
           environment,
-          configuration: () => this.#withServers(configuration),
+          configuration: () => this.#withServers(configuration, options),
         });
       },
       () => {},
@@ -215,10 +239,17 @@ export class Peers {
       });
   }
 
-  #withServers(configuration: RTCConfiguration): RTCConfiguration {
-    return configuration.iceServers === undefined
-      ? { ...configuration, iceServers: this.#client.iceServers }
-      : configuration;
+  /** What is asked for servers before each ICE restart; undefined where those of the configuration are all there are. */
+  #iceServersOf(
+    { iceServers }: RTCConfiguration,
+    options: PeerCallOptions,
+  ): (() => RTCIceServer[]) | undefined {
+    return options.iceServers ?? (iceServers === undefined ? () => this.#client.iceServers : undefined);
+  }
+
+  #withServers(configuration: RTCConfiguration, options: PeerCallOptions): RTCConfiguration {
+    const iceServers = configuration.iceServers ?? this.#iceServersOf(configuration, options)?.() ?? [];
+    return { ...configuration, iceServers };
   }
 
   /** Who takes calls has a connection ready for the next one. */
@@ -232,13 +263,18 @@ export class Peers {
       const [next] = this.#acceptors.values();
       if (next === undefined || this.#client.state === 'closed') return;
       const { configuration, options } = next;
-      if (options.RTCPeerConnection === undefined) this.#spare.prepare(this.#withServers(configuration));
+      if (options.RTCPeerConnection === undefined)
+        this.#spare.prepare(this.#withServers(configuration, options));
     });
   }
 }
 
 // Not a field of the client: that would be part of what every page loads.
 const PEERS = new WeakMap<GatewayClient, Peers>();
+
+function assertNotOurs(name: string): void {
+  if (name.startsWith('~')) throw new TypeError('Names that begin with ~ are the SDK’s own.');
+}
 
 /** The one object for the peers of that client. @throws TypeError where it shares its session: each tab would take the signals of all */
 export function peersOf(client: GatewayClient, port?: PeersPort): Peers {

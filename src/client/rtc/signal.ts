@@ -12,7 +12,7 @@ const CANDIDATE_LIMIT_CHARACTERS = 2_048;
 /** Longest identity of a peer, characters. */
 const IDENTITY_LIMIT_CHARACTERS = 128;
 /** Longest name of a peer, characters: a room's, which has up to 128, and a word before it. */
-const NAME_LIMIT_CHARACTERS = 160;
+export const NAME_LIMIT_CHARACTERS = 160;
 
 /** An ICE candidate as it travels; `usernameFragment` tells which description it belongs to. */
 export interface Candidate {

@@ -12,7 +12,7 @@ import { NegotiationDriver } from './negotiation-driver.js';
 import { type Outgoing, OutgoingStreams } from './outgoing.js';
 import { type PeerState, Recovery } from './recovery.js';
 import { iceError, keepError, type PeerError, peerError } from './peer-errors.js';
-import type { NegotiationSignal, SignalBody } from './signal.js';
+import { NAME_LIMIT_CHARACTERS, type NegotiationSignal, type SignalBody } from './signal.js';
 import type { LineReceiver, SignalingMechanism } from './signaling.js';
 import { fullConfiguration } from './spare-connection.js';
 import { SILENT_CHANNEL, type TakenEnd } from './standing.js';
@@ -40,7 +40,7 @@ export type PeerEvents = {
 /** Options of a peer. */
 export interface PeerOptions {
   signaling: SignalingMechanism;
-  /** Tells several peers between the same two apart; both sides name theirs alike. Default none. */
+  /** Tells several peers between the same two apart; both sides name theirs alike. At most 160 characters. Default none. */
   name?: string;
   /** Asked for servers with credentials that are good now, before each ICE restart. */
   iceServers?: () => RTCIceServer[];
@@ -93,13 +93,15 @@ export class RTCSignalingPeer {
 
   /**
    * @param configuration of the `RTCPeerConnection`; all media share one transport unless its `bundlePolicy` says otherwise
-   * @throws TypeError where the platform has no WebRTC
+   * @throws TypeError where the platform has no WebRTC, or the name is too long
    */
   constructor(localId: string, remoteId: string, configuration: RTCConfiguration, options: PeerOptions) {
     const { name = '', environment = REAL_ENVIRONMENT, giveUpMs = GIVE_UP_DEFAULT_MS } = options;
     const Connection = options.RTCPeerConnection ?? globalThis.RTCPeerConnection;
     if (typeof Connection !== 'function')
       throw new TypeError('There is no RTCPeerConnection: give one as an option.');
+    if (name.length > NAME_LIMIT_CHARACTERS)
+      throw new TypeError(`The name of a peer has at most ${String(NAME_LIMIT_CHARACTERS)} characters.`);
     this.localId = localId;
     this.remoteId = remoteId;
     this.name = name;
@@ -239,6 +241,7 @@ export class RTCSignalingPeer {
 
   /** Resolves when all that either side asked for is agreed on, as far as this side knows. */
   async agreed(options: WaitOptions = {}): Promise<void> {
+    this.#assertOpen();
     await this.#until(() => this.#negotiation.isSettled, options);
   }
 
@@ -261,6 +264,11 @@ export class RTCSignalingPeer {
   /** The network is another one: ICE is restarted. @internal */
   networkChanged(isOtherNetwork: boolean): void {
     this.#recovery.networkChanged(isOtherNetwork);
+  }
+
+  /** The application calls once more, by this peer. @internal */
+  callAgain(): void {
+    this.#dialogue.callAgain();
   }
 
   /** What signals come to. @internal */

@@ -28,6 +28,9 @@ export interface SimplePeerOptions {
 /** Most signals that wait: of one caller for the peer that takes its call, an offer and more candidates than a machine has. */
 const EARLY_LIMIT_SIGNALS = 100;
 
+/** Most callers that a page lets ring at once: for each its signals wait. Further ones are refused. */
+const RINGING_LIMIT_CALLERS = 64;
+
 /** After one session has refused: until others of that client have said that they ring, if they do, ms. */
 const REFUSAL_MS = 1_000;
 
@@ -189,7 +192,7 @@ export function simplePeerSignaling(
 /**
  * Tells who calls with `simplePeerSignaling`, and connects the `simple-peer` object (no initiator) that `handler` gives, at once or later: what
  * the caller says meanwhile is kept for it. With null, or an error, this session refuses: the caller's peer is destroyed if it called this
- * session, or if no other one of this client rings or has taken the call. One that hangs up before, or calls anew, has its peer here
+ * session, or if no other one of this client rings or has taken the call; so it does with a 65th caller while 64 wait for a decision. One that hangs up before, or calls anew, has its peer here
  * destroyed. Returns a function that stops; peers that were given go on.
  */
 export function onSimplePeer(
@@ -206,6 +209,10 @@ export function onSimplePeer(
     const waiting = { call, early: [data] };
     const left = calls.get(caller);
     if (left !== undefined) tell(caller, 'over', left.call);
+    else if (calls.size >= RINGING_LIMIT_CALLERS) {
+      tell(caller, 'over', call);
+      return;
+    }
     calls.set(caller, waiting);
     let peer: SimplePeer | null = null;
     try {

@@ -34,10 +34,10 @@ export class PathFinder {
   }
 
   /** Without WebRTC, or where its code cannot be had now, the stream stays where it is. */
-  async climb(stream: StreamEnd, configuration: RTCConfiguration): Promise<void> {
+  async climb(stream: StreamEnd): Promise<void> {
     if (!canLeave(this.#client)) return;
     try {
-      await (await this.#load()).climb(stream, configuration);
+      await (await this.#load()).climb(stream);
     } catch {
       // The gateway goes on carrying it.
     }
@@ -49,7 +49,7 @@ export class PathFinder {
     if (asked === null) throw new GatewayError('bad_parameter');
     const stream = this.#streams.find(asked.stream);
     const isTheirs = stream?.peer?.session === from.session && stream.peer.client === from.client;
-    if (!isTheirs || !stream.mayLeave) throw new GatewayError('forbidden');
+    if (!isTheirs || stream.rtcConfiguration === null) throw new GatewayError('forbidden');
     await this.#load();
     return true;
   }

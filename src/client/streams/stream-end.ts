@@ -96,8 +96,9 @@ export class StreamEnd implements Stream {
   get carried(): Record<PathKind, Carried> {
     return this.#paths.carried;
   }
-  get mayLeave(): boolean {
-    return this.#options.mayLeave === true;
+  /** Of the connection by which it may leave the gateway; null where it stays. */
+  get rtcConfiguration(): RTCConfiguration | null {
+    return this.#options.rtcConfiguration ?? null;
   }
   get isOver(): boolean {
     return this.#isOver;

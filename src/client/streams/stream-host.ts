@@ -27,6 +27,6 @@ export interface StreamOptions {
   windowBytes: number;
   /** Most bytes that are kept until the other side has them. */
   sendBufferBytes: number;
-  /** Whether it may leave the gateway. */
-  mayLeave?: boolean;
+  /** Of the connection by which it may leave the gateway; without one it stays. */
+  rtcConfiguration?: RTCConfiguration | null;
 }

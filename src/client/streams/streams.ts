@@ -36,7 +36,7 @@ export interface OpenOneOptions extends OpenStreamOptions {
    * has no WebRTC it stays with the gateway, which is the default.
    */
   via?: 'gateway' | 'best';
-  /** For `best`: of the connection, where there is none to that session yet; its `iceServers` are the gateway's unless given. */
+  /** For `best`: of this side's end of the connection, where there is none to that session yet; its `iceServers` are the gateway's unless given. */
   rtcConfiguration?: RTCConfiguration;
 }
 /** Options of `room.openStream` and `client.openBroadcast`. */
@@ -54,6 +54,8 @@ export interface OnStreamOptions {
   windowBytes?: number;
   /** `gateway`: also those that were opened with `via: 'best'` stay there, and their openers learn no network address of this client. Default `best`. */
   via?: 'gateway' | 'best';
+  /** For `best`: of this side's end of the connection, where there is none to that session yet; its `iceServers` are the gateway's unless given. */
+  rtcConfiguration?: RTCConfiguration;
 }
 
 /** Takes a stream that somebody opens; what it returns, or resolves with, is the opener's `reply`. */
@@ -64,7 +66,8 @@ interface Listener {
   readonly limit: number;
   readonly windowBytes: number;
   readonly codec: StreamCodec;
-  readonly mayLeave: boolean;
+  /** Null: its streams stay with the gateway. */
+  readonly rtcConfiguration: RTCConfiguration | null;
   open: number;
 }
 
@@ -96,7 +99,7 @@ export class Streams {
   readonly #port: DialoguePort;
   readonly #serializers: Serializers | undefined;
   readonly #host: StreamHost;
-  readonly #climb: (stream: StreamEnd, configuration: RTCConfiguration) => void;
+  readonly #climb: (stream: StreamEnd) => void;
   readonly #streams = new Map<string, StreamEnd>();
   readonly #broadcasts = new Map<string, Broadcast>();
   readonly #opening = new Map<string, Opening>();
@@ -110,7 +113,7 @@ export class Streams {
   constructor(
     port: DialoguePort,
     serializers: Serializers | undefined,
-    climb: (stream: StreamEnd, configuration: RTCConfiguration) => void,
+    climb: (stream: StreamEnd) => void,
   ) {
     this.#port = port;
     this.#serializers = serializers;
@@ -134,9 +137,9 @@ export class Streams {
 
   /** See `Client.openStream`. */
   async openTo(to: string, name: string, options: OpenOneOptions = {}): Promise<Stream> {
-    const mayLeave = options.via === 'best';
+    const rtcConfiguration = options.via === 'best' ? (options.rtcConfiguration ?? {}) : null;
     const settings = this.#settings(name, options);
-    const stream = new StreamEnd(this.#host, { ...settings, peer: null, mayLeave });
+    const stream = new StreamEnd(this.#host, { ...settings, peer: null, rtcConfiguration });
     const frame = this.#frame(settings, options, { to });
     await this.#open(frame, options, {
       timeoutMs: options.timeoutMs ?? OPEN_TIMEOUT_MS,
@@ -148,7 +151,7 @@ export class Streams {
       },
     });
     this.#abortWith(options.signal, stream);
-    if (mayLeave) this.#climb(stream, options.rtcConfiguration ?? {});
+    if (rtcConfiguration !== null) this.#climb(stream);
     return stream;
   }
 
@@ -185,7 +188,7 @@ export class Streams {
       limit: options.limit ?? Infinity,
       windowBytes: windowOf(options.windowBytes),
       codec: this.#codec(name, options),
-      mayLeave: options.via !== 'gateway',
+      rtcConfiguration: options.via === 'gateway' ? null : (options.rtcConfiguration ?? {}),
       open: 0,
     };
     this.#listeners.set(name, listener);
@@ -199,11 +202,12 @@ export class Streams {
     return this.#streams.get(id);
   }
 
-  /** Whether a stream with that session may leave the gateway. */
-  hasLeaving({ client, session }: Sender): boolean {
-    for (const { peer, mayLeave } of this.#streams.values())
-      if (mayLeave && peer?.session === session && peer.client === client) return true;
-    return false;
+  /** Of a connection with that session, by which a stream may leave the gateway; null where there is no such stream. */
+  wayOut({ client, session }: Sender): RTCConfiguration | null {
+    for (const { peer, rtcConfiguration } of this.#streams.values())
+      if (rtcConfiguration !== null && peer?.session === session && peer.client === client)
+        return rtcConfiguration;
+    return null;
   }
 
   receive(frame: GatewayFrame): void {
@@ -374,9 +378,9 @@ export class Streams {
       this.#put({ type: 'cut', stream: id, to: `${client}#${session}`, code, text: '' });
       return;
     }
-    const { windowBytes, codec, mayLeave } = listener;
+    const { windowBytes, codec, rtcConfiguration } = listener;
     const sendBufferBytes = SEND_BUFFER_BYTES;
-    const options = { id, name, codec, opened: false, peer, windowBytes, sendBufferBytes, mayLeave };
+    const options = { id, name, codec, opened: false, peer, windowBytes, sendBufferBytes, rtcConfiguration };
     const stream = new StreamEnd(this.#host, options);
     this.#streams.set(id, stream);
     this.#watch();

@@ -129,6 +129,22 @@ describe('an end', () => {
     expect(sent.map(({ type, route }) => [type, route[3]])).toEqual([['ack', 32]]);
   });
 
+  test('says all again when the application calls again, unless it has just spoken or was answered', () => {
+    const { end, sent, receiver, environment } = byHand(true);
+    end.dialogue.callAgain();
+    end.say(1);
+    end.say(2);
+    end.dialogue.callAgain();
+    expect(sent).toHaveLength(2);
+    environment.advance(1_001);
+    end.dialogue.callAgain();
+    expect(sent.map(({ route }) => route[2])).toEqual([1, 2, 1, 2]);
+    receiver.onSignal(from('bob-1', null, 1), 'bob#1');
+    sent.length = 0;
+    end.dialogue.callAgain();
+    expect(sent).toEqual([]);
+  });
+
   test('tells of an overflow when nothing is acknowledged', () => {
     const { end } = byHand(true);
     for (let round = 1; round <= 513; round++) end.say(round);

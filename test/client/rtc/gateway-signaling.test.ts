@@ -60,6 +60,16 @@ const from = (id: string, to: string | null, seq: number, body: SignalBody): Sig
   route: [id, to, seq, 0],
 });
 
+test('who takes calls of strangers may stop', () => {
+  const { signaling, hear } = alice();
+  const heard: string[] = [];
+  const stop = signaling.onStranger(({ client }) => heard.push(client));
+  hear(from('bob-1', null, 1, { type: 'hello' }));
+  stop();
+  hear(from('bob-2', null, 1, { type: 'hello' }));
+  expect(heard).toEqual(['bob']);
+});
+
 test('what is said goes as a volatile message, the farewell as a kept one', async () => {
   const { sent, peer, hear } = alice();
   const made = peer();

@@ -23,6 +23,8 @@ class TestChannel extends EventTarget {
 }
 
 const connections = useTestConnections();
+/** What the handler of the stream wants of the connection. */
+const WAY: RTCConfiguration = { iceTransportPolicy: 'relay' };
 
 /** A stream with bob, who called this client to give it a path. */
 function called() {
@@ -59,11 +61,11 @@ function called() {
       peer: BOB,
       windowBytes: 4096,
       sendBufferBytes: 4096,
-      mayLeave: true,
+      rtcConfiguration: {},
     },
   );
   const awaited = jest.spyOn(stream.closed, 'then');
-  new Ladder(client, { find: () => stream, hasLeaving: () => true }, environment);
+  new Ladder(client, { find: () => stream, wayOut: () => WAY }, environment);
   for (const hear of handlers)
     hear({ type: 'hello', route: ['b'.repeat(22), null, 1, 0], name: '~streams' }, BOB);
   const offer = (): TestChannel => {
@@ -74,6 +76,13 @@ function called() {
   return { environment, stream, awaited, offer };
 }
 const settle = () => new Promise((resolve) => setImmediate(resolve));
+
+test('the end of who takes a stream is as its handler wants it', () => {
+  called();
+  expect(connections.map((connection) => connection.getConfiguration())).toEqual([
+    expect.objectContaining(WAY),
+  ]);
+});
 
 test('a stream has four channels at most, and another one when one of them is gone', async () => {
   const { offer } = called();

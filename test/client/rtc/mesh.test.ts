@@ -7,6 +7,7 @@ import { ManualEnvironment } from '../fixture.js';
 import { useTestConnections } from './test-connection.js';
 
 const BOB = { client: 'bob', session: 'BBBBBBBBBBBBBBBBBBBBBB' };
+const OWN = [{ urls: 'turn:own.example' }];
 const connections = useTestConnections();
 
 /** A mesh with bob, who is in the room; `hello` is a page of bob's that was just loaded, or says so. */
@@ -43,7 +44,10 @@ async function withBob() {
         count: 2,
       }),
   };
-  const mesh = await Mesh.open(client, room, peersOf(client), { environment });
+  const mesh = await Mesh.open(client, room, peersOf(client), {
+    environment,
+    iceServers: () => OWN,
+  });
   const made = new Set(connections);
   let pages = 0;
   const hello = (): void => {
@@ -69,6 +73,13 @@ test('a member that calls again and again gets so many new peers, and one a whil
   const before = made.size;
   hello();
   expect(made.size).toBeGreaterThan(before);
+  await mesh.leave();
+});
+
+test('options of a mesh are those of each of its peers', async () => {
+  const { mesh } = await withBob();
+  await settle();
+  expect(connections.map((connection) => connection.getConfiguration().iceServers)).toEqual([OWN]);
   await mesh.leave();
 });
 

@@ -17,23 +17,41 @@ class Connection extends EventTarget {
   }
 }
 
+/** A peer by hand, and what is told of it. */
+function reported() {
+  const environment = new ManualEnvironment();
+  const [first, second] = [new Connection(), new Connection()];
+  const listeners: Partial<Record<keyof PeerEvents, (value: unknown) => void>> = {};
+  const peer = {
+    peer: first,
+    state: 'new',
+    on: (event: keyof PeerEvents, listener: (value: unknown) => void) => {
+      listeners[event] = listener;
+      return () => undefined;
+    },
+  };
+  const told: ClientFrame[] = [];
+  const port = { tryWrite: (frame: ClientFrame) => told.push(frame) > 0 };
+  new PeerReporter(peer as unknown as RTCSignalingPeer, port, environment);
+  return { environment, second, listeners, peer, told };
+}
+
+test.each([
+  ['hung up after there was no way', ['connecting', 'failed'], 'closed', 'timeout', false],
+  ['hung up by the other side after that', ['connecting', 'failed'], 'remote', 'timeout', false],
+  ['hung up while it connects', ['connecting'], 'closed', 'closed', false],
+  ['hung up after it was connected', ['connecting', 'connected', 'failed'], 'closed', 'closed', true],
+])('tells why it ended: %s', (_what, states, end, reason, wasConnected) => {
+  const { listeners, told } = reported();
+  for (const state of states) listeners.state?.(state);
+  listeners.close?.(end);
+  expect(told.at(-1)).toEqual({ type: 'peerReport', digest: { moment: 'ended', reason, wasConnected } });
+});
+
 test.each([false, true])(
   'tells how long each phase took (goes on with another connection: %s)',
   async (isMoved) => {
-    const environment = new ManualEnvironment();
-    const [first, second] = [new Connection(), new Connection()];
-    const listeners: Partial<Record<keyof PeerEvents, (value: unknown) => void>> = {};
-    const peer = {
-      peer: first,
-      state: 'new',
-      on: (event: keyof PeerEvents, listener: (value: unknown) => void) => {
-        listeners[event] = listener;
-        return () => undefined;
-      },
-    };
-    const told: ClientFrame[] = [];
-    const port = { tryWrite: (frame: ClientFrame) => told.push(frame) > 0 };
-    new PeerReporter(peer as unknown as RTCSignalingPeer, port, environment);
+    const { environment, second, listeners, peer, told } = reported();
     environment.advance(10);
     if (isMoved) {
       peer.peer = second;

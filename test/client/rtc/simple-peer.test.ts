@@ -391,6 +391,23 @@ test('who stops taking calls refuses those that wait, and lets its peers go on',
   expect(bobs.states()).toEqual(['connected', 'destroyed']);
 });
 
+test('a page rings for so many callers; the next one is refused', async () => {
+  const bobs = callee(bob, 'rings');
+  const all = Array.from({ length: 65 }, (_, n) => caller(gateway.client('carol', String(n)), 'bob#b'));
+  for (const { call } of all) call();
+  await gateway.arrive();
+  wait();
+  await gateway.arrive();
+  expect(bobs.decide).toHaveLength(64);
+  expect(all.map(({ states }) => states()[0])).toEqual([
+    ...Array.from({ length: 64 }, () => 'new'),
+    'destroyed',
+  ]);
+  bobs.stop();
+  await gateway.arrive();
+  wait();
+});
+
 test('a handler that fails refuses, and its error is told', async () => {
   const failures = [new Error('at once'), new Error('later')] as const;
   const handlers: (() => Promise<null>)[] = [
