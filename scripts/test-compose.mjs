@@ -243,7 +243,7 @@ async function loadTurnClient() {
   return TurnClient;
 }
 
-/** What the gateway handed to a client is good at the TURN server, which relays to nobody in here. */
+/** What the gateway handed to a client is good at the TURN server, which relays to nobody in here but its own other relays. */
 async function relay(stack, client) {
   const server = client.iceServers.find(({ credential }) => credential !== undefined);
   expect(
@@ -251,18 +251,35 @@ async function relay(stack, client) {
     'the welcome has no TURN server',
   );
   const TurnClient = await loadTurnClient();
-  const turn = await TurnClient.connect(stack.turnPort, {
-    username: server.username,
-    password: server.credential,
-  });
+  const credentials = { username: server.username, password: server.credential };
+  const turn = await TurnClient.connect(stack.turnPort, credentials);
+  const other = await TurnClient.connect(stack.turnPort, credentials);
   try {
     expect((await within('allocation', turn.allocate())) === 0, 'the TURN server refuses the credentials');
     expect((await within('permission', turn.permit('8.8.8.8'))) === 0, 'no relay to the Internet');
     for (const address of ['127.0.0.1', '172.17.0.1', '10.0.0.1'])
       expect((await within('permission', turn.permit(address))) === 403, `a relay to ${address}`);
+    await meet(turn, other);
   } finally {
     turn.close();
+    other.close();
   }
+}
+
+/** Two clients that reach nobody but the relay. */
+async function meet(one, other) {
+  expect((await within('allocation', other.allocate())) === 0, 'the TURN server refuses a second allocation');
+  for (const [from, to] of [
+    [one, other],
+    [other, one],
+  ])
+    expect((await within('permission', from.permit(to.relayed.address))) === 0, 'no relay to a relay');
+  const heard = other.receive();
+  one.send(other.relayed, 'from relay to relay');
+  expect(
+    (await within('relayed data', heard)).text === 'from relay to relay',
+    'a relay passed on something else',
+  );
 }
 
 // ── the test ────────────────────────────────────────────────────────────────────────────────────
@@ -303,7 +320,9 @@ async function test(stack) {
   done('message, request and room work both ways between the gateways');
 
   await relay(stack, alice);
-  done('the TURN server takes the credentials of the welcome and relays to no private address');
+  done(
+    'the TURN server takes the credentials of the welcome and relays to no private address but between its relays',
+  );
 
   await killGateway(stack, { alice, bob, alicesPlace, bobsPlace });
   await stopGateway(stack, { alice, bob, bobsPlace });

@@ -1,10 +1,12 @@
-// As much of a TURN client (RFC 8656) as asks a server for what it must refuse: an allocation, and permissions for peers.
+// As much of a TURN client (RFC 8656) as asks a server for what it must refuse, or must not: an allocation, permissions for peers,
+// and data to and from them.
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 
 const MAGIC_COOKIE = 0x2112a442;
 const METHOD = { allocate: 0x003, createPermission: 0x008 } as const;
+const INDICATION = { send: 0x016, data: 0x017 } as const;
 const ATTRIBUTE = {
   username: 0x0006,
   messageIntegrity: 0x0008,
@@ -12,6 +14,8 @@ const ATTRIBUTE = {
   realm: 0x0014,
   nonce: 0x0015,
   xorPeerAddress: 0x0012,
+  data: 0x0013,
+  xorRelayedAddress: 0x0016,
   requestedAddressFamily: 0x0017,
   requestedTransport: 0x0019,
 } as const;
@@ -43,16 +47,23 @@ function readAttributes(bytes: Buffer): Map<number, Buffer> {
   return found;
 }
 
-/** Of an IPv4 or IPv6 address in its usual form, as the attribute XOR-PEER-ADDRESS with port 9 (RFC 8656 §18.3). */
-function xorAddress(address: string, transaction: Buffer): Buffer {
+/** Of an IPv4 or IPv6 address in its usual form, as the attribute XOR-PEER-ADDRESS (RFC 8656 §18.3). */
+function xorAddress(address: string, transaction: Buffer, port = 9): Buffer {
   const isV6 = address.includes(':');
   const plain = isV6 ? bytesOfV6(address) : Buffer.from(address.split('.').map(Number));
   const mask = Buffer.alloc(16);
   mask.writeUInt32BE(MAGIC_COOKIE, 0);
   transaction.copy(mask, 4);
   const head = Buffer.from([0, isV6 ? 2 : 1, 0, 0]);
-  head.writeUInt16BE(9 ^ (MAGIC_COOKIE >>> 16), 2);
+  head.writeUInt16BE(port ^ (MAGIC_COOKIE >>> 16), 2);
   return Buffer.concat([head, plain.map((byte, i) => byte ^ (mask[i] ?? 0))]);
+}
+
+/** The other way, of IPv4. */
+function readXorAddress(value: Buffer): Peer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE((value.readUInt32BE(4) ^ MAGIC_COOKIE) >>> 0);
+  return { address: bytes.join('.'), port: value.readUInt16BE(2) ^ (MAGIC_COOKIE >>> 16) };
 }
 
 function bytesOfV6(address: string): Buffer {
@@ -76,7 +87,14 @@ interface Credentials {
   password: string;
 }
 
+export interface Peer {
+  address: string;
+  port: number;
+}
+
 export class TurnClient {
+  /** What peers send to, of an allocation over IPv4. */
+  relayed: Peer | null = null;
   #nonce = Buffer.alloc(0);
   #realm = '';
 
@@ -89,9 +107,9 @@ export class TurnClient {
   static async connect(
     port: number,
     credentials: Credentials | string,
-    host: '127.0.0.1' | '::1' = '127.0.0.1',
+    host = '127.0.0.1',
   ): Promise<TurnClient> {
-    const socket = createSocket(host === '::1' ? 'udp6' : 'udp4');
+    const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
     socket.connect(port, host);
     await once(socket, 'connect');
     if (typeof credentials !== 'string') return new TurnClient(socket, credentials);
@@ -112,7 +130,10 @@ export class TurnClient {
     const first = await this.#ask(METHOD.allocate, transport, false);
     this.#realm = first.get(ATTRIBUTE.realm)?.toString() ?? '';
     this.#nonce = Buffer.from(first.get(ATTRIBUTE.nonce) ?? []);
-    return codeOf(await this.#ask(METHOD.allocate, transport, true));
+    const answer = await this.#ask(METHOD.allocate, transport, true);
+    const relayed = answer.get(ATTRIBUTE.xorRelayedAddress);
+    if (relayed !== undefined && family === 4) this.relayed = readXorAddress(relayed);
+    return codeOf(answer);
   }
 
   /** The same for a permission to send to an address, of the family of the allocation. */
@@ -120,6 +141,28 @@ export class TurnClient {
     const transaction = randomBytes(12);
     const peer: Attributes = [[ATTRIBUTE.xorPeerAddress, xorAddress(address, transaction)]];
     return codeOf(await this.#ask(METHOD.createPermission, peer, true, transaction));
+  }
+
+  /** To a peer over IPv4 that has a permission; nobody is told whether it arrives. */
+  send({ address, port }: Peer, text: string): void {
+    const transaction = randomBytes(12);
+    const attributes: Attributes = [
+      [ATTRIBUTE.xorPeerAddress, xorAddress(address, transaction, port)],
+      [ATTRIBUTE.data, Buffer.from(text)],
+    ];
+    const body = Buffer.concat(attributes.map(([type, value]) => attribute(type, value)));
+    this.socket.send(message(INDICATION.send, transaction, body));
+  }
+
+  /** The next that a peer over IPv4 sends. */
+  async receive(): Promise<{ from: Peer; text: string }> {
+    for (;;) {
+      const [bytes] = (await once(this.socket, 'message')) as [Buffer];
+      const found = readAttributes(bytes);
+      const [peer, data] = [found.get(ATTRIBUTE.xorPeerAddress), found.get(ATTRIBUTE.data)];
+      if (bytes.readUInt16BE(0) === INDICATION.data && peer !== undefined && data !== undefined)
+        return { from: readXorAddress(peer), text: data.toString() };
+    }
   }
 
   close(): void {
