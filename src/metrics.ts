@@ -154,7 +154,7 @@ export class Metrics {
   private readonly tests = this.tally<string>(
     'connection_tests_total',
     'Connections that test pages tried.',
-    ['way', 'browser', 'network', 'candidate', 'outcome'],
+    ['way', 'browser', 'network', 'candidate', 'same_network', 'outcome'],
   );
   private readonly testPairs = this.tally<string>(
     'connection_test_pairs_total',
@@ -170,8 +170,10 @@ export class Metrics {
 
   /** Labels have few values each: they are checked where reports come in. */
   countTest({ browser, network, measures, pairs }: TestReport): void {
-    for (const { way, candidate, ok } of measures)
-      this.tests.add(`${way} ${browser} ${network} ${candidate} ${ok ? 'ok' : 'failed'}`);
+    for (const { way, candidate, sameNetwork, ok } of measures) {
+      const outcome = ok ? 'ok' : 'failed';
+      this.tests.add(`${way} ${browser} ${network} ${candidate} ${String(sameNetwork)} ${outcome}`);
+    }
     for (const { outcome, sameNetwork } of pairs)
       this.testPairs.add(`${browser} ${network} ${String(sameNetwork)} ${outcome}`);
   }

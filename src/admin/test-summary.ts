@@ -88,6 +88,7 @@ class WaySums {
 
 class Group {
   readonly ways = new Map<TestWay, WaySums>();
+  readonly sameNetworkWays = new Map<TestWay, WaySums>();
   readonly pairs = noPairs();
   readonly sameNetworkPairs = noPairs();
 
@@ -97,16 +98,26 @@ class Group {
   ) {}
 
   measure(measure: TestMeasure): void {
-    let sums = this.ways.get(measure.way);
-    if (sums === undefined) this.ways.set(measure.way, (sums = new WaySums()));
+    const ways = measure.sameNetwork ? this.sameNetworkWays : this.ways;
+    let sums = ways.get(measure.way);
+    if (sums === undefined) ways.set(measure.way, (sums = new WaySums()));
     sums.add(measure);
   }
 
   summary(): TestGroup {
     const { by, value, pairs, sameNetworkPairs } = this;
-    const ways = TEST_WAYS.flatMap((way) => this.ways.get(way)?.summary(way) ?? []);
-    return { by, value, ways, pairs: { ...pairs }, sameNetworkPairs: { ...sameNetworkPairs } };
+    return {
+      ...{ by, value },
+      ways: summaries(this.ways),
+      sameNetworkWays: summaries(this.sameNetworkWays),
+      pairs: { ...pairs },
+      sameNetworkPairs: { ...sameNetworkPairs },
+    };
   }
+}
+
+function summaries(sums: ReadonlyMap<TestWay, WaySums>): WaySummary[] {
+  return TEST_WAYS.flatMap((way) => sums.get(way)?.summary(way) ?? []);
 }
 
 function noPairs(): Record<PairOutcome, number> {

@@ -134,7 +134,10 @@ export interface WaySummary {
 export interface TestGroup {
   by: 'all' | 'browser' | 'network' | 'candidate';
   value: string;
+  /** To the server, and between browsers of different networks. */
   ways: WaySummary[];
+  /** Between browsers on one network: their figures say nothing of the Internet. */
+  sameNetworkWays: WaySummary[];
   /** Between browsers of different networks; those on one network need no relay and are counted apart. */
   pairs: Record<PairOutcome, number>;
   sameNetworkPairs: Record<PairOutcome, number>;

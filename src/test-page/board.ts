@@ -164,6 +164,12 @@ export class PeerRows {
     } else row.take({ status: channel }, tags);
   }
 
+  /** What the gateway has not been told of its ways: of one network all or none, though relayed candidates do not show it. */
+  takeMeasures(): TestMeasure[] {
+    const { rows, sameNetwork } = this;
+    return rows.flatMap((row) => row.takeUnreported()).map((measure) => ({ ...measure, sameNetwork }));
+  }
+
   /** The pair where its outcome is another than the gateway was told. */
   takeUnreported(): TestPair[] {
     const { pair } = this;

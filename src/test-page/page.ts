@@ -379,8 +379,8 @@ export class TestPage {
   async #report(): Promise<void> {
     const { browser, platform, network } = this.#about();
     const peers = this.#peers.list.map(([, { rows }]) => rows);
-    const rows = [...Object.values(this.#server), ...peers.flatMap((peer) => peer.rows)];
-    const measures = rows.flatMap((row) => row.takeUnreported()).slice(0, MEASURES_LIMIT);
+    const server = Object.values(this.#server).flatMap((row) => row.takeUnreported());
+    const measures = [...server, ...peers.flatMap((peer) => peer.takeMeasures())].slice(0, MEASURES_LIMIT);
     const pairs = peers.flatMap((peer) => peer.takeUnreported()).slice(0, PAIRS_LIMIT);
     await tell({ browser, platform, network, measures, pairs }, this.#token);
   }

@@ -7,6 +7,7 @@ import {
   type TestPair,
   type TestSummary,
   turnShare,
+  type WaySummary,
 } from '../protocol/test-report.js';
 import type { RowView } from './board.js';
 import { find, make } from './element.js';
@@ -277,7 +278,7 @@ function groupTable(groups: readonly TestGroup[]): HTMLElement {
   );
 }
 
-function groupBody({ by, value, ways }: TestGroup, title: string): HTMLElement {
+function groupBody({ by, value, ways, sameNetworkWays }: TestGroup, title: string): HTMLElement {
   const name = by === 'all' ? GROUP_TITLES.all : (GROUP_NAMES[value] ?? value);
   const small = title === '' ? null : make('small', {}, title);
   return make(
@@ -290,28 +291,31 @@ function groupBody({ by, value, ways }: TestGroup, title: string): HTMLElement {
           { class: 'group' },
           make('th', { scope: 'rowgroup', colspan: SUMMARY_HEAD.length }, capital(name), small),
         ),
-    ...ways.map(({ way, ok, failed, setupMs, pingMs, kbps }) => {
-      const speed = bandwidthUnit(kbps?.mean ?? 0);
-      const cells = [
-        { main: `${String(ok)} of ${String(ok + failed)}`, p95: '' },
-        setupMs === null ? null : { ...spreadTexts(setupMs, 'ms'), p95: '' },
-        pingMs === null ? null : spreadTexts(pingMs, 'ms'),
-        kbps === null ? null : { ...spreadTexts(kbps, speed.unit, speed.per), p95: '' },
-      ];
-      return make(
-        'tr',
-        {},
-        make('th', { scope: 'row' }, WAY_NAMES[way]),
-        ...cells.map((texts, i) =>
-          make(
-            'td',
-            { 'data-name': SUMMARY_HEAD[i + 1] ?? '' },
-            texts?.main ?? '–',
-            texts === null || texts.p95 === '' ? null : make('small', {}, texts.p95),
-          ),
-        ),
-      );
-    }),
+    ...ways.map((sums) => wayLine(WAY_NAMES[sums.way], sums)),
+    ...sameNetworkWays.map((sums) => wayLine(`${WAY_NAMES[sums.way]}, same network`, sums)),
+  );
+}
+
+function wayLine(name: string, { ok, failed, setupMs, pingMs, kbps }: WaySummary): HTMLElement {
+  const speed = bandwidthUnit(kbps?.mean ?? 0);
+  const cells = [
+    { main: `${String(ok)} of ${String(ok + failed)}`, p95: '' },
+    setupMs === null ? null : { ...spreadTexts(setupMs, 'ms'), p95: '' },
+    pingMs === null ? null : spreadTexts(pingMs, 'ms'),
+    kbps === null ? null : { ...spreadTexts(kbps, speed.unit, speed.per), p95: '' },
+  ];
+  return make(
+    'tr',
+    {},
+    make('th', { scope: 'row' }, name),
+    ...cells.map((texts, i) =>
+      make(
+        'td',
+        { 'data-name': SUMMARY_HEAD[i + 1] ?? '' },
+        texts?.main ?? '–',
+        texts === null || texts.p95 === '' ? null : make('small', {}, texts.p95),
+      ),
+    ),
   );
 }
 

@@ -82,6 +82,30 @@ describe('sums of tests', () => {
     expect(all?.sameNetworkPairs).toEqual({ direct: 1, relay: 0, none: 0 });
   });
 
+  test('keep the figures of one network apart from those between networks', () => {
+    const sums = new TestSums();
+    sums.add(
+      report({
+        measures: [
+          measure({ sameNetwork: true, setupMs: 20, pingMs: 1, kbps: 90_000 }),
+          measure({ setupMs: 400, pingMs: 80, kbps: 3000 }),
+          measure({ way: 'media', sameNetwork: true, ok: false, setupMs: null, pingMs: null, kbps: null }),
+        ],
+      }),
+    );
+    const { groups } = sums.summary();
+    for (const [by, value] of [['all'], ['browser', 'firefox'], ['network', 'wifi'], ['candidate', 'host']]) {
+      const group = find(groups, by ?? '', value);
+      expect(group?.ways).toMatchObject([
+        { way: 'direct', ok: 1, setupMs: { mean: 400 }, pingMs: { mean: 80 }, kbps: { mean: 3000 } },
+      ]);
+      expect(group?.sameNetworkWays).toMatchObject([
+        { way: 'direct', ok: 1, setupMs: { mean: 20 }, pingMs: { mean: 1 }, kbps: { mean: 90_000 } },
+        { way: 'media', ok: 0, failed: 1, setupMs: null },
+      ]);
+    }
+  });
+
   test('have no more groups than there are names, whatever is reported', () => {
     const of = <Value>(values: readonly Value[]) => fc.constantFrom(...values);
     const figure = fc.option(fc.double({ min: 0, max: 600_000, noNaN: true }));
@@ -110,7 +134,8 @@ describe('sums of tests', () => {
         const most = 1 + TEST_BROWSERS.length + TEST_NETWORKS.length + TEST_CANDIDATES.length - 1;
         const all = find(groups, 'all');
         const told = reports.flatMap(({ measures }) => measures).length;
-        const counted = (all?.ways ?? []).reduce((sum, { ok, failed }) => sum + ok + failed, 0);
+        const ways = [...(all?.ways ?? []), ...(all?.sameNetworkWays ?? [])];
+        const counted = ways.reduce((sum, { ok, failed }) => sum + ok + failed, 0);
         return groups.length <= most && counted === told;
       }),
     );

@@ -101,12 +101,15 @@ describe('Chromium and Firefox on the page', () => {
     expect(summary.turnShare).toBeNull();
     const browsers = summary.groups.filter(({ by }) => by === 'browser');
     expect(browsers.map(({ value }) => value).sort()).toEqual(['chrome', 'firefox']);
-    for (const { ways } of browsers)
-      expect(ways.map(({ way, ok }) => [way, ok > 0])).toEqual(Object.keys(all).map((way) => [way, true]));
-    expect(
-      await gateway.metric('connection_tests_total', { way: 'relay', candidate: 'relay', outcome: 'ok' }),
-    ).toBe(2);
+    for (const { ways, sameNetworkWays } of browsers) {
+      const worked = (sums: typeof ways) => sums.filter(({ ok }) => ok > 0).map(({ way }) => way);
+      expect(worked(ways)).toEqual(['websocket', 'sse', 'turn']);
+      expect(worked(sameNetworkWays)).toEqual(['direct', 'relay', 'media']);
+    }
+    const relayed = { way: 'relay', candidate: 'relay', same_network: 'true', outcome: 'ok' };
+    expect(await gateway.metric('connection_tests_total', relayed)).toBe(2);
     await until(async () => (await textOf(page, '#summary')).includes(' reports of all pages'));
+    expect(await textOf(page, '#summary')).toContain('Data channel, relayed, same network');
 
     const screenshots = process.env.SCREENSHOTS;
     if (screenshots !== undefined) {
@@ -214,6 +217,7 @@ test('two pages of different networks that reach each other through TURN only ne
     return allOf(summary)?.pairs.relay === 2 ? summary : null;
   });
   expect([told.turnShare, allOf(told)?.pairs]).toEqual([1, { direct: 0, relay: 2, none: 0 }]);
+  expect(allOf(told)?.sameNetworkWays).toEqual([]);
   expect(JSON.stringify(told)).not.toMatch(/203\.0|198\.51|~test-/);
   await until(async () =>
     (await textOf(page, '#summary')).includes('100 % of the ways between different networks'),

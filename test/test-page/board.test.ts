@@ -10,6 +10,11 @@ const HOST: CandidatePair = {
   remote: { type: 'host', address: '10.0.0.2' },
   rttMs: 1,
 };
+const RELAYED: CandidatePair = {
+  local: { type: 'relay', address: '198.51.100.1' },
+  remote: { type: 'relay', address: '198.51.100.1' },
+  rttMs: 1,
+};
 const ok = (pair: CandidatePair | null = null): WayResult => ({
   status: 'ok',
   setupMs: 40,
@@ -123,5 +128,25 @@ describe('a pair', () => {
     rows.direct.take(failed('timeout'), TAGS);
     rows.relay.take(ok(), TAGS);
     expect(rows.takeUnreported()).toEqual([{ outcome: 'relay', sameNetwork: false }]);
+  });
+
+  test('in one network tells so with each of its ways, also of those whose own addresses do not show it', () => {
+    const rows = new PeerRows();
+    rows.direct.take(ok(HOST), TAGS);
+    rows.relay.take(ok(RELAYED), TAGS);
+    rows.takeVideo('failed', failed('timeout'), TAGS);
+    expect(rows.takeMeasures()).toMatchObject([
+      { way: 'direct', sameNetwork: true },
+      { way: 'relay', sameNetwork: true },
+      { way: 'media', sameNetwork: true },
+    ]);
+    expect(rows.takeMeasures()).toEqual([]);
+  });
+
+  test('of different networks tells of none of its ways that they are in one', () => {
+    const rows = new PeerRows();
+    rows.direct.take(failed('timeout'), TAGS);
+    rows.relay.take(ok(RELAYED), TAGS);
+    expect(rows.takeMeasures()).toMatchObject([{ sameNetwork: false }, { sameNetwork: false }]);
   });
 });
