@@ -205,8 +205,10 @@ describe.each(['embedded', 'Redis'])('webhooks, %s store', (kind) => {
     });
     receiver.answer = null;
     await receiver.up();
-    await until(() => timesOf(receiver, 'disconnect ann') === 1 && receiver.taken.length >= 12);
-    expect(isInOrder(receiver)).toBe(true);
+    await until(() => timesOf(receiver, 'disconnect ann') >= 1 && receiver.taken.length >= 12);
+    // What this process answered after 200 ms came once more.
+    const seqs = [...new Set(receiver.taken.map(({ seq }) => seq))];
+    expect(seqs).toEqual(seqs.map((_, i) => i + 1));
     expect(Math.max(...receiver.posts.map(({ events }) => events.length))).toBe(3);
     for (const name of names) {
       const at = (word: string) => wordsOf(receiver).indexOf(word);

@@ -10,7 +10,9 @@ const PAIRS: [string, string][] = isFull
   ? [
       ['Chromium', 'Chromium'],
       ['Firefox', 'Firefox'],
+      // The second one leads: its id is the greater.
       ['Chromium', 'Firefox'],
+      ['Firefox', 'Chromium'],
     ]
   : [['Chromium', 'Chromium']];
 const STRATEGY = process.env.STRATEGY ? { strategy: process.env.STRATEGY as Strategy } : {};

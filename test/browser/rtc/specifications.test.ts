@@ -8,7 +8,9 @@ const PAIRS: [string, string][] = isFull
   ? [
       ['Chromium', 'Chromium'],
       ['Firefox', 'Firefox'],
+      // The second one leads: its id is the greater.
       ['Chromium', 'Firefox'],
+      ['Firefox', 'Chromium'],
     ]
   : [['Chromium', 'Chromium']];
 /** In the short form each specification is played over the worst line and over the gateway. */

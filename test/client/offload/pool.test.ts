@@ -264,7 +264,7 @@ describe('a thread that', () => {
       fuse: () =>
         void setTimeout(() => {
           throw new Error('later');
-        }),
+        }, 100),
     });
     await run.fuse();
     expect(await failureOf(run.later(1_000))).toMatchObject({
