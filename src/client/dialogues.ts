@@ -52,11 +52,7 @@ export class Dialogues {
         link.put(frame.type === 'chunk' ? encodeChunk(this.#codec, frame) : this.#codec.encodeClient(frame)),
       tell,
     };
-    this.streams = new Streams(
-      port,
-      serializers,
-      (stream) => void paths.climb(stream),
-    );
+    this.streams = new Streams(port, serializers, (stream) => void paths.climb(stream));
     const paths = new PathFinder(client, this.streams, clock, rtc);
     const decode: ServicesPort['decode'] = (...frame) => intake.decode(...frame);
     const room = (name: string): ReturnType<ServicesPort['room']> => client.room(name);

@@ -110,11 +110,7 @@ export class Streams {
   #isPumpingLater = false;
 
   /** @param climb finds a stream a better path than the gateway */
-  constructor(
-    port: DialoguePort,
-    serializers: Serializers | undefined,
-    climb: (stream: StreamEnd) => void,
-  ) {
+  constructor(port: DialoguePort, serializers: Serializers | undefined, climb: (stream: StreamEnd) => void) {
     this.#port = port;
     this.#serializers = serializers;
     this.#climb = climb;
