@@ -290,7 +290,7 @@ describe('a page', () => {
     expect([direct?.state, media?.state]).toEqual(['ok', 'ok']);
     const all = allOf(await summaryOf(gateway));
     expect([all?.pairs.none, all?.sameNetworkPairs.none]).toEqual([0, 0]);
-    expect(all?.ways.find(({ way }) => way === 'direct')?.failed).toBe(0);
+    expect(all?.sameNetworkWays.find(({ way }) => way === 'direct')?.failed).toBe(0);
 
     // A minute later its card is gone, and how it was reached is not.
     await page.evaluate('void (skipMs += 60_000)');
