@@ -51,6 +51,11 @@ export class Candidates {
     this.#port = port;
   }
 
+  /** The other side is Firefox, and this one is not. */
+  get areForFirefox(): boolean {
+    return this.#isTheirsFirefox && !isFirefox(this.#connection.localDescription);
+  }
+
   gathered(candidate: RTCIceCandidate | null): void {
     if (candidate === null || candidate.candidate === '') return;
     const { sdpMid, sdpMLineIndex, usernameFragment } = candidate;
@@ -81,7 +86,7 @@ export class Candidates {
 
   /** A description that restarts ICE is about to be set. */
   restarts(): void {
-    if (this.#isWithFirefox) forgetCandidates(this.#connection);
+    if (this.areForFirefox) forgetCandidates(this.#connection);
   }
 
   /** The negotiation went on: what waited for that may go. */
@@ -168,20 +173,22 @@ export class Candidates {
   /**
    * Of a restart with Firefox: told now, it would check them from its new candidates before those are known here. To Chromium they
    * were peer-reflexive ones then, which it gives up at once for the pair in use, as that has a higher priority (RFC 8445, section
-   * 5.1.2.1), and Firefox waits in vain for one of them to be nominated. Firefox itself never waits.
+   * 5.1.2.1), and Firefox waits in vain for one of them to be nominated; a pair may come into use only after they were told, in a call
+   * that is just being connected. Firefox itself never waits. Where the connection is lost there is no such pair.
    */
   get #areEarly(): boolean {
-    if (!this.#isRestart || !this.#isWithFirefox || !this.#isConnected) return false;
+    if (!this.#isRestart || !this.areForFirefox || this.#isLost) return false;
     return this.#connection.signalingState !== 'stable' || !this.#areTheirsKnown;
-  }
-
-  get #isWithFirefox(): boolean {
-    return this.#isTheirsFirefox && !isFirefox(this.#connection.localDescription);
   }
 
   get #isConnected(): boolean {
     const { iceConnectionState } = this.#connection;
     return iceConnectionState === 'connected' || iceConnectionState === 'completed';
+  }
+
+  get #isLost(): boolean {
+    const { iceConnectionState } = this.#connection;
+    return iceConnectionState === 'disconnected' || iceConnectionState === 'failed';
   }
 
   #send(): void {

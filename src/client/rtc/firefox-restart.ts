@@ -1,6 +1,7 @@
 // ICE restarts of calls with Firefox: what keeps another browser from staying with addresses where Firefox only answers, and Firefox from ending the call.
 
 import type { Environment } from '../environment.js';
+import { fragmentsOf } from './ice-fragments.js';
 
 /** By the origin of a description as its browser made it; Chromium keeps no such line of the other side's. */
 export function isFirefox(description: { sdp: string } | null): boolean {
@@ -18,15 +19,18 @@ const LOOK_MS = 50;
 const RESTART_LIMIT_MS = 6_000;
 
 /**
- * Resolves when Firefox, here, is done with the restart before. Where it drops one that is under way for another one, it may take that for
- * the failure of ICE, and tells DTLS so, which never works again though ICE does. Without a connection there is nothing to lose.
+ * Resolves when the restart before is over. Where Firefox, here or there, drops one that is under way for another one, it may take that
+ * for the failure of ICE, and tells DTLS so, which never works again though ICE does. Without a connection there is nothing to lose.
+ *
+ * @param isWithFirefox the other side is Firefox, and this one, which is about to restart, should wait for it
  */
 export function restartOver(
   connection: RTCPeerConnection,
   environment: Environment,
+  isWithFirefox: boolean,
 ): Promise<void> | undefined {
   const { connectionState, localDescription } = connection;
-  return connectionState === 'connected' && isFirefox(localDescription)
+  return connectionState === 'connected' && (isWithFirefox || isFirefox(localDescription))
     ? wayFound(connection, environment)
     : undefined;
 }
@@ -34,17 +38,34 @@ export function restartOver(
 async function wayFound(connection: RTCPeerConnection, environment: Environment): Promise<void> {
   const until = environment.now() + RESTART_LIMIT_MS;
   while (connection.connectionState === 'connected' && environment.now() < until) {
-    // `iceConnectionState` has the pair of before, which still works.
-    // Of one that is closed meanwhile there may be none.
-    const reports = await connection.getStats().catch(() => new Map<string, unknown>());
-    const transports = [...reports.values()].filter(isTransport);
-    if (!transports.some(({ iceState }) => iceState === 'new' || iceState === 'checking')) return;
+    if (!(await isUnderWay(connection))) return;
     await new Promise<void>((resolve) => environment.after(LOOK_MS, resolve));
   }
 }
 
-function isTransport(report: unknown): report is { iceState?: string } {
-  return typeof report === 'object' && report !== null && 'type' in report && report.type === 'transport';
+/** As much of a report as is needed here. */
+interface Report {
+  readonly type: string;
+  /** Of a transport. */
+  readonly selectedCandidatePairId?: string;
+  /** Of a pair. */
+  readonly localCandidateId?: string;
+  /** Of a candidate. */
+  readonly usernameFragment?: string;
+}
+
+/** States of ICE have the pair of before, which still works. As that, Chromium reports the pair that it uses, Firefox none. */
+async function isUnderWay(connection: RTCPeerConnection): Promise<boolean> {
+  // Of one that is closed meanwhile there may be none.
+  const reports: ReadonlyMap<string, Report> = await connection
+    .getStats()
+    .catch(() => new Map<string, Report>());
+  const fragments = fragmentsOf(connection.localDescription);
+  const get = (id = ''): Report | undefined => reports.get(id);
+  return [...reports.values()].some(({ type, selectedCandidatePairId }) => {
+    const { usernameFragment = '' } = get(get(selectedCandidatePairId)?.localCandidateId) ?? {};
+    return type === 'transport' && !fragments.split(' ').includes(usernameFragment);
+  });
 }
 
 /** Of the user fragment that comes next, whichever that is. It is one that nobody sends a packet to (RFC 6544, section 4.5: port 9, active). */

@@ -25,8 +25,8 @@ export interface DriverPort {
   onCandidates(candidates: Candidate[]): void;
   /** An offer is made now: what it shall have must be there. */
   onOffer(): void;
-  /** Resolves when a restart of ICE that is under way is over, where the browser cannot bear another one before; undefined: there is nothing to wait for. */
-  restartOver?(): Promise<void> | undefined;
+  /** Resolves when a restart of ICE that is under way is over, where a browser cannot bear another one before, an own one or the other side's; undefined: there is nothing to wait for. */
+  restartOver?(isOwn: boolean): Promise<void> | undefined;
   /** A description of either side that restarts ICE is set now. */
   onRestart(): void;
   /** The first offer was the other side's, and its answer is set: resolves when that may be sent. */
@@ -51,6 +51,8 @@ export class NegotiationDriver {
   #isTold = false;
   /** A restart waits until the connection can bear it. */
   #isWaiting = false;
+  /** A step is under way. */
+  #isStepping = false;
   #isClosed = false;
 
   constructor(connection: NegotiatedConnection, machine: NegotiationMachine, port: DriverPort) {
@@ -122,12 +124,15 @@ export class NegotiationDriver {
   }
 
   #run(step: () => Promise<NegotiationEvent>): void {
+    this.#isStepping = true;
     step().then(
       (event) => {
+        this.#isStepping = false;
         if (event.type === 'answered' || event.type === 'applied') this.#afterRound();
         this.handle(event);
       },
       (error: unknown) => {
+        this.#isStepping = false;
         if (this.#isClosed) return;
         this.#port.onError(error);
         this.handle({ type: 'failed' });
@@ -156,7 +161,7 @@ export class NegotiationDriver {
       const sdp = withRoleKept(offer, this.#connection);
       const { currentRemoteDescription: last, localDescription } = this.#connection;
       if (last !== null && areRenewed(fragmentsOf(last), fragmentsOf({ sdp }))) {
-        await this.#port.restartOver?.();
+        await this.#port.restartOver?.(false);
         this.#port.onRestart();
       }
       await this.#connection.setRemoteDescription({ type: 'offer', sdp });
@@ -205,7 +210,7 @@ export class NegotiationDriver {
 
   #restart(): void {
     if (this.#isWaiting) return;
-    const over = this.#port.restartOver?.();
+    const over = this.#port.restartOver?.(true);
     if (over === undefined) return this.#restartNow();
     this.#isWaiting = true;
     void this.#waitedFor(over).then((isWanted) => {
@@ -223,10 +228,10 @@ export class NegotiationDriver {
       await next;
       // One of the other side may have come meanwhile, or an own one be offered by now: which is as good.
       if (this.#isClosed || !this.#isWorn()) return false;
-      // One that was offered before this was asked for: the end of its round asks again.
-      if (areRenewed(inUse(), fragmentsOf(connection.localDescription))) return false;
+      // What is being agreed on may be one as well: the end of its round asks again.
+      if (this.#isStepping || connection.signalingState !== 'stable') return false;
       // Another one began while that was waited for.
-      next = areRenewed(before, inUse()) ? this.#port.restartOver?.() : undefined;
+      next = areRenewed(before, inUse()) ? this.#port.restartOver?.(true) : undefined;
     }
     return true;
   }

@@ -349,6 +349,7 @@ export class RTCSignalingPeer {
       run: (event: RTCPeerConnectionEventMap[E]) => void,
     ): void => this.peer.addEventListener(event, run, { signal });
     const look = (): void => {
+      this.#candidates.look();
       this.#recovery.look();
       this.#waits.look();
     };
@@ -404,7 +405,8 @@ export class RTCSignalingPeer {
         for (const candidate of candidates) void this.#candidates.add(candidate);
       },
       onOffer: () => this.#beginWithData(),
-      restartOver: () => restartOver(this.peer, this.#environment),
+      restartOver: (isOwn) =>
+        restartOver(this.peer, this.#environment, isOwn && this.#candidates.areForFirefox),
       onRestart: () => {
         // Also of the other side: who answers gathers as well.
         this.#renewServers();

@@ -153,6 +153,23 @@ test('candidates of an offer that restarts ICE leave when the answer of Firefox 
   expect(sent).toEqual([['one']]);
 });
 
+test('candidates of a restart that Firefox is told before the call is connected wait as well', () => {
+  const { candidates, connection, environment, gatherNext, restart, sent } = make();
+  candidates.heard({ sdp: FIREFOX });
+  restart();
+  Object.assign(connection, { iceConnectionState: 'checking', signalingState: 'have-local-offer' });
+  gatherNext('one');
+  environment.advance(1_000);
+  connection.signalingState = 'stable';
+  connection.remoteDescription = theirs('after');
+  candidates.look();
+  environment.advance(1_000);
+  expect(sent).toEqual([]);
+  void candidates.add(candidateOf('after'));
+  environment.advance(10);
+  expect(sent).toEqual([['one']]);
+});
+
 test('candidates that were there when a restart was described for Firefox wait as well', () => {
   const { candidates, connection, environment, gatherNext, restart, sent } = make();
   const own = 'candidate:1 1 udp 5 10.0.0.1 9 typ host';
@@ -202,6 +219,7 @@ test.each([
   ['the other side is not Firefox', 'v=0\r\n', SDP, 'connected'],
   ['both are Firefox', FIREFOX, SDP.replace('v=0\r\n', FIREFOX), 'connected'],
   ['the connection is lost', FIREFOX, SDP, 'disconnected'],
+  ['the connection failed', FIREFOX, SDP, 'failed'],
 ])('candidates of a restart do not wait where %s', (_when, remote, local, iceConnectionState) => {
   const { candidates, connection, environment, gatherNext, restart, sent } = make();
   connection.localDescription.sdp = local;
