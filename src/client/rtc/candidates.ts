@@ -52,7 +52,7 @@ export class Candidates {
   }
 
   /** The other side is Firefox, and this one is not. */
-  get areForFirefox(): boolean {
+  get isOtherFirefox(): boolean {
     return this.#isTheirsFirefox && !isFirefox(this.#connection.localDescription);
   }
 
@@ -86,7 +86,7 @@ export class Candidates {
 
   /** A description that restarts ICE is about to be set. */
   restarts(): void {
-    if (this.areForFirefox) forgetCandidates(this.#connection);
+    if (this.isOtherFirefox) forgetCandidates(this.#connection);
   }
 
   /** The negotiation went on: what waited for that may go. */
@@ -177,7 +177,7 @@ export class Candidates {
    * that is just being connected. Firefox itself never waits. Where the connection is lost there is no such pair.
    */
   get #areEarly(): boolean {
-    if (!this.#isRestart || !this.areForFirefox || this.#isLost) return false;
+    if (!this.#isRestart || !this.isOtherFirefox || this.#isLost) return false;
     return this.#connection.signalingState !== 'stable' || !this.#areTheirsKnown;
   }
 

@@ -20,17 +20,17 @@ const RESTART_LIMIT_MS = 6_000;
 
 /**
  * Resolves when the restart before is over. Where Firefox, here or there, drops one that is under way for another one, it may take that
- * for the failure of ICE, and tells DTLS so, which never works again though ICE does. Without a connection there is nothing to lose.
+ * for the failure of ICE, and tells DTLS so, which never works again though ICE does. Nobody waits where there is no connection, or it is lost.
  *
- * @param isWithFirefox the other side is Firefox, and this one, which is about to restart, should wait for it
+ * @param isForTheirs the other side is Firefox, and this one, which is about to restart, should wait for it
  */
 export function restartOver(
   connection: RTCPeerConnection,
   environment: Environment,
-  isWithFirefox: boolean,
+  isForTheirs: boolean,
 ): Promise<void> | undefined {
   const { connectionState, localDescription } = connection;
-  return connectionState === 'connected' && (isWithFirefox || isFirefox(localDescription))
+  return connectionState === 'connected' && (isForTheirs || isFirefox(localDescription))
     ? wayFound(connection, environment)
     : undefined;
 }
@@ -48,24 +48,35 @@ interface Report {
   readonly type: string;
   /** Of a transport. */
   readonly selectedCandidatePairId?: string;
+  /** Of a pair, in Firefox only. */
+  readonly selected?: boolean;
   /** Of a pair. */
   readonly localCandidateId?: string;
   /** Of a candidate. */
   readonly usernameFragment?: string;
 }
 
-/** States of ICE have the pair of before, which still works. As that, Chromium reports the pair that it uses, Firefox none. */
+/** The states of ICE are of the pair of before, as long as that works. Until there is another one, Chromium reports that pair, Firefox none. */
 async function isUnderWay(connection: RTCPeerConnection): Promise<boolean> {
-  // Of one that is closed meanwhile there may be none.
-  const reports: ReadonlyMap<string, Report> = await connection
-    .getStats()
-    .catch(() => new Map<string, Report>());
-  const fragments = fragmentsOf(connection.localDescription);
+  const reports = await reportsOf(connection);
+  const all = [...reports.values()];
+  const { localDescription } = connection;
+  if (isFirefox(localDescription)) return reports.size > 0 && !all.some(({ selected }) => selected);
+  const fragments = fragmentsOf(localDescription).split(' ');
   const get = (id = ''): Report | undefined => reports.get(id);
-  return [...reports.values()].some(({ type, selectedCandidatePairId }) => {
-    const { usernameFragment = '' } = get(get(selectedCandidatePairId)?.localCandidateId) ?? {};
-    return type === 'transport' && !fragments.split(' ').includes(usernameFragment);
+  return all.some(({ selectedCandidatePairId }) => {
+    const { usernameFragment } = get(get(selectedCandidatePairId)?.localCandidateId) ?? {};
+    return usernameFragment !== undefined && !fragments.includes(usernameFragment);
   });
+}
+
+/** None of a connection that is closed meanwhile. */
+async function reportsOf(connection: RTCPeerConnection): Promise<ReadonlyMap<string, Report>> {
+  try {
+    return await connection.getStats();
+  } catch {
+    return new Map();
+  }
 }
 
 /** Of the user fragment that comes next, whichever that is. It is one that nobody sends a packet to (RFC 6544, section 4.5: port 9, active). */

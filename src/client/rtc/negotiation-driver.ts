@@ -25,7 +25,10 @@ export interface DriverPort {
   onCandidates(candidates: Candidate[]): void;
   /** An offer is made now: what it shall have must be there. */
   onOffer(): void;
-  /** Resolves when a restart of ICE that is under way is over, where a browser cannot bear another one before, an own one or the other side's; undefined: there is nothing to wait for. */
+  /**
+   * Resolves when a restart of ICE that is under way is over, where one of the browsers cannot bear another one before: an own one, or one that
+   * the other side asks for. Undefined: there is nothing to wait for.
+   */
   restartOver?(isOwn: boolean): Promise<void> | undefined;
   /** A description of either side that restarts ICE is set now. */
   onRestart(): void;
@@ -47,8 +50,8 @@ export class NegotiationDriver {
   readonly #port: DriverPort;
   /** An ICE restart is wanted as long as one of these fragments is in use; null: none is. */
   #worn: string | null = null;
-  /** The connection was told to restart, and its next offer does, unless that is behind it. */
-  #isTold = false;
+  /** The fragments that the connection was told to renew, which its next offer does; null: it was not told, or has done so. */
+  #told: string | null = null;
   /** A restart waits until the connection can bear it. */
   #isWaiting = false;
   /** A step is under way. */
@@ -71,6 +74,11 @@ export class NegotiationDriver {
 
   get isSettled(): boolean {
     return this.#machine.isSettled && this.#connection.signalingState === 'stable';
+  }
+
+  /** One that was asked for is not agreed on. */
+  get wantsRestart(): boolean {
+    return this.#worn !== null;
   }
 
   handle(event: NegotiationEvent): void {
@@ -142,7 +150,7 @@ export class NegotiationDriver {
 
   async #offer(isProposal: boolean): Promise<string> {
     this.#port.onOffer();
-    if (this.#isTold) this.#port.onRestart();
+    if (this.#told !== null) this.#port.onRestart();
     if (isProposal) return (await this.#connection.createOffer()).sdp ?? '';
     return await this.#describe().catch((error: unknown) => this.#describeAgain(error));
   }
@@ -191,10 +199,9 @@ export class NegotiationDriver {
 
   /** A restart that was asked for may have been taken back with the offer that carried it. */
   #afterRound(): void {
-    if (this.#worn === null) return;
-    if (this.#isWorn()) return this.#restart();
-    this.#worn = null;
-    this.#isTold = false;
+    if (this.#isRenewed(this.#told)) this.#told = null;
+    if (this.#isRenewed(this.#worn)) this.#worn = null;
+    if (this.#worn !== null) this.#restart();
   }
 
   /** Of what is agreed on and of an own offer that is not answered yet, which may be taken back. */
@@ -204,40 +211,37 @@ export class NegotiationDriver {
   }
 
   /** A restart gives every section another fragment; sections come and go without one. */
-  #isWorn(): boolean {
-    return this.#worn !== null && !areRenewed(this.#worn, fragmentsOf(this.#connection.localDescription));
+  #isRenewed(fragments: string | null): boolean {
+    return fragments !== null && areRenewed(fragments, fragmentsOf(this.#connection.localDescription));
   }
 
   #restart(): void {
-    if (this.#isWaiting) return;
+    // What is being agreed on may be one, and as good: the end of its round asks again.
+    if (this.#isWaiting || this.#isStepping) return;
     const over = this.#port.restartOver?.(true);
     if (over === undefined) return this.#restartNow();
     this.#isWaiting = true;
-    void this.#waitedFor(over).then((isWanted) => {
-      this.#isWaiting = false;
-      if (isWanted) this.#restartNow();
-    });
+    void this.#restartAfter(over);
   }
 
-  /** Whether the restart is wanted when nothing is under way that it would break. */
-  async #waitedFor(over: Promise<void>): Promise<boolean> {
+  async #restartAfter(over: Promise<void>): Promise<void> {
     const connection = this.#connection;
     const inUse = (): string => fragmentsOf(connection.currentLocalDescription);
+    // One of the other side may come meanwhile, or an own one be offered: which is as good.
+    const isWanted = (): boolean => !this.#isClosed && this.#worn !== null && !this.#isRenewed(this.#worn);
     for (let next: Promise<void> | undefined = over; next !== undefined;) {
       const before = inUse();
       await next;
-      // One of the other side may have come meanwhile, or an own one be offered by now: which is as good.
-      if (this.#isClosed || !this.#isWorn()) return false;
-      // What is being agreed on may be one as well: the end of its round asks again.
-      if (this.#isStepping || connection.signalingState !== 'stable') return false;
       // Another one began while that was waited for.
-      next = areRenewed(before, inUse()) ? this.#port.restartOver?.(true) : undefined;
+      next = isWanted() && areRenewed(before, inUse()) ? this.#port.restartOver?.(true) : undefined;
     }
-    return true;
+    this.#isWaiting = false;
+    // As above.
+    if (isWanted() && !this.#isStepping && connection.signalingState === 'stable') this.#restartNow();
   }
 
   #restartNow(): void {
-    this.#isTold = true;
+    this.#told = this.#fragments();
     this.#connection.restartIce();
   }
 }

@@ -242,7 +242,7 @@ export class RTCSignalingPeer {
   /** Resolves when all that either side asked for is agreed on, as far as this side knows. */
   async agreed(options: WaitOptions = {}): Promise<void> {
     this.#assertOpen();
-    await this.#until(() => this.#negotiation.isSettled, options);
+    await this.#until(() => this.#negotiation.isSettled && !this.#negotiation.wantsRestart, options);
   }
 
   /** Looks for a new way through the network; by itself it does so when the connection fails or the network changes. Nothing before both sides first agreed. */
@@ -406,7 +406,7 @@ export class RTCSignalingPeer {
       },
       onOffer: () => this.#beginWithData(),
       restartOver: (isOwn) =>
-        restartOver(this.peer, this.#environment, isOwn && this.#candidates.areForFirefox),
+        restartOver(this.peer, this.#environment, isOwn && this.#candidates.isOtherFirefox),
       onRestart: () => {
         // Also of the other side: who answers gathers as well.
         this.#renewServers();

@@ -13,32 +13,32 @@ const settle = (): Promise<unknown> => new Promise((resolve) => setTimeout(resol
 const LOCAL = `${FIREFOX}a=ice-ufrag:next\r\n`;
 const CHROMIUM = 'v=0\r\na=ice-ufrag:next\r\n';
 
-const SOUND = {
-  connectionState: 'connected',
-  /** Of the candidate of the pair in use; null: there is none. */
-  usernameFragment: 'next' as string | null,
-};
+/** In use; null: Firefox reports none, and others none with a name. */
+type Fragment = string | null;
+
+function reportsOf(sdp: string, fragment: Fragment): Map<string, object> {
+  if (sdp.includes('mozilla'))
+    return new Map([['p', { type: 'candidate-pair', selected: fragment !== null, localCandidateId: 'c' }]]);
+  return new Map<string, object>([
+    ['p', { type: 'candidate-pair', localCandidateId: 'c' }],
+    ['c', { type: 'local-candidate', ...(fragment !== null && { usernameFragment: fragment }) }],
+    ['t', { type: 'transport', selectedCandidatePairId: 'p' }],
+  ]);
+}
 
 function transportOf(
   sdp: string,
-  state: Partial<typeof SOUND> = {},
-  isWithFirefox = !sdp.includes('mozilla'),
+  fragment: Fragment = 'next',
+  { connectionState = 'connected', isForTheirs = !sdp.includes('mozilla') } = {},
 ) {
   const environment = new ManualEnvironment();
   const connection = {
     localDescription: { type: 'answer', sdp },
-    ...SOUND,
-    ...state,
-    getStats: (): Promise<Map<string, object>> =>
-      Promise.resolve(
-        new Map<string, object>([
-          ['p', { type: 'candidate-pair', localCandidateId: 'c' }],
-          ['c', { type: 'local-candidate', usernameFragment: connection.usernameFragment }],
-          ['t', { type: 'transport', ...(connection.usernameFragment && { selectedCandidatePairId: 'p' }) }],
-        ]),
-      ),
+    connectionState,
+    fragment,
+    getStats: () => Promise.resolve(reportsOf(sdp, connection.fragment)),
   };
-  const over = restartOver(connection as unknown as RTCPeerConnection, environment, isWithFirefox);
+  const over = restartOver(connection as unknown as RTCPeerConnection, environment, isForTheirs);
   let isOver = false;
   void over?.then(() => (isOver = true));
   const pass = async (ms: number): Promise<boolean> => {
@@ -52,39 +52,49 @@ function transportOf(
   return { connection, over, pass };
 }
 
-const CHECKING = { usernameFragment: null };
-
 test('there is nothing to wait for but with Firefox, and where there is no connection', () => {
-  expect(transportOf(CHROMIUM, {}, false).over).toBeUndefined();
-  expect(transportOf(LOCAL, { connectionState: 'failed' }).over).toBeUndefined();
+  expect(transportOf(CHROMIUM, 'before', { isForTheirs: false }).over).toBeUndefined();
+  expect(transportOf(LOCAL, null, { connectionState: 'failed' }).over).toBeUndefined();
 });
 
 test('a restart is over when its ICE has found a way', async () => {
-  const { connection, pass } = transportOf(LOCAL, CHECKING);
+  const { connection, pass } = transportOf(LOCAL, null);
   expect(await pass(2_000)).toBe(false);
-  connection.usernameFragment = 'next';
+  connection.fragment = 'next';
   expect(await pass(50)).toBe(true);
 });
 
 test('a restart is over in Chromium when the pair in use is of its gathering', async () => {
-  const { connection, pass } = transportOf(CHROMIUM, { usernameFragment: 'before' });
+  const { connection, pass } = transportOf(CHROMIUM, 'before');
   expect(await pass(2_000)).toBe(false);
-  connection.usernameFragment = 'next';
+  connection.fragment = 'next';
   expect(await pass(50)).toBe(true);
 });
 
 test('a restart is over when it has had time enough, or when there is nothing to lose', async () => {
-  expect(await transportOf(LOCAL, CHECKING).pass(5_900)).toBe(false);
-  expect(await transportOf(LOCAL, CHECKING).pass(6_050)).toBe(true);
-  const lost = transportOf(LOCAL, CHECKING);
+  expect(await transportOf(LOCAL, null).pass(5_900)).toBe(false);
+  expect(await transportOf(LOCAL, null).pass(6_050)).toBe(true);
+  const lost = transportOf(LOCAL, null);
   await lost.pass(50);
   lost.connection.connectionState = 'disconnected';
   expect(await lost.pass(50)).toBe(true);
 });
 
-test('a connection that is closed meanwhile is not waited for', async () => {
-  const { connection, pass } = transportOf(LOCAL, CHECKING);
-  connection.getStats = () => Promise.reject(new Error('closed'));
+test('a browser that does not tell of which gathering its pair is, is not waited for', async () => {
+  expect(await transportOf(CHROMIUM, null).pass(0)).toBe(true);
+});
+
+test.each<[string, () => Promise<never>]>([
+  ['rejects', () => Promise.reject(new Error('closed'))],
+  [
+    'throws',
+    () => {
+      throw new Error('closed');
+    },
+  ],
+])('a connection that is closed meanwhile, whose getStats %s, is not waited for', async (_how, getStats) => {
+  const { connection, pass } = transportOf(LOCAL, null);
+  connection.getStats = getStats;
   expect(await pass(50)).toBe(true);
 });
 
@@ -328,4 +338,43 @@ test('an answer to a restart waits, another one does not; and that restart is th
   await over();
   expect(done).toHaveLength(3);
   expect(waits).toEqual(['own', 'other']);
+});
+
+test('a restart that is told once is told of once, though another one waits', async () => {
+  const { connection, done, driver, offers, over, reply } = await askedForAgain();
+  await reply('answer');
+  done.length = 0;
+  connection.sections = 2;
+  driver.restartIce();
+  await offers();
+  // That offer has none: what is known of the other side's addresses is good.
+  expect(done).toEqual(['offer']);
+  await reply('answer');
+  await over();
+  // That was for the first one; now the second is waited for.
+  await over();
+  await offers();
+  expect(done).toEqual(['offer', 'set answer', 'restart', 'tells', 'offer']);
+});
+
+test('a restart that was asked for is wanted until it is agreed on', async () => {
+  const { driver, offers, over, reply } = await agreed();
+  expect(driver.wantsRestart).toBe(false);
+  driver.restartIce();
+  await over();
+  await offers();
+  expect(driver.wantsRestart).toBe(true);
+  await reply('answer');
+  expect(driver.wantsRestart).toBe(false);
+});
+
+test('a wait that ends in the same turn as a round leaves its restart to one of them', async () => {
+  const { done, driver, offers, over, releases, reply } = await agreed();
+  await offers();
+  driver.restartIce();
+  done.length = 0;
+  releases.pop()?.();
+  await reply('answer');
+  await over();
+  expect(done).toEqual(['set answer', 'restart']);
 });
