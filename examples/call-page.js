@@ -1,5 +1,6 @@
 // The page of call.mjs: own camera and microphone, a tile for everybody, the call. With a bundler `signalbox/client` is the package; here call.html maps it.
 import { Client } from 'signalbox/client';
+import { openDevices, own, screen, Sending, stopSharing, trackOf, watchDevices } from './call-devices.js';
 import { clearTiles, describe, dropTile, nameOf, tileOf } from './call-tiles.js';
 
 const { gateway } = document.documentElement.dataset;
@@ -56,90 +57,18 @@ function situation() {
 
 // ── this end ───────────────────────────────────────────────────────────────
 
-const own = new MediaStream();
-const trackOf = (kind) => own.getTracks().find((track) => track.kind === kind);
-/** The stream of the screen, while it is shared. */
-let screen = null;
-/** While there is one: its client, room and mesh, who this page is in it, the stream that it sends, and by kind the track that is now sent. */
+/** While there is one: its client, room and mesh, who this page is in it, and what it sends. */
 let call = null;
 
-/** Of each kind what the others shall get. */
-const toSend = () => [trackOf('audio'), screen?.getVideoTracks()[0] ?? trackOf('video')].filter(Boolean);
-
-/**
- * Sends it. The first track of a kind is added; each one after it, a screen or a camera that was plugged in again, takes its place, which
- * nobody has to negotiate. So a place stays where its device has gone, and those who come later get what is in it then.
- */
-function send() {
-  const { mesh, stream, sent } = call;
-  for (const track of toSend()) {
-    const before = sent.get(track.kind);
-    sent.set(track.kind, track);
-    if (before === undefined) {
-      stream.addTrack(track);
-      mesh.addStream(stream);
-    } else if (before !== track) mesh.replaceTrack(before, track);
-  }
-}
-
-const DEVICES = {
-  video: {
-    name: 'camera',
-    wanted: { width: { ideal: 1280 }, height: { ideal: 720 }, facingMode: 'user' },
+watchDevices({
+  changed: tell,
+  toldDevices(text, canRetry = false) {
+    $('notice').textContent = text;
+    $('retry').hidden = !canRetry;
+    if (call !== null) sayForNow(text);
   },
-  audio: { name: 'microphone', wanted: true },
-};
-
-/** Asks for what is not there yet. A page without a camera may still be heard, one without both may watch. */
-async function openDevices() {
-  const missing = () => Object.keys(DEVICES).filter((kind) => trackOf(kind) === undefined);
-  const names = () =>
-    missing()
-      .map((kind) => DEVICES[kind].name)
-      .join(' and ');
-  if (navigator.mediaDevices === undefined)
-    return tellMedia(`Browsers give your ${names()} only to pages over https, or of this machine itself.`);
-  tellMedia(`Allow your ${names()} where the browser asks.`);
-  const kinds = missing();
-  // Browsers may leave out what a page may not use, and say no word.
-  let fault = { name: 'NotAllowedError' };
-  for (const some of kinds.length > 1 ? [kinds, ...kinds.map((kind) => [kind])] : [kinds]) {
-    const wanted = Object.fromEntries(some.map((kind) => [kind, DEVICES[kind].wanted]));
-    try {
-      (await navigator.mediaDevices.getUserMedia(wanted)).getTracks().forEach(addTrack);
-      break;
-    } catch (error) {
-      if (some === kinds) fault = error;
-    }
-  }
-  const isMissing = missing().length > 0;
-  tellMedia(isMissing ? `${whyNot(fault, names())} You can also take part without.` : '', isMissing);
-  tell();
-}
-
-function addTrack(track) {
-  if (trackOf(track.kind) !== undefined) return track.stop();
-  own.addTrack(track);
-  // Unplugged, or no longer permitted.
-  track.addEventListener('ended', () => {
-    own.removeTrack(track);
-    tell();
-  });
-}
-
-function whyNot({ name, message }, devices) {
-  if (name === 'NotAllowedError')
-    return `This page may not use your ${devices}. Allow it next to the page’s address, then try again.`;
-  if (name === 'NotFoundError') return `There is no ${devices}.`;
-  if (name === 'NotReadableError') return `Another program uses your ${devices}.`;
-  return `Without ${devices}: ${message}.`;
-}
-
-function tellMedia(text, canRetry = false) {
-  $('notice').textContent = text;
-  $('retry').hidden = !canRetry;
-  if (call !== null) sayForNow(text);
-}
+  toldScreen: sayForNow,
+});
 
 /** What the others shall know of this end beside its media. */
 const about = () => ({
@@ -151,26 +80,18 @@ const about = () => ({
 
 /** Shows how this end is, and tells everybody. */
 function tell() {
-  const [microphone, camera] = [trackOf('audio'), trackOf('video')];
-  label('mute', microphone ? (microphone.enabled ? 'Mute' : 'Unmute') : 'No microphone', microphone?.enabled);
-  label('camera', camera ? (camera.enabled ? 'Camera off' : 'Camera on') : 'No camera', camera?.enabled);
-  label('share', screen ? 'Stop sharing' : 'Share screen', screen === null);
+  const camera = trackOf('video');
   // With a stream of nothing the page would not count as loaded.
   $('preview').srcObject = camera ? own : null;
   $('preview').parentElement.classList.toggle('dark', camera === undefined);
   if (call === null) return;
-  send();
+  call.sending.update(call.mesh);
   describe(call.id, about());
   show(call.id, screen ?? own);
   fit();
   showNews();
   // While the gateway is away it waits, and everything is told again when it is back.
   call.room.publish('about', about(), { self: false }).catch(() => {});
-}
-
-function label(id, text, isOn = false) {
-  $(id).title = $(id).ariaLabel = $(id).querySelector('span').textContent = text;
-  $(id).classList.toggle('off', !isOn);
 }
 
 /** A smaller picture the more there are; a shared screen keeps its lines, or nobody could read it. */
@@ -244,10 +165,9 @@ async function join(client) {
     if (call !== null) showNews();
   });
   await client.connect({ signal });
-  const stream = new MediaStream(toSend());
-  const sent = new Map(stream.getTracks().map((track) => [track.kind, track]));
-  const mesh = await room.mesh({ limitMembers: MEMBERS, streams: sent.size > 0 ? [stream] : [], signal });
-  call = { client, room, mesh, id: client.id, stream, sent };
+  const sending = new Sending();
+  const mesh = await room.mesh({ limitMembers: MEMBERS, streams: sending.streams, signal });
+  call = { client, room, mesh, id: client.id, sending };
   mesh.on('join', (member) => {
     tileOf(member.id);
     const { peer } = member.peer;
@@ -329,38 +249,6 @@ $('door').addEventListener('submit', async (event) => {
 addEventListener('pagehide', () => end('You left the call.'));
 $('leave').addEventListener('click', () => end('You left the call.'));
 $('retry').addEventListener('click', openDevices);
-
-for (const [button, kind] of Object.entries({ mute: 'audio', camera: 'video' }))
-  $(button).addEventListener('click', () => {
-    const track = trackOf(kind);
-    if (track === undefined) return openDevices();
-    track.enabled = !track.enabled;
-    tell();
-  });
-
-// Phones have no such thing.
-$('share').hidden = navigator.mediaDevices?.getDisplayMedia === undefined;
-$('share').addEventListener('click', async () => {
-  if (screen !== null) return stopSharing();
-  let stream;
-  try {
-    stream = await navigator.mediaDevices.getDisplayMedia({ video: true });
-  } catch (error) {
-    return sayForNow(error.name === 'NotAllowedError' ? 'The screen is not shared.' : error.message);
-  }
-  const [track] = stream.getVideoTracks();
-  if (call === null) return track.stop();
-  track.contentHint = 'detail';
-  track.addEventListener('ended', stopSharing);
-  screen = stream;
-  tell();
-});
-function stopSharing() {
-  if (screen === null) return;
-  screen.getTracks().forEach((track) => track.stop());
-  screen = null;
-  tell();
-}
 
 $('name').value = sessionStorage.name ?? '';
 // Before all this was here, joining would only have sent the form.
