@@ -12,6 +12,7 @@ const browserGlobals = [
   'localStorage',
   'sessionStorage',
   'MediaStream',
+  'AudioContext',
   'addEventListener',
 ];
 const readonly = (names) => Object.fromEntries(names.map((name) => [name, 'readonly']));

@@ -1,4 +1,4 @@
-// Opens the page of examples/call.mjs in real browsers for tests, and sees who is seen and heard in it.
+// Opens the pages of examples/call.mjs and phone.mjs in real browsers for tests, and sees who is seen and heard in them.
 import type { Browser, BrowserContextOptions, Frame, Locator, Page } from 'playwright-core';
 import { launchChromium } from './browser/chromium.js';
 import { endExamples, run } from './example-process.js';
@@ -26,11 +26,13 @@ export async function endCalls(): Promise<void> {
 }
 
 /** Runs the example; resolves with the address of its page. */
-export async function startCall(env: Record<string, string> = {}): Promise<string> {
+async function start(name: string, env: Record<string, string>): Promise<string> {
   const ports = { PORT: String(await freePort()), PAGE_PORT: String(await freePort()) };
-  const example = run(process.execPath, ['examples/call.mjs'], { ...ports, ...env });
-  return await until(() => /Open (\S+) in two to six tabs/.exec(example.output())?.[1]);
+  const example = run(process.execPath, [`examples/${name}.mjs`], { ...ports, ...env });
+  return await until(() => /Open (\S+) in two /.exec(example.output())?.[1]);
 }
+export const startCall = (env: Record<string, string> = {}): Promise<string> => start('call', env);
+export const startPhone = (): Promise<string> => start('phone', {});
 
 async function chromiumWith(flags: string[]): Promise<Browser> {
   const chromium = await launchChromium(flags);
