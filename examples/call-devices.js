@@ -12,7 +12,7 @@ let toldDevices = () => {};
 let toldScreen = () => {};
 /**
  * @param watcher `changed()` where this end is another one than before, `toldDevices(sentence, canRetry)` what there is to say about camera and
- * microphone until the next one, `toldScreen(sentence)` why the screen is not shared
+ * microphone until the next one, `toldScreen(sentence)` why the screen is not shared, until it is
  */
 export function watchDevices(watcher) {
   ({ changed, toldDevices, toldScreen } = watcher);
@@ -60,26 +60,43 @@ const DEVICES = {
   audio: { name: 'microphone', wanted: true },
 };
 
+/** What is asked for just now, and whether it is still wanted when the user has answered. */
+let opening = null;
+let round = 0;
+
 /** Asks for what is not there yet. A page without a camera may still be heard, one without both may watch. */
-export async function openDevices() {
+export function openDevices() {
+  if (opening === null) {
+    const asked = ask(round).finally(() => {
+      if (opening === asked) opening = null;
+    });
+    opening = asked;
+  }
+  return opening;
+}
+
+async function ask(asked) {
   const missing = () => Object.keys(DEVICES).filter((kind) => trackOf(kind) === undefined);
   const names = () =>
     missing()
       .map((kind) => DEVICES[kind].name)
       .join(' and ');
-  if (navigator.mediaDevices === undefined)
-    return toldDevices(`Browsers give your ${names()} only to pages over https, or of this machine itself.`);
   const kinds = missing();
   if (kinds.length === 0) return;
+  if (navigator.mediaDevices === undefined)
+    return toldDevices(`Browsers give your ${names()} only to pages over https, or of this machine itself.`);
   toldDevices(`Allow your ${names()} where the browser asks.`);
   // Browsers may leave out what a page may not use, and say no word.
   let fault = { name: 'NotAllowedError' };
   for (const some of kinds.length > 1 ? [kinds, ...kinds.map((kind) => [kind])] : [kinds]) {
     const wanted = Object.fromEntries(some.map((kind) => [kind, DEVICES[kind].wanted]));
     try {
-      (await navigator.mediaDevices.getUserMedia(wanted)).getTracks().forEach(addTrack);
+      const tracks = (await navigator.mediaDevices.getUserMedia(wanted)).getTracks();
+      if (asked !== round) return tracks.forEach((track) => track.stop());
+      tracks.forEach(addTrack);
       break;
     } catch (error) {
+      if (asked !== round) return;
       if (some === kinds) fault = error;
     }
   }
@@ -108,6 +125,8 @@ function whyNot({ name, message }, devices) {
 
 /** When nobody is in a call the light of the camera goes out. */
 export function closeDevices() {
+  round++;
+  opening = null;
   for (const track of own.getTracks()) {
     track.stop();
     own.removeTrack(track);
@@ -122,7 +141,7 @@ export function closeDevices() {
 let share = 0;
 
 async function shareScreen() {
-  const own = ++share;
+  const asked = ++share;
   let stream;
   try {
     stream = await navigator.mediaDevices.getDisplayMedia({ video: true });
@@ -130,10 +149,11 @@ async function shareScreen() {
     return toldScreen(error.name === 'NotAllowedError' ? 'The screen is not shared.' : error.message);
   }
   const [track] = stream.getVideoTracks();
-  if (own !== share) return track.stop();
+  if (asked !== share) return track.stop();
   track.contentHint = 'detail';
   track.addEventListener('ended', stopSharing);
   screen = stream;
+  toldScreen('');
   tell();
 }
 

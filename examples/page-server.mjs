@@ -37,11 +37,12 @@ export async function servePage({ port, files, tokenFor }) {
   );
 
   function answer(request, response) {
-    const { pathname, searchParams } = new URL(request.url, origin);
+    // Not by the URL parser, which throws at some paths.
+    const [path, query] = request.url.split('?');
     const [type, text] =
-      pathname === '/token'
-        ? ['text/plain', tokenFor(request, searchParams)]
-        : (contents.get(pathname) ?? []);
+      path === '/token'
+        ? ['text/plain', tokenFor(request, new URLSearchParams(query))]
+        : (contents.get(path) ?? []);
     if (type === undefined) return response.writeHead(404).end();
     if (text === null) return response.writeHead(400).end();
     response.writeHead(200, { 'Content-Type': `${type}; charset=utf-8`, 'Cache-Control': 'no-store' });

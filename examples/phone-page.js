@@ -15,17 +15,27 @@ import { Line } from './phone-line.js';
 const { gateway } = document.documentElement.dataset;
 /** How long the gateway may take to let somebody in, ms. */
 const PATIENCE_MS = 15_000;
+/** How long news of devices stay, ms. */
+const PASSING_MS = 8_000;
+/** How long the other side may take to answer once the call is taken, ms. */
+const ANSWER_MS = 15_000;
 const { title } = document;
 
 const $ = (id) => document.getElementById(id);
-/** What there is to say of this page's call and gateway, and of its devices: one sentence each, until there is another. */
-const news = { call: '', devices: '' };
+/** What there is to say, one sentence of each kind, until there is another. */
+const news = { devices: '', screen: '', sound: '', call: '', gateway: '' };
 function say(text, of = 'call') {
   news[of] = text;
-  const sentences = [news.devices, news.call].filter(Boolean).join(' ');
+  const sentences = Object.values(news).filter(Boolean).join(' ');
   // Said again it would be read out again.
   for (const place of document.querySelectorAll('.status'))
     if (place.textContent !== sentences) place.textContent = sentences;
+}
+/** For a while: it would cover the picture. */
+function sayForNow(text, of) {
+  clearTimeout(sayForNow[of]);
+  if (text !== '') sayForNow[of] = setTimeout(say, PASSING_MS, '', of);
+  say(text, of);
 }
 function face(place, who) {
   const span = place.querySelector('.face span');
@@ -36,9 +46,10 @@ function face(place, who) {
   );
 }
 
-/** While this page is online. */
+/** While this page goes, or is, online. */
 let client = null;
 let line = null;
+let isOnline = false;
 /** While a call is on: its peer, what it is sent, since when it is connected. */
 let talk = null;
 
@@ -46,7 +57,7 @@ let talk = null;
 
 const online = new Set();
 function showPeople() {
-  const others = [...online].filter((who) => who !== client.id).sort();
+  const others = [...online].filter((who) => who !== client?.id).sort();
   $('people').replaceChildren(
     ...others.map((who) => {
       const [item, name, button] = ['li', 'b', 'button'].map((tag) => document.createElement(tag));
@@ -76,24 +87,38 @@ const ENDS = {
   ended: () => '',
 };
 
+/** Shows where the user is. */
+function show() {
+  const stage = line?.call?.stage ?? 'idle';
+  $('door').hidden = isOnline || stage !== 'idle';
+  $('book').hidden = !isOnline || stage !== 'idle';
+  $('ringing').hidden = stage !== 'calling' && stage !== 'ringing';
+  $('call').hidden = stage !== 'taking' && stage !== 'talking';
+}
+
 function lineChanged(call, why, before) {
-  const stage = call?.stage ?? 'idle';
-  for (const [id, stages] of Object.entries({ book: 'idle', ringing: 'calling ringing', call: 'talking' }))
-    $(id).hidden = !stages.split(' ').includes(stage);
-  document.title = stage === 'ringing' ? `☎ ${call.who} is calling` : title;
-  bell(stage === 'ringing');
+  show();
+  const rings = call?.stage === 'ringing';
+  document.title = rings ? `☎ ${call.who} is calling` : title;
+  bell(rings);
   if (call === null) {
     say([sentenceOf(why, before.who), howLong()].filter(Boolean).join(' '));
-    hangUp();
-  } else {
-    face($('ringing'), call.who);
-    $('caller').textContent = stage === 'ringing' ? `${call.who} is calling` : `Calling ${call.who}…`;
-    $('take').hidden = stage !== 'ringing';
-    $('decline').textContent = stage === 'ringing' ? 'Decline' : 'Cancel';
-    say(stage === 'talking' ? 'Connecting…' : '');
-    if (stage !== 'ringing') void openForCall();
-    if (stage === 'talking') void connect(call);
+    return hangUp();
   }
+  const { stage, who } = call;
+  for (const place of [$('ringing'), $('theirs')]) face(place, who);
+  $('theirs').querySelector('b').textContent = who;
+  say(stage === 'taking' || stage === 'talking' ? 'Connecting…' : '');
+  if (stage === 'calling' || stage === 'ringing') {
+    $('ringing').role = rings ? 'alertdialog' : 'dialog';
+    $('caller').textContent = rings ? `${who} is calling` : `Calling ${who}…`;
+    $('caller').focus();
+    $('take').hidden = !rings;
+    $('decline').textContent = rings ? 'Decline' : 'Cancel';
+  }
+  // Once for each call, and not before it is wanted.
+  if (stage === 'calling' || stage === 'taking') void openDevices();
+  if (stage === 'talking') void connect(call);
 }
 
 function sentenceOf(why, who) {
@@ -108,12 +133,12 @@ function howLong() {
   return `The call took ${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}.`;
 }
 
-/** Two notes every two seconds: the user has clicked on this page, so it may be heard. */
+/** Two notes every two seconds. */
 let bellTimer = null;
 function bell(rings) {
   clearInterval(bellTimer);
   if (!rings) return;
-  const context = (bell.context ??= new AudioContext());
+  const { context } = bell;
   const strike = () => {
     for (const [i, frequency] of [880, 660].entries()) {
       const [note, volume] = [context.createOscillator(), context.createGain()];
@@ -132,45 +157,45 @@ function bell(rings) {
 
 // ── the call ───────────────────────────────────────────────────────────────
 
-/** Both sides do this, as soon as they know of each other that they want the call. Its id keeps it apart from the one before. */
+/** Both sides do this when the call is settled. Its id keeps it apart from the one before. */
 async function connect({ id, who }) {
-  const [theirs, mine] = [$('theirs'), $('mine').querySelector('video')];
-  face(theirs, who);
-  theirs.querySelector('b').textContent = who;
-  mine.srcObject = null;
   let peer;
   try {
-    peer = await client.peer(who, {}, { name: id });
+    peer = await client.peer(who, {}, { name: `call ${id}` });
   } catch (error) {
     return line?.ended(id, error);
   }
   if (line?.call?.id !== id) return peer.close();
   talk = { peer, sending: new Sending(), since: null };
-  peer.on('stream', (stream) => {
-    const video = theirs.querySelector('video');
-    video.srcObject = stream;
-    video.play().catch(() => {});
-  });
+  peer.on('stream', (stream) => play($('theirs').querySelector('video'), stream));
   peer.on('state', (state) => {
-    if (state === 'connected' && talk?.peer === peer) talk.since ??= performance.now();
+    if (talk?.peer !== peer) return;
+    if (state === 'connected') talk.since ??= performance.now();
+    line.isLost = state !== 'connected' && talk.since !== null;
     if (state === 'connected') say('');
-    else if (state === 'disconnected') say('Reconnecting…');
-    else if (state === 'failed' && talk?.since === null)
+    else if (line.isLost) say('Reconnecting…');
+    else if (state === 'failed')
       say(
         `No way to ${who} was found yet: a firewall or router between you may let no call through. A TURN server would help.`,
       );
   });
   peer.on('close', (why) => line?.ended(id, why === 'remote' ? 'hung up' : why));
   // Without camera and microphone on both sides there would be nothing to connect for.
-  peer.connect().catch(() => {});
+  peer.connect({ timeoutMs: ANSWER_MS }).catch(() => {
+    if (peer.state === 'new') line?.ended(id, 'absent');
+  });
   for (const stream of talk.sending.streams) peer.addStream(stream).catch(() => {});
   devicesChanged();
 }
 
-async function openForCall() {
-  await openDevices();
-  // Over before the user has said yes.
-  if (!line?.call) closeDevices();
+function play(video, stream) {
+  video.srcObject = stream;
+  video.play().catch(({ name }) => {
+    if (name !== 'NotAllowedError') return;
+    // An iPhone of somebody who only watches wants a gesture.
+    say('Tap to see and hear the other side.', 'sound');
+    addEventListener('pointerup', () => say('', 'sound') ?? video.play().catch(() => {}), { once: true });
+  });
 }
 
 function devicesChanged() {
@@ -189,13 +214,14 @@ function hangUp() {
   ended?.peer.close();
   stopSharing();
   closeDevices();
-  $('theirs').querySelector('video').srcObject = null;
+  for (const video of document.querySelectorAll('video')) video.srcObject = null;
+  for (const kind of ['screen', 'sound']) say('', kind);
 }
 
 watchDevices({
   changed: devicesChanged,
-  toldDevices: (text) => say(text, 'devices'),
-  toldScreen: (text) => say(text, 'devices'),
+  toldDevices: (text) => sayForNow(text, 'devices'),
+  toldScreen: (text) => sayForNow(text, 'screen'),
 });
 
 // ── online and offline ─────────────────────────────────────────────────────
@@ -208,18 +234,22 @@ async function renewToken() {
     headers: { Authorization: `Bearer ${token}` },
   });
   if (!response.ok) throw new Error(`No token: ${response.status}`);
-  return (token = await response.text());
+  const text = await response.text();
+  if (client !== null) token = text;
+  return text;
 }
 
 async function goOnline(signal) {
   const room = client.room('phones');
   line = new Line(client, lineChanged);
   client.on('error', (error) => console.warn(error));
-  let isListed = false;
   client.on('state', (state, { code, retryInMs }) => {
-    if (state === 'connected' && isListed) listPeople(room).catch(() => {});
-    else if (state === 'closed') goOffline(`The gateway has ended the session (${code}).`);
-    else if (retryInMs !== null && line?.call === null) say('The gateway does not answer. Trying again…');
+    if (state === 'closed') goOffline(`The gateway has ended the session (${code}).`);
+    else if (retryInMs !== null) say('The gateway does not answer. Trying again…', 'gateway');
+    else if (state === 'connected') {
+      say('', 'gateway');
+      if (isOnline) listPeople(room).catch(() => {});
+    }
   });
   room.onPresence(({ joined, left }) => {
     for (const who of joined) online.add(who);
@@ -231,34 +261,34 @@ async function goOnline(signal) {
   });
   await client.connect({ signal });
   await room.join({ signal });
-  await listPeople(room);
-  isListed = true;
+  await listPeople(room, signal);
+  isOnline = true;
   $('you').textContent = client.id;
-  $('door').hidden = true;
-  $('book').hidden = false;
+  say(line.call === null ? '' : news.call);
+  show();
 }
 
 /** Presence tells of changes; this is who was there before them. */
-async function listPeople(room) {
+async function listPeople(room, signal) {
   online.clear();
   for (let cursor = null; ;) {
-    const page = await room.members({ cursor });
+    const page = await room.members({ cursor, signal });
     for (const { client } of page.members) online.add(client);
     if ((cursor = page.cursor) === null) break;
   }
-  if (line?.call === null) say('');
   showPeople();
 }
 
 function goOffline(sentence) {
   if (client === null) return;
-  line?.hangUp();
+  line.close();
   const gone = client;
   client = line = null;
+  isOnline = false;
   token = '';
   online.clear();
-  $('book').hidden = true;
-  $('door').hidden = false;
+  show();
+  say('', 'gateway');
   say(sentence);
   void gone.close();
 }
@@ -267,6 +297,9 @@ $('door').addEventListener('submit', async (event) => {
   event.preventDefault();
   sessionStorage.user = $('name').value.trim();
   $('enter').disabled = true;
+  // Some browsers let a page be heard only where this begins with a gesture.
+  bell.context ??= new AudioContext();
+  void bell.context.resume();
   say('One moment…');
   client = new Client(gateway, { token: renewToken });
   try {

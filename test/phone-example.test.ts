@@ -1,4 +1,5 @@
 // examples/phone.mjs in real browsers: who is online, ringing, the call itself, and what is said at its end.
+import { request } from 'node:http';
 import { afterEach, expect, test } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
 import {
@@ -92,6 +93,66 @@ test('one calls, the other hears it in two pages and takes it in one: both are s
   await idle(ada, sofa);
   expect(await faultsOf([ada, sofa])).toEqual([]);
 }, 120_000);
+
+test('of two pages that take the call at the same moment one has it', async () => {
+  const url = await startPhone();
+  const chromium = await chromiumWithDevices();
+  const [ada, desk, sofa] = [
+    await enter(chromium, url, 'ada'),
+    await enter(chromium, url, 'grace'),
+    await enter(chromium, url, 'grace'),
+  ];
+  await call(ada, 'grace');
+  await Promise.all([rings(desk, 'ada'), rings(sofa, 'ada')]);
+  await Promise.all([desk, sofa].map((page) => page.evaluate(`document.getElementById('take').click()`)));
+  const winner = await Promise.any(
+    [desk, sofa].map(async (page) => {
+      await plays(page, 'ada');
+      return page;
+    }),
+  );
+  await plays(ada, 'grace');
+  const loser = winner === desk ? sofa : desk;
+  await told(loser, 'Another page of yours has dealt with the call.');
+  await idle(loser);
+}, 120_000);
+
+test('who takes the call of a page that has crashed is told so, and a camera that is permitted after the call stays off', async () => {
+  const url = await startPhone();
+  const chromium = await chromiumWithDevices();
+  const [ada, grace] = [await enter(chromium, url, 'ada'), await enter(chromium, url, 'grace')];
+  await grace.evaluate(`
+    const ask = navigator.mediaDevices.getUserMedia;
+    const permitted = new Promise((resolve) => (globalThis.permit = resolve));
+    navigator.mediaDevices.getUserMedia = async (wanted) => {
+      await permitted;
+      return await ask(wanted);
+    };
+  `);
+  await call(ada, 'grace');
+  await rings(grace, 'ada');
+  await ada.goto('chrome://crash').catch(() => undefined);
+  await answer(grace, 'Take the call');
+  await told(grace, 'ada is not online any more.');
+  expect(await grace.evaluate('devices.length')).toBe(0);
+  await grace.evaluate('permit()');
+  await until(() => grace.evaluate('devices.length === 2'));
+  await idle(grace);
+}, 120_000);
+
+test('the server of the page answers what is no path', async () => {
+  const { hostname, port } = new URL(await startPhone());
+  const statusOf = (path: string, method = 'GET'): Promise<number | undefined> =>
+    new Promise((resolve, reject) => {
+      request({ hostname, port, path, method }, (response) => resolve(response.resume().statusCode))
+        .on('error', reject)
+        .end();
+    });
+  expect(await statusOf('//')).toBe(404);
+  expect(await statusOf('/token?name=a%20b', 'POST')).toBe(400);
+  expect(await statusOf('/token?name=ada', 'POST')).toBe(200);
+  expect(await statusOf('/')).toBe(200);
+});
 
 test('a call is declined, missed, to somebody busy, and to somebody who is gone', async () => {
   const url = await startPhone();

@@ -6,15 +6,18 @@ import { type GatewayProcess, startGateway, tokenOf, until } from './gateway-pro
 interface Call {
   id: string;
   who: string;
-  stage: 'calling' | 'ringing' | 'talking';
+  stage: 'calling' | 'ringing' | 'taking' | 'talking';
 }
 interface Line {
   readonly call: Call | null;
+  isLost: boolean;
   ring(who: string): void;
   take(): void;
   decline(): void;
   hangUp(): void;
   gone(who: string): void;
+  ended(id: string, why: unknown): void;
+  close(): void;
 }
 type Changed = (call: Call | null, why: unknown) => void;
 const { Line } = (await import(new URL('../examples/phone-line.js', import.meta.url).href)) as {
@@ -30,7 +33,7 @@ afterAll(() => gateway.stop());
 const pages: Page[] = [];
 afterEach(async () => {
   for (const { client, line } of pages.splice(0)) {
-    line.hangUp();
+    line.close();
     await client.close();
   }
 });
@@ -42,12 +45,23 @@ interface Page {
   log: unknown[];
 }
 
-async function page(name: string, ringMs?: number): Promise<Page> {
+async function page(
+  name: string,
+  ringMs?: number,
+  heard: (made: Page) => void = () => undefined,
+): Promise<Page> {
   const client = new Client(gateway.url, { token: tokenOf(name) });
   const log: unknown[] = [];
-  const line = new Line(client, (call, why) => log.push(call === null ? why : call.stage), ringMs);
+  const line = new Line(
+    client,
+    (call, why) => {
+      log.push(call === null ? why : call.stage);
+      heard(made);
+    },
+    ringMs,
+  );
   client.on('error', (error) => log.push(error));
-  const made = { client, line, log };
+  const made: Page = { client, line, log };
   pages.push(made);
   await client.connect();
   return made;
@@ -73,7 +87,7 @@ test('it rings in every page of a name, and one that takes the call has it', asy
   expect([ada.log, desk.log, sofa.log]).toEqual([
     ['calling', 'talking', 'hung up'],
     ['ringing', 'elsewhere'],
-    ['ringing', 'talking', 'ended'],
+    ['ringing', 'taking', 'talking', 'ended'],
   ]);
 });
 
@@ -154,11 +168,12 @@ test('a caller that gives up, or is gone, was missed', async () => {
   expect([lastOf(ada), lastOf(grace)]).toEqual(['ended', 'missed']);
   ada.line.ring('grace');
   await reach('ringing', grace);
-  // As presence tells it.
-  grace.line.gone('alan');
-  expect(stage(grace)).toBe('ringing');
+  // As presence tells it, after some seconds already.
+  ada.line.gone('alan');
   grace.line.gone('ada');
+  expect([stage(ada), stage(grace)]).toEqual(['calling', 'ringing']);
   ada.line.gone('grace');
+  await reach('idle', grace);
   expect([lastOf(ada), lastOf(grace)]).toEqual(['absent', 'missed']);
 });
 
@@ -184,8 +199,58 @@ test('a call that is taken as the caller gives up is over on both sides', async 
   await reach('idle', grace);
   expect([ada.log, grace.log]).toEqual([
     ['calling', 'ended'],
-    ['ringing', 'talking', 'hung up'],
+    ['ringing', 'taking', 'missed'],
   ]);
+});
+
+test('who cannot be connected with hears it', async () => {
+  const [ada, grace] = await Promise.all([page('ada'), page('grace')]);
+  ada.line.ring('grace');
+  await reach('ringing', grace);
+  grace.line.take();
+  await reach('talking', ada, grace);
+  grace.line.ended(grace.line.call?.id ?? '', 'no WebRTC');
+  await reach('idle', ada);
+  expect([lastOf(ada), lastOf(grace)]).toEqual(['hung up', 'no WebRTC']);
+});
+
+test('what declines at once, as who does not want to be disturbed, leaves nothing behind', async () => {
+  const [ada, grace] = await Promise.all([
+    page('ada'),
+    page('grace', 100, ({ line }) => {
+      if (line.call?.stage === 'ringing') line.decline();
+    }),
+  ]);
+  ada.line.ring('grace');
+  await reach('idle', ada);
+  grace.line.ring('ada');
+  await reach('ringing', ada);
+  ada.line.take();
+  await reach('talking', ada, grace);
+  // Longer than it may ring there.
+  await new Promise((resolve) => setTimeout(resolve, 150));
+  expect([stage(ada), stage(grace)]).toEqual(['talking', 'talking']);
+});
+
+test('who has lost a call may call again, and nobody calls oneself', async () => {
+  const [ada, grace] = await Promise.all([page('ada'), page('grace')]);
+  ada.line.ring('ada');
+  expect(ada.log).toEqual([]);
+  ada.line.ring('grace');
+  await reach('ringing', grace);
+  grace.line.take();
+  await reach('talking', ada, grace);
+  // The page is loaded again, and nothing told.
+  ada.client.close().catch(() => undefined);
+  const again = await page('ada');
+  again.line.ring('grace');
+  await reach('idle', again);
+  expect(lastOf(again)).toBe('busy');
+  grace.line.isLost = true;
+  again.line.ring('grace');
+  await reach('ringing', grace);
+  grace.line.take();
+  await reach('talking', again, grace);
 });
 
 test('who is not online is absent', async () => {
@@ -200,9 +265,9 @@ test('what somebody else says of a call is not heard', async () => {
   ada.line.ring('grace');
   await reach('ringing', grace);
   const id = ada.line.call?.id;
-  for (const event of ['take', 'decline', 'settled', 'stop'])
+  for (const event of ['phone.take', 'phone.decline', 'phone.settled', 'phone.stop'])
     for (const name of ['ada', 'grace'])
-      for (const said of [{ id, page: 'of-mallory' }, null, 7, { id: 7 }])
+      for (const said of [{ id, page: 'of-mallory' }, { id }, null, 7])
         await mallory.client.send(name, event, said, { delivered: true });
   expect([ada.log, grace.log]).toEqual([['calling'], ['ringing']]);
   grace.line.take();
