@@ -108,6 +108,8 @@ function lineChanged(call, why, before) {
   const { stage, who } = call;
   for (const place of [$('ringing'), $('theirs')]) face(place, who);
   $('theirs').querySelector('b').textContent = who;
+  // Its first word of itself comes after the call is settled.
+  if (stage !== 'talking') describe({ dark: true });
   say(stage === 'taking' || stage === 'talking' ? 'Connecting…' : '');
   if (stage === 'calling' || stage === 'ringing') {
     $('ringing').role = rings ? 'alertdialog' : 'dialog';
@@ -166,7 +168,7 @@ async function connect({ id, who }) {
     return line?.ended(id, error);
   }
   if (line?.call?.id !== id) return peer.close();
-  talk = { peer, sending: new Sending(), since: null };
+  talk = { id, who, peer, sending: new Sending(), since: null };
   peer.on('stream', (stream) => play($('theirs').querySelector('video'), stream));
   peer.on('state', (state) => {
     if (talk?.peer !== peer) return;
@@ -198,11 +200,20 @@ function play(video, stream) {
   });
 }
 
+/** How the other side says it is: taken for what it is, whatever it has sent. */
+function describe({ muted, dark }) {
+  for (const [state, is] of Object.entries({ muted, dark })) $('theirs').classList.toggle(state, is === true);
+}
+
 function devicesChanged() {
   if (talk === null) return;
-  talk.sending.update(talk.peer);
+  const { id, who, peer, sending } = talk;
+  sending.update(peer);
   const shown = screen ?? (trackOf('video')?.enabled ? own : null);
-  $('mine').classList.toggle('dark', shown === null);
+  const about = { muted: !trackOf('audio')?.enabled, dark: shown === null };
+  // A picture that is black and silence say the same, but not that it is meant so.
+  client.send(who, 'phone.about', { id, ...about }).catch(() => {});
+  $('mine').classList.toggle('dark', about.dark);
   $('mine').classList.toggle('shares', screen !== null);
   const video = $('mine').querySelector('video');
   if (video.srcObject !== shown) video.srcObject = shown;
@@ -242,6 +253,10 @@ async function renewToken() {
 async function goOnline(signal) {
   const room = client.room('phones');
   line = new Line(client, lineChanged);
+  client.onMessage('phone.about', (said, { client: who }) => {
+    const { call } = line ?? {};
+    if (call?.stage === 'talking' && call.who === who && call.id === said?.id) describe(said);
+  });
   client.on('error', (error) => console.warn(error));
   client.on('state', (state, { code, retryInMs }) => {
     if (state === 'closed') goOffline(`The gateway has ended the session (${code}).`);

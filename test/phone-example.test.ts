@@ -2,9 +2,11 @@
 import { request } from 'node:http';
 import { afterEach, expect, test } from '@jest/globals';
 import type { Browser, Page } from 'playwright-core';
+import { launchFirefox } from './browser/firefox.js';
 import {
   button,
   chromiumWithDevices,
+  closers,
   endCalls,
   faultsOf,
   narrowCamera,
@@ -15,6 +17,7 @@ import {
   sees,
   sounds,
   startPhone,
+  tile,
   told,
   WATCHING,
 } from './call-page.js';
@@ -76,8 +79,12 @@ test('one calls, the other hears it in two pages and takes it in one: both are s
   await button(ada, 'Stop sharing').click();
   await sees(sofa, 'ada', 'camera');
   await button(ada, 'Mute').click();
+  await tile(sofa, 'ada').getByLabel('muted').waitFor();
   await button(ada, 'Camera off').click();
+  await sofa.locator('#theirs.dark').waitFor();
   await picture(sofa, 'phone-dark');
+  await button(ada, 'Camera on').click();
+  await sofa.locator('#theirs:not(.dark)').waitFor();
   await button(sofa, 'Hang up').click();
   await told(ada, /^grace has hung up. The call took 0:\d\d.$/);
   await idle(ada, desk, sofa);
@@ -92,6 +99,46 @@ test('one calls, the other hears it in two pages and takes it in one: both are s
   await told(ada, /^grace has hung up./);
   await idle(ada, sofa);
   expect(await faultsOf([ada, sofa])).toEqual([]);
+}, 120_000);
+
+test('Firefox calls, and is called', async () => {
+  const url = await startPhone();
+  const firefox = await launchFirefox();
+  closers.push(() => firefox.close());
+  const grace = await firefox.newPage();
+  await grace.goto(url);
+  /** Presses a button of that page as soon as it may be pressed. */
+  const press = (button: string): Promise<unknown> =>
+    grace.evaluate(`(async () => {
+      const find = () => document.querySelector(${JSON.stringify(button)});
+      while (!find()?.checkVisibility() || find().disabled) await new Promise((resolve) => setTimeout(resolve, 20));
+      find().click();
+    })()`);
+  const seesAda = (): Promise<unknown> =>
+    until(() =>
+      grace.evaluate(
+        `(({ videoWidth, currentTime }) => videoWidth > 0 && currentTime > 0)(document.querySelector('#theirs video'))`,
+      ),
+    );
+  await grace.evaluate(`document.getElementById('name').value = 'grace'`);
+  await press('#enter');
+  const ada = await enter(await chromiumWithDevices(), url, 'ada');
+
+  await press('[aria-label="Call ada"]');
+  await rings(ada, 'grace');
+  await answer(ada, 'Take the call');
+  await Promise.all([plays(ada, 'grace'), seesAda()]);
+  await press('#hang-up');
+  await told(ada, /^grace has hung up./);
+
+  await call(ada, 'grace');
+  await press('#take');
+  await Promise.all([plays(ada, 'grace'), seesAda()]);
+  await press('#mute');
+  await tile(ada, 'grace').getByLabel('muted').waitFor();
+  await button(ada, 'Hang up').click();
+  await idle(ada);
+  expect(await faultsOf([ada])).toEqual([]);
 }, 120_000);
 
 test('of two pages that take the call at the same moment one has it', async () => {

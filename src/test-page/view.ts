@@ -243,7 +243,8 @@ function shareTexts({ pairs, sameNetworkPairs }: TestGroup): (HTMLElement | stri
   const [far, near] = [countOf(pairs), countOf(sameNetworkPairs)];
   const share = turnShare(pairs);
   const sides = (count: number): string => (count === 1 ? '1 test' : `${String(count)} tests`);
-  const rest = near === 0 ? '' : ` ${sides(near)} between browsers of one network not counted.`;
+  const rest =
+    near === 0 ? '' : ` Not counted here: ${sides(near)} between browsers of one network, told apart below.`;
   if (far === 0) return [`No two browsers of different networks were here yet.${rest}`];
   if (share === null)
     return [make('strong', {}, 'No browsers of different networks reached each other'), `.${rest}`];
