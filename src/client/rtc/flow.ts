@@ -2,15 +2,18 @@
 import { GatewayError } from '../../protocol/errors.js';
 import type { Environment } from '../environment.js';
 import { onWithdrawal } from '../withdrawal.js';
+import type { SentBefore } from './outgoing.js';
 
 /** Options of what waits for the other side. */
 export interface WaitOptions {
-  /** Longest wait, ms; default 30 000. */
+  /** Longest wait, ms; default 30 000. Without a limit: `Infinity`. */
   timeoutMs?: number;
   signal?: AbortSignal;
 }
 
 export const WAIT_DEFAULT_MS = 30_000;
+/** Timers count no further, some 25 days in ms: what is longer is no limit. */
+const TIMER_LIMIT_MS = 2 ** 31 - 1;
 
 /** Promises that wait for a condition; looked at when something happened, and settled one way or another in any case. */
 export class Waits {
@@ -24,6 +27,8 @@ export class Waits {
   /** Resolves when `probe` is true at a look, rejects where it throws. `lastError` explains a time-out. */
   until(probe: () => boolean, options: WaitOptions, lastError: () => unknown): Promise<void> {
     const { timeoutMs = WAIT_DEFAULT_MS, signal } = options;
+    if (!(timeoutMs >= 0))
+      return Promise.reject(new GatewayError('bad_parameter', 'timeoutMs is a number of milliseconds.'));
     if (signal?.aborted)
       return Promise.reject(new GatewayError('aborted', undefined, { cause: signal.reason }));
     return new Promise((resolve, reject) => {
@@ -46,7 +51,8 @@ export class Waits {
           reject(error instanceof Error ? error : new GatewayError('rejected', undefined, { cause: error }));
         },
       };
-      const patience = { signal, timeoutMs, madeAt: this.#environment.now() };
+      const limitMs = timeoutMs > TIMER_LIMIT_MS ? undefined : timeoutMs;
+      const patience = { signal, timeoutMs: limitMs, madeAt: this.#environment.now() };
       const stop = onWithdrawal(patience, this.#environment, (error) =>
         wait.fail(
           error.code === 'timeout' ? new GatewayError('timeout', undefined, { cause: lastError() }) : error,
@@ -67,18 +73,25 @@ export class Waits {
 }
 
 /** Whether each track's packets leave; of one that has no source now, or is over, that it may. */
-export async function isSent(senders: readonly RTCRtpSender[]): Promise<boolean> {
+export async function isSent(senders: readonly RTCRtpSender[], before?: SentBefore): Promise<boolean> {
   const sent = await Promise.all(
     senders.map(async (sender) => {
       if (sender.track === null || sender.track.muted || sender.track.readyState === 'ended') return true;
-      for (const [, report] of await sender.getStats()) if (isOutbound(report)) return true;
-      return false;
+      const packets = await packetsSent(sender);
+      // A browser may go on counting, or begin anew.
+      return packets > 0 && packets !== (await before?.get(sender));
     }),
   );
   return !sent.includes(false);
 }
 
-function isOutbound(report: unknown): boolean {
+export async function packetsSent(sender: RTCRtpSender): Promise<number> {
+  let sum = 0;
+  for (const [, report] of await sender.getStats()) if (isOutbound(report)) sum += report.packetsSent;
+  return sum;
+}
+
+function isOutbound(report: unknown): report is { packetsSent: number } {
   if (typeof report !== 'object' || report === null || !('type' in report)) return false;
-  return report.type === 'outbound-rtp' && 'packetsSent' in report && Number(report.packetsSent) > 0;
+  return report.type === 'outbound-rtp' && 'packetsSent' in report && typeof report.packetsSent === 'number';
 }

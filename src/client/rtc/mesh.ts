@@ -8,7 +8,7 @@ import { MeshStreams } from './mesh-streams.js';
 import type { PeerError } from './peer-errors.js';
 import { type PeerCallOptions, type Peers, peersOf, type PeersPort } from './peers.js';
 import type { PeerState } from './recovery.js';
-import type { PeerEvents, RTCSignalingPeer } from './signaling-peer.js';
+import { assertTracks, type PeerEvents, type RTCSignalingPeer } from './signaling-peer.js';
 
 /** Everybody sends everything to everybody else: a camera of 1 Mbit/s to seven others is what a good uplink carries. */
 const LIMIT_DEFAULT_MEMBERS = 8;
@@ -114,7 +114,7 @@ export class Mesh {
     if (signal?.aborted) throw new GatewayError('aborted', undefined, { cause: signal.reason });
     const mesh = new Mesh(client, room, peers, options, limit);
     try {
-      await client.connect();
+      await client.connect(signal && { signal });
       await mesh.#enter(signal);
       return mesh;
     } catch (error) {
@@ -154,9 +154,10 @@ export class Mesh {
     return this.#listeners.add(event, listener);
   }
 
-  /** Sends the tracks of a stream to every member, and to those who come later; called again, those that it has more by now. */
+  /** Sends the tracks of a stream to every member, and to those who come later; called again, those that it has more by now. @throws GatewayError `bad_parameter` where no track of it is live */
   addStream(stream: MediaStream): void {
     this.#assertOpen();
+    assertTracks(stream);
     this.#streams.add(stream);
     this.#forEach((peer) => peer.addStream(stream));
   }
@@ -168,9 +169,12 @@ export class Mesh {
     this.#forEach((peer) => peer.removeStream(stream));
   }
 
-  /** Sends `next` where `previous` was sent, without a negotiation: camera to screen and back. @throws GatewayError `bad_parameter` where `previous` is not sent */
+  /** Sends `next` where `previous` was sent, without a negotiation: camera to screen and back. @throws GatewayError `bad_parameter` where `previous` is not sent, or is of another kind */
   replaceTrack(previous: MediaStreamTrack, next: MediaStreamTrack): void {
     this.#assertOpen();
+    // Each peer would refuse it, and the next one that is made would not.
+    if (previous.kind !== next.kind)
+      throw new GatewayError('bad_parameter', `${next.kind} cannot take the place of ${previous.kind}.`);
     if (!this.#streams.replace(previous, next))
       throw new GatewayError('bad_parameter', 'That track is not sent.');
     this.#forEach((peer) => peer.replaceTrack(previous, next));

@@ -1,4 +1,5 @@
 // The streams that a peer sends, and those that it will send as soon as it may add tracks.
+import { packetsSent } from './flow.js';
 
 /** One stream from `addStream` to `removeStream`, by the tracks that it had when they were added. */
 export interface Outgoing {
@@ -7,9 +8,15 @@ export interface Outgoing {
   readonly senders: Map<MediaStreamTrack, RTCRtpSender>;
 }
 
+/** Of senders that have had another track before: packets that they had sent by then. */
+export type SentBefore = WeakMap<RTCRtpSender, Promise<number>>;
+
 export class OutgoingStreams {
   #connection: RTCPeerConnection;
   readonly #streams = new Map<MediaStream, Outgoing>();
+  /** Those of streams that were removed. */
+  readonly #idle = new Set<RTCRtpSender>();
+  readonly sentBefore: SentBefore = new WeakMap();
   #isHeld: boolean;
 
   /** @param isHeld nothing is added to the connection before `release` */
@@ -44,7 +51,10 @@ export class OutgoingStreams {
   remove(stream: MediaStream): readonly RTCRtpSender[] {
     const senders = [...(this.#streams.get(stream)?.senders.values() ?? [])];
     this.#streams.delete(stream);
-    for (const sender of senders) this.#connection.removeTrack(sender);
+    for (const sender of senders) {
+      this.#connection.removeTrack(sender);
+      this.#idle.add(sender);
+    }
     return senders;
   }
 
@@ -53,10 +63,15 @@ export class OutgoingStreams {
     for (const [stream, outgoing] of this.#streams)
       for (const [original, track] of outgoing.tracks) {
         if ((track ?? original) !== previous) continue;
-        const sender = outgoing.senders.get(original);
-        if (sender !== undefined) await sender.replaceTrack(next);
+        // At once: the next one may come before this one is done, and the connection does one after the other.
         outgoing.tracks.set(original, next);
-        if (!this.#isHeld) this.#attach(stream, outgoing);
+        try {
+          await outgoing.senders.get(original)?.replaceTrack(next);
+        } catch (error) {
+          if (outgoing.tracks.get(original) === next) outgoing.tracks.set(original, track);
+          throw error;
+        }
+        if (!this.#isHeld && this.#streams.get(stream) === outgoing) this.#attach(stream, outgoing);
         return true;
       }
     return false;
@@ -66,6 +81,7 @@ export class OutgoingStreams {
   move(connection: RTCPeerConnection): void {
     this.#connection = connection;
     this.#isHeld = true;
+    this.#idle.clear();
     for (const { senders } of this.#streams.values()) senders.clear();
   }
 
@@ -78,6 +94,33 @@ export class OutgoingStreams {
   #attach(stream: MediaStream, { tracks, senders }: Outgoing): void {
     for (const [original, track] of tracks)
       if (track !== null && !senders.has(original))
-        senders.set(original, this.#connection.addTrack(track, stream));
+        senders.set(original, this.#again(track, stream) ?? this.#connection.addTrack(track, stream));
+  }
+
+  /**
+   * By a sender of before, if there is one for that kind: browsers take none twice by themselves, so that the descriptions of a long call
+   * would grow with each stream that was ever sent. Not before both sides know that it sends nothing: else the other one would hear of no
+   * new stream.
+   */
+  #again(track: MediaStreamTrack, stream: MediaStream): RTCRtpSender | undefined {
+    if (this.#idle.size === 0) return undefined;
+    const transceiver = this.#connection
+      .getTransceivers()
+      .find(
+        ({ sender, receiver, direction, currentDirection }) =>
+          this.#idle.has(sender) &&
+          receiver.track.kind === track.kind &&
+          !direction.includes('send') &&
+          (currentDirection === 'recvonly' || currentDirection === 'inactive'),
+      );
+    if (transceiver === undefined) return undefined;
+    const { sender, direction } = transceiver;
+    this.#idle.delete(sender);
+    this.sentBefore.set(sender, packetsSent(sender));
+    sender.setStreams(stream);
+    transceiver.direction = direction === 'recvonly' ? 'sendrecv' : 'sendonly';
+    // Nothing that a live track of that kind could be refused for.
+    void sender.replaceTrack(track).catch(() => {});
+    return sender;
   }
 }

@@ -5,7 +5,7 @@ import { isText, isUint, pick } from '../../protocol/fields.js';
 export const SIGNAL_EVENT = '~rtc';
 
 /** Longest description, characters: an SDP of a call with many tracks has some 30 KB. */
-const SDP_LIMIT_CHARACTERS = 200_000;
+export const SDP_LIMIT_CHARACTERS = 200_000;
 /** Most candidates in one message; a sender cuts at this, too. */
 export const CANDIDATES_LIMIT = 64;
 const CANDIDATE_LIMIT_CHARACTERS = 2_048;

@@ -12,7 +12,12 @@ import { NegotiationDriver } from './negotiation-driver.js';
 import { type Outgoing, OutgoingStreams } from './outgoing.js';
 import { type PeerState, Recovery } from './recovery.js';
 import { iceError, keepError, type PeerError, peerError } from './peer-errors.js';
-import { NAME_LIMIT_CHARACTERS, type NegotiationSignal, type SignalBody } from './signal.js';
+import {
+  NAME_LIMIT_CHARACTERS,
+  type NegotiationSignal,
+  SDP_LIMIT_CHARACTERS,
+  type SignalBody,
+} from './signal.js';
 import type { LineReceiver, SignalingMechanism } from './signaling.js';
 import { fullConfiguration } from './spare-connection.js';
 import { SILENT_CHANNEL, type TakenEnd } from './standing.js';
@@ -173,9 +178,9 @@ export class RTCSignalingPeer {
     options: WaitOptions = {},
   ): Promise<RTCDataChannel> {
     this.#assertOpen();
-    this.#hasChannel = true;
     const make = (): RTCDataChannel => {
       const channel = this.peer.createDataChannel(label, channelOptions);
+      this.#hasChannel = true;
       const { signal } = this.#stopped;
       for (const event of ['open', 'close', 'error'])
         channel.addEventListener(event, () => this.#waits.look(), { signal });
@@ -206,7 +211,7 @@ export class RTCSignalingPeer {
    */
   async addStream(stream: MediaStream, options: WaitOptions = {}): Promise<MediaStream> {
     this.#assertOpen();
-    if (stream.getTracks().length === 0) throw new GatewayError('bad_parameter', 'The stream has no tracks.');
+    assertTracks(stream);
     const outgoing = this.#outgoing.add(stream);
     if (this.#outgoing.areWaiting) this.#beginWithData();
     await this.#until(() => {
@@ -435,6 +440,11 @@ export class RTCSignalingPeer {
   }
 
   #send(signal: NegotiationSignal): void {
+    if ('sdp' in signal && signal.sdp.length > SDP_LIMIT_CHARACTERS)
+      // The other side would not read it, and neither could go on.
+      return this.#end(
+        new GatewayError('too_big', 'So many tracks and channels have no place in one description.'),
+      );
     this.#sent++;
     this.#dialogue.send('sdp' in signal ? this.#candidates.follow(signal) : signal);
     if (signal.type === 'offer' && this.#outgoing.areWaiting) this.#negotiation.handle({ type: 'needed' });
@@ -459,7 +469,7 @@ export class RTCSignalingPeer {
     };
     done.then(stop, stop);
     const look = async (): Promise<void> => {
-      flows = await isSent([...senders.values()]);
+      flows = await isSent([...senders.values()], this.#outgoing.sentBefore);
       this.#waits.look();
       if (!flows && !isOver) this.#environment.after(FLOW_LOOK_MS, () => void look());
     };
@@ -501,6 +511,12 @@ export class RTCSignalingPeer {
     this.#recovery.close();
     this.#listeners.emit('close', reason);
   }
+}
+
+/** @throws GatewayError `bad_parameter` where there is nothing to send */
+export function assertTracks(stream: MediaStream): void {
+  if (stream.getTracks().every(({ readyState }) => readyState === 'ended'))
+    throw new GatewayError('bad_parameter', 'The stream has no track that is not over.');
 }
 
 /** The client of an address: `bob` of `bob#<session>`. */

@@ -111,15 +111,15 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a stream may be empty',
     file: 'signaling-peer.ts',
-    from: 'if (stream.getTracks().length === 0) throw',
-    to: 'if (stream === null) throw',
+    from: 'assertTracks(stream);',
+    to: '',
     caughtBy: ['addStream() rejects with bad_parameter when the stream is empty'],
   },
   {
     name: 'with one stream all are removed',
     file: 'outgoing.ts',
-    from: 'for (const sender of senders) this.#connection.removeTrack(sender);',
-    to: 'for (const sender of this.#connection.getSenders()) this.#connection.removeTrack(sender);',
+    from: 'for (const sender of senders) {',
+    to: 'for (const sender of this.#connection.getSenders()) {',
     caughtBy: ['removeStream() ends the tracks on the other side and leaves the others'],
   },
   {
@@ -137,30 +137,62 @@ export const MUTANTS: readonly Mutant[] = [
     caughtBy: ['a stream that was removed can be added again'],
   },
   {
+    name: 'no sender is used again',
+    file: 'outgoing.ts',
+    from: 'if (this.#idle.size === 0) return undefined;',
+    to: 'if (this.#idle.size >= 0) return undefined;',
+    caughtBy: ['streams that come and go for long do not make the descriptions grow'],
+  },
+  {
+    name: 'a sender that is used again keeps its stream',
+    file: 'outgoing.ts',
+    from: 'sender.setStreams(stream);',
+    to: '',
+    caughtBy: ['streams that come and go for long do not make the descriptions grow'],
+  },
+  {
+    name: 'a track counts as replaced when it is',
+    file: 'outgoing.ts',
+    from: `outgoing.tracks.set(original, next);
+        try {
+          await outgoing.senders.get(original)?.replaceTrack(next);`,
+    to: `try {
+          await outgoing.senders.get(original)?.replaceTrack(next);
+          outgoing.tracks.set(original, next);`,
+    caughtBy: ['replaceTrack() again before the first is done ends with what came last'],
+  },
+  {
+    name: 'a channel that was never made counts',
+    file: 'signaling-peer.ts',
+    from: 'const make = (): RTCDataChannel => {',
+    to: 'this.#hasChannel = true; const make = (): RTCDataChannel => {',
+    caughtBy: ['a channel that was given up, or could not be made, keeps nothing from connecting'],
+  },
+  {
     name: 'a track is replaced by a negotiation',
     file: 'outgoing.ts',
-    from: 'if (sender !== undefined) await sender.replaceTrack(next);',
-    to: 'if (sender) { this.#connection.removeTrack(sender); outgoing.senders.set(original, this.#connection.addTrack(next, stream)); }',
+    from: 'await outgoing.senders.get(original)?.replaceTrack(next);',
+    to: 'const sender = outgoing.senders.get(original); if (sender) { this.#connection.removeTrack(sender); outgoing.senders.set(original, this.#connection.addTrack(next, stream)); }',
     caughtBy: ['replaceTrack() changes what is sent without a negotiation'],
   },
   {
     name: 'a track is not replaced',
     file: 'outgoing.ts',
-    from: 'if (sender !== undefined) await sender.replaceTrack(next);',
+    from: 'await outgoing.senders.get(original)?.replaceTrack(next);',
     to: '',
     caughtBy: ['replaceTrack() changes what is sent without a negotiation'],
   },
   {
     name: 'what replaces a track shows nothing',
     file: 'outgoing.ts',
-    from: 'if (sender !== undefined) await sender.replaceTrack(next);',
-    to: 'if (sender !== undefined) { if (next) next.enabled = false; await sender.replaceTrack(next); }',
+    from: 'await outgoing.senders.get(original)?.replaceTrack(next);',
+    to: 'if (next) next.enabled = false; await outgoing.senders.get(original)?.replaceTrack(next);',
     caughtBy: ['replaceTrack() changes what is sent without a negotiation'],
   },
   {
     name: 'nothing is sent of a track',
     file: 'outgoing.ts',
-    from: 'senders.set(original, this.#connection.addTrack(track, stream));',
+    from: 'senders.set(original, this.#again(track, stream) ?? this.#connection.addTrack(track, stream));',
     to: '{ const sender = this.#connection.addTrack(track, stream); senders.set(original, sender); void sender.replaceTrack(null); }',
     caughtBy: [
       'addStream() of both sides at the same moment makes media flow both ways',

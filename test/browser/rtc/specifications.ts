@@ -201,6 +201,53 @@ export const SPECIFICATIONS: readonly Specification[] = [
     },
   },
   {
+    name: 'streams that come and go for long do not make the descriptions grow',
+    play: async ({ alice, bob }) => {
+      const sizes = await alice(`const sizes = [];
+        await peer.addStream(await audio());
+        for (let n = 0; n < 8; n++) {
+          const stream = new MediaStream(video().getTracks().map((track) => track.clone()));
+          await peer.addStream(stream);
+          keep.last = stream.id;
+          sizes.push(peer.peer.localDescription.sdp.split('m=').length);
+          if (n < 7) await peer.removeStream(stream);
+        }
+        return sizes;`);
+      // Sections of both sides, one before the first of them.
+      expect(new Set(sizes as number[]).size).toBe(1);
+      expect(await bob(`return await received(peer, 'audio', 'video')`)).toEqual(['audio', 'video']);
+      const last = await alice(`return keep.last`);
+      expect(
+        await bob(`await until(() => end.streams.size === 9); return [...end.streams.keys()].at(-1)`),
+      ).toBe(last);
+    },
+  },
+  {
+    name: 'replaceTrack() again before the first is done ends with what came last',
+    play: async ({ alice, bob }) => {
+      const code = `keep.stream = video('red'); await peer.addStream(keep.stream);
+        const [camera] = keep.stream.getTracks(); const [screen] = video('blue').getTracks();
+        await Promise.all([peer.replaceTrack(camera, screen), peer.replaceTrack(screen, camera)]);
+        const back = peer.peer.getSenders().some(({ track }) => track === camera);
+        await Promise.all([peer.replaceTrack(camera, screen), peer.replaceTrack(screen, null), peer.replaceTrack(camera, screen)]);
+        return [back, peer.peer.getSenders().some(({ track }) => track === screen)];`;
+      expect(await alice(code)).toEqual([true, true]);
+      await bob(`await until(() => end.streams.size === 1); await shows([...end.streams.values()][0], 2)`);
+    },
+  },
+  {
+    name: 'a channel that was given up, or could not be made, keeps nothing from connecting',
+    play: async ({ alice }) => {
+      const code = `const codes = await Promise.all([
+          peer.createDataChannel('c', {}, { signal: AbortSignal.abort() }),
+          peer.createDataChannel('d', { maxRetransmits: 1, maxPacketLifeTime: 1 }),
+        ].map((made) => made.catch(({ code, name }) => code ?? name)));
+        await peer.connect();
+        return [...codes, peer.state];`;
+      expect(await alice(code)).toEqual(['aborted', 'TypeError', 'connected']);
+    },
+  },
+  {
     name: 'replaceTrack() rejects with bad_parameter when the track is not sent',
     play: async ({ alice }) => {
       const code = `const [a] = video().getTracks(); return await peer.replaceTrack(a, a).catch((error) => error.code)`;

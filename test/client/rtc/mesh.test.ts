@@ -1,5 +1,6 @@
 // What a mesh does with those who call it: browsers show the rest (test/browser/rtc/mesh.test.ts).
 import { expect, test } from '@jest/globals';
+import { Client } from '../../../src/client/index.js';
 import { Mesh } from '../../../src/client/rtc/mesh.js';
 import type { MeshClient, MeshRoom } from '../../../src/client/rtc/mesh-place.js';
 import { peersOf } from '../../../src/client/rtc/peers.js';
@@ -91,5 +92,27 @@ test('a member that went and came back may call again', async () => {
   const before = made.size;
   hello();
   expect(made.size).toBe(before + 1);
+  await mesh.leave();
+});
+
+test('a mesh gives up entering while there is no gateway when its signal says so, and can be entered again', async () => {
+  const client = new Client('ws://127.0.0.1:9', { token: 'x' });
+  const enter = (): Promise<unknown> => client.room('lobby').mesh({ signal: AbortSignal.timeout(100) });
+  await expect(enter()).rejects.toMatchObject({ code: 'aborted' });
+  await expect(enter()).rejects.toMatchObject({ code: 'aborted' });
+  await client.close();
+});
+
+test('what cannot be sent is refused before any peer hears of it', async () => {
+  const { mesh } = await withBob();
+  const track = (kind: string, readyState = 'live') => ({ kind, readyState }) as MediaStreamTrack;
+  const streamOf = (...tracks: MediaStreamTrack[]) => ({ getTracks: () => tracks }) as MediaStream;
+  const refused = expect.objectContaining({ code: 'bad_parameter' }) as unknown as Error;
+  expect(() => mesh.addStream(streamOf())).toThrow(refused);
+  expect(() => mesh.addStream(streamOf(track('audio', 'ended')))).toThrow(refused);
+  const camera = track('video');
+  mesh.addStream(streamOf(camera));
+  expect(() => mesh.replaceTrack(camera, track('audio'))).toThrow(refused);
+  mesh.replaceTrack(camera, track('video'));
   await mesh.leave();
 });

@@ -66,6 +66,25 @@ describe.each(['at once', 'later'])('streams that are sent %s', (when) => {
     expect(sent()).toEqual([screen]);
   });
 
+  test('replace() again before the first is done ends with what came last', async () => {
+    streams.release();
+    expect(await Promise.all([streams.replace(camera, screen), streams.replace(screen, camera)])).toEqual([
+      true,
+      true,
+    ]);
+    expect(sent()).toEqual([camera]);
+    expect(await streams.replace(camera, screen)).toBe(true);
+  });
+
+  test('replace() that the connection refuses leaves what was sent', async () => {
+    streams.release();
+    const [sender] = connection.senders as { replaceTrack?: unknown }[];
+    Object.assign(sender ?? {}, { replaceTrack: () => Promise.reject(new TypeError('of another kind')) });
+    await expect(streams.replace(camera, microphone)).rejects.toThrow('of another kind');
+    expect(await streams.replace(microphone, screen)).toBe(false);
+    await expect(streams.replace(camera, screen)).rejects.toThrow('of another kind');
+  });
+
   test('replace() says false where the track is not sent', async () => {
     expect(await streams.replace(microphone, screen)).toBe(false);
     await streams.replace(camera, screen);
