@@ -18,7 +18,7 @@ import { BOB, ScriptedGateway } from './scripted-gateway.js';
 /** Gzip, bytes. What a page must load before it can connect. */
 const ENTRY_LIMIT_BYTES = 10_816;
 /** Of all late files together; who adds one raises it by what it weighs. */
-const LATE_LIMIT_BYTES = 63_420;
+const LATE_LIMIT_BYTES = 63_740;
 /**
  * Of the doors that nothing loads but an application that wants them: Socket.IO's code, serializers, work in other threads with its
  * worker, shared tabs, and calls in one trip.
@@ -31,7 +31,7 @@ const DOOR_LIMITS_BYTES: Record<string, number> = {
   'offload-socket-worker.js': 26_940,
   'serializers.js': 3_300,
   // Loaded by rtc.js, where `onPeer` or `peer` is called with `standing: true`.
-  'standing-calls.js': 4_110,
+  'standing-calls.js': 4_140,
   // Loaded by clients with `shareTabs: true`: the gateway's side of the codec is in it, and what tells how hubs follow each other.
   'tabs.js': 22_800,
   // The same hub in a SharedWorker, with all ways to the gateway.

@@ -3,7 +3,7 @@ import { pick } from '../../protocol/fields.js';
 import { type Environment, REAL_ENVIRONMENT } from '../environment.js';
 import { standingMachine } from './crossing-negotiation.js';
 import type { CrossingPort, Exchange } from './gateway-signaling.js';
-import { isFrom, type Line, NOBODY, type Sender } from './line.js';
+import { isFor, isFrom, type Line, NOBODY, type Sender } from './line.js';
 import type { Signal } from './signal.js';
 import type { SignalingMechanism } from './signaling.js';
 import type { RTCSignalingPeer } from './signaling-peer.js';
@@ -178,8 +178,7 @@ export class Crossing implements CrossingPort {
   /** To whoever it is: true where it is not for the ends that there are, or waits. */
   #isCall(signal: Signal, from: Sender): boolean {
     const [sender] = signal.route;
-    const { name = '' } = signal;
-    const lines = [...this.#exchange.lines].filter(({ info }) => isFrom(from, info) && info.name === name);
+    const lines = [...this.#exchange.lines].filter((line) => isFor(signal, from, line));
     if (lines.some(({ remote }) => remote === sender)) return false;
     // It called, too, before it heard that its standing offer was taken, with which its call goes on.
     if (lines.some((line) => this.#awaitsOwnCall(line, from))) return true;
@@ -217,8 +216,9 @@ export class Crossing implements CrossingPort {
     this.#entries.delete(id);
     const { standing } = entry;
     // Browsers close some by themselves, as those of a page that is put aside. Who takes calls under a name has a configuration of its own.
-    if (standing.connection.signalingState !== 'closed' && (call.name ?? '') === '')
-      this.#open(standing, sender, from);
+    const isUsable = standing.connection.signalingState !== 'closed' && (call.name ?? '') === '';
+    // A call that was refused before it was known to take the offer is no second one.
+    if (isUsable && !this.#exchange.isOver(sender)) this.#open(standing, sender, from);
     const lines = [...this.#exchange.lines];
     const line = lines.find(({ local }) => local === id);
     if (line !== undefined) {

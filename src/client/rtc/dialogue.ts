@@ -3,8 +3,10 @@ import type { Environment } from '../environment.js';
 import type { Signal, SignalBody } from './signal.js';
 import type { LineInfo, LineReceiver, SignalingLine, SignalingMechanism } from './signaling.js';
 
-/** Most signals that are not acknowledged, or that came too early: a negotiation with its candidates has some ten. */
+/** Most signals that are not acknowledged, or between one that came too early and the last before it: a negotiation with its candidates has some ten. */
 const WINDOW_SIGNALS = 512;
+/** Of those that came too early, most characters: thirty descriptions of a call with many tracks. What is more is asked for again, as is what it waits for. */
+const EARLY_LIMIT_CHARACTERS = 1_000_000;
 /** After so many signals without one to send, an acknowledgement goes alone; over an unreliable line after `ACK_DELAY_MS`. */
 const ACK_EVERY_SIGNALS = 32;
 const ACK_DELAY_MS = 20;
@@ -56,7 +58,10 @@ export class Dialogue implements LineReceiver {
   /** The last one that was handed over. */
   #received = 0;
   #unacknowledged: Said[] = [];
-  readonly #early = new Map<number, SignalBody>();
+  readonly #early = new Map<number, { body: SignalBody; characters: number }>();
+  #earlyCharacters = 0;
+  /** The last one of all that came, whether there was room for it or not. */
+  #highest = 0;
   #silently = 0;
   /** When this end first said something. */
   #spokeAt: number | null = null;
@@ -237,12 +242,14 @@ export class Dialogue implements LineReceiver {
     // What was said before it is of no use any more, and may never come.
     if (signal.type === 'bye') this.#skipTo(seq);
     if (seq > this.#received + 1 && this.#early.size === 0) this.#miss();
-    this.#early.set(seq, signal);
+    this.#keep(seq, signal);
     for (;;) {
-      const next = this.#early.get(this.#received + 1);
-      if (next === undefined) break;
+      const early = this.#early.get(this.#received + 1);
+      if (early === undefined) break;
       this.#early.delete(++this.#received);
+      this.#earlyCharacters -= early.characters;
       this.#silently++;
+      const { body: next } = early;
       this.#notice(next);
       this.#owesAck ||= !isProof(next);
       if (next.type === 'bye') this.#port.onBye();
@@ -251,19 +258,29 @@ export class Dialogue implements LineReceiver {
     this.#confirm(false);
   }
 
+  /** The next one always has room. */
+  #keep(seq: number, body: SignalBody): void {
+    this.#highest = Math.max(this.#highest, seq);
+    const characters = seq === this.#received + 1 ? 0 : JSON.stringify(body).length;
+    if (this.#early.has(seq) || this.#earlyCharacters + characters > EARLY_LIMIT_CHARACTERS) return;
+    this.#earlyCharacters += characters;
+    this.#early.set(seq, { body, characters });
+  }
+
   /** What came before went to nobody, or is about to come. */
   #miss(): void {
     if (this.#line.isReliable) return this.#write(0, { type: 'sync' });
     if (this.#isSure)
       this.#cancelMiss ??= this.#environment.after(OVERTAKEN_MS, () => {
         this.#cancelMiss = null;
-        if (this.#early.size > 0) this.#write(0, { type: 'sync' });
+        if (this.#highest > this.#received) this.#write(0, { type: 'sync' });
       });
   }
 
   #skipTo(seq: number): void {
     this.#received = seq - 1;
     this.#early.clear();
+    this.#earlyCharacters = 0;
   }
 
   #takeNotice({ type }: Signal): void {

@@ -1,6 +1,9 @@
 // Signaling over a client's gateway: volatile messages, and kept ones, which come also after a resume, where those were lost.
 import { GatewayError } from '../../protocol/errors.js';
-import { isFrom, type Line, NOBODY, type Sender } from './line.js';
+import { type Environment, REAL_ENVIRONMENT } from '../environment.js';
+import { AnswerLimit } from './answer-limit.js';
+import { randomId } from './dialogue.js';
+import { addressOf, isFor, isFrom, type Line, NOBODY, type Sender } from './line.js';
 import { parseSignal, type Signal, SIGNAL_EVENT } from './signal.js';
 import type { LineInfo, LineReceiver, SignalingLine, SignalingMechanism } from './signaling.js';
 
@@ -75,6 +78,14 @@ export interface CrossingPort {
   options(signal: Signal, isVolatile: boolean): { standing?: string };
 }
 
+/** Who begins to talk, and no line is there for it. */
+interface Stranger {
+  readonly signal: Signal;
+  readonly from: Sender;
+  /** A line was made for it, and closed before it was told. */
+  isRefused: boolean;
+}
+
 /** All lines of one client. */
 export class Exchange {
   static readonly #all = new WeakMap<GatewayClient, Exchange>();
@@ -84,15 +95,22 @@ export class Exchange {
   readonly #client: GatewayClient;
   /** Identities; what one of them said may come once more when its end here is closed, and is no new call. */
   readonly #over = new Set<string>();
+  /** Set while listeners are told of it. */
+  #stranger: Stranger | null = null;
+  readonly #refusals: AnswerLimit;
+  readonly #dismissals: AnswerLimit;
 
-  static of(client: GatewayClient): Exchange {
+  /** The one of that client. */
+  static of(client: GatewayClient, environment = REAL_ENVIRONMENT): Exchange {
     let exchange = Exchange.#all.get(client);
-    if (exchange === undefined) Exchange.#all.set(client, (exchange = new Exchange(client)));
+    if (exchange === undefined) Exchange.#all.set(client, (exchange = new Exchange(client, environment)));
     return exchange;
   }
 
-  private constructor(client: GatewayClient) {
+  private constructor(client: GatewayClient, environment: Environment) {
     this.#client = client;
+    this.#refusals = new AnswerLimit(environment);
+    this.#dismissals = new AnswerLimit(environment);
     client.onMessage(SIGNAL_EVENT, (data, from, info) => {
       const signal = parseSignal(data);
       if (this.crossing?.hears(signal, data, from, info?.trace ?? null) === true) return;
@@ -123,15 +141,21 @@ export class Exchange {
       close: () => {
         this.lines.delete(line);
         if (line.retry !== null) clearTimeout(line.retry);
-        this.#noteOver(line.remote);
+        if (line.remote !== null) this.#noteOver(line.remote);
+        else if (this.#stranger !== null && isFor(this.#stranger.signal, this.#stranger.from, line))
+          this.#stranger.isRefused = true;
         // The client keeps what it shall do about refusals for a while.
         line.receiver = NOBODY;
       },
     };
   }
 
-  #noteOver(identity: string | null): void {
-    if (identity === null) return;
+  /** What it says to whoever it is comes too late. */
+  isOver(identity: string): boolean {
+    return this.#over.has(identity);
+  }
+
+  #noteOver(identity: string): void {
     const [oldest] = this.#over;
     if (oldest !== undefined && this.#over.size >= OVER_LIMIT) this.#over.delete(oldest);
     this.#over.add(identity);
@@ -177,34 +201,50 @@ export class Exchange {
       else this.pass(line, signal, from);
       return;
     }
-    if (this.#over.has(sender)) return;
+    if (this.isOver(sender)) return;
     const line = this.#find(signal, from);
     if (line !== undefined) return this.pass(line, signal, from);
     // What begins with something later was refused before.
     if (seq > 1 || (signal.type !== 'hello' && signal.type !== 'offer')) return;
+    const stranger: Stranger = { signal, from, isRefused: false };
+    this.#stranger = stranger;
     for (const tell of this.strangers) tell(from, signal.name ?? '');
+    this.#stranger = null;
     const made = this.#find(signal, from);
     if (made !== undefined) this.pass(made, signal, from);
+    else if (stranger.isRefused) this.#refuse(signal, from);
+  }
+
+  /** The end that was closed has not heard of the other one, which is told for it, surely as with every farewell. */
+  #refuse({ route: [sender, , seq] }: Signal, from: Sender): void {
+    // It calls again by its clock, and is refused then.
+    if (!this.#refusals.allows(sender)) return;
+    this.#noteOver(sender);
+    const bye: Signal = { type: 'bye', route: [randomId(), sender, 1, seq] };
+    this.#client.send(addressOf(from), SIGNAL_EVENT, bye, { whenOffline: 'queue' }).catch(() => {});
   }
 
   /** The line that this end talks to, or one that waits for whoever it is. */
-  #find({ route: [sender], name = '' }: Signal, from: Sender): Line | undefined {
-    const lines = [...this.lines].filter(({ info }) => isFrom(from, info) && info.name === name);
+  #find(signal: Signal, from: Sender): Line | undefined {
+    const [sender] = signal.route;
+    const lines = [...this.lines].filter((line) => isFor(signal, from, line));
     return lines.find(({ remote }) => remote === sender) ?? lines.find(({ remote }) => remote === null);
   }
 
   /** The line's end is the other one of this line from now on. */
   pass(line: Line, signal: Signal, from: Sender): void {
     line.remote = signal.route[0];
-    line.receiver.onSignal(signal, `${from.client}#${from.session}`);
+    line.receiver.onSignal(signal, addressOf(from));
   }
 
-  /** That end is told that there is none here. */
+  /** That end is told that there is none here: quickly and seldom, as whoever may send to this client can ask for it. Where that is lost, it says its words once more. */
   dismiss({ type, route: [sender, to] }: Signal, from: Sender): void {
-    if (to === null || type === 'gone' || type === 'bye') return;
+    // These wait for nothing.
+    if (to === null || type === 'ack' || type === 'gone' || type === 'bye') return;
+    if (!this.#dismissals.allows(`${sender} ${to}`)) return;
     const gone: Signal = { type: 'gone', route: [to, sender, 0, 0] };
-    // Nobody waits for it.
-    this.#client.send(`${from.client}#${from.session}`, SIGNAL_EVENT, gone).catch(() => {});
+    const options = { volatile: true, onRefused: () => {} } as const;
+    this.#client.send(addressOf(from), SIGNAL_EVENT, gone, options).catch(() => {});
   }
 
   #lost(): void {

@@ -1,4 +1,5 @@
 // One end of a peer as the signaling of its client sees it, and who speaks to it.
+import type { Signal } from './signal.js';
 import type { LineInfo, LineReceiver } from './signaling.js';
 
 /** Who speaks. */
@@ -27,6 +28,16 @@ export const NOBODY: LineReceiver = {
 };
 
 /** Whether the remote id of a line, `bob` or `bob#<session>`, means this one. */
-export function isFrom({ client, session }: Sender, { remoteId }: LineInfo): boolean {
-  return remoteId === client || remoteId === `${client}#${session}`;
+export function isFrom(from: Sender, { remoteId }: LineInfo): boolean {
+  return remoteId === from.client || remoteId === addressOf(from);
+}
+
+/** Whether what is said to whoever it is may be for that line. */
+export function isFor({ name = '' }: Signal, from: Sender, { info }: Line): boolean {
+  return isFrom(from, info) && info.name === name;
+}
+
+/** The one session. */
+export function addressOf({ client, session }: Sender): string {
+  return `${client}#${session}`;
 }

@@ -1,7 +1,7 @@
 // Two ends over every kind of line: each signal once and in order, whoever is made first and whatever gets lost.
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import type { Signal, SignalBody } from '../../../src/client/rtc/signal.js';
+import type { Candidate, Signal, SignalBody } from '../../../src/client/rtc/signal.js';
 import type { LineReceiver, SignalingLine, SignalingMechanism } from '../../../src/client/rtc/signaling.js';
 import { ManualEnvironment } from '../fixture.js';
 import { ALICE, BOB, End, LINES, lineOf, SeededEnvironment } from './model-line.js';
@@ -46,6 +46,41 @@ describe.each(LINES)('over %s', (_name, options) => {
     );
   });
 });
+
+/** With candidates that come before the word they follow: a call has some ten. */
+test.each(LINES)(
+  'a burst of more than is kept early is heard once and in order over %s',
+  (_name, options) => {
+    for (let seed = 1; seed <= 5; seed++) {
+      const environment = new SeededEnvironment(seed);
+      const mechanism = lineOf(options, environment);
+      const [alice, bob] = [new End(mechanism, ALICE, environment), new End(mechanism, BOB, environment)];
+      const bodies = Array.from({ length: 60 }, (_, n): SignalBody =>
+        n % 3 === 0
+          ? { type: 'offer', round: n, sdp: 'x'.repeat(60_000) }
+          : { type: 'candidate', candidate: Array.from({ length: 64 }, () => candidateOf(n)) },
+      );
+      for (const body of bodies) alice.dialogue.send(body);
+      environment.advance(60_000);
+      expect(bob.heard.map((signal) => labelOf(signal))).toEqual(bodies.map((body) => labelOf(body)));
+      alice.dialogue.close();
+      bob.dialogue.close();
+      environment.advance(10_000);
+      expect(environment.pending).toBe(0);
+    }
+  },
+);
+
+const candidateOf = (n: number): Candidate => ({
+  candidate: String(n).padStart(500),
+  sdpMid: '0',
+  sdpMLineIndex: 0,
+  usernameFragment: null,
+});
+const labelOf = (signal: SignalBody): string => {
+  if ('round' in signal) return String(signal.round);
+  return signal.type === 'candidate' ? (signal.candidate[0]?.candidate.trim() ?? '') : signal.type;
+};
 
 describe('an end', () => {
   /** Hears and says by hand. */
@@ -307,6 +342,27 @@ describe('an end', () => {
     end.dialogue.close();
     expect(surely).toEqual([true]);
     expect(environment.pending).toBe(0);
+  });
+
+  test('keeps a megabyte of what comes too early, and asks for the rest', () => {
+    const { end, sent, receiver, environment } = byHand(false, true);
+    const offer = (round: number): SignalBody => ({ type: 'offer', round, sdp: 'x'.repeat(200_000) });
+    const hear = (seq: number): void =>
+      receiver.onSignal(from('bob-1', end.dialogue.id, seq, offer(seq)), 'bob#1');
+    // What comes twice counts once.
+    for (let seq = 2; seq <= 500; seq++) for (let copy = 0; copy < 2; copy++) hear(seq);
+    hear(1);
+    const rounds = (): (number | null)[] =>
+      end.heard.map((signal) => ('round' in signal ? signal.round : null));
+    expect(rounds()).toEqual([1, 2, 3, 4, 5]);
+    environment.advance(100);
+    expect(sent.map(({ type, route }) => [type, route[3]])).toEqual([['sync', 5]]);
+    // There is room again, until a farewell makes all of it needless.
+    for (const seq of [10, 9, 8, 7, 6]) hear(seq);
+    expect(rounds()).toHaveLength(10);
+    for (let seq = 12; seq <= 30; seq++) hear(seq);
+    receiver.onSignal(from('bob-1', end.dialogue.id, 31, { type: 'bye' }), 'bob#1');
+    expect([rounds().length, end.told]).toEqual([10, ['bye']]);
   });
 
   test('ignores what is too far ahead', () => {

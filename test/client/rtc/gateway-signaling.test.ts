@@ -1,9 +1,9 @@
 // Signals over a client: which are volatile and which are kept, and what becomes of those that the gateway refuses.
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { expect, jest, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
 import { Dialogue } from '../../../src/client/rtc/dialogue.js';
-import { type GatewayClient, GatewaySignaling } from '../../../src/client/rtc/gateway-signaling.js';
+import { Exchange, type GatewayClient, GatewaySignaling } from '../../../src/client/rtc/gateway-signaling.js';
 import type { Signal, SignalBody } from '../../../src/client/rtc/signal.js';
 import { type PeerOptions, RTCSignalingPeer } from '../../../src/client/rtc/signaling-peer.js';
 import { GatewayError } from '../../../src/protocol/errors.js';
@@ -42,6 +42,7 @@ function alice(answer: (options: SendOptions) => Promise<unknown> = () => Promis
     },
     on: () => () => undefined,
   };
+  Exchange.of(client, environment);
   const signaling = new GatewaySignaling(client);
   const options: PeerOptions = { signaling, environment };
   return {
@@ -151,6 +152,89 @@ test('the first words of an end that said farewell are no new call when they com
   expect(calls).toEqual(['bob']);
   hear(from('bob-2', null, 1, { type: 'offer', round: 1, sdp: 'v=0' }));
   expect(calls).toEqual(['bob', 'bob']);
+});
+
+describe('a call that is refused', () => {
+  const offer = (end: string): Signal => from(end, null, 1, { type: 'offer', round: 1, sdp: 'v=0' });
+
+  test('is told so at once and surely, and is no new call when it comes once more', () => {
+    const { signaling, peer, hear, sent } = alice();
+    let calls = 0;
+    signaling.onStranger(() => {
+      calls++;
+      peer().close();
+    });
+    hear(offer('bob-1'));
+    const route = [expect.any(String), 'bob-1', 1, 1];
+    expect(sent).toEqual([
+      { to: `bob#${BOB.session}`, type: 'bye', kept: true, signal: { type: 'bye', route } },
+    ]);
+    hear(offer('bob-1'));
+    hear(from('bob-1', null, 2, { type: 'candidate', candidate: [] }));
+    expect([calls, sent.length]).toEqual([1, 1]);
+    hear(offer('bob-2'));
+    expect([calls, sent.length]).toEqual([2, 2]);
+  });
+
+  test('ends with remote', () => {
+    const { peer, hear, sent, environment } = alice();
+    const made = peer();
+    const ends: unknown[] = [];
+    made.on('close', (reason) => ends.push(reason));
+    environment.advance(0);
+    return settle().then(() => {
+      const [id = ''] = sent[0]?.signal.route ?? [];
+      hear({ type: 'bye', route: ['bob-1', id, 1, 0] });
+      expect(ends).toEqual(['remote']);
+    });
+  });
+
+  test('is not where another listener takes it, or what was closed is for somebody else', () => {
+    const { signaling, peer, hear, sent } = alice();
+    const stop = signaling.onStranger(() => peer().close());
+    signaling.onStranger(() => peer());
+    hear(offer('bob-1'));
+    hear(offer('bob-1'));
+    stop();
+    expect(sent.map(({ type }) => type)).toEqual([]);
+    const others = alice();
+    const carol = new RTCSignalingPeer('alice', 'carol', {}, others);
+    others.signaling.onStranger(() => carol.close());
+    others.hear(offer('bob-1'));
+    expect(others.sent).toEqual([]);
+  });
+});
+
+describe('what is said to an end that is not here', () => {
+  test('is answered by a volatile message, once for each pair in half a second, and not where it waits for nothing', () => {
+    const { hear, sent, environment } = alice();
+    for (const type of ['ack', 'bye', 'gone'] as const) hear(from('bob-1', 'gone', 0, { type }));
+    expect(sent).toEqual([]);
+    for (let seq = 1; seq <= 5; seq++) hear(from('bob-1', 'gone', seq, { type: 'want' }));
+    hear(from('bob-2', 'gone', 1, { type: 'want' }));
+    expect(sent.map(({ type, kept, signal }) => [type, kept, signal.route])).toEqual([
+      ['gone', false, ['gone', 'bob-1', 0, 0]],
+      ['gone', false, ['gone', 'bob-2', 0, 0]],
+    ]);
+    // It says that again after a second, as the answer may have been lost.
+    environment.advance(500);
+    hear(from('bob-1', 'gone', 1, { type: 'want' }));
+    expect(sent).toHaveLength(3);
+  });
+
+  test.each([
+    ['to an end that is not here', 'gone'],
+    ['to whoever it is, all of which are refused', null],
+  ])('is answered ten times a second at most, whoever says it: %s', (_what, to) => {
+    const { signaling, peer, hear, sent, environment } = alice();
+    signaling.onStranger(() => peer().close());
+    for (let n = 0; n < 10_000; n++) {
+      hear(from(`bob-${String(n)}`, to, 0, { type: 'hello' }));
+      environment.advance(2);
+    }
+    // 20 s.
+    expect(sent).toHaveLength(200);
+  });
 });
 
 test('a peer that is closed is let go, though the client keeps what to do when its signals are refused', async () => {

@@ -20,6 +20,8 @@ interface Plan {
   kind: Kind;
   /** After how many steps the gateway has forgotten whom it called. */
   forgets: number;
+  /** Its handler closes the peer of each call. */
+  refuses?: true;
 }
 
 const plan = fc.record<Plan>({
@@ -143,7 +145,11 @@ async function play(
       const inOrder = (label: string): Promise<unknown> => (last = last.then(() => later(label)));
       return new ModelConnection('c'.repeat(++connections), side.plan.kind, inOrder, onNeeded);
     };
-    side.peers.onPeer((peer) => hold(side, peer), {}, { standing: side.plan.isHolder, environment });
+    const handler = (peer: RTCSignalingPeer): void => {
+      hold(side, peer);
+      if (side.plan.refuses === true) peer.close();
+    };
+    side.peers.onPeer(handler, {}, { standing: side.plan.isHolder, environment });
     await settle();
     // The code for it is loaded then.
     for (let turns = 0; side.plan.isHolder && scheduler.count() === 0; turns++) {
@@ -216,4 +222,22 @@ test('two that call each other in any way become one connection, and one end on 
   );
   // Each of these was met.
   expect([...outcomes].sort()).toEqual(['crossed', 'given', 'left', 'none']);
+}, 60_000);
+
+test('a call that is refused is told once, and ends with remote, with a standing offer or without', async () => {
+  const outcomes = new Set<string>();
+  await fc.assert(
+    fc.asyncProperty(fc.scheduler(), plan, plan, lost, async (scheduler, one, other, losses) => {
+      const caller = { ...one, first: one.first ?? 'hello' };
+      const callee = { ...other, first: null, refuses: true } as const;
+      const { sides, gateway } = await play(scheduler, [caller, callee], losses);
+      for (const outcome of gateway.outcomes) outcomes.add(outcome);
+      expect(sides.map(({ made, ends }) => [made.length, ends])).toEqual([
+        [1, ['remote']],
+        [1, ['closed']],
+      ]);
+    }),
+    { numRuns: 150 },
+  );
+  expect([...outcomes].sort()).toEqual(['given', 'left', 'none']);
 }, 60_000);

@@ -12,7 +12,7 @@ import { StandingOffers, type StandingOutcome } from '../../../src/relay/standin
 import { CROSSING_MS } from '../../../src/session/recent-calls.js';
 import { SessionRegistry } from '../../../src/session/registry.js';
 import type { Session } from '../../../src/session/session.js';
-import type { GatewayClient } from '../../../src/client/rtc/gateway-signaling.js';
+import { Exchange, type GatewayClient } from '../../../src/client/rtc/gateway-signaling.js';
 import { Peers, type PeersPort } from '../../../src/client/rtc/peers.js';
 import { createReceiver } from '../../relay/receiver.js';
 import { W1, W2 } from '../../session/store/fixture.js';
@@ -108,7 +108,9 @@ export class ModelGateway {
       store,
     };
     this.#places[name] = place;
-    const peers = new Peers(this.#client(name, place));
+    const client = this.#client(name, place);
+    Exchange.of(client, this.#environment);
+    const peers = new Peers(client);
     peers.reportTo(this.#port(place));
     return peers;
   }
