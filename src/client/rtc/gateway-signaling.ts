@@ -208,11 +208,14 @@ export class Exchange {
     if (seq > 1 || (signal.type !== 'hello' && signal.type !== 'offer')) return;
     const stranger: Stranger = { signal, from, isRefused: false };
     this.#stranger = stranger;
-    for (const tell of this.strangers) tell(from, signal.name ?? '');
-    this.#stranger = null;
-    const made = this.#find(signal, from);
-    if (made !== undefined) this.pass(made, signal, from);
-    else if (stranger.isRefused) this.#refuse(signal, from);
+    try {
+      for (const tell of this.strangers) tell(from, signal.name ?? '');
+    } finally {
+      this.#stranger = null;
+      const made = this.#find(signal, from);
+      if (made !== undefined) this.pass(made, signal, from);
+      else if (stranger.isRefused) this.#refuse(signal, from);
+    }
   }
 
   /** The end that was closed has not heard of the other one, which is told for it, surely as with every farewell. */
