@@ -32,6 +32,7 @@ const LAZY = {
     'Ladder',
     'LoopbackSignaling',
     'RTCSignalingPeer',
+    'hangUp',
     'onSimplePeer',
     'openMesh',
     'peersOf',

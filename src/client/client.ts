@@ -187,8 +187,10 @@ export class Client<Events extends object = DefaultEvents> {
     return connected;
   }
 
-  /** Ends the session: other calls reject with `closed`, the gateway forgets this session's rooms. Idempotent. */
+  /** Ends the session: peers say good-bye, other calls reject with `closed`, the gateway forgets this session's rooms. Idempotent. */
   close(): Promise<void> {
+    // While there is something to say it with.
+    this.#rtc.loaded?.hangUp(this);
     return this.#link.close();
   }
 

@@ -9,6 +9,8 @@ export interface DialoguePort {
   /** The newest welcome; null before the first. */
   link(): Welcome | null;
   isOpen(): boolean;
+  /** For good: nothing can be opened any more. */
+  isClosed(): boolean;
   isCongested(): boolean;
   readonly clock: Environment;
   /** @throws ProtocolError where the frame cannot be written */
@@ -21,6 +23,7 @@ export interface DialoguePort {
 export interface DialogueLink {
   readonly welcome: Welcome | null;
   readonly open: boolean;
+  readonly state: State;
   readonly congested: boolean;
   put(bytes: string | Uint8Array): void;
 }

@@ -46,6 +46,7 @@ export class Dialogues {
     const port: DialoguePort = {
       link: () => link.welcome,
       isOpen: () => link.open,
+      isClosed: () => link.state === 'closed',
       isCongested: () => link.congested,
       clock,
       put: (frame) =>

@@ -112,6 +112,8 @@ export class Mesh {
     const limit = checkedLimit(options.limitMembers ?? LIMIT_DEFAULT_MEMBERS);
     const { signal } = options;
     if (signal?.aborted) throw new GatewayError('aborted', undefined, { cause: signal.reason });
+    // As every call: who is closed is not connected again by it.
+    if (client.state === 'closed') throw new GatewayError('closed');
     const mesh = new Mesh(client, room, peers, options, limit);
     try {
       await client.connect(signal && { signal });

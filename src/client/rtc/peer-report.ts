@@ -34,6 +34,8 @@ export class PeerReporter {
   #isTold = false;
   #measured: Measured = {};
   #cancelSample: () => void = () => {};
+  /** Of the connections that it listens to. */
+  readonly #over = new AbortController();
 
   constructor(peer: RTCSignalingPeer, port: ReportPort, environment: Environment = REAL_ENVIRONMENT) {
     this.#peer = peer;
@@ -53,10 +55,12 @@ export class PeerReporter {
 
   #watch(connection: RTCPeerConnection): void {
     const now = (): number => this.#environment.now();
-    connection.addEventListener('signalingstatechange', () => {
+    const listen = (event: string, run: () => void): void =>
+      connection.addEventListener(event, run, { signal: this.#over.signal });
+    listen('signalingstatechange', () => {
       if (connection.signalingState === 'stable') this.#agreedAt ??= now();
     });
-    connection.addEventListener('iceconnectionstatechange', () => {
+    listen('iceconnectionstatechange', () => {
       if (/^(connected|completed)$/.test(connection.iceConnectionState)) this.#pairedAt ??= now();
     });
   }
@@ -92,6 +96,7 @@ export class PeerReporter {
   }
 
   #ended(reason: PeerReport['reason']): void {
+    this.#over.abort();
     this.#cancelSample();
     this.#connected();
     const { rttMs, lossPermille } = this.#measured;

@@ -1,7 +1,9 @@
 // All peers of one client: those that it calls, those that call it, and what of the client they share.
+import { GatewayError } from '../../protocol/errors.js';
 import type { Caller } from '../caller.js';
 import { REAL_ENVIRONMENT } from '../environment.js';
 import { Lazy } from '../lazy.js';
+import { CallRate } from './call-rate.js';
 import { type GatewayClient, GatewaySignaling } from './gateway-signaling.js';
 import { PeerReporter, type ReportPort } from './peer-report.js';
 import { type PeerOptions, RTCSignalingPeer } from './signaling-peer.js';
@@ -30,7 +32,7 @@ interface Sender {
 }
 
 /** What peers have of their client beside what it shows. */
-export type PeersPort = ReportPort & Pick<Caller, 'call'>;
+export type PeersPort = ReportPort & Pick<Caller, 'call' | 'report'>;
 
 interface Acceptor {
   handler: PeerHandler;
@@ -38,8 +40,12 @@ interface Acceptor {
   options: PeerCallOptions;
 }
 
-/** Most calls of one client that this page takes before either side has agreed to anything: each is a connection. The oldest is closed. */
-const UNAGREED_LIMIT_CALLS = 16;
+/**
+ * Most calls that this page has taken and that never connected, of one client and of all: each is a connection, of which Chromium gives a page 500,
+ * and a caller that says hello and goes says nothing more. The oldest is closed.
+ */
+const UNCONNECTED_OF_ONE_LIMIT_CALLS = 16;
+const UNCONNECTED_LIMIT_CALLS = 100;
 
 /** After a call began; by then it has usually connected, ms. */
 const SPARE_AFTER_MS = 1_000;
@@ -53,8 +59,9 @@ export class Peers {
   readonly #signaling: GatewaySignaling;
   #port: PeersPort | undefined;
   readonly #peers = new Set<RTCSignalingPeer>();
-  /** Those that others made. */
-  readonly #called = new WeakSet<RTCSignalingPeer>();
+  /** Those that others made, and that never were connected. */
+  readonly #unconnected = new Set<RTCSignalingPeer>();
+  readonly #rate = new CallRate();
   /** For peers of one name each. */
   readonly #named = new Map<string, (from: Sender) => void>();
   /** By the name of the calls that they take; `''`: all others. */
@@ -90,17 +97,22 @@ export class Peers {
     this.#port = port;
   }
 
-  /** See `Client.peer`. */
+  /** See `Client.peer`. @throws TypeError where that can be nobody, or the name is none */
   async peer(
     remoteId: string,
     configuration: RTCConfiguration = {},
     options: PeerCallOptions = {},
   ): Promise<RTCSignalingPeer> {
     const { name = '', signal } = options;
-    assertNotOurs(name);
+    if (typeof remoteId !== 'string' || remoteId === '')
+      throw new TypeError('client.peer takes the id of a client, or of one session of it.');
+    assertName(name);
+    // As every call: who is closed is not connected again by it.
+    this.#assertOpen();
     await this.#client.connect(signal && { signal });
     // Where its code cannot be had, the call is an ordinary one.
     if (options.standing === true) await this.#standingCode.load().catch(() => {});
+    this.#assertOpen();
     for (const peer of this.#peers) {
       if (peer.remoteId !== remoteId || peer.name !== name) continue;
       peer.callAgain();
@@ -111,7 +123,7 @@ export class Peers {
 
   /**
    * See `Client.onPeer`.
-   * @throws TypeError where there is a handler for that name, where `standing` is wanted for one, or where the name is the SDK's own
+   * @throws TypeError where that is no handler, where there is one for that name, where `standing` is wanted for one, or where the name is the SDK's own
    */
   onPeer(
     handler: PeerHandler,
@@ -119,8 +131,9 @@ export class Peers {
     options: PeerCallOptions = {},
   ): () => void {
     const { name = '', standing = false } = options;
+    if (typeof handler !== 'function') throw new TypeError('client.onPeer takes a function.');
+    assertName(name);
     if (standing && name !== '') throw new TypeError('Standing offers are for calls without a name.');
-    assertNotOurs(name);
     if (this.#acceptors.has(name))
       throw new TypeError(`There is a handler for ${name === '' ? 'peers' : `peers named ${name}`} already.`);
     const acceptor = { handler, configuration, options };
@@ -144,6 +157,11 @@ export class Peers {
     if (this.#named.has(name)) throw new TypeError(`There is a handler for ${name} already.`);
     this.#named.set(name, handler);
     return () => this.#named.delete(name);
+  }
+
+  /** Ends all, also those that the application made itself: each tells its other side. */
+  hangUp(): void {
+    for (const { receiver } of [...this.#signaling.exchange.lines]) receiver.onEnded();
   }
 
   /** A new one, whatever there is. */
@@ -190,18 +208,43 @@ export class Peers {
     const acceptor = this.#acceptors.get(name) ?? this.#acceptors.get('');
     if (acceptor === undefined) return;
     const { handler, configuration, options } = acceptor;
+    const { environment = REAL_ENVIRONMENT } = options;
+    if (!this.#rate.admits(from.client, environment.now())) return end?.connection.close();
     this.#endOldest(from.client);
     const peer = this.#make(from.client, configuration, { ...options, name }, end);
-    this.#called.add(peer);
-    handler(peer, from);
+    this.#expect(peer);
+    try {
+      const result = handler(peer, from);
+      if (result instanceof Promise) result.catch((error: unknown) => this.#report(error));
+    } catch (error) {
+      peer.close();
+      throw error;
+    }
   }
 
-  /** Where that client has called so often that one call more is too many. */
+  /** It is called, and counts until it is connected. */
+  #expect(peer: RTCSignalingPeer): void {
+    this.#unconnected.add(peer);
+    const forget = (): unknown => this.#unconnected.delete(peer);
+    peer.on('state', (state) => state === 'connected' && forget());
+    peer.on('close', forget);
+  }
+
+  /** Where that client, or all together, have called so often that one call more is too many. */
   #endOldest(client: string): void {
-    const isUnagreed = (peer: RTCSignalingPeer): boolean =>
-      peer.remoteId === client && peer.state === 'new' && this.#called.has(peer);
-    const [oldest, ...others] = [...this.#peers].filter(isUnagreed);
-    if (others.length + 1 >= UNAGREED_LIMIT_CALLS) oldest?.close();
+    const all = [...this.#unconnected];
+    const own = all.filter(({ remoteId }) => remoteId === client);
+    if (own.length >= UNCONNECTED_OF_ONE_LIMIT_CALLS) own[0]?.close();
+    else if (all.length >= UNCONNECTED_LIMIT_CALLS) all[0]?.close();
+  }
+
+  #report(error: unknown): void {
+    if (this.#port === undefined) console.error('signalbox:', error);
+    else this.#port.report(error);
+  }
+
+  #assertOpen(): void {
+    if (this.#client.state === 'closed') throw new GatewayError('closed');
   }
 
   /** Where its code cannot be had, calls are ordinary until the next connection. */
@@ -272,7 +315,8 @@ export class Peers {
 // Not a field of the client: that would be part of what every page loads.
 const PEERS = new WeakMap<GatewayClient, Peers>();
 
-function assertNotOurs(name: string): void {
+function assertName(name: unknown): void {
+  if (typeof name !== 'string') throw new TypeError('The name of a peer is a string.');
   if (name.startsWith('~')) throw new TypeError('Names that begin with ~ are the SDK’s own.');
 }
 
@@ -283,4 +327,9 @@ export function peersOf(client: GatewayClient, port?: PeersPort): Peers {
   if (peers === undefined) PEERS.set(client, (peers = new Peers(client)));
   if (port !== undefined) peers.reportTo(port);
   return peers;
+}
+
+/** That client is about to close. @internal */
+export function hangUp(client: GatewayClient): void {
+  PEERS.get(client)?.hangUp();
 }

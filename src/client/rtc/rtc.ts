@@ -7,7 +7,7 @@ export { Ladder } from './ladder.js';
 export { LoopbackSignaling, type LoopbackOptions } from './loopback-signaling.js';
 export { type Mesh, type MeshEvents, type MeshMember, type MeshOptions, openMesh } from './mesh.js';
 export type { NegotiationCounts } from './negotiation.js';
-export { type PeerCallOptions, type PeerHandler, type Peers, peersOf } from './peers.js';
+export { hangUp, type PeerCallOptions, type PeerHandler, type Peers, peersOf } from './peers.js';
 export type { PeerState } from './recovery.js';
 export type { Candidate, NegotiationSignal, Signal, SignalBody } from './signal.js';
 export type { LineInfo, LineReceiver, SignalingLine, SignalingMechanism } from './signaling.js';

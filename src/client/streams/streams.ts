@@ -347,6 +347,8 @@ export class Streams {
       to.begin();
       this.#watch();
       if (signal?.aborted) abort();
+      // Also while the code for streams was on its way.
+      else if (this.#port.isClosed()) opening.refuse(new GatewayError('closed'));
       else offer();
     });
   }

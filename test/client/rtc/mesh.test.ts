@@ -101,6 +101,7 @@ test('a mesh gives up entering while there is no gateway when its signal says so
   await expect(enter()).rejects.toMatchObject({ code: 'aborted' });
   await expect(enter()).rejects.toMatchObject({ code: 'aborted' });
   await client.close();
+  await expect(enter()).rejects.toMatchObject({ code: 'closed' });
 });
 
 test('what cannot be sent is refused before any peer hears of it', async () => {

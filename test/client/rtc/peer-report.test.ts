@@ -1,4 +1,5 @@
 // When a peer's phases ended, as its report has them; what browsers measure is tested in browsers.
+import { getEventListeners } from 'node:events';
 import { expect, test } from '@jest/globals';
 import type { ClientFrame } from '../../../src/protocol/frame.js';
 import { PeerReporter } from '../../../src/client/rtc/peer-report.js';
@@ -76,3 +77,12 @@ test.each([false, true])(
     ]);
   },
 );
+
+test('listens to no connection any more when the peer is over', () => {
+  const { second, listeners, peer } = reported();
+  listeners.connection?.(second);
+  listeners.close?.('closed');
+  const events = ['signalingstatechange', 'iceconnectionstatechange'];
+  for (const connection of [peer.peer, second])
+    expect(events.flatMap((event) => getEventListeners(connection, event))).toEqual([]);
+});

@@ -30,8 +30,8 @@ function aliceClient() {
     },
     on: () => () => undefined,
     sent,
-    hear: (signal: Signal) => {
-      for (const handler of handlers) handler(signal, BOB);
+    hear: (signal: Signal, from = BOB) => {
+      for (const handler of handlers) handler(signal, from);
     },
   };
 }
@@ -87,19 +87,121 @@ test('what waits at a peer that is closed already does not wait', async () => {
     await expect(wait).rejects.toMatchObject({ code: 'closed' });
 });
 
-test('of one client so many calls are taken that nothing was agreed on with; the oldest ends', () => {
+/** Bob calls for the nth time. */
+const hello = (n: number, name?: string): Signal => ({
+  type: 'hello',
+  route: [String(n).padStart(22, 'b'), null, 1, 0],
+  ...(name !== undefined && { name }),
+});
+const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, n) => from + n);
+
+/** A peer's connection comes so far, as after an answer. */
+function moveTo(peer: RTCSignalingPeer, state: RTCPeerConnectionState): void {
+  Object.defineProperty(peer, 'counts', { value: { rounds: 1 } });
+  Reflect.set(peer.peer, 'connectionState', state);
+  peer.peer.dispatchEvent(new Event('connectionstatechange'));
+}
+
+function takingCalls(handler: (peer: RTCSignalingPeer) => unknown = () => undefined) {
   const client = aliceClient();
   const environment = new ManualEnvironment();
   const peers = new Peers(client);
   const taken: RTCSignalingPeer[] = [];
-  peers.onPeer((peer) => taken.push(peer), {}, { environment });
-  for (let n = 0; n < 20; n++)
-    client.hear({ type: 'hello', route: [String(n).padStart(22, 'b'), null, 1, 0] });
-  expect(taken.map(({ state }) => state)).toEqual([
-    ...Array.from({ length: 4 }, () => 'closed'),
-    ...Array.from({ length: 16 }, () => 'new'),
-  ]);
+  peers.onPeer(
+    (peer) => {
+      taken.push(peer);
+      return handler(peer);
+    },
+    {},
+    { environment },
+  );
+  return { client, environment, peers, taken };
+}
+
+test.each(['new', 'connecting'] as const)(
+  'of one client so many calls are taken that never were connected, but are %s; the oldest ends',
+  (state) => {
+    const { client, taken } = takingCalls();
+    for (const n of range(0, 20)) {
+      client.hear(hello(n));
+      const peer = taken.at(-1);
+      if (peer !== undefined && state !== 'new') moveTo(peer, state);
+    }
+    expect(taken.map((peer) => peer.state)).toEqual([
+      ...Array.from({ length: 4 }, () => 'closed'),
+      ...Array.from({ length: 16 }, () => state),
+    ]);
+    for (const peer of taken) peer.close();
+  },
+);
+
+test('calls that were connected do not count', () => {
+  const { client, taken } = takingCalls();
+  for (const n of range(0, 20)) {
+    client.hear(hello(n));
+    const peer = taken.at(-1);
+    if (peer !== undefined) moveTo(peer, 'connected');
+  }
+  expect(new Set(taken.map(({ state }) => state))).toEqual(new Set(['connected']));
   for (const peer of taken) peer.close();
+});
+
+test('so many calls of one client are taken in 10 s, and so many of all, also where each was closed at once', () => {
+  const { client, environment, taken } = takingCalls((peer) => peer.close());
+  for (const n of range(0, 40)) client.hear(hello(n));
+  expect(taken).toHaveLength(30);
+  for (const n of range(40, 140)) client.hear(hello(n), { ...BOB, client: `c${String(n)}` });
+  expect(taken).toHaveLength(100);
+  environment.advance(10_000);
+  client.hear(hello(140));
+  expect(taken).toHaveLength(101);
+});
+
+test('of all clients so many calls are taken that never were connected, as of callers that greeted and went; the oldest ends', () => {
+  const { client, environment, taken } = takingCalls();
+  for (const n of range(0, 120)) {
+    environment.advance(200);
+    client.hear(hello(n), { ...BOB, client: `c${String(n % 10)}` });
+    if (n === 0 && taken[0] !== undefined) moveTo(taken[0], 'connected');
+  }
+  const states = taken.map(({ state }) => state);
+  expect(states.slice(0, 21)).toEqual(['connected', ...Array.from({ length: 19 }, () => 'closed'), 'new']);
+  expect(states.filter((state) => state === 'new')).toHaveLength(100);
+  for (const peer of taken) peer.close();
+});
+
+test('a handler that throws has refused the call; one whose promise rejects is told of, and has it', async () => {
+  const failing = takingCalls(() => {
+    throw new Error('a mistake');
+  });
+  expect(() => failing.client.hear(hello(1))).toThrow('a mistake');
+  expect(failing.taken[0]?.state).toBe('closed');
+  const late = takingCalls(() => Promise.reject(new Error('a late mistake')));
+  const report = jest.fn();
+  late.peers.reportTo({ tryWrite: () => true, report } as unknown as PeersPort);
+  late.client.hear(hello(1));
+  await settle();
+  expect(report.mock.calls).toEqual([[new Error('a late mistake')]]);
+  expect(late.taken[0]?.state).toBe('new');
+  late.taken[0]?.close();
+});
+
+test('a client that was closed is not connected again by a call', async () => {
+  const client = aliceClient();
+  const peers = new Peers(client);
+  client.state = 'closed';
+  await expect(peers.peer('bob')).rejects.toMatchObject({ code: 'closed' });
+  expect(client.connect).not.toHaveBeenCalled();
+});
+
+test('what is no client, name or handler is refused with what it should be', async () => {
+  const peers = new Peers(aliceClient());
+  for (const nobody of [undefined, 5, ''])
+    await expect(peers.peer(nobody as string)).rejects.toThrow(/id of a client/);
+  await expect(peers.peer('bob', {}, { name: 5 as unknown as string })).rejects.toThrow(/name of a peer/);
+  expect(() => peers.onPeer(null as unknown as () => void)).toThrow(/function/);
+  expect(() => peers.onPeer(() => null, {}, { name: 5 as unknown as string })).toThrow(/name of a peer/);
+  expect(connections).toHaveLength(0);
 });
 
 test('peers look for another way when the gateway has other servers for them', async () => {
