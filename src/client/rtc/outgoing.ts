@@ -17,6 +17,8 @@ export class OutgoingStreams {
   /** Those of streams that were removed. */
   readonly #idle = new Set<RTCRtpSender>();
   readonly sentBefore: SentBefore = new WeakMap();
+  /** Replacements that are not done yet. */
+  #replacing = 0;
   #isHeld: boolean;
 
   /** @param isHeld nothing is added to the connection before `release` */
@@ -65,11 +67,14 @@ export class OutgoingStreams {
         if ((track ?? original) !== previous) continue;
         // At once: the next one may come before this one is done, and the connection does one after the other.
         outgoing.tracks.set(original, next);
+        this.#replacing++;
         try {
           await outgoing.senders.get(original)?.replaceTrack(next);
         } catch (error) {
           if (outgoing.tracks.get(original) === next) outgoing.tracks.set(original, track);
           throw error;
+        } finally {
+          this.#replacing--;
         }
         if (!this.#isHeld && this.#streams.get(stream) === outgoing) this.#attach(stream, outgoing);
         return true;
@@ -94,7 +99,13 @@ export class OutgoingStreams {
   #attach(stream: MediaStream, { tracks, senders }: Outgoing): void {
     for (const [original, track] of tracks)
       if (track !== null && !senders.has(original))
-        senders.set(original, this.#again(track, stream) ?? this.#connection.addTrack(track, stream));
+        senders.set(original, this.#again(track, stream) ?? this.#send(track, stream));
+  }
+
+  /** Chromium's tab crashes where `addTrack` takes a new sender whose track is just being replaced with null: by this it takes none. */
+  #send(track: MediaStreamTrack, stream: MediaStream): RTCRtpSender {
+    if (this.#replacing > 0) return this.#connection.addTransceiver(track, { streams: [stream] }).sender;
+    return this.#connection.addTrack(track, stream);
   }
 
   /**

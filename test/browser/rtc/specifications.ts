@@ -236,6 +236,22 @@ export const SPECIFICATIONS: readonly Specification[] = [
     },
   },
   {
+    name: 'a stream that is added, muted and followed by another one in one turn sends the other one alone',
+    play: async ({ alice, bob }) => {
+      const code = `await peer.connect(); await peer.agreed();
+        const [muted, heard] = [await audio(), await audio()];
+        const first = peer.addStream(muted).catch((error) => error.code);
+        const done = peer.replaceTrack(muted.getAudioTracks()[0], null);
+        await peer.addStream(heard); await Promise.all([first, done]); await peer.agreed();
+        return peer.peer.getSenders().map(({ track }) => track).filter((track) => track !== null && track !== heard.getTracks()[0]).length;`;
+      expect(await alice(code)).toBe(0);
+      await bob(`await until(async () => {
+        const sums = await Promise.all(peer.peer.getReceivers().map(async (receiver) =>
+          [...(await receiver.getStats()).values()].some(({ packetsReceived }) => packetsReceived > 0)));
+        return sums.filter(Boolean).length === 1; })`);
+    },
+  },
+  {
     name: 'a channel that was given up, or could not be made, keeps nothing from connecting',
     play: async ({ alice }) => {
       const code = `const codes = await Promise.all([
