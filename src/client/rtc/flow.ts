@@ -2,7 +2,6 @@
 import { GatewayError } from '../../protocol/errors.js';
 import type { Environment } from '../environment.js';
 import { onWithdrawal } from '../withdrawal.js';
-import type { SentBefore } from './outgoing.js';
 
 /** Options of what waits for the other side. */
 export interface WaitOptions {
@@ -71,6 +70,9 @@ export class Waits {
     for (const wait of [...this.#open]) wait.fail(error);
   }
 }
+
+/** Of senders that have had another track before: packets that they had sent by then. */
+export type SentBefore = WeakMap<RTCRtpSender, Promise<number>>;
 
 /** Whether each track's packets leave; of one that has no source now, or is over, that it may. */
 export async function isSent(senders: readonly RTCRtpSender[], before?: SentBefore): Promise<boolean> {

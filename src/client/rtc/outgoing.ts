@@ -1,5 +1,5 @@
 // The streams that a peer sends, and those that it will send as soon as it may add tracks.
-import { packetsSent } from './flow.js';
+import { packetsSent, type SentBefore } from './flow.js';
 
 /** One stream from `addStream` to `removeStream`, by the tracks that it had when they were added. */
 export interface Outgoing {
@@ -7,9 +7,6 @@ export interface Outgoing {
   readonly tracks: Map<MediaStreamTrack, MediaStreamTrack | null>;
   readonly senders: Map<MediaStreamTrack, RTCRtpSender>;
 }
-
-/** Of senders that have had another track before: packets that they had sent by then. */
-export type SentBefore = WeakMap<RTCRtpSender, Promise<number>>;
 
 export class OutgoingStreams {
   #connection: RTCPeerConnection;
