@@ -18,7 +18,7 @@ import { BOB, ScriptedGateway } from './scripted-gateway.js';
 /** Gzip, bytes. What a page must load before it can connect. */
 const ENTRY_LIMIT_BYTES = 10_830;
 /** Of all late files together; who adds one raises it by what it weighs. */
-const LATE_LIMIT_BYTES = 64_420;
+const LATE_LIMIT_BYTES = 64_440;
 /**
  * Of the doors that nothing loads but an application that wants them: Socket.IO's code, serializers, work in other threads with its
  * worker, shared tabs, and calls in one trip.

@@ -1,9 +1,9 @@
 // Signaling over a client's gateway: volatile messages, and kept ones, which come also after a resume, where those were lost.
 import { GatewayError } from '../../protocol/errors.js';
 import { type Environment, REAL_ENVIRONMENT } from '../environment.js';
-import { AnswerLimit } from './answer-limit.js';
 import { randomId } from './dialogue.js';
 import { addressOf, isFor, isFrom, type Line, NOBODY, type Sender } from './line.js';
+import { type Rate, RateLimit } from './rate-limit.js';
 import { parseSignal, type Signal, SIGNAL_EVENT } from './signal.js';
 import type { LineInfo, LineReceiver, SignalingLine, SignalingMechanism } from './signaling.js';
 
@@ -12,6 +12,13 @@ const RETRY_MS = 2_000;
 
 /** Ends of others that are over, as far as this client's ends heard of them: most that are remembered. */
 const OVER_LIMIT = 256;
+
+/**
+ * Answers to ends that this client knows nothing of: whoever may send to it would else decide how much it sends. Ten a second of the 200 frames that
+ * the gateway takes by default, with room for all that a page with many calls is asked at once; to the same words once in less than the second
+ * after which an end that heard no answer says them again.
+ */
+const ANSWERS: Rate = { limit: 50, withinMs: 5_000, ofOneLimit: 1, ofOneWithinMs: 500 };
 
 /** As much of a `Client` as signaling needs. */
 export interface GatewayClient {
@@ -97,8 +104,9 @@ export class Exchange {
   readonly #over = new Set<string>();
   /** Set while listeners are told of it. */
   #stranger: Stranger | null = null;
-  readonly #refusals: AnswerLimit;
-  readonly #dismissals: AnswerLimit;
+  readonly #refusals = new RateLimit(ANSWERS);
+  readonly #dismissals = new RateLimit(ANSWERS);
+  readonly #environment: Environment;
 
   /** The one of that client. */
   static of(client: GatewayClient, environment = REAL_ENVIRONMENT): Exchange {
@@ -109,8 +117,7 @@ export class Exchange {
 
   private constructor(client: GatewayClient, environment: Environment) {
     this.#client = client;
-    this.#refusals = new AnswerLimit(environment);
-    this.#dismissals = new AnswerLimit(environment);
+    this.#environment = environment;
     client.onMessage(SIGNAL_EVENT, (data, from, info) => {
       const signal = parseSignal(data);
       if (this.crossing?.hears(signal, data, from, info?.trace ?? null) === true) return;
@@ -221,7 +228,7 @@ export class Exchange {
   /** The end that was closed has not heard of the other one, which is told for it, surely as with every farewell. */
   #refuse({ route: [sender, , seq] }: Signal, from: Sender): void {
     // It calls again by its clock, and is refused then.
-    if (!this.#refusals.allows(sender)) return;
+    if (!this.#refusals.admits(sender, this.#environment.now())) return;
     this.#noteOver(sender);
     const bye: Signal = { type: 'bye', route: [randomId(), sender, 1, seq] };
     this.#client.send(addressOf(from), SIGNAL_EVENT, bye, { whenOffline: 'queue' }).catch(() => {});
@@ -244,7 +251,7 @@ export class Exchange {
   dismiss({ type, route: [sender, to] }: Signal, from: Sender): void {
     // These wait for nothing.
     if (to === null || type === 'ack' || type === 'gone' || type === 'bye') return;
-    if (!this.#dismissals.allows(`${sender} ${to}`)) return;
+    if (!this.#dismissals.admits(`${sender} ${to}`, this.#environment.now())) return;
     const gone: Signal = { type: 'gone', route: [to, sender, 0, 0] };
     const options = { volatile: true, onRefused: () => {} } as const;
     this.#client.send(addressOf(from), SIGNAL_EVENT, gone, options).catch(() => {});

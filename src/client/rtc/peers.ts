@@ -3,9 +3,9 @@ import { GatewayError } from '../../protocol/errors.js';
 import type { Caller } from '../caller.js';
 import { REAL_ENVIRONMENT } from '../environment.js';
 import { Lazy } from '../lazy.js';
-import { CallRate } from './call-rate.js';
 import { type GatewayClient, GatewaySignaling } from './gateway-signaling.js';
 import { PeerReporter, type ReportPort } from './peer-report.js';
+import { type Rate, RateLimit } from './rate-limit.js';
 import { type PeerOptions, RTCSignalingPeer } from './signaling-peer.js';
 import { SpareConnection } from './spare-connection.js';
 import type { TakenEnd } from './standing.js';
@@ -47,6 +47,12 @@ interface Acceptor {
 const UNCONNECTED_OF_ONE_LIMIT_CALLS = 16;
 const UNCONNECTED_LIMIT_CALLS = 100;
 
+/**
+ * Calls that are taken: browsers count connections that are closed, too, until they clear away what is not used any more. All parts of a page, each
+ * under its own name, call at once, and once more after a reload.
+ */
+const CALLS: Rate = { limit: 100, withinMs: 10_000, ofOneLimit: 30 };
+
 /** After a call began; by then it has usually connected, ms. */
 const SPARE_AFTER_MS = 1_000;
 
@@ -61,7 +67,7 @@ export class Peers {
   readonly #peers = new Set<RTCSignalingPeer>();
   /** Those that others made, and that never were connected. */
   readonly #unconnected = new Set<RTCSignalingPeer>();
-  readonly #rate = new CallRate();
+  readonly #rate = new RateLimit(CALLS);
   /** For peers of one name each. */
   readonly #named = new Map<string, (from: Sender) => void>();
   /** By the name of the calls that they take; `''`: all others. */

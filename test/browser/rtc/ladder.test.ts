@@ -8,20 +8,11 @@ import { FaultProxy } from '../../faults/fault-proxy.js';
 import { seeded } from '../../faults/random.js';
 import { startTurnServer } from '../../turn-server.js';
 import { Stage } from './scene.js';
+import { isFull, PAIRS } from './pairs.js';
 
 const PAGE = readFileSync(new URL('./ladder-page.js', import.meta.url), 'utf8');
 
-/** In the short form fewer bytes and cuts, in Chromium. */
-const isFull = process.env.TEST_BROWSER === 'full';
-const PAIRS: [string, string][] = isFull
-  ? [
-      ['Chromium', 'Chromium'],
-      ['Chromium', 'Firefox'],
-      ['Firefox', 'Chromium'],
-      ['Firefox', 'Firefox'],
-    ]
-  : [['Chromium', 'Chromium']];
-/** The hundred cuts of 100 MB are played by one pair; the others have a tenth of it. */
+/** The hundred cuts of 100 MB are played by one pair; the others have a tenth of it, and the short form has less. */
 const MOST = isFull ? { bytes: 100e6, cuts: 100 } : { bytes: 8e6, cuts: 6 };
 const SOME = isFull ? { bytes: 10e6, cuts: 10 } : MOST;
 const SEED = Number(process.env.LADDER_SEED ?? 1);

@@ -2,19 +2,10 @@
 import { describe, expect, test } from '@jest/globals';
 import { type ClientChoice, Stage, type Strategy } from './scene.js';
 import { playSchedule } from './schedules.js';
+import { isFull, PAIRS } from './pairs.js';
 
-const isFull = process.env.TEST_BROWSER === 'full';
 const COUNT = Number(process.env.SCHEDULES ?? (isFull ? 300 : 6));
 const FIRST_SEED = Number(process.env.SEED ?? 1);
-const PAIRS: [string, string][] = isFull
-  ? [
-      ['Chromium', 'Chromium'],
-      ['Firefox', 'Firefox'],
-      // The second one leads: its id is the greater.
-      ['Chromium', 'Firefox'],
-      ['Firefox', 'Chromium'],
-    ]
-  : [['Chromium', 'Chromium']];
 const STRATEGY = process.env.STRATEGY ? { strategy: process.env.STRATEGY as Strategy } : {};
 /** Share of the volatile signals that is lost. */
 const LOSS = Number(process.env.LOSS ?? 0);

@@ -2,17 +2,8 @@
 import { afterAll, beforeAll, describe, test } from '@jest/globals';
 import { type ClientChoice, MECHANISMS, Stage } from './scene.js';
 import { SPECIFICATIONS } from './specifications.js';
+import { isFull, PAIRS } from './pairs.js';
 
-const isFull = process.env.TEST_BROWSER === 'full';
-const PAIRS: [string, string][] = isFull
-  ? [
-      ['Chromium', 'Chromium'],
-      ['Firefox', 'Firefox'],
-      // The second one leads: its id is the greater.
-      ['Chromium', 'Firefox'],
-      ['Firefox', 'Chromium'],
-    ]
-  : [['Chromium', 'Chromium']];
 /** In the short form each specification is played over the worst line and over the gateway. */
 const SHORT = ['loopback with loss, duplication and reordering', 'gateway, MessagePack'];
 

@@ -6,19 +6,14 @@ import { ManualEnvironment } from '../fixture.js';
 
 function waitFor(timeoutMs: number | undefined) {
   const environment = new ManualEnvironment();
-  const waits = new Waits(environment);
-  let isDone = false;
-  const done = waits.until(
-    () => isDone,
-    timeoutMs === undefined ? {} : { timeoutMs },
+  const options = timeoutMs === undefined ? {} : { timeoutMs };
+  const done = new Waits(environment).until(
+    () => false,
+    options,
     () => undefined,
   );
   done.catch(() => {});
-  const finish = (): void => {
-    isDone = true;
-    waits.look();
-  };
-  return { environment, done, finish };
+  return { environment, done };
 }
 
 test.each([
